@@ -1,0 +1,182 @@
+"""The only place that reads or writes a file of results: atomically, and never without its stamp.
+
+A stamp says what made a file: rule and wildcards, the slice of the config, the digest of every
+input, the code and the packages. It holds no time, host or absolute path, so that the same run
+gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+
+from finitewidth import __version__, code
+
+PACKAGES = (
+    "matplotlib", "netCDF4", "numpy", "pandas", "pingouin", "scikit-learn", "scipy", "seaborn",
+    "torch", "xarray",
+)  # fmt: skip
+_IMPORTED_AS = {"scikit-learn": "sklearn"}
+#: How each kind of text file marks a line that its readers skip.
+_COMMENTS = {".csv": ("# ", ""), ".tex": ("% ", ""), ".md": ("<!-- ", " -->")}
+
+
+class ArtifactError(Exception):
+    """A file of results that cannot be read as what it should be."""
+
+
+def sha256(path: str | Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def canonical(data: object) -> str:
+    """``data`` as JSON with one spelling: keys sorted, no spaces."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), default=list)
+
+
+def make_stamp(
+    *,
+    rule: str,
+    wildcards: Mapping[str, str],
+    config: Mapping,
+    inputs: Sequence[str],
+    code_digest: str,
+    device: str = "cpu",
+) -> dict:
+    """The stamp of what one job writes, as plain data."""
+    return {
+        "rule": rule,
+        "wildcards": dict(wildcards),
+        "config": json.loads(canonical(config)),
+        "config_sha256": hashlib.sha256(canonical(config).encode()).hexdigest(),
+        "inputs": {str(path): sha256(path) for path in inputs},
+        "code": {**code.commit(), "sha256": code_digest, "version": __version__},
+        "device": device,
+        "packages": _versions(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    """Versions of Python and of those packages that this job has imported."""
+    used = [p for p in PACKAGES if _IMPORTED_AS.get(p, p) in sys.modules]
+    return {"python": platform.python_version(), **{p: metadata.version(p) for p in used}}
+
+
+@contextlib.contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that takes its place only if the block ends well."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        yield temporary
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_dataset(dataset, path: str | Path, stamp: Mapping, *, title: str) -> None:
+    """Write an ``xarray.Dataset`` as netCDF-4, each variable with a checksum of its own."""
+    dataset = dataset.assign_attrs(
+        title=title,
+        source=f"finitewidth {__version__}",
+        Conventions="CF-1.11",
+        config_sha256=stamp["config_sha256"],
+        provenance=canonical(stamp),
+    )
+    with_checksum = {name: {"fletcher32": True} for name, v in dataset.variables.items() if v.ndim}
+    with replacing(path) as temporary:
+        dataset.to_netcdf(temporary, engine="netcdf4", format="NETCDF4", encoding=with_checksum)
+
+
+def read_dataset(path: str | Path):
+    """Load a netCDF artifact into memory.
+
+    Raises
+    ------
+    ArtifactError
+        In one sentence, where the file is missing, truncated or fails its checksum.
+    """
+    import xarray as xr
+
+    try:
+        with xr.open_dataset(path, engine="netcdf4", decode_times=False) as dataset:
+            return dataset.load()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ArtifactError(
+            f"{path} cannot be read as netCDF ({error}): remove it and run again"
+        ) from error
+
+
+def write_text(text: str, path: str | Path, stamp: Mapping) -> None:
+    """Write a CSV, Markdown or TeX file; its first line is the stamp, as a comment."""
+    before, after = _COMMENTS[Path(path).suffix]
+    with replacing(path) as temporary:
+        line = f"{before}provenance: {canonical(stamp)}{after}\n"
+        temporary.write_text(line + text, encoding="utf-8", newline="\n")
+
+
+def write_figure(figure, path: str | Path, stamp: Mapping, *, title: str) -> None:
+    """Write a matplotlib figure as PDF or PNG, the stamp in the file's metadata."""
+    fields: dict[str, str | None] = {"Title": title, "Creator": f"finitewidth {__version__}"}
+    if Path(path).suffix == ".pdf":
+        fields |= {"Keywords": canonical(stamp), "CreationDate": None}
+    else:
+        fields = {**fields, "Software": None, "provenance": canonical(stamp)}
+    with replacing(path) as temporary:
+        figure.savefig(temporary, metadata=fields)
+
+
+def read_stamp(path: str | Path) -> dict:
+    """The stamp inside an artifact of any kind.
+
+    Raises
+    ------
+    ArtifactError
+        Where the file holds none.
+    """
+    readers: dict[str, Callable[[Path], str]] = {
+        ".nc": _stamp_in_netcdf, ".png": _stamp_in_png, ".pdf": _stamp_in_pdf,
+    }  # fmt: skip
+    try:
+        return json.loads(readers.get(Path(path).suffix, _stamp_in_text)(Path(path)))
+    except (OSError, KeyError, AttributeError, IndexError, ValueError) as error:
+        raise ArtifactError(f"{path} holds no stamp of finitewidth") from error
+
+
+def _stamp_in_netcdf(path: Path) -> str:
+    import netCDF4
+
+    with netCDF4.Dataset(path) as file:
+        return file.provenance
+
+
+def _stamp_in_png(path: Path) -> str:
+    from PIL import Image
+
+    with Image.open(path) as image:
+        return image.text["provenance"]
+
+
+def _stamp_in_pdf(path: Path) -> str:
+    # matplotlib writes the information dictionary uncompressed, as a literal string in which
+    # parentheses and backslashes are escaped.
+    keywords = re.search(rb"/Keywords \((.*?[^\\])\)", path.read_bytes(), re.DOTALL)[1]
+    return re.sub(rb"\\(.)", rb"\1", keywords, flags=re.DOTALL).decode("latin-1")
+
+
+def _stamp_in_text(path: Path) -> str:
+    with open(path, encoding="utf-8") as file:
+        return re.search(r"provenance: (\{.*\})", file.readline())[1]

@@ -1,0 +1,15 @@
+"""Blocks of networks: those that share one random stream."""
+
+from __future__ import annotations
+
+import math
+
+
+def block_size(sampler: str, widest: int) -> int:
+    """Networks a block: a power of two that depends on the law alone, never on the machine.
+
+    It keeps what a block touches at once near the size of a processor's cache: a layer's neurons
+    for the marginal sampler, a layer's weights for the explicit one.
+    """
+    floats, per_network = {"marginal": (2**17, widest), "explicit": (2**22, widest**2)}[sampler]
+    return 2 ** min(10, int(math.log2(max(1, floats // per_network))))

@@ -1,0 +1,206 @@
+"""The model of a study file: every key, its type, and in words what it allows."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from finitewidth import activations
+from finitewidth.vocabulary import DEFAULT_FAMILIES, FAMILIES, FIGURES, FROM_LOG_NORM, QUANTITIES
+
+LAYER_NAMES = ("first", "second", "middle", "last")
+
+# A name becomes a folder: letters, digits and _ only, so that it can neither leave the results
+# folder nor upset a shell or a file system.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,39}$")]
+
+
+def _key(allowed: str, default: Any = ..., **rules: Any) -> Any:
+    """A field whose errors (and whose line in config/README.md) say what is ``allowed``."""
+    return Field(default, description=allowed, **rules)
+
+
+def _as_sweep(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+def _distinct(values: list) -> list:
+    if not values:
+        raise ValueError("a list needs at least one value")
+    if len(set(values)) < len(values):
+        raise ValueError("a value stands twice")
+    return values
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise ValueError("not finite")
+    return value
+
+
+def _known_activation(name: str) -> str:
+    return activations.get(name).name
+
+
+Count = Annotated[int, Field(ge=1, le=10**9)]
+Real = Annotated[float, AfterValidator(_finite)]
+Variance = Annotated[float, Field(ge=0), AfterValidator(_finite)]
+ActivationName = Annotated[str, AfterValidator(_known_activation)]
+
+
+def _sweep_of(item: Any) -> Any:
+    return Annotated[list[item], BeforeValidator(_as_sweep), AfterValidator(_distinct)]
+
+
+class Model(BaseModel):
+    """Strict: no unknown keys, no coercion of text to numbers."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Sphere(Model):
+    """Vectors of one norm in a random direction, or at one given overlap."""
+
+    kind: Literal["sphere"]
+    dimension: Count = _key("a whole number of at least 1: n_0")
+    count: Count = _key("a whole number of at least 1: how many vectors")
+    norm: Annotated[Real, Field(gt=0)] = _key("a number above 0: the norm |x| of each vector", 1.0)
+    overlap: Annotated[Real, Field(ge=-1, le=1)] | None = _key(
+        "a number from -1 to 1: the cosine between each two vectors (random where left out)", None
+    )
+
+
+class Digits(Model):
+    """Real 8x8 images (64 components), each standardised to mean 0 and variance 1."""
+
+    kind: Literal["digits"]
+    count: Count = _key("a whole number of at least 1: how many images")
+    classes: Annotated[list[Annotated[int, Field(ge=0, le=9)]], AfterValidator(_distinct)] = _key(
+        "a list of different digits 0 to 9, taken in turn", list(range(10))
+    )
+
+
+class Array(Model):
+    """Rows of a user's array: a variable of a netCDF file, or an .npy file."""
+
+    kind: Literal["array"]
+    file: str = _key("the path of a netCDF (.nc) or numpy (.npy) file")
+    variable: str | None = _key("the name of a two-dimensional variable of the netCDF file", None)
+    count: Count | None = _key("a whole number of at least 1: the first rows only", None)
+
+
+class Init(Model):
+    """Var W = C_W/fan-in and Var b = C_b."""
+
+    C_W: _sweep_of(Variance) = _key("a number of at least 0, or a list of different ones (a sweep)")
+    C_b: _sweep_of(Variance) = _key(
+        "a number of at least 0, or a list of different ones (a sweep)", [0.0]
+    )
+
+
+class Normality(Model):
+    """How the tests of normality divide an ensemble."""
+
+    groups: Count = _key("a whole number of at least 1: groups of networks, one p-value each", 40)
+    networks: Annotated[int, Field(ge=20, le=5000)] = _key(
+        "a whole number from 20 to 5000: networks a group", 250
+    )
+    neurons: Annotated[int, Field(ge=2, le=20)] = _key(
+        "a whole number from 2 to 20: recorded neurons drawn for each group (above 20 the p-values"
+        " of Henze-Zirkler degenerate)",
+        16,
+    )
+
+
+class Ensemble(Model):
+    """Networks that share a law; every list among width, depth, activation, C_W, C_b is a sweep."""
+
+    activation: _sweep_of(ActivationName) = _key(
+        f"one of {', '.join(activations.names())}, or a list of different ones (a sweep)"
+    )
+    init: Literal["critical"] | Init | None = _key(
+        "critical, or {C_W: number, C_b: number} (left out for pytorch weights)", None
+    )
+    weights: Literal["normal", "uniform", "pytorch"] = _key(
+        "normal, uniform (of the same variances) or pytorch (the default of torch.nn.Linear)",
+        "normal",
+    )
+    width: _sweep_of(Count) = _key(
+        "a whole number of at least 1, or a list of different ones (a sweep)"
+    )
+    depth: _sweep_of(Count) = _key(
+        "a whole number of at least 1, or a list of different ones (a sweep): L, weight matrices"
+    )
+    outputs: Count | None = _key(
+        "a whole number of at least 1: neurons of the last layer (as many as the width where left"
+        " out)",
+        None,
+    )
+    inputs: str = _key("the name of one of the config's inputs")
+    networks: Annotated[int, Field(ge=2, le=10**9)] = _key("a whole number of at least 2")
+    sampler: Literal["marginal", "explicit"] = _key(
+        "marginal (weights integrated out) or explicit (weights drawn)", "marginal"
+    )
+    precision: Literal["float32", "float64"] = _key("float32 or float64", "float32")
+    layers: Literal["all"] | list[Count | Literal[LAYER_NAMES]] | None = _key(
+        f"all, or a list of layers from 1 to the depth and of the words {', '.join(LAYER_NAMES)}"
+        " (all where left out, up to depth 32; powers of two and the last beyond)",
+        None,
+    )
+    record: Literal["all"] | Count = _key(
+        "all, or a whole number of at least 1: neurons recorded in each layer", 8
+    )
+    measure: Annotated[list[Literal["preactivations", "log_norm"]], AfterValidator(_distinct)] = (
+        _key("a list of different ones of preactivations, log_norm", ["preactivations"])
+    )
+    estimate: Annotated[list[Literal[tuple(FAMILIES)]], AfterValidator(_distinct)] | None = _key(
+        f"a list of different ones of {', '.join(FAMILIES)}"
+        f" ({', '.join(DEFAULT_FAMILIES)} where left out)",
+        None,
+    )
+    normality: Normality = _key("{groups: , networks: , neurons: }", Normality())
+    shards: Count = _key(
+        "a whole number of at least 1: files (jobs) to divide the networks over", 1
+    )
+
+
+class Study(Model):
+    """One claim: a table and its figures."""
+
+    title: str | None = _key("a line of text", None)
+    ensembles: Annotated[list[str], AfterValidator(_distinct)] = _key(
+        "a list of different names of the config's ensembles"
+    )
+    quantities: Annotated[list[Literal[QUANTITIES]], AfterValidator(_distinct)] | None = _key(
+        f"a list of different ones of {', '.join(QUANTITIES)} (everything estimated where left"
+        " out): the rows of the table",
+        None,
+    )
+    figures: Annotated[list[Literal[tuple(FIGURES)]], AfterValidator(_distinct)] | None = _key(
+        f"a list of different ones of {', '.join(FIGURES)}", None
+    )
+
+
+class Config(Model):
+    """A study file."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = _key("a whole number of at least 0")
+    device: Literal["auto", "cpu", "cuda"] = _key(
+        "auto (a GPU where there is one), cpu or cuda", "auto"
+    )
+    inputs: dict[Name, Annotated[Sphere | Digits | Array, Field(discriminator="kind")]] = _key(
+        "a mapping from names (letters, digits and _) to inputs of kind sphere, digits or array"
+    )
+    ensembles: dict[Name, Ensemble] = _key(
+        "a mapping from names (letters, digits and _) to ensembles"
+    )
+    studies: dict[Name, Study] = _key("a mapping from names (letters, digits and _) to studies", {})
+
+
+def families_of(ensemble: Ensemble) -> tuple[str, ...]:
+    """The families of estimates of an ensemble, defaults filled in."""
+    if ensemble.estimate is not None:
+        return tuple(ensemble.estimate)
+    return DEFAULT_FAMILIES if "preactivations" in ensemble.measure else FROM_LOG_NORM

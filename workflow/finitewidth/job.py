@@ -1,0 +1,76 @@
+"""What every script of the workflow does around its one call of the library."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable
+
+from finitewidth.artifacts import ArtifactError, make_stamp
+from finitewidth.errors import ConfigError
+
+log = logging.getLogger("finitewidth")
+
+
+def run(main: Callable, snakemake) -> None:
+    """Call ``main(snakemake)`` with a log file; end in one line and status 1 where it fails.
+
+    The log holds what happened, tracebacks too; the terminal gets the line that matters and the
+    path of the log.
+    """
+    path = snakemake.log[0]
+    logging.basicConfig(
+        filename=path, filemode="w", level=logging.INFO, format="%(asctime)s %(message)s", force=True
+    )
+    logging.captureWarnings(True)
+    try:
+        main(snakemake)
+        log.info("done")
+    except (ArtifactError, ConfigError, ValueError, MemoryError, OSError) as error:
+        log.exception("failed")
+        _end(f"{snakemake.rule}: {error or type(error).__name__} (log: {path})")
+    except KeyboardInterrupt:
+        log.info("interrupted")
+        _end(f"{snakemake.rule}: interrupted (log: {path})")
+    except Exception as error:
+        log.exception("failed")
+        _end(f"{snakemake.rule}: {type(error).__name__}: {error} (log: {path})")
+
+
+def _end(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+    logging.shutdown()
+    # Without a traceback, which stands in the log, and without waiting for other threads.
+    os._exit(1)
+
+
+def stamp(snakemake, device: str = "cpu") -> dict:
+    """The stamp of a job's outputs: by convention every parameter but ``code`` is config."""
+    parameters = dict(snakemake.params.items())
+    return make_stamp(
+        rule=snakemake.rule,
+        wildcards=dict(snakemake.wildcards.items()),
+        code_digest=parameters.pop("code"),
+        config=parameters,
+        inputs=list(snakemake.input),
+        device=device,
+    )
+
+
+def progress(what: str, every: float = 5.0) -> Callable[[int, int], None]:
+    """A callback (done, total) that logs a line with rate and time left every few seconds."""
+    start = last = time.monotonic()
+
+    def report(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last < every and done < total:
+            return
+        last = now
+        rate = done / max(now - start, 1e-9)
+        left = (total - done) / rate
+        log.info("%d of %d %s, %.3g a second, %.0f s left", done, total, what, rate, left)
+
+    return report

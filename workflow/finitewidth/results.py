@@ -1,0 +1,74 @@
+"""A study's members as tables and figures read them: estimates beside theory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import xarray as xr
+
+from finitewidth.artifacts import read_dataset
+from finitewidth.vocabulary import FAMILIES
+
+
+@dataclass(frozen=True)
+class MemberResults:
+    """One member: its plain description, its estimates and its theory.
+
+    Attributes
+    ----------
+    about : mapping
+        The member's slice of the config (``ensemble``, ``name``, ``width``, ``activation``, ...).
+    swept : mapping
+        The swept keys and this member's values.
+    estimates, theory : xarray.Dataset
+        Tests of normality, where there are any, stand among the estimates.
+    """
+
+    about: Mapping
+    swept: Mapping
+    estimates: xr.Dataset
+    theory: xr.Dataset
+
+    @property
+    def label(self) -> str:
+        """The member in a few words, for legends."""
+        return ", ".join([self.about["ensemble"].replace("_", " "), *self.swept_words])
+
+    @property
+    def swept_words(self) -> list[str]:
+        """The swept keys with the field's symbols, for example ``n = 128``."""
+        symbols = {"width": "n", "depth": "L", "C_W": "$C_W$", "C_b": "$C_b$", "activation": "σ"}
+        values = {k: f"{v:g}" if not isinstance(v, str) else v for k, v in self.swept.items()}
+        return [f"{symbols[key]} = {value}" for key, value in values.items()]
+
+    def has(self, family: str) -> bool:
+        """Whether the member estimates a family of quantities."""
+        return any(q in self.estimates for q in FAMILIES[family])
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study's name, title, wanted quantities (None for all) and members."""
+
+    name: str
+    title: str | None
+    quantities: list[str] | None
+    members: list[MemberResults]
+
+    @classmethod
+    def read(cls, description: Mapping) -> Study:
+        """Load the files of every member; raises ``ArtifactError`` where one cannot be read."""
+        members = [_read_member(about) for about in description["members"]]
+        return cls(description["name"], description["title"], description["quantities"], members)
+
+
+def _read_member(about: Mapping) -> MemberResults:
+    folder = Path(about["folder"])
+    estimates = read_dataset(folder / "estimates.nc")
+    if "normality" in about["estimate"]:
+        tests = read_dataset(folder / "normality.nc")
+        # Groups of p-values have a dimension of their own, `sample` is shared with `quadruple`.
+        estimates = estimates.merge(tests, compat="override", join="outer", combine_attrs="override")
+    return MemberResults(about, about["swept"], estimates, read_dataset(folder / "theory.nc"))

@@ -1,0 +1,133 @@
+"""Whole ensembles: blocks of networks under named streams, gathered into one dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+import numpy as np
+import torch
+import xarray as xr
+
+from finitewidth.blocks import block_size
+from finitewidth.indices import quads
+from finitewidth.law import Law
+from finitewidth.random import torch_stream
+from finitewidth.sampling import explicit, marginal
+from finitewidth.sampling.record import Recorder
+
+SAMPLERS = {"marginal": marginal.sample_block, "explicit": explicit.sample_block}
+
+_DIMENSIONS = {
+    "preactivation": ("network", "layer", "input", "neuron"),
+    "kernel": ("network", "layer", "input", "input_"),
+    "quartic": ("network", "layer", "quad"),
+    "sextic": ("network", "layer", "input"),
+    "log_norm": ("network", "layer", "input"),
+}
+_MEANING = {
+    "preactivation": "preactivations z of the recorded neurons",
+    "kernel": "mean over all neurons of z_a z_b",
+    "quartic": "mean over all neurons of z_a z_b z_c z_d",
+    "sextic": "mean over all neurons of z_a^6",
+    "log_norm": "log of the root mean square of z over all neurons, -inf for a dead layer",
+}
+
+
+def sample(
+    law: Law,
+    x: np.ndarray,
+    *,
+    networks: int,
+    seed: int,
+    name: Sequence[str] = (),
+    sampler: str = "marginal",
+    layers: Sequence[int] | None = None,
+    record: int = 8,
+    measure: Collection[str] = ("preactivations",),
+    precision: str = "float32",
+    device: str = "cpu",
+    blocks: tuple[int, int] | None = None,
+    on_block: Callable[[int, int], None] = lambda done, total: None,
+) -> xr.Dataset:
+    """Sample an ensemble of networks of one law on the inputs ``x``.
+
+    Parameters
+    ----------
+    law : Law
+    x : array, shape (inputs, n_0)
+    networks : int
+        Size of the whole ensemble.
+    seed, name
+        The config's seed, and what the ensemble and its member are called: with the number of the
+        block they name the random streams, so equal arguments give equal bytes.
+    sampler : str
+        ``marginal`` (weights integrated out) or ``explicit`` (weights drawn).
+    layers : sequence of int, optional
+        Layers to record, from 1 to L; all of them where left out.
+    record : int
+        Neurons to record in each layer, at most the narrowest recorded layer has.
+    measure : collection of str
+        ``preactivations``, ``log_norm`` or both.
+    blocks : (int, int), optional
+        First block and one past the last: a shard. All of them where left out.
+    on_block : callable
+        Called after each block with the networks done and to be done.
+
+    Returns
+    -------
+    xarray.Dataset
+        As ``docs/architecture.md`` describes a samples file.
+
+    Raises
+    ------
+    ValueError
+        For inputs of the wrong dimension or not finite, layers that do not exist, and whatever the
+        sampler refuses.
+    """
+    x = np.asarray(x, dtype=np.float64)
+    if x.ndim != 2 or x.shape[1] != law.widths[0]:
+        raise ValueError(f"inputs of shape {x.shape} do not fit a network of {law.widths[0]} inputs")
+    if not np.isfinite(x).all():
+        raise ValueError("inputs must be finite: there is a NaN or an infinity among them")
+    layers = tuple(layers or range(1, law.depth + 1))
+    if not all(1 <= layer <= law.depth for layer in layers):
+        raise ValueError(f"layers {layers} must lie from 1 to the depth, {law.depth}")
+    size = block_size(sampler, max(law.widths[1:]))
+    first, last = blocks or (0, -(-networks // size))
+    begin, end = first * size, min(last * size, networks)
+    neurons = min(record, *(law.widths[layer] for layer in layers))
+    with_norm = law.is_scale_invariant
+    recorder = Recorder(end - begin, layers, len(x), neurons, measure, with_norm)
+    tensor = torch.from_numpy(x).to(device)
+    for block in range(first, last):
+        at = slice(block * size - begin, min((block + 1) * size, networks) - begin)
+        stream = torch_stream(seed, *name, "networks", block, device=device)
+        SAMPLERS[sampler](law, tensor, stream, recorder, at, getattr(torch, precision))
+        on_block(at.stop, end - begin)
+    return _dataset(law, recorder, np.arange(begin, end), np.array(layers))
+
+
+def _dataset(law: Law, recorder: Recorder, networks: np.ndarray, layers: np.ndarray) -> xr.Dataset:
+    data = {
+        name: (
+            _DIMENSIONS[name],
+            values,
+            {"long_name": _MEANING[name], "units": "1"},
+        )
+        for name, values in recorder.arrays.items()
+    }
+    inputs = np.arange(recorder.inputs)
+    coordinates = {
+        "network": ("network", networks, {"long_name": "index of the network in its ensemble"}),
+        "layer": ("layer", layers, {"long_name": "layer l = 1..L"}),
+        "width": ("layer", np.array(law.widths)[layers], {"long_name": "neurons n_l of the layer"}),
+        "input": ("input", inputs, {"long_name": "input"}),
+    }
+    if "kernel" in data:
+        coordinates["input_"] = ("input_", inputs, {"long_name": "second input"})
+        neurons = np.arange(recorder.arrays["preactivation"].shape[-1])
+        coordinates["neuron"] = ("neuron", neurons, {"long_name": "recorded neuron"})
+    if "quartic" in data:
+        for letter, column in zip("abcd", quads(recorder.inputs).T, strict=True):
+            coordinates[f"quad_{letter}"] = ("quad", column, {"long_name": f"input {letter}"})
+    return xr.Dataset(data, coords=coordinates)

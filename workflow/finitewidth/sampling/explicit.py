@@ -1,0 +1,61 @@
+"""The explicit sampler: every weight drawn, one batched matrix product a layer."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from finitewidth.law import Law
+from finitewidth.sampling.record import Recorder
+
+
+def sample_block(
+    law: Law,
+    x: torch.Tensor,
+    generator: torch.Generator,
+    recorder: Recorder,
+    at: slice,
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Draw the networks ``at`` and hand their recorded layers to ``recorder``.
+
+    Parameters
+    ----------
+    law : Law
+        Weights of any law.
+    x : tensor, shape (inputs, n_0), float64
+        On the device to compute on.
+    generator : torch.Generator
+        The block's own stream.
+    """
+    networks = at.stop - at.start
+    draw = _normal if law.weights == "normal" else _uniform
+    s = x.T.to(dtype).expand(networks, -1, -1)
+    log_scale = x.new_zeros(networks, x.shape[0]) if law.is_scale_invariant else None
+    last = max(recorder.layers)
+    for layer in range(1, last + 1):
+        fan_in, fan_out = law.widths[layer - 1], law.widths[layer]
+        weights = torch.empty(networks, fan_out, fan_in, dtype=dtype, device=x.device)
+        draw(weights, law.C_W[layer - 1] / fan_in, generator)
+        z = torch.bmm(weights, s)
+        if law.C_b[layer - 1] > 0:
+            biases = torch.empty(networks, fan_out, 1, dtype=dtype, device=x.device)
+            draw(biases, law.C_b[layer - 1], generator)
+            z += biases
+        if log_scale is not None:
+            # Without this a deep network leaves the range of floating-point numbers.
+            size = z.double().square().mean(1).sqrt()
+            z = z / torch.where(size > 0, size, 1.0)[:, None, :].to(dtype)
+            log_scale = log_scale + size.log()
+        recorder.put(layer, at, z.transpose(1, 2), log_scale)
+        s = law.activation.on_tensor(torch, z)
+
+
+def _normal(values: torch.Tensor, variance: float, generator: torch.Generator) -> None:
+    values.normal_(std=math.sqrt(variance), generator=generator)
+
+
+def _uniform(values: torch.Tensor, variance: float, generator: torch.Generator) -> None:
+    edge = math.sqrt(3 * variance)
+    values.uniform_(-edge, edge, generator=generator)

@@ -1,0 +1,151 @@
+"""The marginal sampler: weights integrated out, exactly.
+
+Given the activations s of a layer, the next preactivations are independent over neurons and
+Gaussian with covariance Ghat = C_b + C_W/n sum_j s_j s_j^T (Les Houches lectures, arXiv 2309.01592,
+Lemma 4.4). So a layer costs as many normals as it has neurons (times inputs), not as it has weights.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from finitewidth.law import Law
+from finitewidth.sampling.record import Recorder
+
+#: A pivot below this share of its diagonal is the rounding of a dependent input, and exactly 0.
+DEPENDENT = 1e-13
+#: Layers between recorded ones are drawn together up to this many normals.
+STRETCH = 2**18
+
+
+def sample_block(
+    law: Law,
+    x: torch.Tensor,
+    generator: torch.Generator,
+    recorder: Recorder,
+    at: slice,
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Draw the networks ``at`` and hand their recorded layers to ``recorder``.
+
+    Parameters
+    ----------
+    law : Law
+        Weights must be normal.
+    x : tensor, shape (inputs, n_0), float64
+        On the device to compute on; zero, duplicated and linearly dependent inputs are ordinary.
+    generator : torch.Generator
+        The block's own stream.
+
+    Raises
+    ------
+    ValueError
+        For weights of another law than the normal one: their sum is not Gaussian.
+    """
+    if law.weights != "normal":
+        raise ValueError(
+            f"the marginal sampler integrates out normal weights only, not {law.weights} ones:"
+            " use the explicit sampler"
+        )
+    networks, inputs = at.stop - at.start, x.shape[0]
+    shared = law.C_b[0] + law.C_W[0] / law.widths[0] * (x @ x.T)
+    gram = shared.expand(networks, inputs, inputs)
+    log_scale = x.new_zeros(networks, inputs) if law.is_scale_invariant else None
+    last = max(recorder.layers)
+    layer = 1
+    while layer <= last:
+        if log_scale is not None:
+            gram, log_scale = _unit_diagonal(gram, log_scale)
+            stretch = _stretch(law, layer, recorder, networks) if inputs == 1 else 0
+            if stretch:
+                log_scale += _log_norm_gain(law, layer, stretch, networks, generator, dtype, x)
+                layer += stretch
+                continue
+        normals = torch.empty(networks, inputs, law.widths[layer], dtype=dtype, device=x.device)
+        normals.normal_(generator=generator)
+        z = _correlate(gram, normals)
+        recorder.put(layer, at, z, log_scale)
+        if layer < last:
+            s = law.activation.on_tensor(torch, z)
+            gram = law.C_b[layer] + law.C_W[layer] / law.widths[layer] * _gram(s)
+        layer += 1
+
+
+def _gram(s: torch.Tensor) -> torch.Tensor:
+    """Sums over neurons of s_a s_b in float64, shape (networks, inputs, inputs)."""
+    if s.shape[1] == 1:
+        return (s * s).sum(2, keepdim=True).double()
+    # In float64 even where s is float32: the part of one input that is independent of the others
+    # is a difference of these sums, and must not be lost for inputs that nearly coincide.
+    s = s.double()
+    return torch.bmm(s, s.transpose(1, 2))
+
+
+def _correlate(gram: torch.Tensor, normals: torch.Tensor) -> torch.Tensor:
+    """Turn independent normals into rows of covariance ``gram``; overwrites ``normals``."""
+    if gram.shape[1] == 1:
+        return normals.mul_(gram.sqrt().to(normals.dtype))
+    return torch.bmm(semidefinite_factor(gram).to(normals.dtype), normals)
+
+
+def semidefinite_factor(gram: torch.Tensor) -> torch.Tensor:
+    """Lower triangular R with R R^T = ``gram``, for positive semidefinite matrices of any rank.
+
+    Column by column as in Cholesky's algorithm; a pivot that is rounding next to its diagonal
+    belongs to an input that depends on earlier ones, and its column is 0.
+
+    Parameters
+    ----------
+    gram : tensor, shape (networks, inputs, inputs), float64
+    """
+    inputs = gram.shape[1]
+    rest = gram.clone()
+    factor = torch.zeros_like(rest)
+    floor = DEPENDENT * torch.diagonal(gram, dim1=1, dim2=2)
+    for a in range(inputs):
+        pivot = rest[:, a, a]
+        alive = pivot > floor[:, a]
+        root = torch.where(alive, pivot, 1.0).sqrt()
+        column = torch.where(alive[:, None], rest[:, a:, a] / root[:, None], 0.0)
+        factor[:, a:, a] = column
+        rest[:, a:, a:] -= column[:, :, None] * column[:, None, :]
+    return factor
+
+
+def _unit_diagonal(gram, log_scale):
+    """Move the scale of each input out of ``gram``: sigma(c z) = c sigma(z) carries it along.
+
+    A dead layer (diagonal 0) keeps its zeros, at log-scale -inf.
+    """
+    scale = torch.diagonal(gram, dim1=1, dim2=2).sqrt()
+    safe = torch.where(scale > 0, scale, 1.0)
+    return gram / (safe[:, :, None] * safe[:, None, :]), log_scale + scale.log()
+
+
+def _stretch(law: Law, layer: int, recorder: Recorder, networks: int) -> int:
+    """How many layers from ``layer`` on, none recorded and all equally wide, to draw at once."""
+    width, count = law.widths[layer], 0
+    most = STRETCH // (networks * width)
+    while count < most and layer + count not in recorder.layers:
+        if law.widths[layer + count] != width:
+            break
+        count += 1
+    return count if count > 1 else 0
+
+
+def _log_norm_gain(law, layer, count, networks, generator, dtype, x) -> torch.Tensor:
+    """Growth of the log-scale over ``count`` unrecorded layers, one input, no bias.
+
+    Each layer multiplies the squared norm by C_W times the mean of sigma(g)^2 over fresh normals g,
+    independent of all that came before (Hanin and Nica 2018), so the layers need no order.
+    Returns shape (networks, 1).
+    """
+    width = law.widths[layer]
+    normals = torch.empty(count, networks, width, dtype=dtype, device=x.device)
+    normals.normal_(generator=generator)
+    s = law.activation.on_tensor(torch, normals)
+    gains = (s * s).sum(2).double().log().sum(0)
+    constant = sum(
+        torch.tensor(law.C_W[k] / law.widths[k]).double().log() for k in range(layer, layer + count)
+    )
+    return 0.5 * (gains + constant.to(gains.device))[:, None]

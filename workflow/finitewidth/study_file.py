@@ -1,0 +1,140 @@
+"""Reading study files: safe YAML, overrides on top, and one sentence where something is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from finitewidth.checks import check
+from finitewidth.config import Array, Config, Digits, Ensemble, Init, Normality, Sphere, Study
+from finitewidth.errors import ConfigError, describe
+
+KINDS = {"sphere": Sphere, "digits": Digits, "array": Array}
+NAMES = "a name of at most 40 letters, digits and _ that starts with a letter"
+
+
+class _NoRepeatedKeys(yaml.SafeLoader):
+    """PyYAML keeps the last of two equal keys in silence; a study file must not."""
+
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            where = f"config file line {key_node.start_mark.line + 1}"
+            if not isinstance(key, str):
+                raise ConfigError(f"{where}: given the key {describe(key)}, allowed are words")
+            if key in seen:
+                raise ConfigError(f'{where}: given the key "{key}" twice, allowed is once')
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: str | Path) -> dict:
+    """Read one YAML file, safely; a ``ConfigError`` in one sentence where it cannot be read."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = yaml.load(file, Loader=_NoRepeatedKeys)  # noqa: S506 (a SafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "it is not YAML"
+        raise ConfigError(f"config file {path}{where} cannot be read as YAML: {problem}") from None
+    except (OSError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise ConfigError(f"config file {path} cannot be read: {error}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(
+            f"config file {path}: given {describe(content)}, allowed is a mapping with the keys"
+            f" {', '.join(Config.model_fields)}"
+        )
+    return content
+
+
+def merged(base: Mapping, over: Mapping) -> dict:
+    """``base`` with the entries of ``over`` laid on top, mapping by mapping."""
+    result = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = merged(result[key], value) if both else value
+    return result
+
+
+def load(paths: Iterable[str | Path], overrides: Mapping | None = None) -> Config:
+    """Read study files (a later one over an earlier one), lay ``overrides`` on top, validate.
+
+    Raises
+    ------
+    ConfigError
+        One sentence that names the key, what was given and what is allowed.
+    """
+    content: dict = {}
+    for path in paths:
+        content = merged(content, read_yaml(path))
+    return validate(merged(content, overrides or {}))
+
+
+def validate(content: Mapping) -> Config:
+    """Build the model from plain data; raises as :func:`load` does."""
+    try:
+        config = Config.model_validate(dict(content))
+    except ValidationError as error:
+        raise _sentence(error, content) from None
+    check(config)
+    return config
+
+
+def _sentence(error: ValidationError, content: Mapping) -> ConfigError:
+    """The problem that names the deepest key: of a union's branches it is the one meant."""
+    problems = [(_user_path(p, content), p) for p in error.errors()]
+    top = problems[0][0][:2]
+    path, problem = max((p for p in problems if p[0][:2] == top), key=lambda p: len(p[0]))
+    dotted = ".".join(path) or "(the whole file)"
+    model, allowed = _allowed(path, content)
+    given = problem["input"]
+    if problem["type"] == "extra_forbidden":
+        allowed = ", ".join(model.model_fields)
+        return ConfigError(f"config key {dotted}: given an unknown key, allowed are {allowed}")
+    if problem["type"] == "missing":
+        return ConfigError(f"config key {dotted}: given nothing, allowed is {allowed}")
+    if problem["type"].startswith("union_tag"):
+        kind = given.get("kind") if isinstance(given, Mapping) else given
+        return ConfigError.at(f"{dotted}.kind", kind, f"one of {', '.join(KINDS)}")
+    if problem["loc"][-1:] == ("[key]",):
+        return ConfigError.at(".".join(path[:-1]), path[-1], NAMES)
+    reason = str(problem["ctx"]["error"]) if problem["type"] == "value_error" else ""
+    sentence = ConfigError.at(dotted, given, allowed or problem["msg"])
+    if reason and not reason.startswith("unknown"):
+        return ConfigError(f"{sentence} ({reason})")
+    return sentence
+
+
+def _user_path(problem: Mapping, content: Any) -> list[str]:
+    """The user's own keys in pydantic's location, which also names list places and branches."""
+    path: list[str] = []
+    for part in problem["loc"]:
+        if isinstance(content, Mapping) and part in content:
+            path.append(str(part))
+            content = content[part]
+        elif isinstance(content, list) and isinstance(part, int) and part < len(content):
+            content = content[part]
+    if problem["type"] == "missing":
+        path.append(str(problem["loc"][-1]))
+    return path
+
+
+def _allowed(path: list[str], content: Mapping) -> tuple[type[BaseModel], str]:
+    """The model that a key belongs to, and what that model's description allows there."""
+    model: type[BaseModel] = Config
+    if len(path) > 2:
+        entry = content[path[0]][path[1]]
+        sections = {"ensembles": Ensemble, "studies": Study}
+        model = sections.get(path[0]) or KINDS[entry["kind"]]
+    if len(path) > 3:
+        model = {"init": Init, "normality": Normality}[path[2]]
+    key = path[0] if len(path) == 2 else path[-1] if path else None
+    field = model.model_fields.get(key)
+    keys = f"a mapping with the keys {', '.join(model.model_fields)}"
+    return model, field.description if field else keys

@@ -1,0 +1,114 @@
+# What the rules share: the validated config, the members, and the parameters of each stage.
+import os
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+WORKFLOW = Path(str(workflow.current_basedir)).parent
+# Jobs import the library from here, also in a conda environment that does not hold it.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(WORKFLOW), *filter(None, [os.environ.get("PYTHONPATH")])]
+)
+# Parallelism comes from jobs: with one thread each, results are the same bytes on any machine.
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[variable] = "1"
+sys.path.insert(0, str(WORKFLOW))
+
+from finitewidth.code import digest
+from finitewidth.errors import ConfigError
+from finitewidth.members import member, members
+from finitewidth.study_file import load
+from finitewidth.vocabulary import FIGURES
+
+
+def read_config():
+    """The study file given with --configfile stands alone; --config goes on top of either."""
+    paths = workflow.overwrite_configfiles or [WORKFLOW.parent / "config.yaml"]
+    try:
+        return load(paths, workflow.config_settings.config)
+    except ConfigError as error:
+        raise WorkflowError(str(error)) from None
+
+
+STUDY_FILE = read_config()
+
+
+wildcard_constraints:
+    name="|".join(STUDY_FILE.inputs) or "none",
+    ensemble="|".join(STUDY_FILE.ensembles) or "none",
+    study="|".join(STUDY_FILE.studies) or "none",
+    member=r"[^/]+",
+    shard=r"\d+",
+    figure="|".join(FIGURES),
+
+
+def code_of(script):
+    """Digest of the code that a rule's script runs, a parameter of the rule: edit it, and it reruns."""
+    return digest(WORKFLOW / "scripts" / script)
+
+
+def member_of(wildcards):
+    try:
+        return member(STUDY_FILE, wildcards.ensemble, wildcards.member)
+    except KeyError:
+        raise WorkflowError(f"there is no member {wildcards.member} of {wildcards.ensemble}")
+
+
+def member_folder(m):
+    return f"results/ensembles/{m.ensemble}/{m.name}"
+
+
+def shards(wildcards):
+    m = member_of(wildcards)
+    return [f"{member_folder(m)}/samples/{shard}.nc" for shard in range(m.shard_count)]
+
+
+def inputs_file(wildcards):
+    return f"results/inputs/{member_of(wildcards).inputs}.nc"
+
+
+def study_members(study):
+    return [m for e in STUDY_FILE.studies[study].ensembles for m in members(STUDY_FILE, e)]
+
+
+def member_results(m):
+    """What stands in a member's folder besides its samples."""
+    files = ["estimates.nc", "theory.nc"]
+    if "normality" in m.estimate:
+        files.append("normality.nc")
+    return [f"{member_folder(m)}/{file}" for file in files]
+
+
+def study_inputs(wildcards):
+    return [file for m in study_members(wildcards.study) for file in member_results(m)]
+
+
+def study_slice(wildcards):
+    """What a table or figure takes from the config: the study, and where its members stand."""
+    study = STUDY_FILE.studies[wildcards.study]
+    return {
+        "name": wildcards.study,
+        "title": study.title,
+        "quantities": study.quantities,
+        "members": [
+            {
+                **m.slice("shards", "precision", "normality"),
+                "swept": m.swept,
+                "folder": member_folder(m),
+            }
+            for m in study_members(wildcards.study)
+        ],
+    }
+
+
+def study_results(name):
+    folder = f"results/studies/{name}"
+    for figure in STUDY_FILE.studies[name].figures or []:
+        yield from (f"{folder}/figures/{figure}.{ending}" for ending in ("pdf", "png"))
+    yield from (f"{folder}/comparison.{ending}" for ending in ("csv", "md", "tex"))
+
+
+def every_result():
+    every_member = [m for e in STUDY_FILE.ensembles for m in members(STUDY_FILE, e)]
+    results = [file for m in every_member for file in member_results(m)]
+    return results + [file for name in STUDY_FILE.studies for file in study_results(name)]

@@ -1,0 +1,19 @@
+# Theory beside estimate: one table a study, tidy for machines and side by side for people.
+
+
+rule compare:
+    input:
+        study_inputs,
+    output:
+        csv="results/studies/{study}/comparison.csv",
+        markdown="results/studies/{study}/comparison.md",
+        tex="results/studies/{study}/comparison.tex",
+    params:
+        study=study_slice,
+        code=code_of("compare.py"),
+    log:
+        "results/logs/compare/{study}.log",
+    conda:
+        "../../envs/analysis.yaml"
+    script:
+        "../scripts/compare.py"

@@ -1,0 +1,19 @@
+# What theory says of a member: the same names and dimensions as its estimates, a column an order.
+
+
+rule theory:
+    input:
+        inputs_file,
+    output:
+        "results/ensembles/{ensemble}/{member}/theory.nc",
+    params:
+        member=lambda wildcards: member_of(wildcards).slice(
+            "sampler", "precision", "measure", "normality", "shards"
+        ),
+        code=code_of("theory.py"),
+    log:
+        "results/logs/theory/{ensemble}/{member}.log",
+    conda:
+        "../../envs/analysis.yaml"
+    script:
+        "../scripts/theory.py"

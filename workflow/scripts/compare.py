@@ -1,0 +1,17 @@
+"""Rule compare: one study's table, as CSV, Markdown and TeX."""
+
+from finitewidth.artifacts import write_text
+from finitewidth.compare import table, to_csv, to_markdown, to_tex
+from finitewidth.job import run, stamp
+from finitewidth.results import Study
+
+
+def main(job):
+    rows = table(Study.read(job.params.study))
+    marks = stamp(job)
+    write_text(to_csv(rows), job.output.csv, marks)
+    write_text(to_markdown(rows), job.output.markdown, marks)
+    write_text(to_tex(rows), job.output.tex, marks)
+
+
+run(main, snakemake)

@@ -1,0 +1,18 @@
+"""Rule inputs: write one named set of input vectors."""
+
+import xarray as xr
+
+from finitewidth.artifacts import write_dataset
+from finitewidth.inputs import vectors
+from finitewidth.job import run, stamp
+
+
+def main(job):
+    x = vectors(job.wildcards.name, job.params.spec, job.params.seed)
+    attributes = {"long_name": "input vectors", "units": "1"}
+    dataset = xr.Dataset({"x": (("input", "component"), x, attributes)})
+    title = f"input vectors {job.wildcards.name}"
+    write_dataset(dataset, job.output[0], stamp(job), title=title)
+
+
+run(main, snakemake)
