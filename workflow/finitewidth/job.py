@@ -22,7 +22,11 @@ def run(main: Callable, snakemake) -> None:
     """
     path = snakemake.log[0]
     logging.basicConfig(
-        filename=path, filemode="w", level=logging.INFO, format="%(asctime)s %(message)s", force=True
+        filename=path,
+        filemode="w",
+        level=logging.INFO,
+        format="%(asctime)s %(message)s",
+        force=True,
     )
     logging.captureWarnings(True)
     try:

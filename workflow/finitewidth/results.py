@@ -70,5 +70,7 @@ def _read_member(about: Mapping) -> MemberResults:
     if "normality" in about["estimate"]:
         tests = read_dataset(folder / "normality.nc")
         # Groups of p-values have a dimension of their own, `sample` is shared with `quadruple`.
-        estimates = estimates.merge(tests, compat="override", join="outer", combine_attrs="override")
+        estimates = estimates.merge(
+            tests, compat="override", join="outer", combine_attrs="override"
+        )
     return MemberResults(about, about["swept"], estimates, read_dataset(folder / "theory.nc"))

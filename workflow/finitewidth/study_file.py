@@ -37,7 +37,7 @@ def read_yaml(path: str | Path) -> dict:
     """Read one YAML file, safely; a ``ConfigError`` in one sentence where it cannot be read."""
     try:
         with open(path, encoding="utf-8") as file:
-            content = yaml.load(file, Loader=_NoRepeatedKeys)  # noqa: S506 (a SafeLoader)
+            content = yaml.load(file, Loader=_NoRepeatedKeys)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""

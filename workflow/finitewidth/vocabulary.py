@@ -51,17 +51,17 @@ FIGURES: dict[str, FigureEntry] = {
     ),
     "intralayer": FigureEntry(
         "intralayer",
-        ("four_point",),
+        ("covariance", "four_point"),
         "Correlation of the magnitudes of two neurons of a layer against depth, for each width.",
     ),
     "breakdown_map": FigureEntry(
         "intralayer",
-        ("four_point",),
+        ("covariance", "four_point"),
         "Where the 1/n law breaks down over depth and width, with the contours of l/n.",
     ),
     "pooled_correlator": FigureEntry(
         "gaussianity",
-        ("four_point",),
+        ("covariance", "four_point"),
         "The pooled four-point correlator against width: it sees the signal that 1/n theory gives.",
     ),
     "quadruple": FigureEntry(

@@ -1,24 +1,21 @@
 # What the rules share: the validated config, the members, and the parameters of each stage.
-import os
+import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 WORKFLOW = Path(str(workflow.current_basedir)).parent
-# Jobs import the library from here, also in a conda environment that does not hold it.
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    [str(WORKFLOW), *filter(None, [os.environ.get("PYTHONPATH")])]
-)
-# Parallelism comes from jobs: with one thread each, results are the same bytes on any machine.
-for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ[variable] = "1"
 sys.path.insert(0, str(WORKFLOW))
 
 from finitewidth.code import digest
+from finitewidth.environment import prepare
 from finitewidth.errors import ConfigError
 from finitewidth.members import member, members
 from finitewidth.study_file import load
 from finitewidth.vocabulary import FIGURES
+
+
+prepare()
 
 
 def read_config():
@@ -45,6 +42,12 @@ wildcard_constraints:
 def code_of(script):
     """Digest of the code that a rule's script runs, a parameter of the rule: edit it, and it reruns."""
     return digest(WORKFLOW / "scripts" / script)
+
+
+def input_files(wildcards):
+    """A user's own array is an input of the rule, so that a change of it is seen."""
+    spec = STUDY_FILE.inputs[wildcards.name]
+    return [spec.file] if spec.kind == "array" else []
 
 
 def member_of(wildcards):

@@ -1,12 +1,6 @@
 # From the config to samples: input vectors, then networks, in shards of whole blocks.
 
 
-def input_files(wildcards):
-    """A user's own array is an input of the rule, so that a change of it is seen."""
-    spec = STUDY_FILE.inputs[wildcards.name]
-    return [spec.file] if spec.kind == "array" else []
-
-
 rule inputs:
     input:
         input_files,

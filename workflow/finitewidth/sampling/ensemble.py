@@ -86,7 +86,9 @@ def sample(
     """
     x = np.asarray(x, dtype=np.float64)
     if x.ndim != 2 or x.shape[1] != law.widths[0]:
-        raise ValueError(f"inputs of shape {x.shape} do not fit a network of {law.widths[0]} inputs")
+        raise ValueError(
+            f"inputs of shape {x.shape} do not fit a network of {law.widths[0]} inputs"
+        )
     if not np.isfinite(x).all():
         raise ValueError("inputs must be finite: there is a NaN or an infinity among them")
     layers = tuple(layers or range(1, law.depth + 1))

@@ -1,0 +1,51 @@
+# make        set up and run the default study
+# make test   set up and test everything
+# make CONFIG=config/paper.yaml   run another study file
+
+PYTHON ?= python3
+CORES ?= all
+BIN := .venv/bin
+READY := .venv/.ready
+STUDY := $(if $(CONFIG),--configfile $(CONFIG))
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --workflow-profile workflow/profiles/default $(STUDY)
+
+.PHONY: all test check docs lock benchmark clean
+
+all: $(READY)
+	@$(SNAKEMAKE)
+
+$(READY): envs/requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else \
+	  "given Python %d.%d, allowed are 3.11 to 3.13: make PYTHON=python3.12" % v)'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+# Everything that has to hold: style, lint, the documents made from code, the tests (which run the
+# default study end to end).
+test: check
+	$(BIN)/python -m pytest
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+# config/README.md and config/schema.json, from the model.
+docs: $(READY)
+	$(BIN)/python -m finitewidth.describe
+
+benchmark: $(READY)
+	$(BIN)/python benchmarks/sampling.py
+
+lock:
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet -r envs/requirements.in
+	(sed -n '/^#/p' envs/requirements.lock; .venv-lock/bin/python -m pip freeze | sed 's/+cpu$$//') > envs/requirements.new
+	mv envs/requirements.new envs/requirements.lock
+	rm -r .venv-lock
+
+clean:
+	rm -rf .venv .snakemake

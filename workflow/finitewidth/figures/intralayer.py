@@ -1,0 +1,99 @@
+"""Correlation of the magnitudes of two neurons of one layer."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+
+from finitewidth.figures import style
+from finitewidth.results import Study
+
+
+def intralayer(study: Study) -> Figure:
+    """E[(z_i^2 - G)(z_j^2 - G)]/G^2 against layer, for each width; and its ratio to theory."""
+    members = _by_width(study)
+    figure, axes = style.grid(
+        2, 1, width=5.5, height=2.3, sharex=True, gridspec_kw={"height_ratios": [2.2, 1]}
+    )
+    top, bottom = axes[:, 0]
+    for color, m in zip(style.shades(len(members)), members, strict=True):
+        value, error, scale = _relative(m)
+        layer = value["layer"].values
+        exact = style.predicted(m.theory, "intralayer", "exact")
+        style.curve(top, layer, exact.sel(input=0) / scale, "exact", color=color)
+        first = style.predicted(m.theory, "intralayer", "1/n").sel(input=0) / scale
+        style.curve(top, layer, first, "1/n", color=color, linewidth=0.9)
+        seen = layer > 1
+        style.points(
+            top,
+            layer[seen],
+            value[seen],
+            error[seen],
+            color=color,
+            label=f"$n={m.about['width']}$",
+        )
+        line = (exact.sel(input=0) / scale)[seen]
+        style.points(bottom, layer[seen], value[seen] / line, error[seen] / line, color=color)
+    top.set(yscale="log", ylabel=r"$\mathrm{E}[(z_i^2-G)(z_j^2-G)]/G^2$")
+    style.unity(bottom)
+    bottom.set(xlabel=r"layer $\ell$", ylabel="measured / exact", ylim=(0.5, 1.5))
+    top.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    style.order_legend(top, "exact", "1/n", loc="lower right")
+    top.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return figure
+
+
+def breakdown_map(study: Study) -> Figure:
+    """How far the measured correlation is above the 1/n law, over depth and width."""
+    members = _by_width(study)
+    figure, axes = style.grid(1, 1, width=5.8, height=3.4)
+    ax = axes[0, 0]
+    widths = np.array([m.about["width"] for m in members])
+    layers = members[0].estimates["layer"].values
+    layers = layers[layers > 1]
+    excess = np.full((len(widths), len(layers)), np.nan)
+    for row, m in enumerate(members):
+        first = style.predicted(m.theory, "intralayer", "1/n").sel(input=0, layer=layers)
+        value = m.estimates["intralayer"].sel(input=0, layer=layers)
+        error = m.estimates["intralayer_stderr"].sel(input=0, layer=layers)
+        ratio = (value / first).values
+        excess[row] = np.where(error / first < 0.25, ratio - 1, np.nan)
+    # Widths stand at equal steps, so a contour is interpolated between their logarithms.
+    steps = np.arange(len(widths))
+    floor = 0.01
+    image = ax.pcolormesh(
+        layers,
+        steps,
+        np.clip(excess, floor, None),
+        norm=LogNorm(floor, max(1.0, np.nanmax(excess))),
+        cmap="cividis",
+    )
+    ax.set_yticks(steps, [str(n) for n in widths])
+    for ratio, dashes in ((0.03, ":"), (0.1, "--"), (0.3, "-."), (1.0, "-")):
+        depth = np.linspace(layers[0], layers[-1], 200)
+        height = np.interp(np.log(depth / ratio), np.log(widths), steps, np.nan, np.nan)
+        ax.plot(depth, height, dashes, color="w", linewidth=2.2)
+        ax.plot(depth, height, dashes, color="k", linewidth=1.0, label=rf"$\ell/n={ratio:g}$")
+    ax.set(
+        xlabel=r"layer $\ell$",
+        ylabel="width $n$",
+        title=r"measured / $\left[2(\ell-1)/n\right]$ − 1   (white: error over a quarter)",
+    )
+    ax.grid(False)
+    figure.colorbar(image, ax=ax, label="relative excess over the $1/n$ law")
+    ax.legend(loc="upper left", bbox_to_anchor=(1.28, 1.0))
+    return figure
+
+
+def _by_width(study: Study) -> list:
+    members = [m for m in study.members if m.has("four_point")]
+    return sorted(members, key=lambda m: m.about["width"])
+
+
+def _relative(m):
+    """Measured value, its error, and the G^2 of theory that both are divided by."""
+    kernel = style.predicted(m.theory, "covariance", "infinite_width")
+    scale = kernel.sel(input=0, input_=0).drop_vars(["order", "input_"]) ** 2
+    value = m.estimates["intralayer"].sel(input=0) / scale
+    return value, m.estimates["intralayer_stderr"].sel(input=0) / scale, scale

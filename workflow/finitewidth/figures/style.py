@@ -1,0 +1,104 @@
+"""One look for every figure, and the two things that all draw: theory as lines, data as points."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import numpy as np
+
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt
+import seaborn as sns
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+#: Seaborn's colour-blind palette, as hexadecimal codes.
+PALETTE = sns.color_palette("colorblind").as_hex()
+#: How each order of theory is drawn, and what the legend calls it.
+ORDERS = {
+    "exact": {"linestyle": "-", "label": "exact at finite $n$"},
+    "1/n": {"linestyle": "--", "label": "order $1/n$"},
+    "1/n^2": {"linestyle": "--", "label": "order $1/n^2$"},
+    "double_scaling": {"linestyle": "-.", "label": "double scaling"},
+    "infinite_width": {"linestyle": ":", "label": "infinite width"},
+}
+
+_SETTINGS = {
+    "axes.grid": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": "medium",
+    "figure.dpi": 100,
+    "figure.constrained_layout.use": True,
+    "font.size": 9,
+    "grid.alpha": 0.3,
+    "legend.frameon": False,
+    "legend.fontsize": "small",
+    "lines.linewidth": 1.2,
+    "mathtext.fontset": "cm",
+    "pdf.fonttype": 42,
+    "savefig.dpi": 200,
+    "svg.hashsalt": "finitewidth",
+}
+
+
+def grid(rows: int, columns: int, *, width=2.6, height=2.2, **options) -> tuple[Figure, np.ndarray]:
+    """A figure of rows x columns axes, always as a two-dimensional array."""
+    plt.rcParams.update(plt.rcParamsDefault)
+    plt.rcParams.update(_SETTINGS)
+    return plt.subplots(
+        rows,
+        columns,
+        figsize=(max(width * columns, 4.5), max(height * rows, 2.8)),
+        squeeze=False,
+        **options,
+    )
+
+
+def shades(count: int) -> list:
+    """Colours for an ordered sweep, dark to light, distinguishable without colour vision."""
+    return sns.color_palette("viridis", max(count + 1, 2))[:count]
+
+
+def points(ax: Axes, x, value, error, **options) -> None:
+    """Measured values with their error bars (one standard error)."""
+    look = {"fmt": "o", "markersize": 3.2, "capsize": 1.5, "elinewidth": 0.9, "zorder": 3}
+    ax.errorbar(np.asarray(x), np.asarray(value), np.asarray(error), **(look | options))
+
+
+def predicted(theory: xr.Dataset, quantity: str, order: str) -> xr.DataArray | None:
+    """One order of theory, or None where theory says nothing of that order."""
+    if quantity not in theory or order not in theory["order"]:
+        return None
+    values = theory[quantity].sel(order=order)
+    return values if bool(values.notnull().any()) else None
+
+
+def curve(ax: Axes, x, values: xr.DataArray | None, order: str, **options) -> None:
+    """A line of theory, if there is one."""
+    if values is not None:
+        look = {k: v for k, v in ORDERS[order].items() if k != "label"}
+        ax.plot(np.asarray(x), np.asarray(values), **(look | options))
+
+
+def order_legend(ax: Axes, *orders: str, **options) -> None:
+    """A legend that says which line is which order, apart from the colours."""
+    handles = [plt.Line2D([], [], color="0.3", **ORDERS[o]) for o in orders]
+    points_handle = plt.Line2D(
+        [], [], color="0.3", marker="o", linestyle="", markersize=3.2, label="measured"
+    )
+    ax.add_artist(ax.legend(handles=[points_handle, *handles], **options))
+
+
+def unity(ax: Axes) -> None:
+    """The line that a ratio of measurement to theory should keep to."""
+    ax.axhline(1, color="0.3", linewidth=0.8, zorder=1)
+
+
+def fit_ratio(ax: Axes, *, least: float = 0.02, most: float = 0.6) -> None:
+    """Limits around 1 that show the points of a ratio panel and cut only its longest bars."""
+    values = np.concatenate([line.get_ydata() for line in ax.lines] or [[1.0]]).astype(float)
+    far = np.nanmax(np.abs(values[np.isfinite(values)] - 1), initial=least)
+    reach = float(np.clip(1.3 * far, least, most))
+    ax.set_ylim(1 - reach, 1 + reach)
