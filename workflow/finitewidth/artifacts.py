@@ -152,7 +152,7 @@ def read_stamp(path: str | Path) -> dict:
     }  # fmt: skip
     try:
         return json.loads(readers.get(Path(path).suffix, _stamp_in_text)(Path(path)))
-    except (OSError, KeyError, AttributeError, IndexError, ValueError) as error:
+    except (OSError, KeyError, AttributeError, TypeError, ValueError) as error:
         raise ArtifactError(f"{path} holds no stamp of finitewidth") from error
 
 

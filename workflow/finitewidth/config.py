@@ -63,7 +63,7 @@ class Model(BaseModel):
 class Sphere(Model):
     """Vectors of one norm in a random direction, or at one given overlap."""
 
-    kind: Literal["sphere"]
+    kind: Literal["sphere"] = _key("sphere")
     dimension: Count = _key("a whole number of at least 1: n_0")
     count: Count = _key("a whole number of at least 1: how many vectors")
     norm: Annotated[Real, Field(gt=0)] = _key("a number above 0: the norm |x| of each vector", 1.0)
@@ -75,7 +75,7 @@ class Sphere(Model):
 class Digits(Model):
     """Real 8x8 images (64 components), each standardised to mean 0 and variance 1."""
 
-    kind: Literal["digits"]
+    kind: Literal["digits"] = _key("digits")
     count: Count = _key("a whole number of at least 1: how many images")
     classes: Annotated[list[Annotated[int, Field(ge=0, le=9)]], AfterValidator(_distinct)] = _key(
         "a list of different digits 0 to 9, taken in turn", list(range(10))
@@ -85,7 +85,7 @@ class Digits(Model):
 class Array(Model):
     """Rows of a user's array: a variable of a netCDF file, or an .npy file."""
 
-    kind: Literal["array"]
+    kind: Literal["array"] = _key("array")
     file: str = _key("the path of a netCDF (.nc) or numpy (.npy) file")
     variable: str | None = _key("the name of a two-dimensional variable of the netCDF file", None)
     count: Count | None = _key("a whole number of at least 1: the first rows only", None)

@@ -142,7 +142,9 @@ def output_density(study: Study) -> Figure:
             )  # fmt: skip
         style.unity(bottom)
         bottom.set(xlabel=r"$z/\sqrt{G}$", ylim=(0.7, 1.3))
-        top.set(yscale="log", ylim=(1e-4, 2), title=f"$L={m.about['depth']}$, $n={m.about['width']}$")
+        top.set(
+            yscale="log", ylim=(1e-4, 2), title=f"$L={m.about['depth']}$, $n={m.about['width']}$"
+        )
     axes[0, 0].set_ylabel("density")
     axes[1, 0].set_ylabel("measured / exact")
     style.order_legend(axes[0, 0], "exact", "infinite_width", loc="lower center", fontsize=6)

@@ -1,0 +1,109 @@
+"""Files of results: stamped, atomic, the same bytes twice, and never read when damaged."""
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+from finitewidth.__main__ import main
+from finitewidth.artifacts import (
+    ArtifactError,
+    make_stamp,
+    read_dataset,
+    read_stamp,
+    replacing,
+    sha256,
+    write_dataset,
+    write_figure,
+    write_text,
+)
+from finitewidth.figures import style
+
+
+@pytest.fixture
+def stamp(tmp_path):
+    source = tmp_path / "input.txt"
+    source.write_text("what it was made from")
+    return make_stamp(
+        rule="estimate",
+        wildcards={"member": "width-8"},
+        config={"seed": 3, "odd": "brackets ) ( and \\ and ü"},
+        inputs=[str(source)],
+        code_digest="abc",
+    )
+
+
+def write(path, stamp):
+    if path.suffix == ".nc":
+        values = np.arange(4000.0).reshape(40, 100)
+        dataset = xr.Dataset({"v": (("a", "b"), values)}, attrs={"provenance": "stale"})
+        write_dataset(dataset, path, stamp, title="a test")
+    elif path.suffix in (".png", ".pdf"):
+        figure, axes = style.grid(1, 1)
+        axes[0, 0].plot([1, 2, 3])
+        write_figure(figure, path, stamp, title="a test")
+    else:
+        write_text("a,b\n1,2\n", path, stamp)
+
+
+ENDINGS = ["nc", "png", "pdf", "csv", "md", "tex"]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_every_kind_of_file_holds_its_stamp_and_nothing_that_varies(tmp_path, stamp, ending):
+    one, two = tmp_path / f"one.{ending}", tmp_path / f"two.{ending}"
+    write(one, stamp)
+    write(two, stamp)
+    assert read_stamp(one) == stamp
+    assert one.read_bytes() == two.read_bytes()
+    assert stamp["inputs"] == {str(tmp_path / "input.txt"): sha256(tmp_path / "input.txt")}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_file_without_a_stamp_says_so(tmp_path, ending):
+    path = tmp_path / f"empty.{ending}"
+    path.write_bytes(b"")
+    with pytest.raises(ArtifactError, match=f"empty.{ending}"):
+        read_stamp(path)
+
+
+def test_the_command_prints_a_stamp(tmp_path, stamp, capsys):
+    write(tmp_path / "a.csv", stamp)
+    assert main(["stamp", str(tmp_path / "a.csv")]) == 0
+    assert json.loads(capsys.readouterr().out) == stamp
+    assert main(["stamp", str(tmp_path / "none.csv")]) == 1
+
+
+def test_a_failed_write_leaves_what_was_there_and_nothing_else(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("before")
+
+    def fail():
+        with replacing(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert path.read_text() == "before"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_a_flipped_bit_is_found_not_read(tmp_path, stamp):
+    path = tmp_path / "a.nc"
+    write(path, stamp)
+    content = bytearray(path.read_bytes())
+    place = bytes(content).index(np.arange(1000.0, 1004.0).tobytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ArtifactError, match=r"a\.nc cannot be read"):
+        read_dataset(path)
+
+
+def test_a_truncated_or_missing_file_is_named(tmp_path, stamp):
+    path = tmp_path / "a.nc"
+    write(path, stamp)
+    path.write_bytes(path.read_bytes()[:2000])
+    for broken in (path, tmp_path / "missing.nc"):
+        with pytest.raises(ArtifactError, match=broken.name):
+            read_dataset(broken)

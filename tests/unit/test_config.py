@@ -1,0 +1,168 @@
+"""Study files: what is accepted, how it expands, and the sentence that refuses the rest."""
+
+import copy
+
+import pytest
+from finitewidth.errors import ConfigError
+from finitewidth.members import members
+from finitewidth.study_file import load, merged, validate
+
+GOOD = {
+    "seed": 1,
+    "inputs": {"a": {"kind": "sphere", "dimension": 4, "count": 2}},
+    "ensembles": {
+        "lin": {
+            "activation": "linear",
+            "init": {"C_W": [1.0, 100.0]},
+            "width": [8, 16],
+            "depth": 3,
+            "inputs": "a",
+            "networks": 100,
+        }
+    },
+    "studies": {"s": {"ensembles": ["lin"], "figures": ["covariance"]}},
+}
+LIN = ("ensembles", "lin")
+
+
+def changed(*path_and_value):
+    *path, value = path_and_value
+    content = copy.deepcopy(GOOD)
+    place = content
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    return content
+
+
+@pytest.mark.parametrize(
+    ("content", "key", "given", "allowed"),
+    [
+        (changed("sed", 1), "sed", "unknown key", "seed"),
+        (changed("seed", "1e-5"), "seed", '"1e-5"', "whole number"),
+        (changed("seed", True), "seed", "True", "whole number"),
+        (changed("device", "gpu"), "device", '"gpu"', "cuda"),
+        (changed(*LIN, "width", -4), "ensembles.lin.width", "-4", "at least 1"),
+        (changed(*LIN, "width", [4, 4]), "ensembles.lin.width", "[4, 4]", "different"),
+        (changed(*LIN, "width", [4, "8"]), "ensembles.lin.width", '"8"', "whole number"),
+        (changed(*LIN, "width", []), "ensembles.lin.width", "[]", "at least 1"),
+        (changed(*LIN, "inputs", "b"), "ensembles.lin.inputs", '"b"', "one of a"),
+        (changed(*LIN, "networks", 0), "ensembles.lin.networks", "0", "at least 2"),
+        (changed(*LIN, "init", {"C_W": -1.0}), "ensembles.lin.init.C_W", "-1.0", "at least 0"),
+        (changed(*LIN, "init", {"C_W": "1e-5"}), "ensembles.lin.init.C_W", '"1e-5"', "1.0e-5"),
+        (changed(*LIN, "init", {"C_W": float("nan")}), "ensembles.lin.init.C_W", "nan", "number"),
+        (changed(*LIN, "init", {"C_w": 1.0}), "ensembles.lin.init.C_W", "nothing", "number"),
+        (changed(*LIN, "init", "best"), "ensembles.lin.init", '"best"', "critical"),
+        (changed(*LIN, "activation", "rleu"), "ensembles.lin.activation", '"rleu"', "relu"),
+        (changed(*LIN, "layers", ["first", 9]), "ensembles.lin.layers", "9", "depth, 3"),
+        (changed(*LIN, "weights", "uniform"), "ensembles.lin.sampler", "marginal", "explicit"),
+        (changed(*LIN, "weights", "pytorch"), "ensembles.lin.init", "a value", "nothing"),
+        (changed(*LIN, "normality", {"neurons": 40}), "lin.normality.neurons", "40", "2 to 20"),
+        (changed(*LIN, "measure", ["ntkk"]), "ensembles.lin.measure", "ntkk", "log_norm"),
+        (changed("inputs", "a", {"kind": "foo"}), "inputs.a.kind", '"foo"', "sphere"),
+        (changed("inputs", "a", "overlap", -2.0), "inputs.a.overlap", "-2.0", "-1 to 1"),
+        (changed("inputs", "../a", {"kind": "digits", "count": 1}), "inputs", '"../a"', "letters"),
+        (changed("studies", "s", "figures", ["pie"]), "studies.s.figures", '"pie"', "covariance"),
+        (changed("studies", "s", "ensembles", ["no"]), "studies.s.ensembles", '"no"', "one of lin"),
+        (
+            changed("studies", "s", "figures", ["quadruple"]),
+            "studies.s.figures",
+            "quadruple",
+            "est",
+        ),
+        (changed(*LIN, 4), "ensembles.lin", "4", "mapping"),
+        (changed("ensembles", []), "ensembles", "[]", "mapping"),
+    ],
+)
+def test_a_bad_config_is_refused_in_one_sentence(content, key, given, allowed):
+    with pytest.raises(ConfigError) as caught:
+        validate(content)
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    head, tail = sentence.split(", allowed ", 1)
+    assert key in head
+    assert given in head
+    assert allowed in tail
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"activation": "softplus", "init": "critical"}, "init"),
+        ({"activation": "tanh", "measure": ["log_norm"], "init": "critical"}, "measure"),
+        ({"measure": ["log_norm"], "estimate": ["four_point"]}, "estimate"),
+        ({"estimate": ["quadruple"], "record": 3}, "record"),
+        ({"estimate": ["quadruple"], "width": 3}, "width"),
+        ({"estimate": ["normality"]}, "networks"),
+    ],
+)
+def test_keys_that_do_not_go_together_are_refused(change, key):
+    content = copy.deepcopy(GOOD)
+    content["ensembles"]["lin"] |= change
+    content["studies"] = {}
+    with pytest.raises(ConfigError, match=rf"config key ensembles\.lin\.{key}: given .* allowed "):
+        validate(content)
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("seed: 1\nseed: 2\n", 'line 2: given the key "seed" twice'),
+        ("seed: [1\n", "cannot be read as YAML"),
+        ("- 1\n", "a mapping"),
+        ("", "a mapping"),
+        ("seed: !!python/object/apply:os.system [ls]\n", "cannot be read"),
+        ("1: 2\n", "keys? 1"),
+    ],
+)
+def test_a_file_that_is_no_study_file_is_refused(tmp_path, text, part):
+    path = tmp_path / "study.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=part):
+        load([path])
+
+
+def test_a_sweep_is_one_member_for_each_combination():
+    found = members(validate(GOOD), "lin")
+    assert [m.name for m in found] == [
+        "width-8_C_W-1",
+        "width-8_C_W-100",
+        "width-16_C_W-1",
+        "width-16_C_W-100",
+    ]
+    assert [(m.width, m.C_W) for m in found] == [(8, 1), (8, 100), (16, 1), (16, 100)]
+
+
+def test_names_of_layers_become_layers():
+    content = changed(*LIN, "layers", ["first", "second", "middle", "last"])
+    content["ensembles"]["lin"]["depth"] = 9
+    assert members(validate(content), "lin")[0].layers == (1, 2, 5, 9)
+
+
+def test_shards_are_whole_blocks_that_cover_every_network_once():
+    content = changed(*LIN, "networks", 5000)
+    content["ensembles"]["lin"]["shards"] = 3
+    m = members(validate(content), "lin")[0]
+    bounds = [m.shard_bounds(k) for k in range(m.shard_count)]
+    assert bounds[0][0] == 0
+    assert bounds[-1][1] == m.blocks
+    assert all(a[1] == b[0] for a, b in zip(bounds, bounds[1:], strict=False))
+    assert (m.blocks - 1) * m.block < 5000 <= m.blocks * m.block
+
+
+def test_more_shards_than_blocks_are_not_made():
+    content = changed(*LIN, "shards", 50)
+    assert members(validate(content), "lin")[0].shard_count == 1
+
+
+def test_critical_init_takes_the_table_of_activations():
+    content = changed(*LIN, "init", "critical")
+    content["ensembles"]["lin"]["activation"] = ["relu", "leaky_relu(0.5)", "erf"]
+    found = {m.activation: (m.C_b, m.C_W) for m in members(validate(content), "lin")}
+    assert found["relu"] == (0, 2)
+    assert found["leaky_relu(0.5)"] == (0, 1.6)
+    assert found["erf"] == pytest.approx((0, 0.7853981633974483))
+
+
+def test_overrides_are_laid_on_top_key_by_key():
+    assert merged({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}) == {"a": {"b": 3, "c": 2}}

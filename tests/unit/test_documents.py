@@ -1,0 +1,49 @@
+"""Documents that are made from code, and pins that stand twice, cannot drift apart."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from finitewidth import describe
+from finitewidth.study_file import load
+
+ROOT = Path(__file__).parents[2]
+LOCK = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "envs/requirements.lock").read_text(), re.M))
+PINS = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in LOCK.items()}
+
+
+def test_the_configs_description_is_that_of_the_model():
+    assert (ROOT / "config/README.md").read_text() == describe.readme(), "run: make docs"
+    assert (ROOT / "config/schema.json").read_text() == describe.schema(), "run: make docs"
+
+
+def test_every_key_of_the_model_says_what_it_allows():
+    for _, model, _ in describe._SECTIONS:
+        for key, field in model.model_fields.items():
+            assert field.description, key
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda p: p.name)
+def test_every_study_file_that_ships_is_valid(path):
+    assert load([path]).ensembles
+    assert load([ROOT / "config.yaml"]).studies
+
+
+@pytest.mark.parametrize("name", ["torch", "analysis"])
+def test_conda_environments_are_pinned_to_the_lock(name):
+    environment = yaml.safe_load((ROOT / f"envs/{name}.yaml").read_text())
+    for line in environment["dependencies"]:
+        package, version = line.split(" ", 1)
+        if package == "python":
+            continue
+        locked = PINS[{"pytorch": "torch"}.get(package, package)]
+        # A post-release of a Python package is the same code in a new box, which conda lacks.
+        assert version == f"={re.sub(r'[.]post[0-9]+$', '', locked)}", package
+
+
+def test_the_lock_pins_everything_that_is_asked_for():
+    wanted = [line for line in (ROOT / "envs/requirements.in").read_text().splitlines()]
+    for line in wanted:
+        if line and not line.startswith("#"):
+            assert re.match(r"[\w-]+", line)[0].lower() in PINS, line

@@ -1,0 +1,79 @@
+"""What describes the config, made from its model: ``config/README.md`` and ``config/schema.json``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from finitewidth.config import (
+    Array,
+    Config,
+    Digits,
+    Ensemble,
+    Init,
+    Normality,
+    Sphere,
+    Study,
+)
+from finitewidth.vocabulary import FAMILIES, FIGURES
+
+FOLDER = Path(__file__).parents[2] / "config"
+
+_SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
+    ("The file", Config, "A study file has these keys and no others."),
+    ("inputs.&lt;name&gt;, kind: sphere", Sphere, "Vectors of one norm."),
+    ("inputs.&lt;name&gt;, kind: digits", Digits, "Real 8×8 images that ship with scikit-learn."),
+    ("inputs.&lt;name&gt;, kind: array", Array, "Rows of your own array."),
+    ("ensembles.&lt;name&gt;", Ensemble, "Networks that share a law. Lists are sweeps."),
+    ("ensembles.&lt;name&gt;.init", Init, "Var W = C_W/fan-in, Var b = C_b."),
+    ("ensembles.&lt;name&gt;.normality", Normality, "How the tests of normality group networks."),
+    ("studies.&lt;name&gt;", Study, "A table and its figures."),
+)
+
+_FRONT = """# The config, key by key
+
+Made from the model in `workflow/finitewidth/config.py` by `make docs`; `schema.json` beside it serves editors.
+
+A study file stands alone: `snakemake --cores all --configfile my.yaml` reads it instead of `config.yaml`, and `--config seed=7` changes a key of either. Where a value can be a list of different values, the list is a *sweep*: one member for each combination. A config that cannot be run ends before the first job, in one sentence that names the key, what was given and what is allowed.
+"""
+
+
+def readme() -> str:
+    """The text of ``config/README.md``."""
+    parts = [_FRONT]
+    for title, model, about in _SECTIONS:
+        parts += [f"\n## {title}\n", f"{about}\n", "| key | allowed | default |", "|---|---|---|"]
+        for key, field in model.model_fields.items():
+            allowed = field.description.replace("|", "\\|")
+            parts.append(f"| `{key}` | {allowed} | {_default(field)} |")
+    parts += ["\n## What can be estimated\n", "| `estimate` | quantities |", "|---|---|"]
+    parts += [f"| `{f}` | {', '.join(f'`{q}`' for q in qs)} |" for f, qs in FAMILIES.items()]
+    parts += ["\n## Figures\n", "| figure | shows | needs |", "|---|---|---|"]
+    parts += [f"| `{n}` | {f.caption} | {', '.join(f.families)} |" for n, f in FIGURES.items()]
+    return "\n".join(parts) + "\n"
+
+
+def schema() -> str:
+    """The text of ``config/schema.json``."""
+    return json.dumps(Config.model_json_schema(), indent=1) + "\n"
+
+
+def _default(field) -> str:
+    if field.default is PydanticUndefined:
+        return "needed" if field.is_required() else ""
+    if isinstance(field.default, BaseModel):
+        return f"`{field.default.model_dump()}`"
+    return "left out" if field.default is None else f"`{field.default}`"
+
+
+def main() -> None:
+    """Write both files."""
+    (FOLDER / "README.md").write_text(readme(), encoding="utf-8")
+    (FOLDER / "schema.json").write_text(schema(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
