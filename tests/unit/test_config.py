@@ -1,6 +1,7 @@
 """Study files: what is accepted, how it expands, and the sentence that refuses the rest."""
 
 import copy
+from itertools import pairwise
 
 import pytest
 from finitewidth.errors import ConfigError
@@ -49,7 +50,7 @@ def changed(*path_and_value):
         (changed(*LIN, "inputs", "b"), "ensembles.lin.inputs", '"b"', "one of a"),
         (changed(*LIN, "networks", 0), "ensembles.lin.networks", "0", "at least 2"),
         (changed(*LIN, "init", {"C_W": -1.0}), "ensembles.lin.init.C_W", "-1.0", "at least 0"),
-        (changed(*LIN, "init", {"C_W": "1e-5"}), "ensembles.lin.init.C_W", '"1e-5"', "1.0e-5"),
+        (changed(*LIN, "init", {"C_W": "1e-5"}), "ensembles.lin.init.C_W", "1.0e-5", "number"),
         (changed(*LIN, "init", {"C_W": float("nan")}), "ensembles.lin.init.C_W", "nan", "number"),
         (changed(*LIN, "init", {"C_w": 1.0}), "ensembles.lin.init.C_W", "nothing", "number"),
         (changed(*LIN, "init", "best"), "ensembles.lin.init", '"best"', "critical"),
@@ -93,7 +94,8 @@ def test_a_bad_config_is_refused_in_one_sentence(content, key, given, allowed):
         ({"measure": ["log_norm"], "estimate": ["four_point"]}, "estimate"),
         ({"estimate": ["quadruple"], "record": 3}, "record"),
         ({"estimate": ["quadruple"], "width": 3}, "width"),
-        ({"estimate": ["normality"]}, "networks"),
+        ({"estimate": ["normality"], "record": 20, "width": 20}, "networks"),
+        ({"estimate": ["normality"], "networks": 9999}, "record"),
     ],
 )
 def test_keys_that_do_not_go_together_are_refused(change, key):
@@ -146,7 +148,7 @@ def test_shards_are_whole_blocks_that_cover_every_network_once():
     bounds = [m.shard_bounds(k) for k in range(m.shard_count)]
     assert bounds[0][0] == 0
     assert bounds[-1][1] == m.blocks
-    assert all(a[1] == b[0] for a, b in zip(bounds, bounds[1:], strict=False))
+    assert all(a[1] == b[0] for a, b in pairwise(bounds))
     assert (m.blocks - 1) * m.block < 5000 <= m.blocks * m.block
 
 

@@ -43,7 +43,6 @@ def test_conda_environments_are_pinned_to_the_lock(name):
 
 
 def test_the_lock_pins_everything_that_is_asked_for():
-    wanted = [line for line in (ROOT / "envs/requirements.in").read_text().splitlines()]
-    for line in wanted:
+    for line in (ROOT / "envs/requirements.in").read_text().splitlines():
         if line and not line.startswith("#"):
             assert re.match(r"[\w-]+", line)[0].lower() in PINS, line

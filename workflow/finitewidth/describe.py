@@ -1,4 +1,4 @@
-"""What describes the config, made from its model: ``config/README.md`` and ``config/schema.json``."""
+"""``config/README.md`` and ``config/schema.json``, made from the model of the config."""
 
 from __future__ import annotations
 
@@ -35,9 +35,13 @@ _SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
 
 _FRONT = """# The config, key by key
 
-Made from the model in `workflow/finitewidth/config.py` by `make docs`; `schema.json` beside it serves editors.
+Made by `make docs` from `workflow/finitewidth/config.py`; `schema.json` serves editors.
 
-A study file stands alone: `snakemake --cores all --configfile my.yaml` reads it instead of `config.yaml`, and `--config seed=7` changes a key of either. Where a value can be a list of different values, the list is a *sweep*: one member for each combination. A config that cannot be run ends before the first job, in one sentence that names the key, what was given and what is allowed.
+A study file stands alone: `snakemake --cores all --configfile my.yaml` reads it instead of
+`config.yaml`, and `--config seed=7` changes a key of either. Where a value can be a list of
+different values, the list is a *sweep*: one member for each combination. A config that cannot be
+run ends before the first job, in one sentence that names the key, what was given and what is
+allowed.
 """
 
 

@@ -69,7 +69,7 @@ class Law:
 
     @classmethod
     def of_member(cls, member: Mapping, *, dimension: int) -> Law:
-        """The law of a member of a config, given as plain data, on inputs of n_0 = ``dimension``."""
+        """The law of a config's member, given as plain data, on inputs of n_0 = ``dimension``."""
         return cls.uniform_width(
             member["activation"],
             dimension=dimension,

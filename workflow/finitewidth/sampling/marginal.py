@@ -1,8 +1,8 @@
 """The marginal sampler: weights integrated out, exactly.
 
 Given the activations s of a layer, the next preactivations are independent over neurons and
-Gaussian with covariance Ghat = C_b + C_W/n sum_j s_j s_j^T (Les Houches lectures, arXiv 2309.01592,
-Lemma 4.4). So a layer costs as many normals as it has neurons (times inputs), not as it has weights.
+Gaussian with covariance Ghat = C_b + C_W/n sum_j s_j s_j^T (Les Houches lectures, arXiv
+2309.01592, Lemma 4.4). So a layer costs as many normals as it has neurons (times inputs), not weights.
 """
 
 from __future__ import annotations
