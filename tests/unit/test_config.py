@@ -142,14 +142,14 @@ def test_names_of_layers_become_layers():
 
 
 def test_shards_are_whole_blocks_that_cover_every_network_once():
-    content = changed(*LIN, "networks", 5000)
+    content = changed(*LIN, "networks", 9000)
     content["ensembles"]["lin"]["shards"] = 3
     m = members(validate(content), "lin")[0]
     bounds = [m.shard_bounds(k) for k in range(m.shard_count)]
     assert bounds[0][0] == 0
     assert bounds[-1][1] == m.blocks
     assert all(a[1] == b[0] for a, b in pairwise(bounds))
-    assert (m.blocks - 1) * m.block < 5000 <= m.blocks * m.block
+    assert (m.blocks - 1) * m.block < 9000 <= m.blocks * m.block
 
 
 def test_more_shards_than_blocks_are_not_made():

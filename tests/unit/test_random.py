@@ -2,12 +2,12 @@
 
 import numpy as np
 import torch
-from finitewidth.random import numpy_stream, stream_seed, torch_stream
+from finitewidth.random import numpy_stream, stream_words, torch_stream
 
 
 def test_a_stream_depends_on_seed_and_every_part_of_its_name():
     names = [(1, "a"), (2, "a"), (1, "b"), (1, "a", 0), (1, "a", 1), (1, "ab", "c"), (1, "a", "bc")]
-    assert len({tuple(stream_seed(*name)) for name in names}) == len(names)
+    assert len({tuple(stream_words(*name)) for name in names}) == len(names)
     first = [float(torch.randn(1, generator=torch_stream(*name))) for name in names]
     assert len(set(first)) == len(names)
 
@@ -20,10 +20,10 @@ def test_the_same_name_gives_the_same_numbers():
         assert np.array_equal(draw(make(3, "x", 4)), draw(make(3, "x", 4)))
 
 
-def test_torch_stream_is_the_mersenne_twister_that_numpy_seeds():
-    words = stream_seed(11, "some", "stream")
-    reference = np.random.MT19937(np.random.SeedSequence(words))
-    reference.random_raw()  # numpy starts at the last word of its first state; we do not
+def test_torch_stream_is_a_mersenne_twister_with_the_whole_state_filled():
+    words = stream_words(11, "some", "stream", count=624)
+    reference = np.random.MT19937()
+    reference.state = {"bit_generator": "MT19937", "state": {"key": words, "pos": 624}}
     expected = [reference.random_raw() for _ in range(1500)]
     # An int64 takes two 32-bit words; of the second, the low one, torch keeps the low bits.
     drawn = torch.empty(700, dtype=torch.int64)

@@ -28,8 +28,9 @@ class Activation:
     function, derivative : callable
         Elementwise on numpy arrays of any shape. At a kink the derivative is 0.
     on_tensor : callable
-        ``on_tensor(torch, z)`` applies the function to a torch tensor of any shape; it takes the
-        module as an argument so that this table can be read without importing torch.
+        ``on_tensor(torch, z)`` applies the function to a torch tensor of any shape and may
+        overwrite it; it takes the module as an argument so that this table can be read without
+        importing torch.
     slopes : tuple of float, optional
         ``(a_plus, a_minus)`` where sigma(z) = a_plus z for z > 0 and a_minus z for z < 0.
     critical : tuple of float, optional
@@ -70,7 +71,7 @@ def _leaky_relu(slope: float) -> Activation:
         f"leaky_relu({slope!r})",
         1.0,
         slope,
-        lambda torch, z: torch.nn.functional.leaky_relu(z, slope),
+        lambda torch, z: torch.nn.functional.leaky_relu_(z, slope),
     )
 
 
@@ -108,27 +109,27 @@ TABLE: dict[str, Activation] = {
             slopes=(1.0, 1.0),
             critical=(0.0, 1.0),
         ),
-        _two_slopes("relu", 1.0, 0.0, lambda torch, z: torch.relu(z)),
-        _two_slopes("abs", 1.0, -1.0, lambda torch, z: torch.abs(z)),
+        _two_slopes("relu", 1.0, 0.0, lambda torch, z: torch.relu_(z)),
+        _two_slopes("abs", 1.0, -1.0, lambda torch, z: torch.abs_(z)),
         Activation(
-            "tanh", np.tanh, _sech_squared, lambda torch, z: torch.tanh(z), critical=(0.0, 1.0)
+            "tanh", np.tanh, _sech_squared, lambda torch, z: torch.tanh_(z), critical=(0.0, 1.0)
         ),
         Activation(
             "erf",
             special.erf,
             _erf_derivative,
-            lambda torch, z: torch.erf(z),
+            lambda torch, z: torch.erf_(z),
             critical=(0.0, np.pi / 4),
         ),
         Activation(
             "arctan",
             np.arctan,
             lambda z: 1 / (1 + z * z),
-            lambda torch, z: torch.atan(z),
+            lambda torch, z: torch.atan_(z),
             critical=(0.0, 1.0),
         ),
-        Activation("sin", np.sin, np.cos, lambda torch, z: torch.sin(z), critical=(0.0, 1.0)),
-        Activation("cos", np.cos, lambda z: -np.sin(z), lambda torch, z: torch.cos(z)),
+        Activation("sin", np.sin, np.cos, lambda torch, z: torch.sin_(z), critical=(0.0, 1.0)),
+        Activation("cos", np.cos, lambda z: -np.sin(z), lambda torch, z: torch.cos_(z)),
         Activation(
             "gelu",
             lambda z: z * special.ndtr(z),
@@ -140,7 +141,7 @@ TABLE: dict[str, Activation] = {
             "silu",
             lambda z: z * special.expit(z),
             _silu_derivative,
-            lambda torch, z: torch.nn.functional.silu(z),
+            lambda torch, z: torch.nn.functional.silu(z, inplace=True),
             critical=(0.55514317, 1.98800468),
         ),
         Activation(
@@ -153,7 +154,7 @@ TABLE: dict[str, Activation] = {
             "sigmoid",
             special.expit,
             _sigmoid_derivative,
-            lambda torch, z: torch.sigmoid(z),
+            lambda torch, z: torch.sigmoid_(z),
         ),
     )
 }

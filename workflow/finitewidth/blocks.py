@@ -8,8 +8,9 @@ import math
 def block_size(sampler: str, widest: int) -> int:
     """Networks a block: a power of two that depends on the law alone, never on the machine.
 
-    It keeps what a block touches at once near the size of a processor's cache: a layer's neurons
-    for the marginal sampler, a layer's weights for the explicit one.
+    It bounds what a block touches at once: a layer's neurons for the marginal sampler, a layer's
+    weights for the explicit one. Smaller blocks cost more calls a network, larger ones leave the
+    processor's cache (benchmarks/README.md).
     """
-    floats, per_network = {"marginal": (2**17, widest), "explicit": (2**22, widest**2)}[sampler]
-    return 2 ** min(10, int(math.log2(max(1, floats // per_network))))
+    floats, per_network = {"marginal": (2**20, widest), "explicit": (2**22, widest**2)}[sampler]
+    return 2 ** min(12, int(math.log2(max(1, floats // per_network))))

@@ -112,11 +112,17 @@ def _resolve(name: str, ensemble: Ensemble, point: dict, swept: dict) -> Member:
         precision=ensemble.precision,
         layers=_layers(ensemble.layers, point["depth"]),
         record=min(record, widest_record),
-        measure=tuple(ensemble.measure),
+        measure=_measured(ensemble),
         estimate=families_of(ensemble),
         normality=ensemble.normality.model_dump(),
         shards=ensemble.shards,
     )
+
+
+def _measured(ensemble: Ensemble) -> tuple[str, ...]:
+    """What the sampler records: sums of sixth powers only where they are estimated from."""
+    sextic = ("sextic",) if "six_point" in families_of(ensemble) else ()
+    return (*ensemble.measure, *sextic)
 
 
 def _readable(value: object) -> str:

@@ -8,6 +8,7 @@ The seeds are fixed.
 import numpy as np
 import pytest
 import torch
+from finitewidth.blocks import block_size
 from finitewidth.indices import quads
 from finitewidth.law import Law
 from finitewidth.sampling.ensemble import sample
@@ -15,6 +16,9 @@ from scipy.stats import ks_2samp
 
 LEAST_P = 1e-5
 N = 12000
+
+
+ALL = ("preactivations", "sextic")
 
 
 def law(activation="tanh", width=5, depth=3, dimension=3, **rest):
@@ -73,7 +77,7 @@ def assert_same_law(one, other, skip=()):
 def test_marginal_equals_explicit_in_distribution(activation, C_b):
     member = law(activation, C_W=1.7, C_b=C_b)
     one, other = (
-        sample(member, X, networks=N, seed=s, sampler=sampler, layers=[2, 3])
+        sample(member, X, networks=N, seed=s, sampler=sampler, layers=[2, 3], measure=ALL)
         for s, sampler in ((1, "marginal"), (2, "explicit"))
     )
     assert_same_law(one, other)
@@ -94,7 +98,7 @@ def test_marginal_equals_explicit_in_distribution(activation, C_b):
 def test_singular_inputs_are_ordinary(activation, x, C_b):
     member = law(activation, width=4, C_W=1.5, C_b=C_b)
     one, other = (
-        sample(member, x, networks=4000, seed=s, sampler=sampler)
+        sample(member, x, networks=4000, seed=s, sampler=sampler, measure=ALL)
         for s, sampler in ((5, "marginal"), (6, "explicit"))
     )
     assert np.isfinite(one["preactivation"]).all()
@@ -138,7 +142,9 @@ def test_dead_networks_are_exactly_zero_and_as_many_as_they_should_be(sampler):
 @pytest.mark.parametrize("sampler", ["marginal", "explicit"])
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
 def test_recorded_sums_are_those_of_the_neurons(sampler, activation):
-    samples = sample(law(activation, width=6), X, networks=40, seed=2, sampler=sampler, record=6)
+    samples = sample(
+        law(activation, width=6), X, networks=40, seed=2, sampler=sampler, record=6, measure=ALL
+    )
     z = samples["preactivation"].values.astype(float)
     for network in range(0, 40, 13):
         for layer in range(3):
@@ -196,15 +202,17 @@ def test_layers_drawn_together_have_the_law_of_layers_drawn_one_by_one():
 @pytest.mark.parametrize("sampler", ["marginal", "explicit"])
 def test_shards_hold_the_bytes_of_the_whole(sampler):
     member = law("tanh", width=40)
-    whole = sample(member, X, networks=3000, seed=3, sampler=sampler)
+    whole = sample(member, X, networks=9000, seed=3, sampler=sampler)
+    blocks = -(-9000 // block_size(sampler, 40))
+    assert blocks > 2
     parts = [
-        sample(member, X, networks=3000, seed=3, sampler=sampler, blocks=blocks)
-        for blocks in ((0, 1), (1, 3))
+        sample(member, X, networks=9000, seed=3, sampler=sampler, blocks=part)
+        for part in ((0, 1), (1, blocks))
     ]
     for name in whole.data_vars:
         joined = np.concatenate([part[name].values for part in parts])
         assert np.array_equal(joined, whole[name].values)
-    assert [int(n) for part in parts for n in part["network"]] == list(range(3000))
+    assert [int(n) for part in parts for n in part["network"]] == list(range(9000))
 
 
 def test_pytorch_weights_are_those_of_nn_linear():
@@ -244,7 +252,7 @@ def test_uniform_weights_have_the_variances_of_normal_ones():
 def test_float64_agrees_with_float32_on_what_neither_rounds_away():
     member = law("tanh")
     one, other = (
-        sample(member, X, networks=N, seed=s, precision=precision)
+        sample(member, X, networks=N, seed=s, precision=precision, measure=ALL)
         for s, precision in ((1, "float32"), (2, "float64"))
     )
     assert_same_law(one, other)

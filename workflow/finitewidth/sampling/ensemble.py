@@ -67,7 +67,7 @@ def sample(
     record : int
         Neurons to record in each layer, at most the narrowest recorded layer has.
     measure : collection of str
-        ``preactivations``, ``log_norm`` or both.
+        Any of ``preactivations``, ``sextic`` (with them) and ``log_norm``.
     blocks : (int, int), optional
         First block and one past the last: a shard. All of them where left out.
     on_block : callable
@@ -104,7 +104,9 @@ def sample(
     for block in range(first, last):
         at = slice(block * size - begin, min((block + 1) * size, networks) - begin)
         stream = torch_stream(seed, *name, "networks", block, device=device)
-        SAMPLERS[sampler](law, tensor, stream, recorder, at, getattr(torch, precision))
+        count = at.stop - at.start
+        SAMPLERS[sampler](law, tensor, count, stream, recorder, getattr(torch, precision))
+        recorder.end_block(at)
         on_block(at.stop, end - begin)
     return _dataset(law, recorder, np.arange(begin, end), np.array(layers))
 

@@ -13,12 +13,12 @@ from finitewidth.sampling.record import Recorder
 def sample_block(
     law: Law,
     x: torch.Tensor,
+    networks: int,
     generator: torch.Generator,
     recorder: Recorder,
-    at: slice,
     dtype: torch.dtype = torch.float32,
 ) -> None:
-    """Draw the networks ``at`` and hand their recorded layers to ``recorder``.
+    """Draw one block of ``networks`` networks and hand its layers to ``recorder``.
 
     Parameters
     ----------
@@ -29,14 +29,13 @@ def sample_block(
     generator : torch.Generator
         The block's own stream.
     """
-    networks = at.stop - at.start
     draw = _normal if law.weights == "normal" else _uniform
     s = x.T.to(dtype).expand(networks, -1, -1)
     log_scale = x.new_zeros(networks, x.shape[0]) if law.is_scale_invariant else None
     last = max(recorder.layers)
     for layer in range(1, last + 1):
         fan_in, fan_out = law.widths[layer - 1], law.widths[layer]
-        weights = torch.empty(networks, fan_out, fan_in, dtype=dtype, device=x.device)
+        weights = recorder.room("weights", (networks, fan_out, fan_in), dtype, x.device)
         draw(weights, law.C_W[layer - 1] / fan_in, generator)
         z = torch.bmm(weights, s)
         if law.C_b[layer - 1] > 0:
@@ -48,7 +47,7 @@ def sample_block(
             size = z.double().square().mean(1).sqrt()
             z = z / torch.where(size > 0, size, 1.0)[:, None, :].to(dtype)
             log_scale = log_scale + size.log()
-        recorder.put(layer, at, z.transpose(1, 2), log_scale)
+        recorder.put(layer, z.transpose(1, 2), log_scale)
         s = law.activation.on_tensor(torch, z)
 
 

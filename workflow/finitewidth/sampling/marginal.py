@@ -2,15 +2,18 @@
 
 Given the activations s of a layer, the next preactivations are independent over neurons and
 Gaussian with covariance Ghat = C_b + C_W/n sum_j s_j s_j^T (Les Houches lectures, arXiv
-2309.01592, Lemma 4.4). So a layer costs as many normals as it has neurons (times inputs), not weights.
+2309.01592, Lemma 4.4). So a layer costs as many normals as it has neurons (times inputs), and not
+as many as it has weights.
 """
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from finitewidth.law import Law
-from finitewidth.sampling.record import Recorder
+from finitewidth.sampling.record import Recorder, Room
 
 #: A pivot below this share of its diagonal is the rounding of a dependent input, and exactly 0.
 DEPENDENT = 1e-13
@@ -21,12 +24,12 @@ STRETCH = 2**18
 def sample_block(
     law: Law,
     x: torch.Tensor,
+    networks: int,
     generator: torch.Generator,
     recorder: Recorder,
-    at: slice,
     dtype: torch.dtype = torch.float32,
 ) -> None:
-    """Draw the networks ``at`` and hand their recorded layers to ``recorder``.
+    """Draw one block of ``networks`` networks and hand its layers to ``recorder``.
 
     Parameters
     ----------
@@ -47,7 +50,7 @@ def sample_block(
             f"the marginal sampler integrates out normal weights only, not {law.weights} ones:"
             " use the explicit sampler"
         )
-    networks, inputs = at.stop - at.start, x.shape[0]
+    inputs, room = x.shape[0], recorder.room
     shared = law.C_b[0] + law.C_W[0] / law.widths[0] * (x @ x.T)
     gram = shared.expand(networks, inputs, inputs)
     log_scale = x.new_zeros(networks, inputs) if law.is_scale_invariant else None
@@ -58,34 +61,37 @@ def sample_block(
             gram, log_scale = _unit_diagonal(gram, log_scale)
             stretch = _stretch(law, layer, recorder, networks) if inputs == 1 else 0
             if stretch:
-                log_scale += _log_norm_gain(law, layer, stretch, networks, generator, dtype, x)
+                gain = _log_norm_gain(law, layer, stretch, networks, generator, dtype, room, x)
+                log_scale = log_scale + gain
                 layer += stretch
                 continue
-        normals = torch.empty(networks, inputs, law.widths[layer], dtype=dtype, device=x.device)
-        normals.normal_(generator=generator)
-        z = _correlate(gram, normals)
-        recorder.put(layer, at, z, log_scale)
+        shape = (networks, inputs, law.widths[layer])
+        normals = room("normals", shape, dtype, x.device).normal_(generator=generator)
+        z = _correlate(gram, normals, room)
+        recorder.put(layer, z, log_scale)
         if layer < last:
             s = law.activation.on_tensor(torch, z)
-            gram = law.C_b[layer] + law.C_W[layer] / law.widths[layer] * _gram(s)
+            gram = law.C_b[layer] + law.C_W[layer] / law.widths[layer] * _gram(s, room)
         layer += 1
 
 
-def _gram(s: torch.Tensor) -> torch.Tensor:
+def _gram(s: torch.Tensor, room: Room) -> torch.Tensor:
     """Sums over neurons of s_a s_b in float64, shape (networks, inputs, inputs)."""
     if s.shape[1] == 1:
-        return (s * s).sum(2, keepdim=True).double()
+        return torch.linalg.vector_norm(s, dim=2, keepdim=True).double().square_()
     # In float64 even where s is float32: the part of one input that is independent of the others
     # is a difference of these sums, and must not be lost for inputs that nearly coincide.
-    s = s.double()
+    s = room("double", s.shape, torch.float64, s.device).copy_(s)
     return torch.bmm(s, s.transpose(1, 2))
 
 
-def _correlate(gram: torch.Tensor, normals: torch.Tensor) -> torch.Tensor:
-    """Turn independent normals into rows of covariance ``gram``; overwrites ``normals``."""
+def _correlate(gram: torch.Tensor, normals: torch.Tensor, room: Room) -> torch.Tensor:
+    """Turn independent normals into rows of covariance ``gram``; may overwrite ``normals``."""
     if gram.shape[1] == 1:
-        return normals.mul_(gram.sqrt().to(normals.dtype))
-    return torch.bmm(semidefinite_factor(gram).to(normals.dtype), normals)
+        scale = gram.sqrt().to(normals.dtype)
+        return normals if bool((scale == 1).all()) else normals.mul_(scale)
+    out = room("correlated", normals.shape, normals.dtype, normals.device)
+    return torch.bmm(semidefinite_factor(gram).to(normals.dtype), normals, out=out)
 
 
 def semidefinite_factor(gram: torch.Tensor) -> torch.Tensor:
@@ -112,14 +118,19 @@ def semidefinite_factor(gram: torch.Tensor) -> torch.Tensor:
     return factor
 
 
-def _unit_diagonal(gram, log_scale):
+def _unit_diagonal(
+    gram: torch.Tensor, log_scale: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Move the scale of each input out of ``gram``: sigma(c z) = c sigma(z) carries it along.
 
     A dead layer (diagonal 0) keeps its zeros, at log-scale -inf.
     """
-    scale = torch.diagonal(gram, dim1=1, dim2=2).sqrt()
-    safe = torch.where(scale > 0, scale, 1.0)
-    return gram / (safe[:, :, None] * safe[:, None, :]), log_scale + scale.log()
+    diagonal = torch.diagonal(gram, dim1=1, dim2=2)
+    log_scale = log_scale + 0.5 * diagonal.log()
+    if gram.shape[1] == 1:
+        return (gram > 0).double(), log_scale
+    root = torch.where(diagonal > 0, diagonal, 1.0).rsqrt()
+    return gram * (root[:, :, None] * root[:, None, :]), log_scale
 
 
 def _stretch(law: Law, layer: int, recorder: Recorder, networks: int) -> int:
@@ -133,19 +144,16 @@ def _stretch(law: Law, layer: int, recorder: Recorder, networks: int) -> int:
     return count if count > 1 else 0
 
 
-def _log_norm_gain(law, layer, count, networks, generator, dtype, x) -> torch.Tensor:
+def _log_norm_gain(law, layer, count, networks, generator, dtype, room, x) -> torch.Tensor:
     """Growth of the log-scale over ``count`` unrecorded layers, one input, no bias.
 
     Each layer multiplies the squared norm by C_W times the mean of sigma(g)^2 over fresh normals g,
     independent of all that came before (Hanin and Nica 2018), so the layers need no order.
     Returns shape (networks, 1).
     """
-    width = law.widths[layer]
-    normals = torch.empty(count, networks, width, dtype=dtype, device=x.device)
-    normals.normal_(generator=generator)
+    shape = (count, networks, law.widths[layer])
+    normals = room("stretch", shape, dtype, x.device).normal_(generator=generator)
     s = law.activation.on_tensor(torch, normals)
-    gains = (s * s).sum(2).double().log().sum(0)
-    constant = sum(
-        torch.tensor(law.C_W[k] / law.widths[k]).double().log() for k in range(layer, layer + count)
-    )
-    return 0.5 * (gains + constant.to(gains.device))[:, None]
+    squares = torch.linalg.vector_norm(s, dim=2).double().square_()
+    constant = sum(math.log(law.C_W[k] / law.widths[k]) for k in range(layer, layer + count))
+    return 0.5 * (squares.log().sum(0) + constant)[:, None]

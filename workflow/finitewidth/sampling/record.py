@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 import numpy as np
 import torch
 
@@ -11,99 +13,150 @@ from finitewidth.indices import pairs, quad_positions, quads
 MOST_INPUTS_FOR_QUARTIC = 8
 
 
+class Room:
+    """Memory used again from layer to layer: fresh memory costs as much as a computation."""
+
+    def __init__(self):
+        self._kept: dict[str, torch.Tensor] = {}
+
+    def __call__(self, name: str, shape: tuple, dtype: torch.dtype, device) -> torch.Tensor:
+        """An uninitialised tensor, the same one for the same name and shape."""
+        kept = self._kept.get(name)
+        if kept is None or kept.shape != shape:
+            kept = self._kept[name] = torch.empty(shape, dtype=dtype, device=device)
+        return kept
+
+
 class Recorder:
     """Arrays for the recorded layers of ``networks`` networks, filled block by block.
 
     Parameters
     ----------
     networks : int
-    layers : tuple of int
+    layers : sequence of int
         The recorded layers, each from 1 to L.
     inputs : int
     neurons : int
         Neurons recorded in each layer.
     measure : collection of str
-        ``preactivations`` for all but the norms; ``log_norm`` for the norms alone.
+        ``preactivations`` for neurons, kernels and quartic sums; ``sextic`` for those of sixth
+        powers on top; ``log_norm`` for the norms alone.
     with_norm : bool
         Whether scales are carried apart, so that ``log_norm`` is recorded.
     """
 
-    def __init__(self, networks, layers, inputs, neurons, measure, with_norm):
-        self.layers = {layer: place for place, layer in enumerate(layers)}
+    def __init__(
+        self,
+        networks: int,
+        layers: Sequence[int],
+        inputs: int,
+        neurons: int,
+        measure: Collection[str],
+        with_norm: bool,
+    ):
+        self.layers = frozenset(layers)
         self.inputs = inputs
-        self.arrays: dict[str, np.ndarray] = {}
-        shape = (networks, len(layers))
+        self.room = Room()
+        self._neurons = neurons
         self._moments = "preactivations" in measure
+        self._block: list[dict[str, torch.Tensor]] = []
+        shape = (networks, len(layers), inputs)
+        self.arrays: dict[str, np.ndarray] = {}
         if self._moments:
-            self.arrays["preactivation"] = np.zeros((*shape, inputs, neurons), np.float32)
-            self.arrays["kernel"] = np.zeros((*shape, inputs, inputs))
-            self.arrays["sextic"] = np.zeros((*shape, inputs))
+            self.arrays["preactivation"] = np.zeros((*shape, neurons), np.float32)
+            self.arrays["kernel"] = np.zeros((*shape, inputs))
+            if "sextic" in measure:
+                self.arrays["sextic"] = np.zeros(shape)
             if inputs <= MOST_INPUTS_FOR_QUARTIC:
-                self.arrays["quartic"] = np.zeros((*shape, len(quads(inputs))))
-                self._quads, self._pairs = quads(inputs), pairs(inputs)
-                positions = quad_positions(inputs)
-                # One place of the pair-by-pair Gram matrix for each distinct quadruple.
-                _, self._places = np.unique(positions, return_index=True)
+                self._index_products()
+                self.arrays["quartic"] = np.zeros((*shape[:2], len(self._quads)))
         if with_norm:
-            self.arrays["log_norm"] = np.zeros((*shape, inputs))
+            self.arrays["log_norm"] = np.zeros(shape)
 
-    def put(self, layer: int, at: slice, z: torch.Tensor, log_scale: torch.Tensor | None) -> None:
-        """Record layer ``layer`` of the networks ``at``.
+    def _index_products(self) -> None:
+        self._quads, self._pairs = quads(self.inputs), pairs(self.inputs)
+        # Of the Gram matrix of products, pair by pair, one place a distinct quadruple.
+        _, self._quad_places = np.unique(quad_positions(self.inputs), return_index=True)
+        self._kernel_places = np.zeros((self.inputs, self.inputs), int)
+        for place, (a, b) in enumerate(self._pairs):
+            self._kernel_places[a, b] = self._kernel_places[b, a] = place
+
+    def put(self, layer: int, z: torch.Tensor, log_scale: torch.Tensor | None) -> None:
+        """Take one layer of the block under way, if it is a recorded one.
 
         Parameters
         ----------
         z : tensor, shape (networks, inputs, neurons)
             Preactivations; exp(log_scale) times this where ``log_scale``, of shape
-            (networks, inputs) and float64, is given.
+            (networks, inputs) and float64, is given. Read now: it may be overwritten later.
         """
         if layer not in self.layers:
             return
-        here = (at, self.layers[layer])
-        width = z.shape[2]
-        kernel = (_gram(z) / width).cpu().numpy()
-        scale = None
+        kept = self._sums(z) if self._moments else {"square": _squared_norm(z)}
+        kept = {name: value.double() / z.shape[2] for name, value in kept.items()}
         if log_scale is not None:
-            scale = np.exp(log_scale.cpu().numpy())
-            with np.errstate(divide="ignore"):
-                half = 0.5 * np.log(np.einsum("baa->ba", kernel))
-            self.arrays["log_norm"][here] = log_scale.cpu().numpy() + half
+            kept["log_scale"] = log_scale
         if self._moments:
-            self._put_moments(here, z, kernel, scale)
+            kept["preactivation"] = z[..., : self._neurons].clone()
+        self._block.append(kept)
 
-    def _put_moments(self, here, z, kernel, scale) -> None:
-        kept = self.arrays["preactivation"].shape[-1]
-        values = {"preactivation": z[..., :kept].cpu().numpy(), "kernel": kernel}
-        squares = z * z
-        width = z.shape[2]
-        values["sextic"] = ((squares * squares * squares).sum(2) / width).cpu().numpy()
-        if "quartic" in self.arrays:
-            values["quartic"] = (self._quartic(z, squares) / width).cpu().numpy()
-        if scale is not None:
-            a, b = scale[:, :, None], scale[:, None, :]
-            # A product of scales may leave the range of float64 (then log_norm still holds the
-            # truth); a dead network is exactly 0 and must not become inf * 0.
-            with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-                values["preactivation"] = values["preactivation"] * a
-                values["kernel"] = kernel * (a * b)
-                values["sextic"] = values["sextic"].astype(float) * scale**6
-                if "quartic" in self.arrays:
-                    four = np.prod(scale[:, self._quads], axis=2)
-                    values["quartic"] = values["quartic"].astype(float) * four
-        with np.errstate(over="ignore"):
-            for name, value in values.items():
-                self.arrays[name][here] = value
+    def end_block(self, at: slice) -> None:
+        """Store the layers taken since the last block as those of the networks ``at``.
 
-    def _quartic(self, z: torch.Tensor, squares: torch.Tensor) -> torch.Tensor:
+        A product of scales may leave the range of floating-point numbers (log_norm still holds the
+        truth then); a dead network stays exactly 0.
+        """
+        kept = {
+            name: torch.stack([layer[name] for layer in self._block], dim=1).cpu().numpy()
+            for name in self._block[0]
+        }
+        self._block = []
+        log_scale = kept.pop("log_scale", None)
+        square = kept.pop("square")
+        with np.errstate(all="ignore"):
+            if log_scale is not None:
+                self.arrays["log_norm"][at] = log_scale + 0.5 * np.log(square)
+                if self._moments:
+                    _rescale(kept, np.exp(log_scale), getattr(self, "_quads", None))
+            for name, values in kept.items():
+                self.arrays[name][at] = values
+
+    def _sums(self, z: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Sums over neurons; every pass over ``z`` counts, since drawing it is hardly dearer."""
+        if "quartic" not in self.arrays:
+            kernel = torch.bmm(z, z.transpose(1, 2))
+            sums = {"square": torch.diagonal(kernel, dim1=1, dim2=2), "kernel": kernel}
+            return sums | ({"sextic": _squared_norm(z * z * z)} if "sextic" in self.arrays else {})
+        networks, _, width = z.shape
+        products = self.room("products", (networks, len(self._pairs), width), z.dtype, z.device)
+        for place, (a, b) in enumerate(self._pairs):
+            torch.mul(z[:, a], z[:, b], out=products[:, place])
         if self.inputs == 1:
-            return torch.linalg.vecdot(squares, squares)
-        products = z[:, self._pairs[:, 0]] * z[:, self._pairs[:, 1]]
-        gram = torch.bmm(products, products.transpose(1, 2))
-        return gram.flatten(1)[:, self._places]
+            quartic = _squared_norm(products)
+        else:
+            gram = torch.bmm(products, products.transpose(1, 2))
+            quartic = gram.flatten(1)[:, self._quad_places]
+        kernel = products.sum(2)[:, self._kernel_places]
+        square = torch.diagonal(kernel, dim1=1, dim2=2)
+        sums = {"square": square, "kernel": kernel, "quartic": quartic}
+        if "sextic" in self.arrays:
+            own = [(place, a) for place, (a, b) in enumerate(self._pairs) if a == b]
+            cubes = [_squared_norm(products[:, place].mul_(z[:, a])) for place, a in own]
+            sums["sextic"] = torch.stack(cubes, dim=1)
+        return sums
 
 
-def _gram(z: torch.Tensor) -> torch.Tensor:
-    """Sums over neurons of z_a z_b, shape (networks, inputs, inputs), float64."""
-    if z.shape[1] == 1:
-        return torch.linalg.vecdot(z, z)[..., None].double()
-    z = z.double()
-    return torch.bmm(z, z.transpose(1, 2))
+def _squared_norm(z: torch.Tensor) -> torch.Tensor:
+    """Sum of squares over the last dimension: one pass, where square and sum would be two."""
+    return torch.linalg.vector_norm(z, dim=-1).square_()
+
+
+def _rescale(kept: dict[str, np.ndarray], scale: np.ndarray, quadruples: np.ndarray | None) -> None:
+    """Bring what was recorded at unit scale to natural units; ``scale`` is (..., inputs)."""
+    kept["preactivation"] = kept["preactivation"] * scale[..., None]
+    kept["kernel"] = kept["kernel"] * (scale[..., :, None] * scale[..., None, :])
+    if "sextic" in kept:
+        kept["sextic"] = kept["sextic"] * scale**6
+    if quadruples is not None:
+        for column in quadruples.T:
+            kept["quartic"] = kept["quartic"] * scale[..., column]
