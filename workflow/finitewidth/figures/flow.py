@@ -128,8 +128,9 @@ def output_density(study: Study) -> Figure:
         value = np.asarray(m.estimates["histogram"].sel(here))[inner] / width
         error = np.asarray(m.estimates["histogram_stderr"].sel(here))[inner] / width
         z = np.linspace(-5, 5, 400)  # an even number of points: the density can diverge at 0
-        law = Law.of_member(m.about, dimension=1)
-        top.plot(z, deep_linear_density(z, law, here["layer"]), color=style.PALETTE[1])
+        law, layer = Law.of_member(m.about, dimension=1), int(here["layer"])
+        unit = 1 / np.prod(law.C_W[:layer])  # the norm of the input at which G = 1
+        top.plot(z, deep_linear_density(z, law, layer, unit), color=style.PALETTE[1])
         top.plot(z, np.exp(-z * z / 2) / np.sqrt(2 * np.pi), ":", color="0.2")
         seen = value > 0
         style.points(top, middle[seen], value[seen], error[seen], color=style.PALETTE[0])

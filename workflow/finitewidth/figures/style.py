@@ -8,13 +8,12 @@ import numpy as np
 mpl.use("Agg")
 
 import matplotlib.pyplot as plt
-import seaborn as sns
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-#: Seaborn's colour-blind palette, as hexadecimal codes.
-PALETTE = sns.color_palette("colorblind").as_hex()
+#: Okabe and Ito's palette, which people of any colour vision can tell apart (without its yellow).
+PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"]
 #: How each order of theory is drawn, and what the legend calls it.
 ORDERS = {
     "exact": {"linestyle": "-", "label": "exact at finite $n$"},
@@ -58,7 +57,7 @@ def grid(rows: int, columns: int, *, width=2.6, height=2.2, **options) -> tuple[
 
 def shades(count: int) -> list:
     """Colours for an ordered sweep, dark to light, distinguishable without colour vision."""
-    return sns.color_palette("viridis", max(count + 1, 2))[:count]
+    return list(mpl.colormaps["viridis"](np.linspace(0, 0.85, count)))
 
 
 def points(ax: Axes, x, value, error, **options) -> None:

@@ -23,7 +23,7 @@ _REACH = 14.0
 _CHUNK = 2**20
 
 
-def _panels(edges: np.ndarray, nodes: int) -> tuple[np.ndarray, np.ndarray]:
+def panels(edges: np.ndarray, nodes: int) -> tuple[np.ndarray, np.ndarray]:
     """Composite Gauss-Legendre rule on the panels between ``edges``: nodes and weights, (m,)."""
     u, w = np.polynomial.legendre.leggauss(nodes)
     half = np.diff(edges)[:, None] / 2
@@ -33,7 +33,7 @@ def _panels(edges: np.ndarray, nodes: int) -> tuple[np.ndarray, np.ndarray]:
 def _line_rule() -> tuple[np.ndarray, np.ndarray]:
     """Nodes u and weights, (m,), of the standard normal law on the line."""
     positive = np.concatenate([[0.0], 2.0 ** np.arange(-10, 1), np.arange(2, _REACH + 1)])
-    u, w = _panels(positive, 40)
+    u, w = panels(positive, 40)
     w = w * np.exp(-u * u / 2) / np.sqrt(2 * np.pi)
     return np.concatenate([-u[::-1], u]), np.concatenate([w[::-1], w])
 
@@ -130,12 +130,12 @@ def _polar(sigma: Callable, K11: np.ndarray, K22: np.ndarray, K12: np.ndarray) -
     steepness = np.sqrt(max(1.0, K11.max(initial=0.0), K22.max(initial=0.0)))
     levels = 2 + int(np.ceil(np.log2(steepness)))
 
-    r, r_weight = _panels(
+    r, r_weight = panels(
         np.concatenate([[0.0], 2.0 ** np.arange(-levels + 1, 1), [2.0, 3.5, 5.5, 8.6, _REACH]]), 12
     )
     r_weight = r_weight * r * np.exp(-r * r / 2) / (2 * np.pi)
     towards_0 = np.concatenate([[0.0], 2.0 ** np.arange(-levels - 1, 0)])
-    unit, unit_weight = _panels(np.concatenate([towards_0, 1 - towards_0[-2::-1]]), 12)
+    unit, unit_weight = panels(np.concatenate([towards_0, 1 - towards_0[-2::-1]]), 12)
 
     rays = np.stack([-np.pi / 2 + 0 * angle, angle - np.pi / 2, 0 * angle + np.pi / 2], axis=-1)
     start = np.concatenate([rays[:, :2], rays[:, :2] + np.pi], axis=-1)

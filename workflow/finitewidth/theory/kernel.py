@@ -61,6 +61,30 @@ def infinite_width(law: Law, x: np.ndarray, layers: Sequence[int]) -> np.ndarray
     return np.stack([wanted[layer] for layer in layers])
 
 
+def variances(law: Law, x: np.ndarray, layers: Sequence[int]) -> np.ndarray:
+    """The diagonal of :func:`infinite_width` alone, at a fraction of its cost.
+
+    Returns
+    -------
+    ndarray, shape (len(layers), N)
+
+    Raises
+    ------
+    ValueError
+        As :func:`infinite_width`.
+    """
+    layers = check_layers(law, layers)
+    norm = np.diagonal(overlaps(x))
+    if law.is_scale_invariant:
+        with np.errstate(over="ignore", under="ignore", divide="ignore"):
+            return np.exp(np.log(norm) + log_gain(law)[np.array(layers) - 1, None])
+    K = np.empty((max(layers), len(norm)))
+    K[0] = law.C_b[0] + law.C_W[0] * norm
+    for k in range(1, len(K)):
+        K[k] = law.C_b[k] + law.C_W[k] * second_moment(law.activation, K[k - 1])
+    return K[np.array(layers) - 1]
+
+
 def check_layers(law: Law, layers: Sequence[int]) -> list[int]:
     """``layers`` as a list of int; raises ValueError if one is not between 1 and the depth."""
     layers = [int(layer) for layer in layers]

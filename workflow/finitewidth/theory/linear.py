@@ -87,7 +87,7 @@ def double_scaling(law: Law, x: np.ndarray, layers: Sequence[int]) -> np.ndarray
     result = []
     for layer, G in zip(layers, infinite_width(law, x, layers), strict=True):
         product = np.multiply.outer(G, G)
-        mean = _pairings(product) / 3
+        mean = pairings(product) / 3
         t = tau[layer - 1]
         result.append(mean * np.expm1(2 * t) + (product - mean) * np.expm1(-t))
     return np.stack(result)
@@ -105,14 +105,14 @@ def _recursion(law: Law, x: np.ndarray, layers: Sequence[int], first_order: bool
         for layer in range(2, max(layers) + 1):
             C_b, C_W, n = law.C_b[layer - 1], law.C_W[layer - 1], law.widths[layer - 1]
             product = np.multiply.outer(G, G)
-            pairings = _pairings(product)
+            wick = pairings(product)
             if first_order:
-                V = C_W**2 * (V + (pairings - product + infinite) / n)
-                same = pairings + infinite
+                V = C_W**2 * (V + (wick - product + infinite) / n)
+                same = wick + infinite
             else:
-                V = C_W**2 * (V + (pairings - product + S - V) / n)
-                same = pairings + S
-            S = _pairings(V) + k * (C_b**2 + C_W**2 * same / n)
+                V = C_W**2 * (V + (wick - product + S - V) / n)
+                same = wick + S
+            S = pairings(V) + k * (C_b**2 + C_W**2 * same / n)
             infinite = np.full_like(S, k * C_b**2)
             G = C_b + C_W * G
             if layer in layers:
@@ -126,9 +126,9 @@ def _require_linear(law: Law) -> None:
         raise ValueError(f"{law.activation_name} is not linear")
 
 
-def _pairings(T: np.ndarray) -> np.ndarray:
-    """T_abcd + T_acbd + T_adbc (the pairs that each of two neurons, or kernels, takes)."""
-    return T + T.transpose(0, 2, 1, 3) + T.transpose(0, 2, 3, 1)
+def pairings(T: np.ndarray) -> np.ndarray:
+    """T_abcd + T_acbd + T_adbc: the three ways to pair four inputs, over (..., N, N, N, N)."""
+    return T + np.einsum("...acbd->...abcd", T) + np.einsum("...adbc->...abcd", T)
 
 
 def _first_layer(law: Law, x: np.ndarray) -> np.ndarray:

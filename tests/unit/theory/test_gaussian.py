@@ -1,0 +1,125 @@
+"""Gaussian expectations: closed forms against quadrature, quadrature against mpmath."""
+
+import mpmath
+import numpy as np
+import pytest
+
+from finitewidth.activations import get
+from finitewidth.theory import closed_forms
+from finitewidth.theory.gaussian import covariance, expectation, second_moment
+
+CORRELATIONS = np.array(
+    [-1, -1 + 1e-10, -1 + 1e-4, -0.9, -0.3, 0, 0.5, 0.99, 1 - 1e-5, 1 - 1e-12, 1]
+)
+WITH_CLOSED_FORM = ("linear", "relu", "leaky_relu(0.1)", "abs", "erf", "gelu", "sin", "cos")
+WITHOUT = ("tanh", "arctan", "silu", "softplus", "sigmoid")
+
+
+def scale(activation, K1, K2):
+    return np.sqrt(second_moment(activation, K1) * second_moment(activation, K2))
+
+
+@pytest.mark.parametrize("name", WITH_CLOSED_FORM)
+@pytest.mark.parametrize("K1", [1e-6, 0.3, 5.0, 1e3])
+@pytest.mark.parametrize("K2", [1e-6, 2.0, 1e3])
+def test_closed_form_agrees_with_quadrature(name, K1, K2):
+    activation = get(name)
+    if name in ("sin", "cos"):  # they oscillate too fast for the panels beyond K ~ 100
+        K1, K2 = min(K1, 50), min(K2, 50)
+    K12 = CORRELATIONS * np.sqrt(K1 * K2)
+    error = covariance(activation, K1, K2, K12) - covariance(activation, K1, K2, K12, "quadrature")
+    assert np.max(np.abs(error)) < 1e-12 * scale(activation, K1, K2)
+
+
+def test_every_closed_form_is_tested():
+    assert set(closed_forms.BY_NAME) <= set(WITH_CLOSED_FORM)
+
+
+@pytest.mark.parametrize("name", WITHOUT)
+@pytest.mark.parametrize("K", [1e-6, 0.5, 30.0, 1e3])
+def test_two_dimensional_quadrature_agrees_with_one_dimensional(name, K):
+    activation = get(name)
+    both = covariance(activation, K, 4 * K, 2 * K)
+    one = expectation(lambda z: activation.function(z) * activation.function(2 * z), K)
+    assert both == pytest.approx(one, rel=1e-12)
+    apart = covariance(activation, K, 4 * K, 0)
+    product = expectation(activation.function, K) * expectation(activation.function, 4 * K)
+    assert apart == pytest.approx(product, rel=1e-12, abs=1e-13)
+
+
+@pytest.mark.parametrize("K", [1e-6, 0.5, 30.0, 1e3])
+def test_expectation_of_tanh_squared_against_mpmath(K):
+    def integrand(u):
+        return mpmath.tanh(mpmath.sqrt(K) * u) ** 2 * mpmath.npdf(u)
+
+    points = [0, *(2.0**k for k in range(-8, 4)), 14]
+    assert expectation(lambda z: np.tanh(z) ** 2, K) == pytest.approx(
+        float(2 * mpmath.quad(integrand, points)), rel=1e-12
+    )
+
+
+@pytest.mark.parametrize(("name", "reference"), [("tanh", mpmath.tanh), ("silu", None)])
+def test_covariance_against_mpmath(name, reference):
+    K11, K22, rho = 4.0, 9.0, 0.6
+    reference = reference or (lambda z: z / (1 + mpmath.exp(-z)))
+    slope, rest = rho * mpmath.sqrt(K22 / K11), mpmath.sqrt(K22 * (1 - rho**2))
+    points = [-9, -4, -1, 0, 1, 4, 9]
+
+    def inner(u):
+        z1 = mpmath.sqrt(K11) * u
+        return mpmath.quad(
+            lambda v: reference(slope * z1 + rest * v) * mpmath.npdf(v), points, maxdegree=4
+        )
+
+    with mpmath.workdps(12):
+        expected = mpmath.quad(
+            lambda u: reference(mpmath.sqrt(K11) * u) * mpmath.npdf(u) * inner(u),
+            points,
+            maxdegree=4,
+        )
+    result = covariance(get(name), K11, K22, rho * np.sqrt(K11 * K22))
+    assert result == pytest.approx(float(expected), rel=1e-8)
+
+
+def test_polynomial_moments():
+    K = np.array([[0.0, 1e-3], [2.0, 1e3]])
+    for degree, factor in ((2, 1), (4, 3), (6, 15), (8, 105)):
+        expected = factor * K ** (degree / 2)
+        assert np.allclose(expectation(lambda z, d=degree: z**d, K), expected, rtol=1e-12)
+    assert np.array_equal(expectation(np.cos, np.zeros(2)), np.ones(2)) or np.allclose(
+        expectation(np.cos, np.zeros(2)), 1, rtol=1e-14
+    )
+
+
+@pytest.mark.parametrize("name", WITH_CLOSED_FORM + WITHOUT)
+@pytest.mark.parametrize("method", ["auto", "quadrature"])
+def test_singular_kernels(name, method):
+    activation = get(name)
+    f = activation.function
+    # One zero input: sigma(0) factors out. Two: nothing is left but sigma(0)^2.
+    at_zero = float(f(np.zeros(())))
+    mean = expectation(f, 3.0)
+    assert covariance(activation, 0, 3, 0, method) == pytest.approx(at_zero * mean, abs=1e-12)
+    assert covariance(activation, 0, 0, 0, method) == pytest.approx(at_zero**2, abs=1e-12)
+    opposite = expectation(lambda z: f(z) * f(-z), 3.0)
+    assert covariance(activation, 3, 3, -3, method) == pytest.approx(float(opposite), abs=1e-11)
+    beyond = covariance(activation, 3, 3, 3 * (1 + 1e-15), method)
+    assert beyond == pytest.approx(float(second_moment(activation, 3.0)), rel=1e-12)
+
+
+def test_broadcasting_and_shapes():
+    K = np.linspace(0.1, 4, 6).reshape(2, 3)
+    for name in ("relu", "tanh"):
+        result = covariance(get(name), K, 2.0, 0.1)
+        assert result.shape == (2, 3)
+        assert result[1, 2] == pytest.approx(covariance(get(name), 4.0, 2.0, 0.1), rel=1e-12)
+        assert second_moment(get(name), K).shape == (2, 3)
+
+
+def test_errors():
+    with pytest.raises(ValueError, match="not negative"):
+        expectation(np.tanh, -1.0)
+    with pytest.raises(ValueError, match="not negative"):
+        covariance(get("tanh"), -1.0, 1.0, 0.0)
+    with pytest.raises(ValueError, match="none of auto, quadrature"):
+        covariance(get("tanh"), 1.0, 1.0, 0.0, "hermite")

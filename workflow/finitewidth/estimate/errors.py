@@ -1,0 +1,171 @@
+"""Standard errors by a delete-a-block jackknife over networks.
+
+Networks are independent, everything inside one of them is not: neurons share their weights, layers
+their inputs. So the ensemble is cut into contiguous blocks of networks, and the spread of an
+estimate when one block after the other is left out is its error. That needs no knowledge of the
+estimator but sums over the networks of each block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+
+from finitewidth.estimate.trust import believable
+
+Array = np.ndarray
+Sums = Mapping[str, Array]
+
+#: Blocks of networks unless told otherwise: the error then has itself an error of 10 %.
+BLOCKS = 50
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Numbers with their standard errors.
+
+    Attributes
+    ----------
+    value, stderr : array
+    trusted : array of bool
+        Whether the standard error can be believed. All of one shape.
+    """
+
+    value: Array
+    stderr: Array
+    trusted: Array
+
+    @classmethod
+    def unknown(cls, shape: tuple[int, ...]) -> Estimate:
+        """NaN, untrusted: for what cannot be estimated."""
+        return cls(np.full(shape, np.nan), np.full(shape, np.nan), np.zeros(shape, bool))
+
+    def take(self, index) -> Estimate:
+        """The same selection of values, errors and trust."""
+        return Estimate(self.value[index], self.stderr[index], self.trusted[index])
+
+    def times(self, factor: Array) -> Estimate:
+        """In other units: multiplied by a positive factor; NaN where that is not finite."""
+        with np.errstate(all="ignore"):
+            value, stderr = self.value * factor, self.stderr * factor
+        return Estimate(value, stderr, self.trusted & np.isfinite(value) & np.isfinite(stderr))
+
+    def only_where(self, condition: Array) -> Estimate:
+        """Trusted nowhere but where ``condition`` (same shape) also holds."""
+        return replace(self, trusted=self.trusted & condition)
+
+
+def stack(estimates: list[Estimate], axis: int = 0) -> Estimate:
+    """Join estimates of one shape along a new axis."""
+    parts = ([getattr(e, name) for e in estimates] for name in ("value", "stderr", "trusted"))
+    return Estimate(*(np.stack(part, axis) for part in parts))
+
+
+def block_bounds(networks: int, blocks: int = BLOCKS) -> Array:
+    """Cut ``networks`` into contiguous blocks whose sizes differ by one at most.
+
+    Returns
+    -------
+    array of int, shape (blocks + 1,)
+        Block b holds the networks from bounds[b] to bounds[b + 1] - 1. Bounds follow from the two
+        numbers alone, hence results do not depend on how the networks were divided into files.
+
+    Raises
+    ------
+    ValueError
+        With fewer networks than blocks, or fewer than three blocks.
+    """
+    if blocks < 3:
+        raise ValueError(f"a jackknife needs at least 3 blocks, not {blocks}")
+    if networks < blocks:
+        raise ValueError(
+            f"a jackknife over {blocks} blocks needs at least {blocks} networks, not {networks}"
+        )
+    return np.arange(blocks + 1) * networks // blocks
+
+
+def block_sums(features: Callable[[slice], Sums], bounds: Array) -> dict[str, Array]:
+    """Sum features of networks over each block.
+
+    Parameters
+    ----------
+    features : callable
+        Given a slice of networks, the named features of each, arrays of shape (network, ...).
+        Called once a block, so that features of all networks never stand in memory together.
+    bounds : array of int, shape (blocks + 1,)
+
+    Returns
+    -------
+    dict of arrays, shape (block, ...)
+    """
+    sums: dict[str, list[Array]] = {}
+    with np.errstate(all="ignore"):
+        for start, stop in pairwise(bounds):
+            for name, values in features(slice(start, stop)).items():
+                sums.setdefault(name, []).append(np.sum(values, axis=0))
+    return {name: np.stack(values) for name, values in sums.items()}
+
+
+def jackknife(
+    sums: Sums,
+    bounds: Array,
+    estimator: Callable[[Sums, int], Array],
+    *,
+    correct_bias: bool = False,
+) -> Estimate:
+    """Estimate with standard error, from sums over the networks of each block.
+
+    Parameters
+    ----------
+    sums : mapping of arrays, shape (block, ...)
+    bounds : array of int, shape (blocks + 1,)
+    estimator : callable
+        ``estimator(totals, networks)``: the estimate, of any shape, from sums over that many
+        networks; a smooth function of the sums.
+    correct_bias : bool
+        Whether to subtract the jackknife's estimate of the bias: for ratios, not for estimators
+        that are unbiased already.
+    """
+    with np.errstate(all="ignore"):
+        totals = {name: np.sum(values, axis=0) for name, values in sums.items()}
+        value = np.asarray(estimator(totals, int(bounds[-1])))
+        without = [
+            estimator({n: totals[n] - sums[n][b] for n in sums}, int(bounds[-1] - size))
+            for b, size in enumerate(np.diff(bounds))
+        ]
+    return from_replicates(value, np.stack(without), bounds, correct_bias=correct_bias)
+
+
+def from_replicates(
+    value: Array, without: Array, bounds: Array, *, correct_bias: bool = False
+) -> Estimate:
+    """Estimate with standard error, from the estimates that leave one block out.
+
+    With blocks of sizes m_b, N networks and h_b = N/m_b, pseudo-values are
+    h_b theta - (h_b - 1) theta_(b), and their mean with weights 1/h_b is the estimate freed of
+    bias of order 1/N (Busing, Meijer and van der Leeden 1999, Statistics and Computing 9, 3).
+
+    Parameters
+    ----------
+    value : array, shape (...)
+        The estimate from all networks.
+    without : array, shape (block, ...)
+        The estimate from all networks but those of a block.
+    bounds : array of int, shape (blocks + 1,)
+    """
+    sizes = np.diff(bounds)
+    h = (bounds[-1] / sizes).reshape(-1, *(1,) * np.ndim(value))
+    with np.errstate(all="ignore"):
+        # Relative to the value, lest a large number that hardly varies lose its digits.
+        pseudo = (h - 1) * (value - without)
+        mean = np.sum(pseudo / h, axis=0)
+        residuals = (pseudo - mean) / np.sqrt(h - 1)
+        stderr = np.sqrt(np.mean(residuals**2, axis=0))
+        estimate = value + mean if correct_bias else value
+        # A spread at the level of rounding is none.
+        spread = np.isfinite(stderr) & (stderr > 1e-13 * np.abs(estimate))
+    trusted = believable(residuals) & np.isfinite(estimate) & spread
+    return Estimate(np.asarray(estimate, float), stderr, trusted)

@@ -1,0 +1,163 @@
+"""From samples to estimates: every family of quantities, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import xarray as xr
+
+from finitewidth.bins import EDGES, PROBABILITIES
+from finitewidth.estimate import lognorm, moments, neurons, quadruples
+from finitewidth.estimate.distribution import distribution
+from finitewidth.estimate.errors import BLOCKS, Estimate, block_bounds, stack
+from finitewidth.estimate.layer import Layer
+from finitewidth.estimate.quantities import QUANTITIES, dataset
+from finitewidth.estimate.samples import Samples
+from finitewidth.random import numpy_stream
+
+Estimates = dict[str, Estimate]
+
+
+def _covariance(layer: Layer) -> Estimates:
+    return {
+        "covariance": moments.covariance(layer.pooled),
+        "neuron_covariance": neurons.neuron_covariance(layer.z[..., : layer.neurons], layer.bounds),
+        "cross_covariance": neurons.cross_covariance(layer.z, layer.bounds),
+    }
+
+
+def _four_point(layer: Layer) -> Estimates:
+    four_point = moments.four_point(layer.pooled)
+    return {
+        "four_point": four_point,
+        "four_point_same": moments.four_point_same(layer.pooled),
+        "intralayer": moments.intralayer(four_point, layer.pooled),
+    }
+
+
+def _six_point(layer: Layer) -> Estimates:
+    return {"six_point": moments.six_point(layer.pooled)}
+
+
+def _kurtosis(layer: Layer) -> Estimates:
+    return {"excess_kurtosis": moments.excess_kurtosis(layer.pooled)}
+
+
+def _distribution(layer: Layer) -> Estimates:
+    unknown = Estimate.unknown((len(EDGES) - 1,)), Estimate.unknown((len(PROBABILITIES),))
+    kernel = layer.pooled.kernel
+    each = [distribution(layer.z[:, a], kernel[:, a, a], layer.bounds) for a in layer.inputs]
+    histograms, quantiles = zip(*(one or unknown for one in each), strict=True)
+    return {"histogram": stack(histograms), "quantile": stack(quantiles)}
+
+
+def _log_norm(layer: Layer) -> Estimates:
+    values = layer.maybe("log_norm")
+    if values is None:
+        values = lognorm.from_kernel(np.einsum("naa->na", layer.read("kernel")))
+    each = [lognorm.log_norm(values[:, a], layer.bounds) for a in layer.inputs]
+    return {name: stack([one[name] for one in each]) for name in each[0]}
+
+
+def _quadruple(layer: Layer) -> Estimates:
+    number = int(layer.samples.layers[layer.place])
+    drawn = quadruples.draw_quadruples(
+        layer.samples.size("neuron"), numpy_stream(*layer.stream, "quadruples")
+    )
+    control = quadruples.gaussian_control(
+        layer.z, numpy_stream(*layer.stream, "gaussian control", number)
+    )
+    both = [
+        stack([quadruples.quadruple(z[:, a], drawn, layer.bounds) for a in layer.inputs])
+        for z in (layer.z, control)
+    ]
+    return {"quadruple": stack(both)}
+
+
+#: Family -> its quantities for one layer, and the variables of the samples that they need.
+FAMILIES = {
+    "covariance": (_covariance, ("kernel", "preactivation")),
+    "four_point": (_four_point, ("kernel", "quartic")),
+    "six_point": (_six_point, ("kernel", "quartic", "sextic")),
+    "kurtosis": (_kurtosis, ("kernel", "quartic")),
+    "distribution": (_distribution, ("kernel", "preactivation")),
+    "log_norm": (_log_norm, ()),
+    "quadruple": (_quadruple, ("preactivation",)),
+}
+
+
+def estimate(
+    samples: Sequence[xr.Dataset],
+    families: Collection[str],
+    *,
+    seed: int,
+    ensemble: str,
+    member: str,
+    neurons: int = 4,
+    blocks: int = BLOCKS,
+) -> xr.Dataset:
+    """Estimate families of quantities from an ensemble's samples.
+
+    Parameters
+    ----------
+    samples : sequence of xarray.Dataset
+        The shards; together they hold the networks 0 to N-1, each once. The result does not depend
+        on how the networks are divided among them.
+    families : collection of str
+        Of ``FAMILIES``.
+    seed, ensemble, member
+        Name the random streams of the quadruples of neurons and of their Gaussian control.
+    neurons : int
+        How many recorded neurons ``neuron_covariance`` takes, at most.
+    blocks : int
+        Blocks of networks of the jackknife.
+
+    Returns
+    -------
+    xarray.Dataset
+        Each quantity with ``<name>_stderr`` and ``<name>_trusted``. What a layer cannot tell,
+        because its numbers left the range of floating point or it is too narrow, is NaN.
+
+    Raises
+    ------
+    ValueError
+        In one sentence: for an unknown family, a variable that the samples lack, missing or
+        repeated networks, fewer networks than blocks, or fewer than four neurons for quadruples.
+    """
+    ensemble_samples = Samples(samples)
+    _check(ensemble_samples, families)
+    bounds = block_bounds(ensemble_samples.networks, blocks)
+    layers = []
+    for place in range(len(ensemble_samples.layers)):
+        layer = Layer(ensemble_samples, place, bounds, neurons, (seed, ensemble, member))
+        found: Estimates = {}
+        with np.errstate(all="ignore"):
+            for name, (function, _) in FAMILIES.items():
+                if name in families:
+                    found |= function(layer)
+        layers.append(found)
+    joined = {
+        name: stack([found[name] for found in layers], QUANTITIES[name][0].index("layer"))
+        for name in layers[0]
+    }
+    return dataset(
+        joined,
+        ensemble_samples.layers,
+        ensemble_samples.widths,
+        ensemble_samples.size("input"),
+    )
+
+
+def _check(samples: Samples, families: Collection[str]) -> None:
+    for family in families:
+        if family not in FAMILIES:
+            raise ValueError(f"unknown family {family!r}; allowed are {', '.join(FAMILIES)}")
+        needed = FAMILIES[family][1]
+        if family == "log_norm" and "log_norm" not in samples:
+            needed = ("kernel",)
+        for variable in needed:
+            if variable not in samples:
+                raise ValueError(
+                    f"the family {family} needs the variable {variable}, which the samples lack"
+                )

@@ -1,0 +1,148 @@
+"""Cumulants of preactivations from each network's means over all its neurons.
+
+Every estimator here but the kurtosis is a U-statistic: a product of expectations is estimated by a
+mean over *different* networks, a product over different neurons by power sums over the neurons of
+one network (Hoeffding 1948, Annals of Mathematical Statistics 19, 293). So they are unbiased at any
+width and any number of networks, without a loop over pairs. The mean of z is zero by the symmetry
+of the weights and is not estimated.
+
+Cumulants over different neurons do not change when a constant is subtracted from the products
+z_a z_b, nor do these estimators of them; we subtract the mean, so that a small cumulant is not the
+difference of large numbers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from finitewidth.estimate.errors import Estimate, block_sums, jackknife
+from finitewidth.estimate.pooled import Pooled, symmetric_places
+from finitewidth.indices import quad_positions
+
+Array = np.ndarray
+
+
+def of_two(x: Array, y: Array, xy: Array, count: int) -> Array:
+    """E[x] E[y] without bias: the mean of x y over pairs of different networks.
+
+    Parameters
+    ----------
+    x, y, xy : array
+        Sums over networks of x, of y and of their product.
+    count : int
+        Number of networks.
+    """
+    return (x * y - xy) / (count * (count - 1))
+
+
+def of_three(x: Array, xx: Array, xxx: Array, count: int) -> Array:
+    """E[x]^3 without bias, from the sums of x, x^2 and x^3 over ``count`` networks."""
+    return (x**3 - 3 * x * xx + 2 * xxx) / (count * (count - 1) * (count - 2))
+
+
+def covariance(p: Pooled) -> Estimate:
+    """G_ab = E[z_a z_b], shape (input, input)."""
+    sums = block_sums(lambda at: {"k": p.kernel_of(at)}, p.bounds)
+    result = jackknife(sums, p.bounds, lambda s, count: s["k"] / count).times(p.unit2)
+    return result.take(symmetric_places(*p.pairs.T))
+
+
+def four_point(p: Pooled) -> Estimate:
+    """E[z_ia z_ib z_jc z_jd] - G_ab G_cd over all i != j, shape (pair, pair).
+
+    With the means k_ab and q_abcd over the n neurons of one network, the mean over i != j is
+    (n k_ab k_cd - q_abcd)/(n - 1). NaN at width 1.
+    """
+    size = len(p.pairs)
+    if p.width < 2:
+        return Estimate.unknown((size, size))
+    first, second = np.triu_indices(size)
+    quad = quad_positions(p.inputs)[first, second]
+    center = np.mean(p.kernel_of(slice(None)), axis=0)
+    a, b = center[first], center[second]
+
+    def features(at: slice) -> dict[str, Array]:
+        k = p.kernel_of(at)
+        u = k - center
+        uu = u[:, first] * u[:, second]
+        q = p.quartic_of(at)[:, quad] - a * k[:, second] - b * k[:, first] + a * b
+        return {"pair": (p.width * uu - q) / (p.width - 1), "u": u, "uu": uu}
+
+    def estimator(s, count):
+        product = of_two(s["u"][first], s["u"][second], s["uu"], count)
+        return s["pair"] / count - product
+
+    result = jackknife(block_sums(features, p.bounds), p.bounds, estimator).times(p.unit4[quad])
+    return result.take(symmetric_places(first, second))
+
+
+def intralayer(four_points: Estimate, p: Pooled) -> Estimate:
+    """E[(z_i^2 - G)(z_j^2 - G)] over i != j, shape (input,): the diagonal of ``four_points``."""
+    same = np.flatnonzero(p.pairs[:, 0] == p.pairs[:, 1])
+    return four_points.take((same, same))
+
+
+def four_point_same(p: Pooled) -> Estimate:
+    """E[z_a z_b z_c z_d] - G_ab G_cd - G_ac G_bd - G_ad G_bc of one neuron, shape (quad,)."""
+    place = symmetric_places(*p.pairs.T)
+    a, b, c, d = p.quads.T
+    splits = [(place[a, b], place[c, d]), (place[a, c], place[b, d]), (place[a, d], place[b, c])]
+
+    def features(at: slice) -> dict[str, Array]:
+        k = p.kernel_of(at)
+        products = {f"kk{i}": k[:, one] * k[:, two] for i, (one, two) in enumerate(splits)}
+        return {"q": p.quartic_of(at), "k": k, **products}
+
+    def estimator(s, count):
+        products = (
+            of_two(s["k"][one], s["k"][two], s[f"kk{i}"], count)
+            for i, (one, two) in enumerate(splits)
+        )
+        return s["q"] / count - sum(products)
+
+    return jackknife(block_sums(features, p.bounds), p.bounds, estimator).times(p.unit4)
+
+
+def six_point(p: Pooled) -> Estimate:
+    """Third cumulant of z_i^2, z_j^2, z_k^2 over distinct i, j, k, shape (input,).
+
+    With power sums P_m of u = z^2 - const over the n neurons of one network, the sum of u_i u_j
+    over distinct neurons is P_1^2 - P_2, that of u_i u_j u_k is P_1^3 - 3 P_1 P_2 + 2 P_3 (Newton's
+    identities). NaN at widths 1 and 2.
+    """
+    n = p.width
+    if n < 3:
+        return Estimate.unknown((p.inputs,))
+    same2 = np.flatnonzero(p.pairs[:, 0] == p.pairs[:, 1])
+    same4 = np.flatnonzero(p.quads[:, 0] == p.quads[:, 3])
+    c = np.mean(p.kernel_of(slice(None))[:, same2], axis=0)
+
+    def features(at: slice) -> dict[str, Array]:
+        k, q, s = p.kernel_of(at)[:, same2], p.quartic_of(at)[:, same4], p.sextic_of(at)
+        u = k - c
+        p1, p2, p3 = n * u, n * (q - 2 * c * k + c**2), n * (s - c * (3 * q - 3 * c * k + c**2))
+        two = (p1**2 - p2) / (n * (n - 1))
+        three = (p1**3 - 3 * p1 * p2 + 2 * p3) / (n * (n - 1) * (n - 2))
+        return {"u": u, "uu": u**2, "uuu": u**3, "two": two, "two_u": two * u, "three": three}
+
+    def estimator(s, count):
+        once = of_two(s["two"], s["u"], s["two_u"], count)
+        cube = of_three(s["u"], s["uu"], s["uuu"], count)
+        return s["three"] / count - 3 * once + 2 * cube
+
+    return jackknife(block_sums(features, p.bounds), p.bounds, estimator).times(p.unit6)
+
+
+def excess_kurtosis(p: Pooled) -> Estimate:
+    """E[z^4]/E[z^2]^2 - 3, shape (input,); a ratio, freed of its bias of order 1/N."""
+    same2 = np.flatnonzero(p.pairs[:, 0] == p.pairs[:, 1])
+    same4 = np.flatnonzero(p.quads[:, 0] == p.quads[:, 3])
+
+    def features(at: slice) -> dict[str, Array]:
+        return {"k": p.kernel_of(at)[:, same2], "q": p.quartic_of(at)[:, same4]}
+
+    def estimator(s, count):
+        return count * s["q"] / s["k"] ** 2 - 3
+
+    sums = block_sums(features, p.bounds)
+    return jackknife(sums, p.bounds, estimator, correct_bias=True)

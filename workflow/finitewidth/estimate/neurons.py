@@ -1,0 +1,72 @@
+"""Covariances between recorded neurons, each estimated about the known mean zero: unbiased."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from finitewidth.estimate.errors import Estimate, block_sums, jackknife
+from finitewidth.estimate.pooled import product_of_scales, root_mean_square, symmetric_places
+from finitewidth.indices import pairs
+
+Array = np.ndarray
+
+
+def neuron_covariance(z: Array, bounds: Array) -> Estimate:
+    """E[z_ia z_jb], shape (neuron, neuron, input, input).
+
+    Parameters
+    ----------
+    z : array, shape (network, input, neuron)
+        Preactivations of the neurons wanted.
+    bounds : array of int, shape (block + 1,)
+    """
+    inputs, neurons = z.shape[1:]
+    scale = _scale(z)
+
+    def features(at: slice) -> dict[str, Array]:
+        # One row: a sum over networks already. No BLAS, whose bytes depend on its threads.
+        flat = (z[at] / scale[:, None]).reshape(-1, inputs * neurons)
+        return {"zz": np.einsum("ni,nj->ij", flat, flat)[None]}
+
+    result = jackknife(block_sums(features, bounds), bounds, lambda s, count: s["zz"] / count)
+    order = np.arange((inputs * neurons) ** 2).reshape(inputs, neurons, inputs, neurons)
+    apart = Estimate(result.value.ravel(), result.stderr.ravel(), result.trusted.ravel())
+    grid = np.moveaxis(np.indices((inputs, inputs)), 0, -1)
+    return apart.take(order.transpose(1, 3, 0, 2)).times(product_of_scales(scale, grid))
+
+
+def cross_covariance(z: Array, bounds: Array) -> Estimate:
+    """E[z_ia z_jb] pooled over i != j, shape (input, input); NaN with fewer than two neurons.
+
+    The sum over i != j is the product of the two sums over neurons less the sum of the products.
+
+    Parameters
+    ----------
+    z : array, shape (network, input, neuron)
+        All the recorded preactivations.
+    bounds : array of int, shape (block + 1,)
+    """
+    inputs, neurons = z.shape[1:]
+    if neurons < 2:
+        return Estimate.unknown((inputs, inputs))
+    scale = _scale(z)
+    a, b = pairs(inputs).T
+
+    def features(at: slice) -> dict[str, Array]:
+        x = z[at] / scale[:, None]
+        total = x.sum(axis=2)
+        same = np.stack([(x[:, i] * x[:, j]).sum(axis=1) for i, j in pairs(inputs)], axis=1)
+        return {"zz": (total[:, a] * total[:, b] - same) / (neurons * (neurons - 1))}
+
+    result = jackknife(block_sums(features, bounds), bounds, lambda s, count: s["zz"] / count)
+    return result.times(product_of_scales(scale, pairs(inputs))).take(symmetric_places(a, b))
+
+
+def _scale(z: Array) -> Array:
+    """Root mean square of each input over networks and neurons, shape (input,).
+
+    NaN near the smallest number of z's own floating-point type, where digits are lost.
+    """
+    with np.errstate(all="ignore"):
+        scale = root_mean_square(np.mean(np.square(z, dtype=float), axis=2))
+        return np.where(scale > 1e4 * np.finfo(z.dtype).tiny, scale, np.nan)

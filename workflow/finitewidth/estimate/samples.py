@@ -1,0 +1,88 @@
+"""An ensemble's samples, from one file or several, read layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+
+Array = np.ndarray
+
+
+class Samples:
+    """The networks of one ensemble in the order of their index, however many files hold them.
+
+    Parameters
+    ----------
+    shards : sequence of xarray.Dataset
+        With the coordinate ``network``; together they hold the networks 0 to N-1, each once.
+
+    Raises
+    ------
+    ValueError
+        In one sentence, where there is no shard, where networks are missing or stand twice, or
+        where shards do not hold the same variables and layers.
+
+    Attributes
+    ----------
+    networks : int
+    layers : array of int, shape (layer,)
+    widths : array of int, shape (layer,)
+        Neurons n_l of each layer.
+    """
+
+    def __init__(self, shards: Sequence[xr.Dataset]):
+        if not shards:
+            raise ValueError("there are no samples to estimate from")
+        first = shards[0]
+        for shard in shards[1:]:
+            same = set(shard.data_vars) == set(first.data_vars)
+            if not same or not np.array_equal(shard["layer"], first["layer"]):
+                raise ValueError("the shards of the samples hold different variables or layers")
+        index = np.concatenate([np.atleast_1d(shard["network"].values) for shard in shards])
+        self._order = np.argsort(index, kind="stable")
+        _check_complete(index[self._order])
+        self._in_order = bool(np.all(self._order == np.arange(index.size)))
+        self._shards = list(shards)
+        self.networks = index.size
+        self.layers = first["layer"].values
+        self.widths = first["width"].values
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._shards[0].data_vars
+
+    def size(self, dimension: str) -> int:
+        """Length of a dimension; 0 where no variable has it."""
+        return self._shards[0].sizes.get(dimension, 0)
+
+    def of_layer(self, name: str, place: int) -> Array:
+        """The values of variable ``name`` at the recorded layer number ``place`` (from 0).
+
+        Returns
+        -------
+        array, shape (network, ...)
+
+        Raises
+        ------
+        ValueError
+            Where the samples do not hold the variable.
+        """
+        if name not in self:
+            raise ValueError(f"the samples do not hold the variable {name}")
+        parts = [
+            shard[name].isel(layer=place).transpose("network", ...).values for shard in self._shards
+        ]
+        values = np.concatenate(parts) if len(parts) > 1 else parts[0]
+        return values if self._in_order else values[self._order]
+
+
+def _check_complete(index: Array) -> None:
+    """Raise unless the sorted ``index`` is 0, 1, 2, ..."""
+    repeated = index[1:][np.diff(index) == 0]
+    if repeated.size:
+        raise ValueError(f"network {repeated[0]} stands twice among the samples")
+    if index.size == 0 or index[0] != 0 or index[-1] != index.size - 1:
+        expected = np.arange(index.size)
+        gap = int(expected[index != expected][0]) if index.size else 0
+        raise ValueError(f"network {gap} is missing among the samples")

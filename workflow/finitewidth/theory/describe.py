@@ -1,0 +1,113 @@
+"""What each predicted quantity is, and where its formula stands."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Quantity(NamedTuple):
+    """Dimensions after ``order``, and attributes of the variable."""
+
+    dims: tuple[str, ...]
+    long_name: str
+    equation: str
+    references: str
+
+
+_PDLT = "Roberts, Yaida, Hanin, arXiv:2106.10165"
+_HANIN_NICA = "Hanin, Nica, Commun. Math. Phys. 376 (2020), arXiv:1812.05994"
+_ZAVATONE = "Zavatone-Veth, Pehlevan, arXiv:2104.11734"
+_AT_EACH = ("layer", "input")
+
+QUANTITIES: dict[str, Quantity] = {
+    "covariance": Quantity(
+        ("layer", "input", "input_"),
+        "covariance of preactivations, E[z_a z_b]",
+        "docs/theory.md 2.1",
+        f"{_PDLT}, sections 4.1 to 4.3",
+    ),
+    "neuron_covariance": Quantity(
+        ("layer", "neuron", "neuron_", "input", "input_"),
+        "covariance of preactivations neuron by neuron, E[z_ia z_jb]",
+        "docs/theory.md 2.2",
+        f"{_PDLT}, sections 4.1 to 4.3",
+    ),
+    "cross_covariance": Quantity(
+        ("layer", "input", "input_"),
+        "covariance of preactivations of different neurons",
+        "docs/theory.md 2.2",
+        f"{_PDLT}, sections 4.1 to 4.3",
+    ),
+    "four_point": Quantity(
+        ("layer", "pair", "pair_"),
+        "connected four-point correlator of two different neurons",
+        "docs/theory.md 3.2 to 3.5",
+        f"{_PDLT}, sections 3.2, 3.3 and 4.3; {_HANIN_NICA}",
+    ),
+    "four_point_same": Quantity(
+        ("layer", "quad"),
+        "connected four-point correlator of one neuron",
+        "docs/theory.md 3.2 to 3.5",
+        f"{_PDLT}, sections 3.2, 3.3 and 4.3; {_HANIN_NICA}",
+    ),
+    "intralayer": Quantity(
+        _AT_EACH,
+        "covariance of the squares of two different neurons",
+        "docs/theory.md 3.2 to 3.4",
+        f"{_PDLT}, sections 3.3 and 4.3; {_HANIN_NICA}",
+    ),
+    "six_point": Quantity(
+        _AT_EACH,
+        "connected six-point correlator of three different neurons",
+        "docs/theory.md 3.2, 3.4",
+        f"{_PDLT}, sections 3.3 and 3.4; {_HANIN_NICA}",
+    ),
+    "excess_kurtosis": Quantity(
+        _AT_EACH,
+        "excess kurtosis of one preactivation",
+        "docs/theory.md 3.2 to 3.4",
+        f"{_PDLT}, sections 3.3 and 4.3; {_HANIN_NICA}",
+    ),
+    "histogram": Quantity(
+        (*_AT_EACH, "bin"),
+        "probability of z/sqrt(G) in a bin",
+        "docs/theory.md 4.3",
+        f"{_HANIN_NICA}; {_ZAVATONE}",
+    ),
+    "quantile": Quantity(
+        (*_AT_EACH, "probability"),
+        "quantile of z/sqrt(G)",
+        "docs/theory.md 4.3",
+        f"{_HANIN_NICA}; {_ZAVATONE}",
+    ),
+    "dead_fraction": Quantity(
+        _AT_EACH,
+        "probability that the whole layer is zero",
+        "docs/theory.md 3.6",
+        _HANIN_NICA,
+    ),
+    "log_norm_mean": Quantity(
+        _AT_EACH,
+        "mean of log sqrt(mean_i z_i^2)",
+        "docs/theory.md 4.2, 4.4",
+        _HANIN_NICA,
+    ),
+    "log_norm_variance": Quantity(
+        _AT_EACH,
+        "variance of log sqrt(mean_i z_i^2)",
+        "docs/theory.md 4.2, 4.4",
+        _HANIN_NICA,
+    ),
+    "log_norm_histogram": Quantity(
+        (*_AT_EACH, "standard_bin"),
+        "probability of the standardised log-norm in a bin",
+        "docs/theory.md 4.2, 4.4",
+        _HANIN_NICA,
+    ),
+    "quadruple": Quantity(
+        ("sample", *_AT_EACH),
+        "mean size of the measured correlator of four different neurons, over K^2",
+        "docs/theory.md 3.7",
+        f"{_PDLT}, section 4.3",
+    ),
+}
