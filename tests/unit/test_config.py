@@ -48,7 +48,7 @@ def changed(*path_and_value):
         (changed(*LIN, "width", [4, "8"]), "ensembles.lin.width", '"8"', "whole number"),
         (changed(*LIN, "width", []), "ensembles.lin.width", "[]", "at least 1"),
         (changed(*LIN, "inputs", "b"), "ensembles.lin.inputs", '"b"', "one of a"),
-        (changed(*LIN, "networks", 0), "ensembles.lin.networks", "0", "at least 2"),
+        (changed(*LIN, "networks", 0), "ensembles.lin.networks", "0", "at least 50"),
         (changed(*LIN, "init", {"C_W": -1.0}), "ensembles.lin.init.C_W", "-1.0", "at least 0"),
         (changed(*LIN, "init", {"C_W": "1e-5"}), "ensembles.lin.init.C_W", "1.0e-5", "number"),
         (changed(*LIN, "init", {"C_W": float("nan")}), "ensembles.lin.init.C_W", "nan", "number"),

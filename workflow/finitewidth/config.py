@@ -139,7 +139,9 @@ class Ensemble(Model):
         None,
     )
     inputs: str = _key("the name of one of the config's inputs")
-    networks: Annotated[int, Field(ge=2, le=10**9)] = _key("a whole number of at least 2")
+    networks: Annotated[int, Field(ge=50, le=10**9)] = _key(
+        "a whole number of at least 50 (a standard error needs that many)"
+    )
     sampler: Literal["marginal", "explicit"] = _key(
         "marginal (weights integrated out) or explicit (weights drawn)", "marginal"
     )

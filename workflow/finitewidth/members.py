@@ -92,9 +92,11 @@ def _resolve(name: str, ensemble: Ensemble, point: dict, swept: dict) -> Member:
     C_b, C_W = point.get("C_b"), point.get("C_W")
     if ensemble.init == "critical":
         C_b, C_W = activations.get(point["activation"]).critical
-    outputs = ensemble.outputs or point["width"]
-    widest_record = max(point["width"], outputs)
-    record = widest_record if ensemble.record == "all" else ensemble.record
+    width, depth = point["width"], point["depth"]
+    outputs = ensemble.outputs or width
+    layers = _layers(ensemble.layers, depth)
+    # Every recorded layer gives the same number of neurons.
+    narrowest = min(outputs if layer == depth else width for layer in layers)
     return Member(
         ensemble=name,
         name="_".join(f"{k}-{_readable(v)}" for k, v in swept.items()) or "only",
@@ -103,15 +105,15 @@ def _resolve(name: str, ensemble: Ensemble, point: dict, swept: dict) -> Member:
         C_W=C_W,
         weights=ensemble.weights,
         activation=point["activation"],
-        width=point["width"],
-        depth=point["depth"],
+        width=width,
+        depth=depth,
         outputs=outputs,
         inputs=ensemble.inputs,
         networks=ensemble.networks,
         sampler=ensemble.sampler,
         precision=ensemble.precision,
-        layers=_layers(ensemble.layers, point["depth"]),
-        record=min(record, widest_record),
+        layers=layers,
+        record=narrowest if ensemble.record == "all" else min(ensemble.record, narrowest),
         measure=_measured(ensemble),
         estimate=families_of(ensemble),
         normality=ensemble.normality.model_dump(),

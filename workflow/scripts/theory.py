@@ -14,6 +14,7 @@ def main(job):
         x,
         member["layers"],
         member["estimate"],
+        neurons=min(4, member["record"]),
         networks=member["networks"],
     )
     title = f"theory of {member['ensemble']}, {member['name']}"

@@ -1,5 +1,7 @@
 """Histograms and quantiles against numpy, and their errors against repeated ensembles."""
 
+import itertools
+
 import numpy as np
 import pytest
 from finitewidth.bins import EDGES, PROBABILITIES
@@ -75,7 +77,7 @@ def test_bins_that_few_networks_hit_or_miss_are_not_trusted():
     bins, quantiles = distribution(z, kernel, BOUNDS)
     hit = [
         np.sum(np.any((z >= a * kernel.mean() ** 0.5) & (z < b * kernel.mean() ** 0.5), axis=1))
-        for a, b in zip(EDGES[:-1], EDGES[1:], strict=True)
+        for a, b in itertools.pairwise(EDGES)
     ]
     assert not bins.trusted[np.array(hit) < 50].any()
     # 8000 neurons, 11 of them below the first quantile.

@@ -10,12 +10,12 @@ from finitewidth.estimate.errors import (
     jackknife,
     stack,
 )
-from finitewidth.estimate.trust import believable, share_limit, skewness_limit
+from finitewidth.estimate.trust import believable, skewness_limit
 
 
 def of_mean(x, blocks, **options):
     bounds = block_bounds(len(x), blocks)
-    sums = block_sums(lambda at: {"x": x[at]}, bounds)
+    sums = block_sums(lambda at: {"x": x[at].reshape(len(x[at]), -1)}, bounds)
     return jackknife(sums, bounds, lambda s, count: s["x"] / count, **options)
 
 
@@ -27,15 +27,29 @@ def test_blocks_cover_all_networks_in_equal_parts(networks):
     assert set(np.diff(bounds)) <= {networks // 50, networks // 50 + 1}
 
 
-@pytest.mark.parametrize(("networks", "blocks"), [(49, 50), (10, 2)])
+def test_fewer_networks_than_blocks_are_blocks_of_one():
+    np.testing.assert_array_equal(block_bounds(60), np.arange(61))
+
+
+@pytest.mark.parametrize("networks", [50, 1031, 20_000])
+def test_sums_over_blocks_are_sums_over_their_networks(networks):
+    x = np.random.default_rng(9).standard_normal((networks, 3))
+    bounds = block_bounds(networks)
+    sums = block_sums(lambda at: {"x": x[at], "any": x[at] > 0}, bounds)
+    for b in (0, 1, len(bounds) // 2, len(bounds) - 2):
+        np.testing.assert_allclose(sums["x"][b], x[bounds[b] : bounds[b + 1]].sum(axis=0))
+        np.testing.assert_array_equal(sums["any"][b], (x[bounds[b] : bounds[b + 1]] > 0).sum(0))
+
+
+@pytest.mark.parametrize(("networks", "blocks"), [(49, 50), (49, 500), (10, 2), (4, 5)])
 def test_too_few_networks_or_blocks_are_refused_in_a_sentence(networks, blocks):
-    with pytest.raises(ValueError, match="needs at least") as error:
+    with pytest.raises(ValueError, match="at least") as error:
         block_bounds(networks, blocks)
     assert "\n" not in str(error.value)
 
 
 def test_the_error_of_a_mean_is_that_of_the_block_means():
-    x = np.random.default_rng(0).standard_normal((120, 2, 3))
+    x = np.random.default_rng(0).standard_normal((120, 6))
     estimate = of_mean(x, 10)
     means = np.array([x[12 * b : 12 * (b + 1)].mean(axis=0) for b in range(10)])
     np.testing.assert_allclose(estimate.value, x.mean(axis=0))
@@ -73,31 +87,30 @@ def test_a_large_value_that_hardly_varies_keeps_the_digits_of_its_error():
 
 
 def test_flags_are_rare_for_gaussian_pseudo_values():
-    # Measured: 4.0e-4 with a million numbers; of 200000 that makes 80 +- 9.
+    # With 50 blocks measured: 4e-5 of a million numbers; with 500, none.
     rng = np.random.default_rng(4)
     x = rng.standard_normal((50, 200_000))
     flagged = ~believable(x - x.mean(axis=0))
-    assert 35 < flagged.sum() < 125
+    assert flagged.mean() < 2e-4
 
 
-@pytest.mark.parametrize("blocks", [10, 20, 100, 200])
+@pytest.mark.parametrize("blocks", [10, 20, 100, 500])
 def test_flags_stay_rare_with_other_numbers_of_blocks(blocks):
-    x = np.random.default_rng(5).standard_normal((blocks, 50_000))
+    x = np.random.default_rng(5).standard_normal((blocks, 20_000))
     flagged = ~believable(x - x.mean(axis=0))
     assert flagged.mean() < 1e-3
 
 
-def test_limits_lie_between_typical_and_largest_possible_values():
+def test_the_limit_lies_between_typical_and_largest_possible_values():
     for blocks in (10, 50, 500):
-        assert 0 < skewness_limit(blocks) < (blocks - 2) / np.sqrt(blocks - 1)
-        assert 2 / blocks < share_limit(blocks) < 1
+        assert 1 < skewness_limit(blocks) < (blocks - 2) / np.sqrt(blocks - 1)
 
 
 def test_the_third_cumulant_of_a_broad_lognormal_is_not_believed():
     # Its z-scores are nonsense: more than half lie beyond 3, nearly all of them flagged.
     rng = np.random.default_rng(6)
     x = np.exp(1.5 * rng.standard_normal((1000, 500)))
-    bounds = block_bounds(1000, 50)
+    bounds = block_bounds(1000)
     sums = block_sums(lambda at: {k: x[at] ** i for i, k in enumerate("abc", 1)}, bounds)
 
     def third(s, count):

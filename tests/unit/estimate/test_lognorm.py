@@ -1,5 +1,7 @@
 """Statistics of the log-norm against numpy and against known laws."""
 
+import itertools
+
 import numpy as np
 import pytest
 from finitewidth.bins import EDGES
@@ -32,10 +34,7 @@ def by_hand(values):
 def test_values_and_errors_are_those_of_loops(dead):
     values = draw(0, dead)
     found = log_norm(values, BOUNDS)
-    without = [
-        by_hand(np.delete(values, np.s_[a:b]))
-        for a, b in zip(BOUNDS[:-1], BOUNDS[1:], strict=True)
-    ]
+    without = [by_hand(np.delete(values, np.s_[a:b])) for a, b in itertools.pairwise(BOUNDS)]
     for name, expected in by_hand(values).items():
         np.testing.assert_allclose(found[name].value, expected, rtol=1e-9, atol=1e-12)
         if name == "log_norm_histogram":

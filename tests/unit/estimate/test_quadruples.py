@@ -72,6 +72,17 @@ def test_a_common_variance_of_neurons_is_seen_above_the_floor():
     assert estimate.value == pytest.approx(np.sqrt(2 / np.pi * 3.28 / 20_000), rel=0.25)
 
 
+def test_long_tails_are_not_trusted_although_their_noise_has_either_sign():
+    rng = np.random.default_rng(6)
+    drawn = draw_quadruples(8, rng)
+    trusted = {0.0: 0, 1.0: 0}
+    for spread in trusted:
+        for _ in range(30):
+            z = rng.lognormal(0, spread, (5000, 1)) * rng.standard_normal((5000, 8))
+            trusted[spread] += int(quadruple(z, drawn, block_bounds(5000)).trusted)
+    assert trusted == {0.0: 30, 1.0: 0}
+
+
 def test_the_control_has_the_variance_of_the_ensemble_and_no_correlation():
     rng = np.random.default_rng(4)
     z = np.array([1e-20, 3.0])[:, None] * rng.standard_normal((5000, 2, 4)).astype(np.float32)

@@ -4,12 +4,11 @@ import itertools
 
 import numpy as np
 import pytest
-from scipy import special
-
 from finitewidth.law import Law
 from finitewidth.theory.exact import dead_fraction, gain_moments, moment_ratios, pair_ratios
 from finitewidth.theory.expansions import leading_order, log_growth
 from finitewidth.theory.flow import log_mean_square
+from scipy import special
 
 ACTIVATIONS = ("linear", "relu", "leaky_relu(0.3)", "abs")
 X = np.array([[1.0, -0.5, 2.0], [0.2, 0.1, -0.4]])
@@ -91,7 +90,7 @@ def test_pytorch_default_flows_to_its_fixed_point():
     # C_W = 1/3 and ReLU: the bias is 5/6 of G, whose kurtosis is -6/5 (5/6)^2 at infinite width.
     law = Law.uniform_width("relu", dimension=3, width=100_000, depth=30, weights="pytorch")
     G = np.exp(log_mean_square(law, X, [30]))
-    assert G * 100_000 == pytest.approx(0.4, rel=1e-6)
+    assert pytest.approx(0.4, rel=1e-6) == G * 100_000
     assert pair_ratios(law, X, [30])[1] - 3 == pytest.approx(-5 / 6, rel=1e-3)
     assert leading_order(law, X, [30]).kurtosis_infinite == pytest.approx(-5 / 6, rel=1e-6)
 

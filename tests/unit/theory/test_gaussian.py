@@ -3,10 +3,10 @@
 import mpmath
 import numpy as np
 import pytest
-
 from finitewidth.activations import get
 from finitewidth.theory import closed_forms
 from finitewidth.theory.gaussian import covariance, expectation, second_moment
+from scipy import integrate
 
 CORRELATIONS = np.array(
     [-1, -1 + 1e-10, -1 + 1e-4, -0.9, -0.3, 0, 0.5, 0.99, 1 - 1e-5, 1 - 1e-12, 1]
@@ -24,8 +24,8 @@ def scale(activation, K1, K2):
 @pytest.mark.parametrize("K2", [1e-6, 2.0, 1e3])
 def test_closed_form_agrees_with_quadrature(name, K1, K2):
     activation = get(name)
-    if name in ("sin", "cos"):  # they oscillate too fast for the panels beyond K ~ 100
-        K1, K2 = min(K1, 50), min(K2, 50)
+    if name in ("sin", "cos"):  # they oscillate too fast for the panels beyond K ~ 10
+        K1, K2 = min(K1, 8), min(K2, 8)
     K12 = CORRELATIONS * np.sqrt(K1 * K2)
     error = covariance(activation, K1, K2, K12) - covariance(activation, K1, K2, K12, "quadrature")
     assert np.max(np.abs(error)) < 1e-12 * scale(activation, K1, K2)
@@ -58,27 +58,23 @@ def test_expectation_of_tanh_squared_against_mpmath(K):
     )
 
 
-@pytest.mark.parametrize(("name", "reference"), [("tanh", mpmath.tanh), ("silu", None)])
-def test_covariance_against_mpmath(name, reference):
+@pytest.mark.parametrize("name", ["tanh", "silu"])
+def test_covariance_against_adaptive_integration(name):
     K11, K22, rho = 4.0, 9.0, 0.6
-    reference = reference or (lambda z: z / (1 + mpmath.exp(-z)))
-    slope, rest = rho * mpmath.sqrt(K22 / K11), mpmath.sqrt(K22 * (1 - rho**2))
-    points = [-9, -4, -1, 0, 1, 4, 9]
+    f = get(name).function
+    slope, rest = rho * np.sqrt(K22 / K11), np.sqrt(K22 * (1 - rho**2))
+
+    def normal(u):
+        return np.exp(-u * u / 2) / np.sqrt(2 * np.pi)
 
     def inner(u):
-        z1 = mpmath.sqrt(K11) * u
-        return mpmath.quad(
-            lambda v: reference(slope * z1 + rest * v) * mpmath.npdf(v), points, maxdegree=4
-        )
+        z1 = np.sqrt(K11) * u
+        value, _ = integrate.quad(lambda v: f(slope * z1 + rest * v) * normal(v), -9, 9)
+        return f(z1) * normal(u) * value
 
-    with mpmath.workdps(12):
-        expected = mpmath.quad(
-            lambda u: reference(mpmath.sqrt(K11) * u) * mpmath.npdf(u) * inner(u),
-            points,
-            maxdegree=4,
-        )
+    expected, _ = integrate.quad(inner, -9, 9)
     result = covariance(get(name), K11, K22, rho * np.sqrt(K11 * K22))
-    assert result == pytest.approx(float(expected), rel=1e-8)
+    assert result == pytest.approx(expected, rel=1e-8)
 
 
 def test_polynomial_moments():
@@ -86,9 +82,7 @@ def test_polynomial_moments():
     for degree, factor in ((2, 1), (4, 3), (6, 15), (8, 105)):
         expected = factor * K ** (degree / 2)
         assert np.allclose(expectation(lambda z, d=degree: z**d, K), expected, rtol=1e-12)
-    assert np.array_equal(expectation(np.cos, np.zeros(2)), np.ones(2)) or np.allclose(
-        expectation(np.cos, np.zeros(2)), 1, rtol=1e-14
-    )
+    assert expectation(np.cos, np.zeros(2)) == pytest.approx(1, rel=1e-14)
 
 
 @pytest.mark.parametrize("name", WITH_CLOSED_FORM + WITHOUT)

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from finitewidth.law import Law
 from finitewidth.theory.exact import pair_ratios
 from finitewidth.theory.expansions import leading_order
@@ -59,7 +58,6 @@ def test_closed_form_of_normal_weights_without_bias():
     exact = four_point(law, X, [4]).pairs[0]
     G1 = 1.4 * X @ X.T / 3
     M = np.multiply.outer(G1, G1)
-    mean = (M + M.transpose(0, 2, 1, 3) + M.transpose(0, 3, 1, 2).transpose(0, 2, 3, 1)) / 3
     mean = sum(np.einsum(f"{i}->abcd", M) for i in ("abcd", "acbd", "adbc")) / 3
     n = np.array([5, 4, 6])
     factor = (0.9 * 1.1 * 1.3) ** 2

@@ -16,10 +16,10 @@ Array = np.ndarray
 def distribution(z: Array, kernel: Array, bounds: Array) -> tuple[Estimate, Estimate] | None:
     """Histogram and quantiles of z/sqrt(G), G = E[z^2] estimated from all neurons.
 
-    Errors count that of G, which in a deep, narrow network outweighs that of the counts. The error of a quantile follows from that of the
-    probability below it by the local slope of the empirical quantile function, taken over two
-    standard errors (Woodruff 1952, Journal of the American Statistical Association 47, 635):
-    leaving out blocks directly would resolve single order statistics.
+    Errors count that of G, which in a deep, narrow network outweighs that of the counts. The error
+    of a quantile follows from that of the probability below it by the slope of the empirical
+    quantile function over two standard errors (Woodruff 1952, Journal of the American Statistical
+    Association 47, 635): leaving out blocks directly would resolve single order statistics.
 
     Parameters
     ----------
@@ -40,12 +40,12 @@ def distribution(z: Array, kernel: Array, bounds: Array) -> tuple[Estimate, Esti
     # The range of z's own type: beside its smallest numbers digits are lost.
     if not unit > 1e4 * np.finfo(z.dtype).tiny or not np.all(np.isfinite(z)) or not kernel.any():
         return None
-    sums = block_sums(lambda at: {"k": kernel[at] / unit**2}, bounds)["k"]
+    sums = block_sums(lambda at: {"k": kernel[at, None] / unit**2}, bounds)["k"][:, 0]
     # unit**2 is the mean of the kernel, so in these units G is 1.
     scales = np.sqrt((sums.sum() - sums) / (bounds[-1] - np.diff(bounds)))
     x = z / unit
     law = Empirical(x, bounds)
-    hit, missed = empirical.networks_in_bins(x, bounds)
+    hit, missed = empirical.networks_in_bins(x)
     enough = np.minimum(hit, missed) >= LEAST_COUNT
     shifts = np.zeros_like(scales)
     return (

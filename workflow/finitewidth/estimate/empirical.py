@@ -13,6 +13,7 @@ Array = np.ndarray
 
 #: Networks that must lie on either side of a probability's event for its error to be believed.
 LEAST_COUNT = 50
+_CHUNK = 4096
 
 
 class Empirical:
@@ -59,9 +60,7 @@ class Empirical:
         return np.interp(place, np.arange(self.count), self.pooled)
 
 
-def histogram(
-    law: Empirical, shift: float, scale: float, shifts: Array, scales: Array
-) -> Estimate:
+def histogram(law: Empirical, shift: float, scale: float, shifts: Array, scales: Array) -> Estimate:
     """Probability that (value - shift)/scale lies in [left, right), for each bin of ``EDGES``.
 
     Leaving out a block changes the share of values below a bin's edge and moves the edge. Values
@@ -93,7 +92,7 @@ def histogram(
     return from_replicates(full, np.diff(below, prepend=0, append=1), law.bounds)
 
 
-def networks_in_bins(values: Array, bounds: Array) -> tuple[Array, Array]:
+def networks_in_bins(values: Array) -> tuple[Array, Array]:
     """How many networks hit each bin of ``EDGES`` at least once, and how many miss it.
 
     Neurons of one network depend on each other, so networks are what is counted.
@@ -101,9 +100,7 @@ def networks_in_bins(values: Array, bounds: Array) -> tuple[Array, Array]:
     Parameters
     ----------
     values : array, shape (network, neuron)
-        Standardised; NaN hits nothing and misses nothing.
-    bounds : array of int, shape (block + 1,)
-        Networks are taken block by block, to bound memory.
+        Standardised; NaN hits nothing and misses nothing. Taken in chunks, to bound memory.
 
     Returns
     -------
@@ -112,8 +109,8 @@ def networks_in_bins(values: Array, bounds: Array) -> tuple[Array, Array]:
     """
     bins = len(EDGES) - 1
     hit, missed = np.zeros(bins, int), np.zeros(bins, int)
-    for start, stop in pairwise(bounds):
-        x = values[start:stop]
+    for start in range(0, len(values), _CHUNK):
+        x = values[start : start + _CHUNK]
         network, _ = np.nonzero(~np.isnan(x))
         place = np.searchsorted(EDGES, x[~np.isnan(x)], side="right") - 1
         counts = np.bincount(network * bins + place, minlength=len(x) * bins).reshape(-1, bins)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 
@@ -19,8 +18,13 @@ from finitewidth.estimate.trust import believable
 Array = np.ndarray
 Sums = Mapping[str, Array]
 
-#: Blocks of networks unless told otherwise: the error then has itself an error of 10 %.
-BLOCKS = 50
+#: Blocks of networks, or each network by itself where there are fewer. Errors then have an error
+#: of 3 % themselves, and a long tail shows in the pseudo-values.
+BLOCKS = 500
+#: Fewest networks that an error is taken from.
+LEAST_NETWORKS = 50
+#: Networks whose features stand in memory together.
+_CHUNK = 4096
 
 
 @dataclass(frozen=True)
@@ -67,23 +71,29 @@ def stack(estimates: list[Estimate], axis: int = 0) -> Estimate:
 def block_bounds(networks: int, blocks: int = BLOCKS) -> Array:
     """Cut ``networks`` into contiguous blocks whose sizes differ by one at most.
 
+    Parameters
+    ----------
+    networks : int
+    blocks : int
+        How many; as many as there are networks, if these are fewer.
+
     Returns
     -------
-    array of int, shape (blocks + 1,)
+    array of int, shape (block + 1,)
         Block b holds the networks from bounds[b] to bounds[b + 1] - 1. Bounds follow from the two
         numbers alone, hence results do not depend on how the networks were divided into files.
 
     Raises
     ------
     ValueError
-        With fewer networks than blocks, or fewer than three blocks.
+        With fewer than 50 networks (or than ``blocks``, if that is less), or fewer than 3 blocks.
     """
     if blocks < 3:
         raise ValueError(f"a jackknife needs at least 3 blocks, not {blocks}")
-    if networks < blocks:
-        raise ValueError(
-            f"a jackknife over {blocks} blocks needs at least {blocks} networks, not {networks}"
-        )
+    least = min(blocks, LEAST_NETWORKS)
+    if networks < least:
+        raise ValueError(f"standard errors need at least {least} networks, not {networks}")
+    blocks = min(blocks, networks)
     return np.arange(blocks + 1) * networks // blocks
 
 
@@ -93,26 +103,29 @@ def block_sums(features: Callable[[slice], Sums], bounds: Array) -> dict[str, Ar
     Parameters
     ----------
     features : callable
-        Given a slice of networks, the named features of each, arrays of shape (network, ...).
-        Called once a block, so that features of all networks never stand in memory together.
-    bounds : array of int, shape (blocks + 1,)
+        Given a slice of networks, the named features of each, arrays of shape (network, feature).
+        Called for a few blocks at a time, to bound memory.
+    bounds : array of int, shape (block + 1,)
 
     Returns
     -------
-    dict of arrays, shape (block, ...)
+    dict of arrays, shape (block, feature)
     """
+    together = max(1, _CHUNK * (len(bounds) - 1) // int(bounds[-1]))
     sums: dict[str, list[Array]] = {}
     with np.errstate(all="ignore"):
-        for start, stop in pairwise(bounds):
-            for name, values in features(slice(start, stop)).items():
-                sums.setdefault(name, []).append(np.sum(values, axis=0))
-    return {name: np.stack(values) for name, values in sums.items()}
+        for first in range(0, len(bounds) - 1, together):
+            edges = bounds[first : first + together + 1]
+            starts = edges[:-1] - edges[0]
+            for name, values in features(slice(edges[0], edges[-1])).items():
+                sums.setdefault(name, []).append(np.add.reduceat(values, starts, dtype=float))
+    return {name: np.concatenate(values) for name, values in sums.items()}
 
 
 def jackknife(
     sums: Sums,
     bounds: Array,
-    estimator: Callable[[Sums, int], Array],
+    estimator: Callable[[Sums, Array], Array],
     *,
     correct_bias: bool = False,
 ) -> Estimate:
@@ -120,23 +133,27 @@ def jackknife(
 
     Parameters
     ----------
-    sums : mapping of arrays, shape (block, ...)
-    bounds : array of int, shape (blocks + 1,)
+    sums : mapping of arrays, shape (block, feature)
+    bounds : array of int, shape (block + 1,)
     estimator : callable
-        ``estimator(totals, networks)``: the estimate, of any shape, from sums over that many
-        networks; a smooth function of the sums.
+        ``estimator(totals, networks)``: the estimate, shape (..., number), from sums of shape
+        (..., feature) over as many networks, shape (..., 1); a smooth function of the sums.
     correct_bias : bool
         Whether to subtract the jackknife's estimate of the bias: for ratios, not for estimators
         that are unbiased already.
+
+    Returns
+    -------
+    Estimate, shape (number,)
     """
+    counts = np.diff(bounds)[:, None].astype(float)
     with np.errstate(all="ignore"):
         totals = {name: np.sum(values, axis=0) for name, values in sums.items()}
-        value = np.asarray(estimator(totals, int(bounds[-1])))
-        without = [
-            estimator({n: totals[n] - sums[n][b] for n in sums}, int(bounds[-1] - size))
-            for b, size in enumerate(np.diff(bounds))
-        ]
-    return from_replicates(value, np.stack(without), bounds, correct_bias=correct_bias)
+        count = np.sum(counts, axis=0)
+        value = estimator(totals, count)
+        rest = {name: totals[name] - sums[name] for name in sums}
+        without = estimator(rest, count - counts)
+    return from_replicates(value, without, bounds, correct_bias=correct_bias)
 
 
 def from_replicates(
@@ -154,7 +171,7 @@ def from_replicates(
         The estimate from all networks.
     without : array, shape (block, ...)
         The estimate from all networks but those of a block.
-    bounds : array of int, shape (blocks + 1,)
+    bounds : array of int, shape (block + 1,)
     """
     sizes = np.diff(bounds)
     h = (bounds[-1] / sizes).reshape(-1, *(1,) * np.ndim(value))

@@ -111,7 +111,7 @@ def estimate(
     neurons : int
         How many recorded neurons ``neuron_covariance`` takes, at most.
     blocks : int
-        Blocks of networks of the jackknife.
+        Blocks of networks of the jackknife, at most.
 
     Returns
     -------
@@ -123,7 +123,7 @@ def estimate(
     ------
     ValueError
         In one sentence: for an unknown family, a variable that the samples lack, missing or
-        repeated networks, fewer networks than blocks, or fewer than four neurons for quadruples.
+        repeated networks, fewer than 50 networks, or fewer than four neurons for quadruples.
     """
     ensemble_samples = Samples(samples)
     _check(ensemble_samples, families)

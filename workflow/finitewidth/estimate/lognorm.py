@@ -41,8 +41,8 @@ def log_norm(values: Array, bounds: Array) -> dict[str, Estimate]:
     if np.any(np.isnan(values) | (values == np.inf)):
         return unknown
     alive = values > -np.inf
-    sums = block_sums(lambda at: {"dead": ~alive[at]}, bounds)
-    dead = jackknife(sums, bounds, lambda s, count: s["dead"] / count)
+    sums = block_sums(lambda at: {"dead": ~alive[at, None]}, bounds)
+    dead = jackknife(sums, bounds, lambda s, count: s["dead"] / count).take(0)
     few = min(alive.sum(), (~alive).sum()) < LEAST_COUNT
     known = {"dead_fraction": dead.only_where(np.array(not few))}
     if alive.sum() < LEAST_COUNT:
@@ -54,7 +54,11 @@ def _moments(values: Array, alive: Array, bounds: Array) -> dict[str, Estimate]:
     # About its mean, so that a variance of 1 beside a mean of -10^5 keeps its digits.
     center = np.mean(values[alive])
     x = np.where(alive, values - center, 0.0)
-    sums = block_sums(lambda at: {"1": alive[at], "x": x[at], "xx": x[at] ** 2}, bounds)
+
+    def features(at: slice) -> dict[str, Array]:
+        return {"1": alive[at, None], "x": x[at, None], "xx": x[at, None] ** 2}
+
+    sums = block_sums(features, bounds)
 
     def mean(s, _):
         return s["x"] / s["1"]
@@ -62,18 +66,18 @@ def _moments(values: Array, alive: Array, bounds: Array) -> dict[str, Estimate]:
     def variance(s, _):
         return (s["xx"] - s["x"] ** 2 / s["1"]) / (s["1"] - 1)
 
-    about = jackknife(sums, bounds, mean)
+    about = jackknife(sums, bounds, mean).take(0)
     shifted = Estimate(about.value + center, about.stderr, about.trusted)
-    spread = jackknife(sums, bounds, variance)
+    spread = jackknife(sums, bounds, variance).take(0)
     known = {"log_norm_mean": shifted, "log_norm_variance": spread}
     if not spread.value > 0:
         return known | {"log_norm_histogram": Estimate.unknown((len(EDGES) - 1,))}
     without = {name: s.sum(axis=0) - s for name, s in sums.items()}
-    shifts, scales = mean(without, None), np.sqrt(variance(without, None))
+    shifts, scales = mean(without, None)[:, 0], np.sqrt(variance(without, None))[:, 0]
     shift, scale = about.value, np.sqrt(spread.value)
     living = np.where(alive, x, np.nan)
     law = Empirical(living, bounds)
-    hit, missed = empirical.networks_in_bins(((living - shift) / scale)[:, None], bounds)
+    hit, missed = empirical.networks_in_bins(((living - shift) / scale)[:, None])
     shares = empirical.histogram(law, shift, scale, shifts, scales)
     enough = np.minimum(hit, missed) >= LEAST_COUNT
     return known | {"log_norm_histogram": shares.only_where(enough)}

@@ -22,20 +22,20 @@ from finitewidth.indices import quad_positions
 Array = np.ndarray
 
 
-def of_two(x: Array, y: Array, xy: Array, count: int) -> Array:
+def of_two(x: Array, y: Array, xy: Array, count: Array) -> Array:
     """E[x] E[y] without bias: the mean of x y over pairs of different networks.
 
     Parameters
     ----------
     x, y, xy : array
         Sums over networks of x, of y and of their product.
-    count : int
-        Number of networks.
+    count : array
+        Number of networks; all broadcast against each other.
     """
     return (x * y - xy) / (count * (count - 1))
 
 
-def of_three(x: Array, xx: Array, xxx: Array, count: int) -> Array:
+def of_three(x: Array, xx: Array, xxx: Array, count: Array) -> Array:
     """E[x]^3 without bias, from the sums of x, x^2 and x^3 over ``count`` networks."""
     return (x**3 - 3 * x * xx + 2 * xxx) / (count * (count - 1) * (count - 2))
 
@@ -69,7 +69,7 @@ def four_point(p: Pooled) -> Estimate:
         return {"pair": (p.width * uu - q) / (p.width - 1), "u": u, "uu": uu}
 
     def estimator(s, count):
-        product = of_two(s["u"][first], s["u"][second], s["uu"], count)
+        product = of_two(s["u"][..., first], s["u"][..., second], s["uu"], count)
         return s["pair"] / count - product
 
     result = jackknife(block_sums(features, p.bounds), p.bounds, estimator).times(p.unit4[quad])
@@ -95,7 +95,7 @@ def four_point_same(p: Pooled) -> Estimate:
 
     def estimator(s, count):
         products = (
-            of_two(s["k"][one], s["k"][two], s[f"kk{i}"], count)
+            of_two(s["k"][..., one], s["k"][..., two], s[f"kk{i}"], count)
             for i, (one, two) in enumerate(splits)
         )
         return s["q"] / count - sum(products)

@@ -24,15 +24,15 @@ def neuron_covariance(z: Array, bounds: Array) -> Estimate:
     scale = _scale(z)
 
     def features(at: slice) -> dict[str, Array]:
-        # One row: a sum over networks already. No BLAS, whose bytes depend on its threads.
         flat = (z[at] / scale[:, None]).reshape(-1, inputs * neurons)
-        return {"zz": np.einsum("ni,nj->ij", flat, flat)[None]}
+        return {"zz": flat[:, first] * flat[:, second]}
 
+    first, second = np.triu_indices(inputs * neurons)
     result = jackknife(block_sums(features, bounds), bounds, lambda s, count: s["zz"] / count)
-    order = np.arange((inputs * neurons) ** 2).reshape(inputs, neurons, inputs, neurons)
-    apart = Estimate(result.value.ravel(), result.stderr.ravel(), result.trusted.ravel())
+    # The matrix over (input, neuron) twice, as (neuron, neuron, input, input).
+    places = symmetric_places(first, second).reshape(inputs, neurons, inputs, neurons)
     grid = np.moveaxis(np.indices((inputs, inputs)), 0, -1)
-    return apart.take(order.transpose(1, 3, 0, 2)).times(product_of_scales(scale, grid))
+    return result.take(places.transpose(1, 3, 0, 2)).times(product_of_scales(scale, grid))
 
 
 def cross_covariance(z: Array, bounds: Array) -> Estimate:

@@ -3,8 +3,9 @@
 A standard error describes a statistic only while the central limit theorem holds over the blocks.
 Where a few networks decide the result (high moments of a deep, narrow network), an ensemble that
 has not met its rarest networks is wrong and says with a small error that it is right. What it did
-meet still gives it away: pseudo-values with a long tail. Two symptoms are looked for, and each
-must be something that Gaussian pseudo-values hardly ever show (with 50 blocks, 4 in 10^4 numbers).
+meet still gives it away: pseudo-values with a long tail. Two symptoms are looked for: skewness
+of the estimate, which makes its error and its deviation go together, and a block that carries most
+of the spread.
 """
 
 from __future__ import annotations
@@ -14,34 +15,36 @@ from scipy.special import stdtrit
 
 Array = np.ndarray
 
-#: Skewness beyond this many of its standard deviations under normality is none of chance.
-_SKEWNESS_DEVIATIONS = 4.2
-#: An estimate whose own skewness (that of its pseudo-values over sqrt(blocks)) is less does no harm.
-_HARMLESS_SKEWNESS = 0.19
-#: Level of the outlier test on the block with the largest share of the variance.
-_OUTLIER_LEVEL = 2e-4
-#: A share of the variance that one block may have, however many there are.
-_HARMLESS_SHARE = 1 / 3
+#: Believable skewness of the estimate itself, which is that of its pseudo-values over sqrt(blocks):
+#: beyond it, deviations of more than 3 standard errors are some four times as frequent as they
+#: should be, with long tails far more.
+_SKEWNESS = 0.25
+#: Skewness of pseudo-values within this many of its standard deviations under normality is chance.
+_CHANCE = 4.2
+#: Believable share of one block in the variance, and the level of the outlier test that excuses a
+#: larger one where blocks are few.
+_SHARE = 0.5
+_LEVEL = 2e-4
 
 
 def skewness_limit(blocks: int) -> float:
-    """Largest believable |skewness| of ``blocks`` pseudo-values: 1.37 with 50.
+    """Largest believable |skewness| of ``blocks`` pseudo-values: 5.6 with 500, 1.8 with 50.
 
     The exact variance of the sample skewness of B normal values is 6(B-2)/((B+1)(B+3)) (Cramer
     1946, Mathematical Methods of Statistics, section 29.3).
     """
     deviation = np.sqrt(6 * (blocks - 2) / ((blocks + 1) * (blocks + 3)))
-    return max(_SKEWNESS_DEVIATIONS * deviation, _HARMLESS_SKEWNESS * np.sqrt(blocks))
+    return max(_CHANCE * deviation, _SKEWNESS * np.sqrt(blocks))
 
 
 def share_limit(blocks: int) -> float:
-    """Largest believable share of one of ``blocks`` pseudo-values in their squares: 0.35 with 50.
+    """Largest believable share of one of ``blocks`` pseudo-values in their sum of squares: 0.5.
 
-    The critical value of Grubbs' test for one outlier (Grubbs 1950, Annals of Mathematical
-    Statistics 21, 27), or a third.
+    With fewer than 30, the critical value of Grubbs' test for one outlier (Grubbs 1950, Annals of
+    Mathematical Statistics 21, 27).
     """
-    t2 = stdtrit(blocks - 2, _OUTLIER_LEVEL / (2 * blocks)) ** 2
-    return max((blocks - 1) / blocks * t2 / (blocks - 2 + t2), _HARMLESS_SHARE)
+    t2 = stdtrit(blocks - 2, _LEVEL / (2 * blocks)) ** 2
+    return max((blocks - 1) / blocks * t2 / (blocks - 2 + t2), _SHARE)
 
 
 def believable(residuals: Array) -> Array:

@@ -51,7 +51,7 @@ def log_norm(study: Study) -> Figure:
             style.curve(ax, centre + spread * u, density, "double_scaling", color=style.PALETTE[2])
         ratio = layer / m.about["width"]
         name = f"{m.about['activation']}, $n={m.about['width']}$"
-        ax.set_title(rf"{name}, $\ell/n={ratio:.3g}$", fontsize="small")
+        ax.set_title(rf"{name}, $\ell/n={ratio:g}$", fontsize="small")
         ax.set_xlim(mean - 4.5 * sd, mean + 4.5 * sd)
         ax.set_yticks([])
     for ax in axes[-1]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import seaborn as sns
 from matplotlib.figure import Figure
 
 from finitewidth.figures import style
@@ -55,18 +56,19 @@ def neuron_covariance(study: Study) -> Figure:
     pull = (m.estimates["neuron_covariance"].sel(last) - best) / m.estimates[
         "neuron_covariance_stderr"
     ].sel(last)
-    image = left.pcolormesh(
-        pull["neuron"], pull["neuron_"], pull, cmap="RdBu_r", vmin=-3, vmax=3, edgecolors="w"
+    sns.heatmap(
+        np.asarray(pull),
+        ax=left,
+        annot=True,
+        fmt="+.1f",
+        cmap="vlag",
+        vmin=-3,
+        vmax=3,
+        square=True,
+        linewidths=1,
+        cbar_kws={"label": "(measured − theory) / error", "shrink": 0.8},
     )
-    for i in pull["neuron"].values:
-        for j in pull["neuron_"].values:
-            number = float(pull.sel(neuron=i, neuron_=j))
-            left.text(i, j, f"{number:+.1f}", ha="center", va="center", fontsize="small")
-    left.set(
-        xlabel="neuron $i$", ylabel="neuron $j$", title=f"last layer, {_label(m)}", aspect="equal"
-    )
-    left.grid(False)
-    figure.colorbar(image, ax=left, label=r"(measured − theory) / error", shrink=0.8)
+    left.set(xlabel="neuron $i$", ylabel="neuron $j$", title=f"last layer, {_label(m)}")
     for shift, m in enumerate(members):
         here = {"input": 0, "input_": 0}
         scale = m.estimates["covariance"].sel(here)
@@ -80,7 +82,8 @@ def neuron_covariance(study: Study) -> Figure:
         ylabel=r"$\mathrm{E}[z_i z_j] / G$,  $i \neq j$",
         title="pooled over recorded neurons",
     )
-    right.legend(ncols=2)
+    right.legend(loc="upper left")
+    right.xaxis.get_major_locator().set_params(integer=True)
     return figure
 
 

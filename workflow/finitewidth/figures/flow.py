@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
+from finitewidth.bins import QUANTILE_U
 from finitewidth.figures import style
 from finitewidth.law import Law
 from finitewidth.results import MemberResults, Study
@@ -49,29 +50,27 @@ def histograms(study: Study) -> Figure:
 
 
 def quantiles(study: Study) -> Figure:
-    """Measured quantiles minus those of the Gaussian, against the Gaussian's."""
-    members = _with_layers(study, "distribution")
-    figure, axes = style.grid(2, len(members), width=3.2, height=2.3, sharex=True, squeeze=False)
+    """Quantiles against those of the Gaussian, and their difference."""
+    members, u = _with_layers(study, "distribution"), QUANTILE_U
+    figure, axes = style.grid(2, len(members), width=3.2, height=2.3, sharex=True)
     for (top, bottom), m in zip(axes.T, members, strict=True):
         layers = _four_layers(m)
-        gauss = style.predicted(m.theory, "quantile", "infinite_width").sel(input=0)
-        exact = style.predicted(m.theory, "quantile", "exact")
+        lines = {o: style.predicted(m.theory, "quantile", o) for o in ("infinite_width", "exact")}
         for color, layer in zip(style.shades(len(layers)), layers, strict=True):
             here = {"layer": layer, "input": 0}
             value = m.estimates["quantile"].sel(here)
             error = m.estimates["quantile_stderr"].sel(here)
-            u = gauss.sel(layer=layer)
             style.points(top, u, value, error, color=color, label=rf"$\ell={layer}$")
-            style.points(bottom, u, np.asarray(value) - np.asarray(u), error, color=color)
-            if exact is not None:
-                line = exact.sel(here)
-                style.curve(top, u, line, "exact", color=color)
-                style.curve(bottom, u, np.asarray(line) - np.asarray(u), "exact", color=color)
-        u = np.asarray(gauss.isel(layer=0))
-        top.plot(u, u, **_look("infinite_width"), color="0.2")
-        bottom.axhline(0, **_look("infinite_width"), color="0.2")
+            style.points(bottom, u, np.asarray(value) - u, error, color=color)
+            for order, line in lines.items():
+                if line is not None:
+                    theory = np.asarray(line.sel(here))
+                    style.curve(top, u, theory, order, color=color)
+                    style.curve(bottom, u, theory - u, order, color=color)
+        top.plot(u, u, color="0.6", linewidth=0.8, zorder=1)
+        bottom.axhline(0, color="0.6", linewidth=0.8, zorder=1)
         top.set(title=m.label)
-        bottom.set(xlabel="Gaussian quantile")
+        bottom.set(xlabel="quantile of the Gaussian")
     axes[0, 0].set_ylabel(r"quantile of $z/\sqrt{G}$")
     axes[1, 0].set_ylabel("difference")
     axes[0, 0].legend(loc="upper left")
@@ -150,10 +149,6 @@ def output_density(study: Study) -> Figure:
     axes[1, 0].set_ylabel("measured / exact")
     style.order_legend(axes[0, 0], "exact", "infinite_width", loc="lower center", fontsize=6)
     return figure
-
-
-def _look(order: str) -> dict:
-    return {k: v for k, v in style.ORDERS[order].items() if k != "label"}
 
 
 def _is_deep_linear(m: MemberResults) -> bool:

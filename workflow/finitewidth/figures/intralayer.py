@@ -21,10 +21,11 @@ def intralayer(study: Study) -> Figure:
         value, error, scale = _relative(m)
         layer = value["layer"].values
         exact = style.predicted(m.theory, "intralayer", "exact")
-        style.curve(top, layer, exact.sel(input=0) / scale, "exact", color=color)
+        seen = layer > 1  # the first layer has no correlation to show on a logarithmic axis
+        line = (exact.sel(input=0) / scale)[seen]
+        style.curve(top, layer[seen], line, "exact", color=color)
         first = style.predicted(m.theory, "intralayer", "1/n").sel(input=0) / scale
-        style.curve(top, layer, first, "1/n", color=color, linewidth=0.9)
-        seen = layer > 1
+        style.curve(top, layer[seen], first[seen], "1/n", color=color, linewidth=0.9)
         style.points(
             top,
             layer[seen],
@@ -33,12 +34,10 @@ def intralayer(study: Study) -> Figure:
             color=color,
             label=f"$n={m.about['width']}$",
         )
-        line = (exact.sel(input=0) / scale)[seen]
         style.points(bottom, layer[seen], value[seen] / line, error[seen] / line, color=color)
     top.set(yscale="log", ylabel=r"$\mathrm{E}[(z_i^2-G)(z_j^2-G)]/G^2$")
     style.unity(bottom)
     bottom.set(xlabel=r"layer $\ell$", ylabel="measured / exact", ylim=(0.5, 1.5))
-    top.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     style.order_legend(top, "exact", "1/n", loc="lower right")
     top.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
@@ -82,7 +81,7 @@ def breakdown_map(study: Study) -> Figure:
     )
     ax.grid(False)
     figure.colorbar(image, ax=ax, label="relative excess over the $1/n$ law")
-    ax.legend(loc="upper left", bbox_to_anchor=(1.28, 1.0))
+    figure.legend(loc="outside lower center", ncols=4)
     return figure
 
 

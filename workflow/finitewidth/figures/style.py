@@ -35,7 +35,6 @@ _SETTINGS = {
     "legend.frameon": False,
     "legend.fontsize": "small",
     "lines.linewidth": 1.2,
-    "mathtext.fontset": "cm",
     "pdf.fonttype": 42,
     "savefig.dpi": 200,
     "svg.hashsalt": "finitewidth",

@@ -115,8 +115,10 @@ def pair_ratios(law: Law, x: np.ndarray, layers: Sequence[int]) -> tuple[np.ndar
         for layer, w, n in shares(law, x, max(layers)):
             if layer > 1:
                 local = w**2 * spread * same / n
-                pair = 1 - w**2 + local + w**2 * (1 - 1 / n) * pair
-                same = 3 * pair + kurtosis * (local + (1 - w) ** 2)
+                rest = 1 - w**2 + w**2 * (1 - 1 / n) * pair
+                pair = rest + local
+                # 3 pair + kurtosis (local + (1 - w)^2), never the difference of two infinities.
+                same = 3 * rest + (3 + kurtosis) * local + kurtosis * (1 - w) ** 2
             if layer in layers:
                 found[layer] = pair, same
     pair, same = zip(*(found[layer] for layer in layers), strict=True)

@@ -12,8 +12,8 @@ from finitewidth.indices import pairs, quads
 from finitewidth.law import Law
 from finitewidth.theory import predicted_laws, predicted_moments
 from finitewidth.theory.case import Case
-from finitewidth.theory.describe import QUANTITIES
 from finitewidth.theory.kernel import check_layers
+from finitewidth.theory.quantities import QUANTITIES
 
 #: The coordinate ``order``.
 ORDERS = ("infinite_width", "1/n", "1/n^2", "double_scaling", "exact")

@@ -1,0 +1,97 @@
+"""The table: joins, counts, formats."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from finitewidth.compare import side_by_side, table, to_csv, to_markdown, to_tex, with_error
+from finitewidth.results import MemberResults, Study
+
+
+def member(width):
+    shape, dims = (2, 2, 2), ("layer", "input", "input_")
+    value = np.arange(8.0).reshape(shape) + 1
+    coordinates = {"layer": [1, 3], "input": [0, 1], "input_": [0, 1]}
+    estimates = xr.Dataset(
+        {
+            "covariance": (dims, value),
+            "covariance_stderr": (dims, np.full(shape, 0.5)),
+            "covariance_trusted": (dims, np.ones(shape, np.int8)),
+        },
+        coords=coordinates,
+    )
+    theory = np.stack([value - 1, np.full(shape, np.nan)])
+    theory[1, 0] = value[0]
+    predicted = xr.Dataset(
+        {"covariance": (("order", *dims), theory, {"equation": "docs/theory.md 1"})},
+        coords={"order": ["infinite_width", "exact"], **coordinates},
+    )
+    estimates["covariance_trusted"][1, 1, 1] = 0
+    return MemberResults({"ensemble": "e", "width": width}, {"width": width}, estimates, predicted)
+
+
+@pytest.fixture
+def rows():
+    return table(Study("s", None, None, [member(8), member(16)]))
+
+
+def test_each_number_stands_once_for_each_order_that_theory_knows(rows):
+    # 2 members, 3 symmetric pairs, infinite width on 2 layers and exact on 1.
+    assert len(rows) == 2 * 3 * (2 + 1)
+    one = rows[(rows["width"] == 16) & (rows["layer"] == 3) & (rows["inputs"] == "0 1")]
+    assert one[["order", "estimate", "theory", "z"]].values.tolist() == [
+        ["infinite_width", 6.0, 5.0, 2.0]
+    ]
+    assert one["relative_difference"].item() == pytest.approx(0.2)
+    assert one["equation"].item() == "docs/theory.md 1"
+
+
+def test_what_is_not_trusted_says_why(rows):
+    untrusted = rows[~rows["trusted"]]
+    assert set(untrusted["inputs"]) == {"1 1"}
+    assert (untrusted["reason"] != "").all()
+    assert (rows.loc[rows["trusted"], "reason"] == "").all()
+
+
+def test_the_csv_holds_the_numbers_without_loss(rows):
+    again = pd.read_csv(io.StringIO(to_csv(rows)), keep_default_na=True)
+    assert np.array_equal(again["estimate"], rows["estimate"])
+    assert np.array_equal(again["z"], rows["z"])
+
+
+def test_side_by_side_has_one_row_a_number(rows):
+    shown = side_by_side(rows)
+    assert len(shown) == 2 * 6
+    assert shown.loc[0, "measured"] == "1.00(50)"
+    assert shown.loc[0, ["infinite_width", "exact", "z"]].tolist() == ["0", "1", "+0.0"]
+    markdown, tex = to_markdown(rows), to_tex(rows)
+    assert markdown.count("\n|") == 2 + 12
+    assert tex.count(r"\\") == 1 + 12
+    assert "infinite\\_width" in tex
+
+
+def test_a_quantity_without_theory_is_not_lost():
+    m = member(8)
+    alone = MemberResults(m.about, m.swept, m.estimates, xr.Dataset())
+    rows = table(Study("s", None, None, [alone]))
+    assert set(rows["order"]) == {"none"}
+    assert len(rows) == 6
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (1.23456, 0.0123, "1.235(12)"),
+        (-0.00123456, 0.0000456, "-0.001235(46)"),
+        (12345.6, 78.9, "12346(79)"),
+        (1.5, 2.5, "1.5(2.5)"),
+        (1.23e9, 4.5e7, "1.230(45)e+9"),
+        (1.23e-7, 4.5e-9, "1.230(45)e-7"),
+        (0.25, 0.0, "0.25"),
+        (float("nan"), 1.0, "nan"),
+    ],
+)
+def test_a_number_carries_two_digits_of_its_error(value, error, text):
+    assert with_error(value, error) == text

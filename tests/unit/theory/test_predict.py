@@ -1,0 +1,221 @@
+"""The dataset of predictions: its shape, and in particular what it may call exact."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from finitewidth.bins import EDGES, PROBABILITIES, QUANTILE_U
+from finitewidth.law import Law
+from finitewidth.theory.predict import ORDERS, predict
+from finitewidth.theory.quantities import QUANTITIES
+from finitewidth.vocabulary import FAMILIES
+
+ALL = tuple(FAMILIES)
+LAYERS = [1, 2, 4]
+X = np.array([[1.0, -0.5, 2.0], [0.2, 1.1, -0.4], [0.0, 0.0, 0.0]])
+
+
+def member(activation, weights="normal", C_b=0.0, width=6):
+    return Law.uniform_width(
+        activation, dimension=3, width=width, depth=4, C_b=C_b, C_W=1.3, weights=weights
+    )
+
+
+@pytest.fixture(scope="module")
+def relu():
+    return predict(member("relu"), X, LAYERS, ALL, networks=1000)
+
+
+def test_quantities_and_dimensions_are_those_of_the_estimates(relu):
+    expected = {q for family in FAMILIES.values() for q in family} - {"rejection_rate"}
+    assert set(relu.data_vars) == expected == set(QUANTITIES)
+    for quantity, variable in relu.data_vars.items():
+        assert variable.dims == ("order", *QUANTITIES[quantity].dims)
+        assert {"long_name", "units", "equation", "references"} <= set(variable.attrs)
+    assert tuple(relu.order.values) == ORDERS
+    assert list(relu.layer.values) == LAYERS
+    assert list(relu.width.values) == [6, 6, 6]
+    assert relu.sizes["quad"] == 15
+    assert list(zip(relu.pair_a.values, relu.pair_b.values, strict=True))[:4] == [
+        (0, 0), (0, 1), (0, 2), (1, 1),
+    ]  # fmt: skip
+    assert np.array_equal(relu.bin_left, EDGES[:-1])
+    assert np.array_equal(relu.standard_bin_right, EDGES[1:])
+    assert np.array_equal(relu.probability, PROBABILITIES)
+
+
+def test_equations_are_sections_of_the_document():
+    text = (Path(__file__).parents[3] / "docs" / "theory.md").read_text()
+    sections = set(re.findall(r"^#+ (\d+\.\d+) ", text, re.MULTILINE))
+    for quantity in QUANTITIES.values():
+        named = re.findall(r"\d+\.\d+", quantity.equation)
+        assert named
+        assert set(named) <= sections
+
+
+@pytest.mark.parametrize("families", [("four_point",), ("log_norm",), ("normality",), ()])
+def test_only_what_is_asked_for(families):
+    result = predict(member("relu"), X, LAYERS, families)
+    assert set(result.data_vars) == {q for f in families if f != "normality" for q in FAMILIES[f]}
+    assert set(result.coords) - set(result.dims) <= {
+        "width", "pair_a", "pair_b", "quad_a", "quad_b", "quad_c", "quad_d",
+        "standard_bin_left", "standard_bin_right",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("activation", ["linear", "relu", "tanh"])
+@pytest.mark.parametrize("weights", ["normal", "uniform"])
+@pytest.mark.parametrize("C_b", [0.0, 0.2])
+def test_what_is_called_exact_is_so_in_explicit_networks(
+    activation, weights, C_b, simulate, assert_mean
+):
+    law, networks = member(activation, weights, C_b), 40_000
+    exact = predict(law, X, LAYERS, ALL, networks=networks).sel(order="exact")
+    simulated = simulate(law, X, networks, seed=51)
+    a, b = exact.pair_a.values, exact.pair_b.values
+    quad = [exact[f"quad_{letter}"].values for letter in "abcd"]
+    for k, layer in enumerate(LAYERS):
+        z = simulated[layer - 1]
+        n, here = z.shape[1], exact.isel(layer=k)
+
+        def hold(samples, expected):
+            known = np.isfinite(expected)
+            assert_mean(samples[:, known], expected[known])
+
+        kernel = np.einsum("rna,rnb->rab", z, z) / n
+        quartic = np.mean(np.prod([z[..., i] for i in quad], axis=0), axis=1)
+        products = np.einsum("rp,rq->rpq", kernel[:, a, b], kernel[:, a, b])
+        place = np.array([[sorted((a[p], b[p], a[q], b[q])) for q in range(6)] for p in range(6)])
+        lookup = {tuple(q): i for i, q in enumerate(zip(*quad, strict=True))}
+        at = np.array([[lookup[tuple(q)] for q in row] for row in place])
+        G = here["covariance"].values
+        hold(kernel, G)
+        pairs = (n * products - quartic[:, at]) / (n - 1)
+        hold(pairs, here["four_point"].values + np.multiply.outer(G[a, b], G[a, b]))
+        wick = sum(
+            G[quad[i], quad[j]] * G[quad[p], quad[q]]
+            for i, j, p, q in ((0, 1, 2, 3), (0, 2, 1, 3), (0, 3, 1, 2))
+        )
+        hold(quartic, here["four_point_same"].values + wick)
+        cross = np.einsum("ra,rb->rab", z[:, 0], z[:, 1])
+        hold(cross, here["cross_covariance"].values)
+        # Distributions: shares of networks in bins of neuron 0, in units of the exact G.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            unit = z[:, 0] / np.sqrt(np.diagonal(G))
+            log_norm = np.log(np.mean(z**2, axis=1)) / 2
+        inside = (unit[..., None] >= EDGES[:-1]) & (unit[..., None] < EDGES[1:])
+        common = here["histogram"].values > 20 / networks
+        hold(inside[:, common], here["histogram"].values[common])
+        hold(np.isneginf(log_norm), here["dead_fraction"].values)
+        for i in range(2):
+            alive = log_norm[np.isfinite(log_norm[:, i]), i]
+            mean, variance = (here[f"log_norm_{m}"].values[i] for m in ("mean", "variance"))
+            hold(alive[:, None], mean[None])
+            hold((alive[:, None] - mean) ** 2, variance[None])
+        # Deeper, the tail of z^6 is too heavy for its sample error to mean anything.
+        if layer > 2:
+            continue
+        six = n**3 * np.mean(z**2, axis=1) ** 3
+        six -= 3 * n * np.mean(z**4, axis=1) * n * np.mean(z**2, axis=1)
+        six += 2 * n * np.mean(z**6, axis=1)
+        six /= n * (n - 1) * (n - 2)
+        V, M1 = here["intralayer"].values, np.diagonal(G)
+        hold(six, here["six_point"].values + 3 * V * M1 + M1**3)
+
+
+def test_exact_is_silent_where_it_should_be(relu):
+    exact = relu.sel(order="exact")
+    off = exact.covariance.sel(input=0, input_=1).values
+    assert np.isfinite(off[:2]).all()  # layers 1 and 2: nothing before them is random but Gaussian
+    assert np.isnan(off[2])
+    diagonal = (exact.pair == exact.pair_) & (exact.pair_a == exact.pair_b)
+    beyond = exact.four_point.sel(layer=4)
+    assert np.isfinite(beyond.where(diagonal).values[diagonal]).all()
+    assert np.isnan(beyond.values[~diagonal.values]).all()
+    uniform = predict(member("relu", "uniform"), X, LAYERS, ALL, networks=9).sel(order="exact")
+    for quantity in ("histogram", "quantile", "log_norm_mean", "log_norm_histogram"):
+        assert np.isnan(uniform[quantity]).all()
+    for quantity in ("six_point", "quadruple"):
+        assert np.isnan(uniform[quantity].sel(layer=4).isel(input=0)).any()
+    tanh = predict(member("tanh"), X, LAYERS, ALL, networks=9).sel(order="exact")
+    for quantity in ("covariance", "intralayer", "six_point", "excess_kurtosis", "histogram"):
+        assert np.isfinite(tanh[quantity].sel(layer=1).values[0]).all()
+        assert np.isnan(tanh[quantity].sel(layer=4).values).all()
+
+
+def test_infinite_width(relu):
+    infinite = relu.sel(order="infinite_width").isel(input=0)
+    assert np.all(infinite.four_point == 0)
+    assert np.all(infinite.six_point == 0)
+    assert np.all(infinite.excess_kurtosis == 0)
+    assert infinite["quantile"].values == pytest.approx(np.tile(QUANTILE_U, (3, 1)))
+    assert infinite.quadruple.values == pytest.approx(np.sqrt(2 / (np.pi * 1000)))
+    K = infinite.covariance.isel(input_=0).values
+    neurons = infinite.neuron_covariance.isel(input_=0).values
+    assert neurons == pytest.approx(K[:, None, None] * np.eye(4))
+
+
+def test_orders_meet_at_great_width():
+    wide = predict(member("relu", width=10**5), X[:2], LAYERS, ALL, networks=10**4)
+    for quantity, order in (
+        ("intralayer", "1/n"),
+        ("excess_kurtosis", "1/n"),
+        ("intralayer", "double_scaling"),
+        ("excess_kurtosis", "double_scaling"),
+    ):
+        exact = wide[quantity].sel(order="exact").values
+        assert wide[quantity].sel(order=order).values == pytest.approx(exact, rel=1e-2, abs=1e-12)
+    for quantity in ("histogram", "quantile", "log_norm_mean", "log_norm_histogram", "quadruple"):
+        by_order = wide[quantity]
+        difference = by_order.sel(order="exact") - by_order.sel(order="infinite_width")
+        assert np.max(np.abs(difference)) < 1e-2
+
+
+def test_zero_input_says_no_nonsense(relu):
+    zero = relu.isel(input=2)
+    assert np.all(zero.dead_fraction.sel(order=["exact", "infinite_width"]) == 1)
+    for quantity in ("excess_kurtosis", "histogram", "quantile", "log_norm_mean", "quadruple"):
+        assert np.isnan(zero[quantity]).all()
+
+
+def test_quadruples_of_gaussians_are_the_floor(relu):
+    exact = relu.quadruple.sel(order="exact").isel(input=0)
+    floor = np.sqrt(2 / np.pi / 1000)
+    assert exact.sel(sample="gaussian").values == pytest.approx(floor)
+    assert exact.sel(sample="ensemble").values[0] == pytest.approx(floor)
+    assert exact.sel(sample="ensemble").values[2] > 2 * floor
+
+
+def test_pytorch_biases_stay_uniform():
+    law = Law.uniform_width("relu", dimension=3, width=50_000, depth=12, weights="pytorch")
+    result = predict(law, X[:2], [1, 12], ("distribution", "kurtosis"))
+    infinite = result.sel(order="infinite_width")
+    assert np.isnan(infinite.histogram.sel(layer=1)).all()
+    p = infinite.histogram.sel(layer=12).values[0]
+    middle = (EDGES[1:-2] + EDGES[2:-1]) / 2
+    # Sheppard's correction for bins of width 1/4.
+    fourth = np.sum(p[1:-1] * (middle**4 - middle**2 / 32 + 7 / 240 / 256))
+    assert fourth - 3 == pytest.approx(-5 / 6, abs=0.02)
+    exact = result.excess_kurtosis.sel(order="exact", layer=12).values
+    assert exact == pytest.approx(infinite.excess_kurtosis.sel(layer=12).values, rel=1e-2)
+
+
+def test_depth_of_100_000():
+    law = Law.uniform_width("relu", dimension=3, width=16, depth=100_000, C_W=2.0)
+    result = predict(law, X[:2], [1, 10, 1000, 10_000, 100_000], ("log_norm",))
+    exact = result.sel(order="exact")
+    for quantity in ("dead_fraction", "log_norm_mean", "log_norm_variance", "log_norm_histogram"):
+        assert np.isfinite(exact[quantity]).all()
+    limit = result.sel(order="double_scaling")
+    ratio = (limit.log_norm_variance / exact.log_norm_variance).sel(layer=100_000).values
+    assert np.all((ratio > 0.6) & (ratio < 1))  # width 16 is not wide: the limit is 25 % below
+
+
+def test_errors():
+    with pytest.raises(ValueError, match="unknown families colour; allowed are covariance"):
+        predict(member("relu"), X, LAYERS, ["colour"])
+    with pytest.raises(ValueError, match="number of networks"):
+        predict(member("relu"), X, LAYERS, ["quadruple"])
+    with pytest.raises(ValueError, match="numbered from 1 to 4"):
+        predict(member("relu"), X, [9], ["covariance"])

@@ -1,0 +1,79 @@
+"""The default study, end to end, and whether its z-scores behave like z-scores.
+
+A z-score here is (estimate - exact theory)/(jackknife error of 500 blocks), close to normal. Rows of one member share their networks and are anything but independent: the
+share of rows beyond a bound is held against its expectation with a standard error that is robust
+to any dependence within a member. At four such errors on either side of two bounds the false-alarm
+rate of a fresh seed is below one in a thousand; the default study's seed is fixed.
+"""
+
+import numpy as np
+import pandas as pd
+import pytest
+from finitewidth.compare import read_csv
+from finitewidth.members import SWEEPABLE
+from finitewidth.study_file import load
+from PIL import Image
+from running import ROOT, snakemake
+from scipy.stats import norm
+
+CONFIG = load([ROOT / "config.yaml"])
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("default")
+    done = snakemake(folder, "--cores", "all")
+    assert done.returncode == 0, done.stdout
+    return folder / "results" / "studies"
+
+
+@pytest.fixture(scope="module")
+def rows(study):
+    tables = [read_csv(study / name / "comparison.csv") for name in CONFIG.studies]
+    return pd.concat(tables, ignore_index=True)
+
+
+def test_the_five_studies_are_there():
+    wanted = {"covariance", "intralayer", "gaussianity", "rg_flow", "chaos"}
+    assert wanted <= set(CONFIG.studies)
+    assert any(CONFIG.inputs[e.inputs].kind == "digits" for e in CONFIG.ensembles.values())
+
+
+@pytest.mark.parametrize("name", CONFIG.studies)
+def test_every_figure_is_drawn_and_not_blank(study, name):
+    for figure in CONFIG.studies[name].figures:
+        assert (study / name / "figures" / f"{figure}.pdf").read_bytes().startswith(b"%PDF")
+        with Image.open(study / name / "figures" / f"{figure}.png") as image:
+            pixels = np.asarray(image.convert("L"))
+        assert min(pixels.shape) > 300
+        assert 0.005 < (pixels < 250).mean() < 0.9
+
+
+@pytest.mark.parametrize("bound", [2, 3])
+def test_z_scores_behave_like_z_scores(rows, bound):
+    exact = rows[(rows["order"] == "exact") & rows["trusted"] & np.isfinite(rows["z"])]
+    assert len(exact) > 800
+    expected = 2 * norm.sf(bound)
+    swept = [key for key in SWEEPABLE if key in exact]
+    members = exact.groupby(["ensemble", *swept], dropna=False)["z"]
+    beyond = members.apply(lambda z: (z.abs() > bound).sum() - expected * len(z))
+    error = np.sqrt((beyond**2).sum()) / len(exact)
+    assert abs(beyond.sum() / len(exact)) < 4 * error
+    # And whatever the dependence: never a multiple of what chance gives.
+    assert (exact["z"].abs() > bound).mean() < (1.6 if bound == 2 else 4) * expected
+
+
+def test_most_rows_can_be_trusted(rows):
+    assert rows["trusted"].mean() > 0.7
+
+
+def test_every_quantity_of_the_tables_has_a_theory(rows):
+    assert (rows["order"] != "none").mean() > 0.95
+
+
+def test_the_first_order_in_1_n_fails_where_depth_is_not_small_beside_width(rows):
+    intralayer = rows[(rows["study"] == "intralayer") & (rows["quantity"] == "intralayer")]
+    first = intralayer[(intralayer["order"] == "1/n") & (intralayer["layer"] == 12)]
+    by_width = first.set_index("width")["z"].abs()
+    assert by_width[16] > 5
+    assert by_width[1024] < 4

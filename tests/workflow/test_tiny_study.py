@@ -1,0 +1,158 @@
+"""The tiny study, end to end: what stands there, what reruns, and the same bytes every time."""
+
+import re
+import shutil
+
+import pytest
+import xarray as xr
+import yaml
+from finitewidth.artifacts import read_dataset, read_stamp, sha256
+from finitewidth.compare import read_csv
+from finitewidth.vocabulary import FAMILIES
+from running import TINY, digests, snakemake
+
+MEMBERS = ["linear/C_W-1", "linear/C_W-2", "relu/width-4", "relu/width-6", "norms/only"]
+
+
+def planned(folder, *arguments):
+    """The jobs that a dry run lists: (rule, wildcards) pairs."""
+    done = snakemake(folder, "--dry-run", *arguments)
+    assert done.returncode == 0, done.stdout
+    jobs = re.split(r"^(?:local)?rule ", done.stdout, flags=re.MULTILINE)[1:]
+    found = {(job.split(":")[0], (re.findall(r"wildcards: (.*)", job) or [""])[0]) for job in jobs}
+    return {(rule, wildcards) for rule, wildcards in found if rule not in ("all", "study")}
+
+
+def variant(tmp_path, change):
+    """A copy of the tiny study file, changed."""
+    content = yaml.safe_load(TINY.read_text())
+    change(content)
+    path = tmp_path / "variant.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def test_every_result_stands_there(tiny):
+    results = tiny / "results"
+    for member in MEMBERS:
+        for name in ("samples/0.nc", "estimates.nc", "theory.nc"):
+            assert (results / "ensembles" / member / name).is_file()
+    assert len(list((results / "ensembles/linear/C_W-1/samples").iterdir())) == 3
+    for study, figures in (
+        ("covariance", ["covariance", "histograms"]),
+        ("everything", ["normality", "quadruple", "log_norm"]),
+    ):
+        for figure in figures:
+            for ending in ("pdf", "png"):
+                assert (
+                    results / f"studies/{study}/figures/{figure}.{ending}"
+                ).stat().st_size > 4000
+        for ending in ("csv", "md", "tex"):
+            assert (results / f"studies/{study}/comparison.{ending}").stat().st_size > 1000
+
+
+def test_estimates_and_theory_join_name_by_name(tiny):
+    for member in MEMBERS:
+        folder = tiny / "results" / "ensembles" / member
+        estimates, theory = (read_dataset(folder / f"{x}.nc") for x in ("estimates", "theory"))
+        quantities = {q for family in FAMILIES.values() for q in family} & set(estimates.data_vars)
+        assert quantities
+        for name in quantities:
+            assert theory[name].dims == ("order", *estimates[name].dims)
+            assert {f"{name}_stderr", f"{name}_trusted"} <= set(estimates.data_vars)
+            xr.align(theory[name], estimates[name], join="exact")
+            assert theory[name].attrs["equation"]
+
+
+def test_the_table_holds_every_number_with_its_error(tiny):
+    rows = read_csv(tiny / "results/studies/everything/comparison.csv")
+    assert {"study", "ensemble", "C_W", "width", "quantity", "layer", "inputs", "order", "theory",
+            "estimate", "standard_error", "z", "relative_difference", "trusted",
+            "equation"} <= set(rows.columns)  # fmt: skip
+    assert set(rows["ensemble"]) == {"linear", "relu", "norms"}
+    assert (rows["standard_error"] >= 0).all()
+    assert rows.loc[~rows["trusted"], "reason"].notna().all()
+    assert not rows.duplicated(["ensemble", "C_W", "width", "quantity", "layer", "inputs",
+                                "component", "order"]).any()  # fmt: skip
+
+
+def test_every_artifact_is_stamped_with_the_digests_of_what_it_was_made_from(tiny):
+    for name in digests(tiny):
+        stamp = read_stamp(tiny / "results" / name)
+        assert stamp["rule"]
+        assert stamp["code"]["sha256"]
+        assert stamp["packages"]["python"]
+        for source, digest in stamp["inputs"].items():
+            assert sha256(tiny / source) == digest
+        if "studies" not in name and "theory" not in name:
+            assert stamp["config"]["seed"] == 7
+
+
+def test_a_second_run_does_nothing(tiny):
+    done = snakemake(tiny, "--configfile", TINY, "--cores", "2")
+    assert done.returncode == 0
+    assert "Nothing to be done" in done.stdout
+
+
+def test_a_changed_key_rebuilds_only_what_depends_on_it(tiny, tmp_path):
+    def networks(content):
+        content["ensembles"]["norms"]["networks"] = 2100
+
+    def groups(content):
+        content["ensembles"]["relu"]["normality"]["groups"] = 6
+
+    def title(content):
+        content["studies"]["covariance"]["title"] = "Another"
+
+    jobs = planned(tiny, "--configfile", variant(tmp_path, networks))
+    rules = {rule for rule, _ in jobs}
+    assert rules == {"sample", "estimate", "theory", "compare", "figure"}
+    assert all("norms" in w for rule, w in jobs if rule in ("sample", "estimate", "theory"))
+    assert all("everything" in w for rule, w in jobs if rule in ("compare", "figure"))
+
+    jobs = planned(tiny, "--configfile", variant(tmp_path, groups))
+    assert {rule for rule, _ in jobs} == {"normality", "compare", "figure"}
+    assert not any("covariance" in w for rule, w in jobs if rule == "compare")
+
+    jobs = planned(tiny, "--configfile", variant(tmp_path, title))
+    assert {rule for rule, _ in jobs} == {"compare", "figure"}
+    assert all("study=covariance" in w for _, w in jobs)
+
+
+def test_one_core_gives_the_same_bytes_as_two(tiny, run_tiny):
+    assert digests(run_tiny("--cores", "1")) == digests(tiny)
+
+
+def test_another_division_into_shards_gives_the_same_numbers(tiny, tmp_path):
+    def shards(content):
+        content["ensembles"]["linear"]["shards"] = 1
+
+    target = "results/ensembles/linear/C_W-1/estimates.nc"
+    path = variant(tmp_path, shards)
+    done = snakemake(tmp_path, "--configfile", path, "--cores", "2", target)
+    assert done.returncode == 0, done.stdout
+    for name, values in read_dataset(tmp_path / target).data_vars.items():
+        assert values.identical(read_dataset(tiny / target)[name]), name
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped"])
+def test_a_damaged_file_ends_in_one_line_that_names_it(tiny, tmp_path, damage):
+    sample = "results/ensembles/norms/only/samples/0.nc"
+    shutil.copytree(tiny / "results", tmp_path / "results")
+    content = bytearray((tmp_path / sample).read_bytes())
+    if damage == "truncated":
+        content = content[: len(content) // 2]
+    else:
+        content[len(content) // 2] ^= 64
+    (tmp_path / sample).write_bytes(content)
+    (tmp_path / "results/ensembles/norms/only/estimates.nc").unlink()
+    target = "results/ensembles/norms/only/estimates.nc"
+    done = snakemake(
+        tmp_path, target, "--configfile", TINY, "--cores", "1", "--rerun-triggers", "mtime"
+    )
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("estimate: "))
+    assert sample in line
+    log = tmp_path / re.search(r"\(log: (\S+)\)", line)[1]
+    assert "Traceback" in log.read_text()
