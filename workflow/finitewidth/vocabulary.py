@@ -20,6 +20,11 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "normality": ("rejection_rate",),
 }
 
+#: Tests of normality, what they are run on, and the p-value at which they reject.
+TESTS = ("henze_zirkler", "hotelling_mean", "radial")
+SAMPLES = ("ensemble", "gaussian")
+LEVEL = 0.05
+
 #: Families that need nothing but the norm of a layer.
 FROM_LOG_NORM = ("log_norm",)
 

@@ -19,13 +19,10 @@ import xarray as xr
 from finitewidth.estimate.radial import dispersion, null_dispersions, p_value
 from finitewidth.estimate.samples import Samples
 from finitewidth.random import numpy_stream
+from finitewidth.vocabulary import LEVEL, SAMPLES, TESTS
 
 Array = np.ndarray
 
-TESTS = ("henze_zirkler", "hotelling_mean", "radial")
-SAMPLES = ("ensemble", "gaussian")
-#: A group is rejected when its p-value is not above this.
-LEVEL = 0.05
 #: With more neurons the log-normal law from which Henze-Zirkler takes its p-values degenerates.
 MOST_NEURONS = 20
 #: With fewer groups a share of them says little.

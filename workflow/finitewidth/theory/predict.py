@@ -10,10 +10,11 @@ import xarray as xr
 from finitewidth.bins import EDGES, PROBABILITIES
 from finitewidth.indices import pairs, quads
 from finitewidth.law import Law
-from finitewidth.theory import predicted_laws, predicted_moments
+from finitewidth.theory import predicted_laws, predicted_moments, predicted_tests
 from finitewidth.theory.case import Case
 from finitewidth.theory.kernel import check_layers
 from finitewidth.theory.quantities import QUANTITIES
+from finitewidth.vocabulary import SAMPLES, TESTS
 
 #: The coordinate ``order``.
 ORDERS = ("infinite_width", "1/n", "1/n^2", "double_scaling", "exact")
@@ -26,9 +27,8 @@ _FAMILIES = {
     "distribution": predicted_laws.distribution,
     "log_norm": predicted_laws.log_norm,
     "quadruple": predicted_moments.quadruple,
+    "normality": predicted_tests.normality,
 }
-# Tests of normality: their rejection rates are for measuring.
-_WITHOUT_THEORY = ("normality",)
 
 
 def predict(
@@ -48,8 +48,8 @@ def predict(
     layers : sequence of int
         The recorded layers, numbered from 1.
     families : collection of str
-        Of covariance, four_point, six_point, kurtosis, distribution, log_norm, quadruple, and
-        normality (of which theory says nothing).
+        Of covariance, four_point, six_point, kurtosis, distribution, log_norm, quadruple and
+        normality.
     neurons : int
         How many neurons ``neuron_covariance`` has.
     networks : int, optional
@@ -66,10 +66,11 @@ def predict(
         If a family or a layer does not exist, x has another shape, or ``quadruple`` is asked for
         without ``networks``.
     """
-    unknown = sorted(set(families) - set(_FAMILIES) - set(_WITHOUT_THEORY))
+    unknown = sorted(set(families) - set(_FAMILIES))
     if unknown:
-        allowed = ", ".join((*_FAMILIES, *_WITHOUT_THEORY))
-        raise ValueError(f"unknown families {', '.join(unknown)}; allowed are {allowed}")
+        raise ValueError(
+            f"unknown families {', '.join(unknown)}; allowed are {', '.join(_FAMILIES)}"
+        )
     x = np.asarray(x, dtype=float)
     case = Case(law, x, check_layers(law, layers), neurons, networks)
     variables = {}
@@ -120,7 +121,8 @@ def _coordinates(case: Case, variables: dict[str, xr.Variable]) -> dict:
         "standard_bin_left": ("standard_bin", EDGES[:-1]),
         "standard_bin_right": ("standard_bin", EDGES[1:]),
         "probability": PROBABILITIES,
-        "sample": np.array(["ensemble", "gaussian"]),
+        "sample": np.array(SAMPLES),
+        "test": np.array(TESTS),
     }
     used = {dim for variable in variables.values() for dim in variable.dims}
     return {

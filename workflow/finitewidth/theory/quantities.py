@@ -110,4 +110,10 @@ QUANTITIES: dict[str, Quantity] = {
         "docs/theory.md 3.7",
         f"{_PDLT}, section 4.3",
     ),
+    "rejection_rate": Quantity(
+        ("test", "sample", *_AT_EACH),
+        "share of groups of networks that a test of normality rejects at 5 %",
+        "docs/theory.md 3.8",
+        "the level of the test",
+    ),
 }

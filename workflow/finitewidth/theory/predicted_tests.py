@@ -1,0 +1,27 @@
+"""How often tests of normality should reject."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from finitewidth.theory.case import Case
+from finitewidth.vocabulary import LEVEL, SAMPLES, TESTS
+
+
+def normality(case: Case) -> dict[str, dict[str, np.ndarray]]:
+    """Share of rejections: the level, for what is Gaussian.
+
+    Networks of infinite width with normal weights are, and the controls are at any width. There
+    the level is exact for Hotelling's test and for the radial one, which is calibrated by
+    simulation; the p-values of Henze-Zirkler are approximate. At finite width theory says nothing.
+    """
+    shape = (len(TESTS), len(SAMPLES), *case.shape)
+    infinite = np.full(shape, LEVEL)
+    if not case.is_normal:
+        infinite[:, SAMPLES.index("ensemble")] = np.nan
+    exact = np.full(shape, np.nan)
+    for test in ("hotelling_mean", "radial"):
+        exact[TESTS.index(test), SAMPLES.index("gaussian")] = LEVEL
+    for values in (infinite, exact):
+        values[:, :, np.isneginf(case.log_K)] = np.nan
+    return {"rejection_rate": {"infinite_width": infinite, "exact": exact}}
