@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+
 from finitewidth.blocks import block_size
 from finitewidth.law import Law
 from finitewidth.random import torch_stream

@@ -8,8 +8,9 @@ known: E[g] = 1, variance 1/k, third cumulant 2/k^2. By chance 4.6 % of z-scores
 import numpy as np
 import pytest
 import xarray as xr
-from finitewidth.estimate.estimates import estimate
 from scipy.special import ndtr
+
+from finitewidth.estimate.estimates import estimate
 
 ENSEMBLES, NETWORKS, WIDTH, SHAPE = 300, 3000, 12, 40
 CORRELATION = 0.6

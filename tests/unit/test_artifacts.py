@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import xarray as xr
+
 from finitewidth.__main__ import main
 from finitewidth.artifacts import (
     ArtifactError,

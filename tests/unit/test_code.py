@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from finitewidth import code
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+
 from finitewidth.compare import side_by_side, table, to_csv, to_markdown, to_tex, with_error
 from finitewidth.results import MemberResults, Study
 

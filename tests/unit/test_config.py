@@ -4,6 +4,7 @@ import copy
 from itertools import pairwise
 
 import pytest
+
 from finitewidth.errors import ConfigError
 from finitewidth.members import members
 from finitewidth.study_file import load, merged, validate

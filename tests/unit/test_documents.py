@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from finitewidth import describe
 from finitewidth.study_file import load
 

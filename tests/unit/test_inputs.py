@@ -3,6 +3,7 @@
 import netCDF4
 import numpy as np
 import pytest
+
 from finitewidth.errors import ConfigError
 from finitewidth.inputs import vectors
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+
 from finitewidth.random import numpy_stream, stream_words, torch_stream
 
 

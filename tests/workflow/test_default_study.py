@@ -1,20 +1,22 @@
 """The default study, end to end, and whether its z-scores behave like z-scores.
 
-A z-score here is (estimate - exact theory)/(jackknife error of 500 blocks), close to normal. Rows of one member share their networks and are anything but independent: the
-share of rows beyond a bound is held against its expectation with a standard error that is robust
-to any dependence within a member. At four such errors on either side of two bounds the false-alarm
-rate of a fresh seed is below one in a thousand; the default study's seed is fixed.
+A z-score here is (estimate - exact theory)/(jackknife error of 500 blocks), close to normal. Rows
+of one member share their networks and are anything but independent: the share of rows beyond a
+bound is held against its expectation with a standard error that is robust to any dependence within
+a member. At four such errors on either side of two bounds the false-alarm rate of a fresh seed is
+below one in a thousand; the default study's seed is fixed.
 """
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
+from scipy.stats import norm
+
 from finitewidth.compare import read_csv
 from finitewidth.members import SWEEPABLE
 from finitewidth.study_file import load
-from PIL import Image
 from running import ROOT, snakemake
-from scipy.stats import norm
 
 CONFIG = load([ROOT / "config.yaml"])
 

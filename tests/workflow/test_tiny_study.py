@@ -6,6 +6,7 @@ import shutil
 import pytest
 import xarray as xr
 import yaml
+
 from finitewidth.artifacts import read_dataset, read_stamp, sha256
 from finitewidth.compare import read_csv
 from finitewidth.vocabulary import FAMILIES

@@ -1,6 +1,7 @@
 """Rule inputs: write one named set of input vectors."""
 
 import xarray as xr
+
 from finitewidth.artifacts import write_dataset
 from finitewidth.inputs import vectors
 from finitewidth.job import run, stamp

@@ -1,6 +1,7 @@
 """Rule normality: tests of normality on groups of networks, and on Gaussian controls."""
 
 import xarray as xr
+
 from finitewidth.artifacts import read_dataset, write_dataset
 from finitewidth.estimate.normality import normality
 from finitewidth.job import run, stamp

@@ -1,6 +1,7 @@
 """Rule sample: draw the networks of one shard."""
 
 import torch
+
 from finitewidth.artifacts import read_dataset, write_dataset
 from finitewidth.job import progress, run, stamp
 from finitewidth.law import Law

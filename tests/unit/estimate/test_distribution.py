@@ -4,10 +4,11 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy.special import ndtr, ndtri
+
 from finitewidth.bins import EDGES, PROBABILITIES
 from finitewidth.estimate.distribution import distribution
 from finitewidth.estimate.errors import block_bounds
-from scipy.special import ndtr, ndtri
 
 BOUNDS = block_bounds(1000, 50)
 

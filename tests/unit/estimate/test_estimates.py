@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import xarray as xr
+
 from finitewidth.estimate.estimates import FAMILIES, estimate
 from finitewidth.indices import pairs, quads
 from finitewidth.vocabulary import FAMILIES as VOCABULARY

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from finitewidth.estimate.errors import (
     Estimate,
     block_bounds,

@@ -4,10 +4,11 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
+
 from finitewidth.bins import EDGES
 from finitewidth.estimate.errors import block_bounds
 from finitewidth.estimate.lognorm import from_kernel, log_norm
-from scipy.special import ndtr
 
 BOUNDS = block_bounds(1000, 50)
 

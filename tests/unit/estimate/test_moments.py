@@ -4,6 +4,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+
 from finitewidth.estimate import moments
 from finitewidth.estimate.errors import block_bounds
 from finitewidth.estimate.pooled import Pooled

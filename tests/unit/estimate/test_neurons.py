@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from finitewidth.estimate.errors import block_bounds
 from finitewidth.estimate.neurons import cross_covariance, neuron_covariance
 

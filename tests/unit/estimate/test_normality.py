@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import xarray as xr
+
 from finitewidth.estimate.normality import normality
 from finitewidth.estimate.radial import dispersion, null_dispersions, p_value
 

@@ -4,6 +4,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+
 from finitewidth.estimate import quadruples as module
 from finitewidth.estimate.errors import block_bounds
 from finitewidth.estimate.quadruples import draw_quadruples, gaussian_control, quadruple

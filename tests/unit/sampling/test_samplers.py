@@ -8,11 +8,12 @@ The seeds are fixed.
 import numpy as np
 import pytest
 import torch
+from scipy.stats import ks_2samp
+
 from finitewidth.blocks import block_size
 from finitewidth.indices import quads
 from finitewidth.law import Law
 from finitewidth.sampling.ensemble import sample
-from scipy.stats import ks_2samp
 
 LEAST_P = 1e-5
 N = 12000

@@ -2,9 +2,10 @@
 
 import numpy as np
 import torch
-from finitewidth.sampling.marginal import semidefinite_factor
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from finitewidth.sampling.marginal import semidefinite_factor
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)

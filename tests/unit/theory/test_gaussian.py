@@ -3,10 +3,11 @@
 import mpmath
 import numpy as np
 import pytest
+from scipy import integrate
+
 from finitewidth.activations import get
 from finitewidth.theory import closed_forms
 from finitewidth.theory.gaussian import covariance, expectation, second_moment
-from scipy import integrate
 
 CORRELATIONS = np.array(
     [-1, -1 + 1e-10, -1 + 1e-4, -0.9, -0.3, 0, 0.5, 0.99, 1 - 1e-5, 1 - 1e-12, 1]

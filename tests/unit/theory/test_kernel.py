@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from finitewidth.law import Law
 from finitewidth.theory.kernel import infinite_width, variances
 

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+from scipy import special
+
 from finitewidth.bins import EDGES, PROBABILITIES, QUANTILE_U
 from finitewidth.law import Law
 from finitewidth.theory import laws
 from finitewidth.theory.exact import dead_fraction, moment_ratios
 from finitewidth.theory.expansions import log_growth
 from finitewidth.theory.gains import log_gain
-from scipy import special
 
 X = np.array([[1.0, 2.0, -1.0, 0.5]])
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from finitewidth.law import Law
 from finitewidth.theory.exact import pair_ratios
 from finitewidth.theory.expansions import leading_order

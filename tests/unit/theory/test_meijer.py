@@ -3,6 +3,7 @@
 import mpmath
 import numpy as np
 import pytest
+
 from finitewidth.law import Law
 from finitewidth.theory.laws import log_square, preactivation_density
 from finitewidth.theory.meijer import deep_linear_density

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from finitewidth.bins import EDGES, PROBABILITIES, QUANTILE_U
 from finitewidth.law import Law
 from finitewidth.theory.predict import ORDERS, predict
@@ -28,7 +29,7 @@ def relu():
 
 
 def test_quantities_and_dimensions_are_those_of_the_estimates(relu):
-    expected = {q for family in FAMILIES.values() for q in family} - {"rejection_rate"}
+    expected = {q for family in FAMILIES.values() for q in family}
     assert set(relu.data_vars) == expected == set(QUANTITIES)
     for quantity, variable in relu.data_vars.items():
         assert variable.dims == ("order", *QUANTITIES[quantity].dims)
