@@ -14,7 +14,6 @@ from finitewidth.members import member, members
 from finitewidth.study_file import load
 from finitewidth.vocabulary import FIGURES
 
-
 prepare()
 
 

@@ -8,12 +8,12 @@ rule compare:
         csv="results/studies/{study}/comparison.csv",
         markdown="results/studies/{study}/comparison.md",
         tex="results/studies/{study}/comparison.tex",
-    params:
-        study=study_slice,
-        code=code_of("compare.py"),
     log:
         "results/logs/compare/{study}.log",
     conda:
         "../../envs/analysis.yaml"
+    params:
+        study=study_slice,
+        code=code_of("compare.py"),
     script:
         "../scripts/compare.py"

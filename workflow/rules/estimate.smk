@@ -6,16 +6,16 @@ rule estimate:
         shards,
     output:
         "results/ensembles/{ensemble}/{member}/estimates.nc",
+    log:
+        "results/logs/estimate/{ensemble}/{member}.log",
+    conda:
+        "../../envs/analysis.yaml"
     params:
         seed=STUDY_FILE.seed,
         families=lambda wildcards: [
             family for family in member_of(wildcards).estimate if family != "normality"
         ],
         code=code_of("estimate.py"),
-    log:
-        "results/logs/estimate/{ensemble}/{member}.log",
-    conda:
-        "../../envs/analysis.yaml"
     script:
         "../scripts/estimate.py"
 
@@ -25,13 +25,13 @@ rule normality:
         shards,
     output:
         "results/ensembles/{ensemble}/{member}/normality.nc",
-    params:
-        seed=STUDY_FILE.seed,
-        normality=lambda wildcards: member_of(wildcards).normality,
-        code=code_of("normality.py"),
     log:
         "results/logs/normality/{ensemble}/{member}.log",
     conda:
         "../../envs/analysis.yaml"
+    params:
+        seed=STUDY_FILE.seed,
+        normality=lambda wildcards: member_of(wildcards).normality,
+        code=code_of("normality.py"),
     script:
         "../scripts/normality.py"

@@ -7,13 +7,13 @@ rule figure:
     output:
         pdf="results/studies/{study}/figures/{figure}.pdf",
         png="results/studies/{study}/figures/{figure}.png",
-    params:
-        study=study_slice,
-        code=lambda wildcards: code_of("figure.py")
-        + digest(WORKFLOW / "finitewidth" / "figures" / f"{FIGURES[wildcards.figure].module}.py"),
     log:
         "results/logs/figure/{study}/{figure}.log",
     conda:
         "../../envs/analysis.yaml"
+    params:
+        study=study_slice,
+        code=lambda wildcards: code_of("figure.py")
+        + digest(WORKFLOW / "finitewidth" / "figures" / f"{FIGURES[wildcards.figure].module}.py"),
     script:
         "../scripts/figure.py"

@@ -6,14 +6,14 @@ rule theory:
         inputs_file,
     output:
         "results/ensembles/{ensemble}/{member}/theory.nc",
+    log:
+        "results/logs/theory/{ensemble}/{member}.log",
+    conda:
+        "../../envs/analysis.yaml"
     params:
         member=lambda wildcards: member_of(wildcards).slice(
             "sampler", "precision", "measure", "normality", "shards"
         ),
         code=code_of("theory.py"),
-    log:
-        "results/logs/theory/{ensemble}/{member}.log",
-    conda:
-        "../../envs/analysis.yaml"
     script:
         "../scripts/theory.py"
