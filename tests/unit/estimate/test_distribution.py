@@ -8,6 +8,7 @@ from scipy.special import ndtr, ndtri
 
 from finitewidth.bins import EDGES, PROBABILITIES
 from finitewidth.estimate.distribution import distribution
+from finitewidth.estimate.empirical import Empirical, histogram
 from finitewidth.estimate.errors import block_bounds
 
 BOUNDS = block_bounds(1000, 50)
@@ -42,9 +43,8 @@ def test_quantiles_are_numpys():
 
 @pytest.mark.parametrize("sigma", [0.0, 1.0])
 def test_errors_are_the_spread_over_repeated_ensembles(sigma):
-    # At sigma = 1 the error of G decides: ignoring it would halve errors in the flanks. With 150
-    # ensembles a spread is known to 6 %; bounds of 25 % on single numbers are 4 sigma wide, and
-    # medians over trusted numbers come within 10 %.
+    # With 150 ensembles a spread is known to 6 %: bounds of 30 % on single numbers are 5 sigma
+    # wide, and medians over trusted numbers come within 10 %.
     rng = np.random.default_rng(2)
     found = [distribution(*ensemble(rng, sigma), BOUNDS) for _ in range(150)]
     for which, low in ((0, 0.002), (1, 0.0)):
@@ -86,7 +86,7 @@ def test_bins_that_few_networks_hit_or_miss_are_not_trusted():
     assert quantiles.trusted[12]
     # One value for nearly all: a bin that fewer than 50 networks miss.
     same = np.full((1000, 2), 0.1, np.float32)
-    same[:20] = -3
+    same[np.random.default_rng(8).permutation(1000)[:45]] = -3
     bins, _ = distribution(same, np.mean(same**2, axis=1), BOUNDS)
     assert not bins.trusted.any()
 
@@ -114,3 +114,21 @@ def test_dead_networks_make_an_atom_in_the_bin_right_of_zero():
     assert bins.value[right - 1] < 0.1
     assert quantiles.value[12] == 0
     assert np.isfinite(quantiles.stderr).all()
+
+
+def test_the_error_of_the_unit_moves_the_edges():
+    # A unit that varies far more than the counts: the error of a bin's probability is that of the
+    # unit times its derivative, x f(x) at the right edge less that at the left.
+    rng = np.random.default_rng(7)
+    law = Empirical(rng.standard_normal((1000, 100)), BOUNDS)
+    pseudo = rng.standard_normal(50)
+    pseudo -= pseudo.mean()
+    unit_error = 0.4 * pseudo.std(ddof=1) / np.sqrt(50)
+    bins = histogram(law, 0.0, 1.0, np.zeros(50), 1 - 0.4 * pseudo / 49)
+    x = EDGES[1:-1]
+    slope = np.diff(x * np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi))
+    strong = np.abs(slope) > 0.04
+    assert strong.sum() >= 8
+    np.testing.assert_allclose(
+        bins.stderr[1:-1][strong], unit_error * np.abs(slope[strong]), rtol=0.2
+    )

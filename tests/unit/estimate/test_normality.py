@@ -57,6 +57,12 @@ def test_the_radial_test_has_the_right_level_at_any_width(width):
     assert np.mean(p) == pytest.approx(0.5, abs=0.04)
 
 
+def test_monte_carlo_p_values_count_the_observation_itself():
+    null = np.arange(1.0, 20)
+    assert [p_value(x, null) for x in (100, 19, 18.5, 0)] == [0.05, 0.1, 0.1, 1]
+    assert np.isnan(p_value(np.nan, null))
+
+
 @pytest.mark.parametrize("width", [32, 4096])
 def test_the_radial_test_sees_the_dispersion_of_the_second_layer_at_any_width(width):
     # Relative variance 2/n of the conditional variance, as in the second layer of a linear network.

@@ -16,10 +16,10 @@ Array = np.ndarray
 def distribution(z: Array, kernel: Array, bounds: Array) -> tuple[Estimate, Estimate] | None:
     """Histogram and quantiles of z/sqrt(G), G = E[z^2] estimated from all neurons.
 
-    Errors count that of G, which in a deep, narrow network outweighs that of the counts. The error
-    of a quantile follows from that of the probability below it by the slope of the empirical
-    quantile function over two standard errors (Woodruff 1952, Journal of the American Statistical
-    Association 47, 635): leaving out blocks directly would resolve single order statistics.
+    Errors count that of G, a quarter of the whole in deep, narrow networks. The error of a quantile
+    follows from that of the probability below it by the slope of the empirical quantile function
+    over two standard errors (Woodruff 1952, Journal of the American Statistical Association 47,
+    635): leaving out blocks directly would resolve single order statistics.
 
     Parameters
     ----------

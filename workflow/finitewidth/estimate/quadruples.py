@@ -19,8 +19,8 @@ Array = np.ndarray
 
 #: How many random quadruples are drawn.
 QUADRUPLES = 1000
-#: Relative error of the noise's variance above which the statistic's error is not believed: Gaussian
-#: samples of 1000 networks have 0.1, of 500 networks 0.13.
+#: Relative error of the noise's variance above which the statistic's error is not believed.
+#: Gaussian samples of 8 neurons have 0.1 with 1000 networks, 0.13 with 500.
 _KNOWN_NOISE = 0.25
 _CHUNK_FLOATS = 2**21
 
