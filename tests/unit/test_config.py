@@ -11,7 +11,10 @@ from finitewidth.study_file import load, merged, validate
 
 GOOD = {
     "seed": 1,
-    "inputs": {"a": {"kind": "sphere", "dimension": 4, "count": 2}},
+    "inputs": {
+        "a": {"kind": "sphere", "dimension": 4, "count": 2},
+        "many": {"kind": "digits", "count": 9},
+    },
     "ensembles": {
         "lin": {
             "activation": "linear",
@@ -48,7 +51,7 @@ def changed(*path_and_value):
         (changed(*LIN, "width", [4, 4]), "ensembles.lin.width", "[4, 4]", "different"),
         (changed(*LIN, "width", [4, "8"]), "ensembles.lin.width", '"8"', "whole number"),
         (changed(*LIN, "width", []), "ensembles.lin.width", "[]", "at least 1"),
-        (changed(*LIN, "inputs", "b"), "ensembles.lin.inputs", '"b"', "one of a"),
+        (changed(*LIN, "inputs", "b"), "ensembles.lin.inputs", '"b"', "one of a, many"),
         (changed(*LIN, "networks", 0), "ensembles.lin.networks", "0", "at least 50"),
         (changed(*LIN, "init", {"C_W": -1.0}), "ensembles.lin.init.C_W", "-1.0", "at least 0"),
         (changed(*LIN, "init", {"C_W": "1e-5"}), "ensembles.lin.init.C_W", "1.0e-5", "number"),
@@ -95,6 +98,7 @@ def test_a_bad_config_is_refused_in_one_sentence(content, key, given, allowed):
         ({"measure": ["log_norm"], "estimate": ["four_point"]}, "estimate"),
         ({"estimate": ["quadruple"], "record": 3}, "record"),
         ({"estimate": ["quadruple"], "width": 3}, "width"),
+        ({"inputs": "many", "estimate": ["four_point"]}, "estimate"),
         ({"estimate": ["normality"], "record": 20, "width": 20}, "networks"),
         ({"estimate": ["normality"], "networks": 9999}, "record"),
     ],

@@ -7,7 +7,14 @@ import math
 from finitewidth import activations
 from finitewidth.config import Config, Ensemble, Init, Sphere, Study, families_of
 from finitewidth.errors import ConfigError
-from finitewidth.vocabulary import FAMILIES, FIGURES, FROM_LOG_NORM, QUANTITIES
+from finitewidth.vocabulary import (
+    FAMILIES,
+    FIGURES,
+    FOUR_POINT_MOST_INPUTS,
+    FROM_LOG_NORM,
+    FROM_QUARTIC,
+    QUANTITIES,
+)
 
 
 def check(config: Config) -> None:
@@ -74,6 +81,14 @@ def _check_ensemble(path: str, ensemble: Ensemble, config: Config) -> None:
                 ensemble.record if key == "record" else narrowest,
                 f"at least {least} to estimate {family}",
             )
+    count = getattr(config.inputs[ensemble.inputs], "count", None) or 0
+    beyond = [f for f in families if f in FROM_QUARTIC and count > FOUR_POINT_MOST_INPUTS]
+    if beyond:
+        raise ConfigError.at(
+            f"{path}.estimate",
+            f"{beyond[0]} on {count} inputs",
+            f"{beyond[0]} on at most {FOUR_POINT_MOST_INPUTS} inputs (name what to estimate)",
+        )
     if "normality" in families and ensemble.networks < ensemble.normality.networks:
         raise ConfigError.at(
             f"{path}.networks",

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from finitewidth import activations
 from finitewidth.blocks import block_size
 from finitewidth.config import Config, Ensemble, Init, families_of
+from finitewidth.vocabulary import FROM_QUARTIC
 
 #: Up to this depth every layer is recorded unless the config says otherwise.
 ALL_LAYERS_UP_TO = 32
@@ -122,9 +123,11 @@ def _resolve(name: str, ensemble: Ensemble, point: dict, swept: dict) -> Member:
 
 
 def _measured(ensemble: Ensemble) -> tuple[str, ...]:
-    """What the sampler records: sums of sixth powers only where they are estimated from."""
-    sextic = ("sextic",) if "six_point" in families_of(ensemble) else ()
-    return (*ensemble.measure, *sextic)
+    """What the sampler records: sums of higher powers only where they are estimated from."""
+    families = families_of(ensemble)
+    quartic = ("quartic",) if any(f in FROM_QUARTIC for f in families) else ()
+    sextic = ("sextic",) if "six_point" in families else ()
+    return (*ensemble.measure, *quartic, *sextic)
 
 
 def _readable(value: object) -> str:

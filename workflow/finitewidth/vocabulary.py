@@ -25,6 +25,11 @@ TESTS = ("henze_zirkler", "hotelling_mean", "radial")
 SAMPLES = ("ensemble", "gaussian")
 LEVEL = 0.05
 
+#: Families that need sums of fourth powers; these grow as the fourth power of the inputs' number,
+#: and are refused beyond this one.
+FROM_QUARTIC = ("four_point", "six_point", "kurtosis")
+FOUR_POINT_MOST_INPUTS = 8
+
 #: Families that need nothing but the norm of a layer.
 FROM_LOG_NORM = ("log_norm",)
 

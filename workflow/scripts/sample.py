@@ -27,7 +27,7 @@ def main(job):
         precision=member["precision"],
         device=device,
         blocks=tuple(job.params.blocks),
-        on_block=progress("networks"),
+        on_tile=progress("networks"),
     )
     title = f"networks of {member['ensemble']}, {member['name']}"
     write_dataset(samples, job.output[0], stamp(job, device), title=title)

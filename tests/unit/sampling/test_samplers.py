@@ -19,7 +19,7 @@ LEAST_P = 1e-5
 N = 12000
 
 
-ALL = ("preactivations", "sextic")
+ALL = ("preactivations", "quartic", "sextic")
 
 
 def law(activation="tanh", width=5, depth=3, dimension=3, **rest):
@@ -265,10 +265,11 @@ def test_float64_agrees_with_float32_on_what_neither_rounds_away():
         ({"x": X[:, :2]}, "do not fit"),
         ({"x": X * np.nan}, "finite"),
         ({"layers": [9]}, "depth"),
-        ({"member": law(weights="uniform")}, "normal weights only"),
+        ({"x": np.ones((9, 3)), "measure": ALL}, "at most 8 inputs"),
+        ({"law": law(weights="uniform")}, "normal weights only"),
     ],
 )
 def test_what_cannot_be_sampled_is_refused_in_one_sentence(change, message):
-    arguments = {"member": law(), "x": X, "layers": None} | change
+    arguments = {"law": law(), "x": X, "networks": 10, "seed": 1} | change
     with pytest.raises(ValueError, match=message):
-        sample(arguments["member"], arguments["x"], networks=10, seed=1, layers=arguments["layers"])
+        sample(**arguments)

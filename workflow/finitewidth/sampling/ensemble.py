@@ -8,12 +8,13 @@ import numpy as np
 import torch
 import xarray as xr
 
-from finitewidth.blocks import block_size
+from finitewidth.blocks import block_size, tile_size
 from finitewidth.indices import quads
 from finitewidth.law import Law
 from finitewidth.random import torch_stream
 from finitewidth.sampling import explicit, marginal
 from finitewidth.sampling.record import Recorder
+from finitewidth.vocabulary import FOUR_POINT_MOST_INPUTS as MOST_INPUTS
 
 SAMPLERS = {"marginal": marginal.sample_block, "explicit": explicit.sample_block}
 
@@ -47,7 +48,7 @@ def sample(
     precision: str = "float32",
     device: str = "cpu",
     blocks: tuple[int, int] | None = None,
-    on_block: Callable[[int, int], None] = lambda done, total: None,
+    on_tile: Callable[[int, int], None] = lambda done, total: None,
 ) -> xr.Dataset:
     """Sample an ensemble of networks of one law on the inputs ``x``.
 
@@ -67,11 +68,13 @@ def sample(
     record : int
         Neurons to record in each layer, at most the narrowest recorded layer has.
     measure : collection of str
-        Any of ``preactivations``, ``sextic`` (with them) and ``log_norm``.
+        ``preactivations`` (neurons and kernels), ``quartic`` and ``sextic`` (sums of higher powers,
+        each with the one before) and ``log_norm`` (for scale-invariant networks without bias it
+        comes along with any of them).
     blocks : (int, int), optional
         First block and one past the last: a shard. All of them where left out.
-    on_block : callable
-        Called after each block with the networks done and to be done.
+    on_tile : callable
+        Called every few networks with the networks done and to be done.
 
     Returns
     -------
@@ -91,6 +94,8 @@ def sample(
         )
     if not np.isfinite(x).all():
         raise ValueError("inputs must be finite: there is a NaN or an infinity among them")
+    if "quartic" in measure and len(x) > MOST_INPUTS:
+        raise ValueError(f"four-point sums take at most {MOST_INPUTS} inputs, not {len(x)}")
     layers = tuple(layers or range(1, law.depth + 1))
     if not all(1 <= layer <= law.depth for layer in layers):
         raise ValueError(f"layers {layers} must lie from 1 to the depth, {law.depth}")
@@ -101,13 +106,16 @@ def sample(
     with_norm = law.is_scale_invariant
     recorder = Recorder(end - begin, layers, len(x), neurons, measure, with_norm)
     tensor = torch.from_numpy(x).to(device)
+    tile = tile_size(size, max(law.widths[1:]), len(x)) if sampler == "marginal" else size
     for block in range(first, last):
-        at = slice(block * size - begin, min((block + 1) * size, networks) - begin)
         stream = torch_stream(seed, *name, "networks", block, device=device)
-        count = at.stop - at.start
-        SAMPLERS[sampler](law, tensor, count, stream, recorder, getattr(torch, precision))
-        recorder.end_block(at)
-        on_block(at.stop, end - begin)
+        done, stop = block * size, min((block + 1) * size, networks)
+        while done < stop:
+            count = min(tile, stop - done)
+            SAMPLERS[sampler](law, tensor, count, stream, recorder, getattr(torch, precision))
+            recorder.end_tile(slice(done - begin, done - begin + count))
+            done += count
+            on_tile(done - begin, end - begin)
     return _dataset(law, recorder, np.arange(begin, end), np.array(layers))
 
 

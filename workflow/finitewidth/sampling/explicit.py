@@ -18,7 +18,7 @@ def sample_block(
     recorder: Recorder,
     dtype: torch.dtype = torch.float32,
 ) -> None:
-    """Draw one block of ``networks`` networks and hand its layers to ``recorder``.
+    """Draw ``networks`` networks and hand their layers to ``recorder``.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def sample_block(
     x : tensor, shape (inputs, n_0), float64
         On the device to compute on.
     generator : torch.Generator
-        The block's own stream.
+        The stream to draw from.
     """
     draw = _normal if law.weights == "normal" else _uniform
     s = x.T.to(dtype).expand(networks, -1, -1)

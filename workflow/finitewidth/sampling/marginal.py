@@ -17,6 +17,8 @@ from finitewidth.sampling.record import Recorder, Room
 
 #: A pivot below this share of its diagonal is the rounding of a dependent input, and exactly 0.
 DEPENDENT = 1e-13
+#: Up to this squared correlation two inputs are far enough apart for sums in single precision.
+DISTINCT = 0.99
 #: Layers between recorded ones are drawn together up to this many normals.
 STRETCH = 2**18
 
@@ -29,7 +31,7 @@ def sample_block(
     recorder: Recorder,
     dtype: torch.dtype = torch.float32,
 ) -> None:
-    """Draw one block of ``networks`` networks and hand its layers to ``recorder``.
+    """Draw ``networks`` networks and hand their layers to ``recorder``.
 
     Parameters
     ----------
@@ -38,7 +40,7 @@ def sample_block(
     x : tensor, shape (inputs, n_0), float64
         On the device to compute on; zero, duplicated and linearly dependent inputs are ordinary.
     generator : torch.Generator
-        The block's own stream.
+        The stream to draw from.
 
     Raises
     ------
@@ -76,11 +78,16 @@ def sample_block(
 
 
 def _gram(s: torch.Tensor, room: Room) -> torch.Tensor:
-    """Sums over neurons of s_a s_b in float64, shape (networks, inputs, inputs)."""
+    """Sums over neurons of s_a s_b, float64, shape (networks, inputs, inputs)."""
     if s.shape[1] == 1:
         return torch.linalg.vector_norm(s, dim=2, keepdim=True).double().square_()
-    # In float64 even where s is float32: the part of one input that is independent of the others
-    # is a difference of these sums, and must not be lost for inputs that nearly coincide.
+    if s.shape[1] == 2:
+        gram = torch.bmm(s, s.transpose(1, 2)).double()
+        product = gram[:, 0, 0] * gram[:, 1, 1]
+        if bool((gram[:, 0, 1].square() <= DISTINCT * product).all()):
+            return gram
+    # Summed in float64 even where s is float32: the part of one input that is independent of the
+    # others is a difference of these sums, and must not be lost for inputs that nearly coincide.
     s = room("double", s.shape, torch.float64, s.device).copy_(s)
     return torch.bmm(s, s.transpose(1, 2))
 
@@ -90,8 +97,27 @@ def _correlate(gram: torch.Tensor, normals: torch.Tensor, room: Room) -> torch.T
     if gram.shape[1] == 1:
         scale = gram.sqrt().to(normals.dtype)
         return normals if bool((scale == 1).all()) else normals.mul_(scale)
+    if gram.shape[1] == 2:
+        return _correlate_two(gram, normals)
+    factor = semidefinite_factor(gram).to(normals.dtype)
     out = room("correlated", normals.shape, normals.dtype, normals.device)
-    return torch.bmm(semidefinite_factor(gram).to(normals.dtype), normals, out=out)
+    return torch.bmm(factor, normals, out=out)
+
+
+def _correlate_two(gram: torch.Tensor, normals: torch.Tensor) -> torch.Tensor:
+    """As :func:`semidefinite_factor` would for two inputs, written out, and in place.
+
+    For so few inputs it is calls and passes over memory that cost.
+    """
+    root = gram[:, 0, 0].sqrt()
+    slope = torch.nan_to_num(gram[:, 0, 1] / root, nan=0.0)  # 0/0: the first input is dead
+    rest = gram[:, 1, 1] - slope.square()
+    rest = torch.where(rest > DEPENDENT * gram[:, 1, 1], rest, 0.0).sqrt()
+    root, slope, rest = (v.to(normals.dtype)[:, None] for v in (root, slope, rest))
+    first, second = normals[:, 0], normals[:, 1]
+    second.mul_(rest).addcmul_(first, slope)
+    first.mul_(root)
+    return normals
 
 
 def semidefinite_factor(gram: torch.Tensor) -> torch.Tensor:

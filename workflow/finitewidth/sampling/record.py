@@ -9,9 +9,6 @@ import torch
 
 from finitewidth.indices import pairs, quad_positions, quads
 
-#: Four-point sums grow as the fourth power of the number of inputs; beyond this they are left out.
-MOST_INPUTS_FOR_QUARTIC = 8
-
 
 class Room:
     """Memory used again from layer to layer: fresh memory costs as much as a computation."""
@@ -28,7 +25,7 @@ class Room:
 
 
 class Recorder:
-    """Arrays for the recorded layers of ``networks`` networks, filled block by block.
+    """Arrays for the recorded layers of ``networks`` networks, filled tile by tile.
 
     Parameters
     ----------
@@ -39,8 +36,8 @@ class Recorder:
     neurons : int
         Neurons recorded in each layer.
     measure : collection of str
-        ``preactivations`` for neurons, kernels and quartic sums; ``sextic`` for those of sixth
-        powers on top; ``log_norm`` for the norms alone.
+        ``preactivations`` for neurons and kernels; with it ``quartic``, and with that ``sextic``,
+        for sums of higher powers; ``log_norm`` for the norms alone.
     with_norm : bool
         Whether scales are carried apart, so that ``log_norm`` is recorded.
     """
@@ -59,17 +56,17 @@ class Recorder:
         self.room = Room()
         self._neurons = neurons
         self._moments = "preactivations" in measure
-        self._block: list[dict[str, torch.Tensor]] = []
+        self._tile: list[dict[str, torch.Tensor]] = []
         shape = (networks, len(layers), inputs)
         self.arrays: dict[str, np.ndarray] = {}
         if self._moments:
             self.arrays["preactivation"] = np.zeros((*shape, neurons), np.float32)
             self.arrays["kernel"] = np.zeros((*shape, inputs))
+        if "quartic" in measure:
+            self._index_products()
+            self.arrays["quartic"] = np.zeros((*shape[:2], len(self._quads)))
             if "sextic" in measure:
                 self.arrays["sextic"] = np.zeros(shape)
-            if inputs <= MOST_INPUTS_FOR_QUARTIC:
-                self._index_products()
-                self.arrays["quartic"] = np.zeros((*shape[:2], len(self._quads)))
         if with_norm:
             self.arrays["log_norm"] = np.zeros(shape)
 
@@ -82,7 +79,7 @@ class Recorder:
             self._kernel_places[a, b] = self._kernel_places[b, a] = place
 
     def put(self, layer: int, z: torch.Tensor, log_scale: torch.Tensor | None) -> None:
-        """Take one layer of the block under way, if it is a recorded one.
+        """Take one layer of the tile under way, if it is a recorded one.
 
         Parameters
         ----------
@@ -98,19 +95,19 @@ class Recorder:
             kept["log_scale"] = log_scale
         if self._moments:
             kept["preactivation"] = z[..., : self._neurons].clone()
-        self._block.append(kept)
+        self._tile.append(kept)
 
-    def end_block(self, at: slice) -> None:
-        """Store the layers taken since the last block as those of the networks ``at``.
+    def end_tile(self, at: slice) -> None:
+        """Store the layers taken since the last tile as those of the networks ``at``.
 
         A product of scales may leave the range of floating-point numbers (log_norm still holds the
         truth then); a dead network stays exactly 0.
         """
         kept = {
-            name: torch.stack([layer[name] for layer in self._block], dim=1).cpu().numpy()
-            for name in self._block[0]
+            name: torch.stack([layer[name] for layer in self._tile], dim=1).cpu().numpy()
+            for name in self._tile[0]
         }
-        self._block = []
+        self._tile = []
         log_scale = kept.pop("log_scale", None)
         square = kept.pop("square")
         with np.errstate(all="ignore"):
@@ -124,9 +121,11 @@ class Recorder:
     def _sums(self, z: torch.Tensor) -> dict[str, torch.Tensor]:
         """Sums over neurons; every pass over ``z`` counts, since drawing it is hardly dearer."""
         if "quartic" not in self.arrays:
+            if self.inputs == 1:
+                square = _squared_norm(z)
+                return {"square": square, "kernel": square[..., None]}
             kernel = torch.bmm(z, z.transpose(1, 2))
-            sums = {"square": torch.diagonal(kernel, dim1=1, dim2=2), "kernel": kernel}
-            return sums | ({"sextic": _squared_norm(z * z * z)} if "sextic" in self.arrays else {})
+            return {"square": torch.diagonal(kernel, dim1=1, dim2=2), "kernel": kernel}
         networks, _, width = z.shape
         products = self.room("products", (networks, len(self._pairs), width), z.dtype, z.device)
         for place, (a, b) in enumerate(self._pairs):
@@ -153,7 +152,7 @@ def _squared_norm(z: torch.Tensor) -> torch.Tensor:
 
 def _rescale(kept: dict[str, np.ndarray], scale: np.ndarray, quadruples: np.ndarray | None) -> None:
     """Bring what was recorded at unit scale to natural units; ``scale`` is (..., inputs)."""
-    kept["preactivation"] = kept["preactivation"] * scale[..., None]
+    kept["preactivation"] = kept["preactivation"] * scale[..., None].astype(np.float32)
     kept["kernel"] = kept["kernel"] * (scale[..., :, None] * scale[..., None, :])
     if "sextic" in kept:
         kept["sextic"] = kept["sextic"] * scale**6
