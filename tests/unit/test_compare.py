@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from finitewidth.compare import side_by_side, table, to_csv, to_markdown, to_tex, with_error
+from finitewidth.compare import table
 from finitewidth.results import MemberResults, Study
+from finitewidth.tables import side_by_side, to_csv, to_markdown, to_tex, with_error
 
 
 def member(width):

@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 from scipy.stats import norm
 
-from finitewidth.compare import read_csv
 from finitewidth.members import SWEEPABLE
 from finitewidth.study_file import load
+from finitewidth.tables import read_csv
 from running import ROOT, snakemake
 
 CONFIG = load([ROOT / "config.yaml"])

@@ -8,7 +8,7 @@ import xarray as xr
 import yaml
 
 from finitewidth.artifacts import read_dataset, read_stamp, sha256
-from finitewidth.compare import read_csv
+from finitewidth.tables import read_csv
 from finitewidth.vocabulary import FAMILIES
 from running import TINY, digests, snakemake
 

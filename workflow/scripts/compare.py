@@ -1,9 +1,10 @@
 """Rule compare: one study's table, as CSV, Markdown and TeX."""
 
 from finitewidth.artifacts import write_text
-from finitewidth.compare import table, to_csv, to_markdown, to_tex
+from finitewidth.compare import table
 from finitewidth.job import run, stamp
 from finitewidth.results import Study
+from finitewidth.tables import to_csv, to_markdown, to_tex
 
 
 def main(job):

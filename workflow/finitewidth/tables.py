@@ -1,0 +1,124 @@
+"""A comparison as text: CSV for machines; Markdown and TeX, side by side, for people."""
+
+from __future__ import annotations
+
+import io
+import math
+
+import numpy as np
+import pandas as pd
+
+#: From the crudest to the best: the last that a number has is the one to judge it by.
+ORDERS = ("infinite_width", "double_scaling", "1/n", "1/n^2", "exact")
+#: Dimensions of distributions: hundreds of rows that a person would rather see drawn.
+_DISTRIBUTIONS = ("histogram", "quantile", "log_norm_histogram")
+
+
+def to_csv(rows: pd.DataFrame) -> str:
+    """The tidy table as CSV; numbers as short as they can be without loss."""
+    buffer = io.StringIO()
+    rows.to_csv(buffer, index=False, lineterminator="\n")
+    return buffer.getvalue()
+
+
+def read_csv(path) -> pd.DataFrame:
+    """Read a ``comparison.csv``, skipping its stamp."""
+    return pd.read_csv(path, comment="#", keep_default_na=True, dtype={"component": str})
+
+
+def side_by_side(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row a number: measured with its error, then every order of theory, as text."""
+    rows = rows[~rows["quantity"].isin(_DISTRIBUTIONS)]
+    if rows.empty:
+        return pd.DataFrame()
+    first = rows.columns.get_loc("order")
+    keys = [c for c in rows.columns[1:first] if not _is_blank(rows[c])]
+    orders = [o for o in ORDERS if o in set(rows["order"])]
+    lines = []
+    for values, group in rows.groupby(keys, sort=False, dropna=False):
+        line = {key: _text(v) for key, v in zip(keys, values, strict=True)}
+        one = group.iloc[0]
+        line["measured"] = with_error(one["estimate"], one["standard_error"])
+        by_order = group.set_index("order")
+        for order in orders:
+            present = order in by_order.index
+            line[order] = f"{by_order.loc[order, 'theory']:.6g}" if present else ""
+        best = [o for o in orders if o in by_order.index]
+        z = by_order.loc[best[-1], "z"] if best else math.nan
+        line["z"] = f"{z:+.1f}" if np.isfinite(z) else ""
+        line["trusted"] = "yes" if one["trusted"] else "no"
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def _is_blank(column: pd.Series) -> bool:
+    return bool((column.isna() | (column.astype(str) == "")).all())
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:g}"
+    return str(value)
+
+
+def with_error(value: float, error: float) -> str:
+    """A number with its standard error in parentheses: two digits of it, as in 1.234(56)."""
+    if not (np.isfinite(value) and np.isfinite(error)) or error <= 0:
+        return f"{value:.6g}"
+    size = math.floor(math.log10(max(abs(value), error)))
+    digits = 1 - math.floor(math.log10(error))
+    if -4 <= size < 6 and digits >= 0:
+        return (
+            f"{value:.{digits}f}({error:.{digits}f})"
+            if digits == 0
+            else _compact(value, error, digits)
+        )
+    scaled = with_error(value / 10.0**size, error / 10.0**size)
+    return f"{scaled}e{size:+d}"
+
+
+def _compact(value: float, error: float, digits: int) -> str:
+    last = round(error * 10**digits)
+    shown = f"{last}" if error < 1 else f"{error:.{digits}f}"
+    return f"{value:.{digits}f}({shown})"
+
+
+_EXPLAINED = (
+    "Measured values with their standard errors in parentheses (last digits), beside every order"
+    " of theory; z is the distance from the best order in standard errors. Distributions stand in"
+    " comparison.csv."
+)
+
+
+def to_markdown(rows: pd.DataFrame) -> str:
+    """The table side by side, as Markdown."""
+    shown = side_by_side(rows)
+    lines = [_EXPLAINED, ""]
+    if not shown.empty:
+        lines.append("| " + " | ".join(map(str, shown.columns)) + " |")
+        lines.append("|" + "---|" * len(shown.columns))
+        lines.extend("| " + " | ".join(row) + " |" for row in shown.itertuples(index=False))
+    return "\n".join(lines) + "\n"
+
+
+def to_tex(rows: pd.DataFrame) -> str:
+    """The table side by side, as a TeX longtable (packages longtable and booktabs)."""
+    shown = side_by_side(rows)
+    lines = [f"% {_EXPLAINED}"]
+    if not shown.empty:
+        columns = "l" * len(shown.columns)
+        header = " & ".join(_escape(str(c)) for c in shown.columns) + r" \\"
+        lines += [rf"\begin{{longtable}}{{{columns}}}", r"\toprule", header, r"\midrule"]
+        lines += [r"\endhead", r"\bottomrule", r"\endfoot"]
+        lines.extend(
+            " & ".join(_escape(cell) for cell in row) + r" \\"
+            for row in shown.itertuples(index=False)
+        )
+        lines.append(r"\end{longtable}")
+    return "\n".join(lines) + "\n"
+
+
+def _escape(text: str) -> str:
+    for special in "_%&#$":
+        text = text.replace(special, f"\\{special}")
+    return text.replace("^", r"\textasciicircum{}")
