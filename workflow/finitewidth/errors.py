@@ -21,7 +21,7 @@ def describe(value: object) -> str:
     if len(text) > 90:
         text = text[:87] + "..."
     if isinstance(value, str) and _is_number(value):
-        text += " (text to YAML: numbers stand without quotes, and as 1.0e-5, not 1e-5)"
+        text += " (text to YAML: a number has no quotes, and a point and a sign as in 1.0e-5)"
     return text
 
 

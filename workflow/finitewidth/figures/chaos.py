@@ -13,8 +13,9 @@ _MOST_PANELS = 12
 
 def log_norm(study: Study) -> Figure:
     """Histograms of the log-norm beside the exact law and the log-normal limit."""
-    panels = [(m, int(layer)) for m in _members(study) for layer in _shown_layers(m)]
-    panels = panels[:_MOST_PANELS]
+    panels = [(m, layer) for m in _members(study) for layer in _shown_layers(m)][:_MOST_PANELS]
+    if not panels:
+        raise ValueError("the figure log_norm needs a layer with networks that are not all dead")
     columns = min(4, len(panels))
     rows = -(-len(panels) // columns)
     figure, axes = style.grid(rows, columns, width=2.3, height=2.0)
@@ -96,8 +97,10 @@ def _members(study: Study) -> list[MemberResults]:
 
 
 def _shown_layers(m: MemberResults) -> list[int]:
-    """Four layers at most, spread over the recorded ones, the deepest among them."""
-    layers = [int(layer) for layer in m.estimates["layer"].values if layer > 1]
+    """Four layers at most, spread over those with a distribution to show, the deepest last."""
+    variance = m.estimates["log_norm_variance"].sel(input=0)
+    layers = [int(layer) for layer in variance["layer"].values[np.asarray(variance) > 0]]
+    layers = [layer for layer in layers if layer > 1] or layers
     places = np.unique(np.linspace(0, len(layers) - 1, min(4, len(layers))).round().astype(int))
     return [layers[p] for p in places]
 

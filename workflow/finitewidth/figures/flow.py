@@ -110,7 +110,12 @@ def kurtosis(study: Study) -> Figure:
 def output_density(study: Study) -> Figure:
     """Output of deep linear networks: measured density, the Meijer G function, the Gaussian."""
     members = [m for m in study.members if m.has("distribution") and _is_deep_linear(m)]
-    members = sorted(members, key=lambda m: m.about["depth"]) or study.members[:1]
+    if not members:
+        raise ValueError(
+            "the figure output_density needs an ensemble of linear networks with normal weights and"
+            " no bias that estimates distribution"
+        )
+    members = sorted(members, key=lambda m: m.about["depth"])
     figure, axes = style.grid(
         2,
         len(members),

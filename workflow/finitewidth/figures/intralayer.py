@@ -20,12 +20,14 @@ def intralayer(study: Study) -> Figure:
     for color, m in zip(style.shades(len(members)), members, strict=True):
         value, error, scale = _relative(m)
         layer = value["layer"].values
-        exact = style.predicted(m.theory, "intralayer", "exact")
         seen = layer > 1  # the first layer has no correlation to show on a logarithmic axis
-        line = (exact.sel(input=0) / scale)[seen]
-        style.curve(top, layer[seen], line, "exact", color=color)
-        first = style.predicted(m.theory, "intralayer", "1/n").sel(input=0) / scale
-        style.curve(top, layer[seen], first[seen], "1/n", color=color, linewidth=0.9)
+        lines = {
+            order: (values.sel(input=0) / scale)[seen]
+            for order in ("exact", "1/n")
+            if (values := style.predicted(m.theory, "intralayer", order)) is not None
+        }
+        for order, line in lines.items():
+            style.curve(top, layer[seen], line, order, color=color)
         style.points(
             top,
             layer[seen],
@@ -34,7 +36,9 @@ def intralayer(study: Study) -> Figure:
             color=color,
             label=f"$n={m.about['width']}$",
         )
-        style.points(bottom, layer[seen], value[seen] / line, error[seen] / line, color=color)
+        if "exact" in lines:
+            line = lines["exact"]
+            style.points(bottom, layer[seen], value[seen] / line, error[seen] / line, color=color)
     top.set(yscale="log", ylabel=r"$\mathrm{E}[(z_i^2-G)(z_j^2-G)]/G^2$")
     style.unity(bottom)
     bottom.set(xlabel=r"layer $\ell$", ylabel="measured / exact", ylim=(0.5, 1.5))
@@ -45,17 +49,27 @@ def intralayer(study: Study) -> Figure:
 
 def breakdown_map(study: Study) -> Figure:
     """How far the measured correlation is above the 1/n law, over depth and width."""
-    members = _by_width(study)
+    members = [m for m in _by_width(study) if "1/n" in style.orders(m.theory, "intralayer")]
+    if not members:
+        raise ValueError(
+            "the figure breakdown_map needs an ensemble whose four_point has a theory of order 1/n:"
+            " linear, relu, leaky_relu or abs"
+        )
     figure, axes = style.grid(1, 1, width=5.8, height=3.4)
     ax = axes[0, 0]
     widths = np.array([m.about["width"] for m in members])
-    layers = members[0].estimates["layer"].values
+    layers = np.unique(np.concatenate([m.estimates["layer"].values for m in members]))
     layers = layers[layers > 1]
     excess = np.full((len(widths), len(layers)), np.nan)
     for row, m in enumerate(members):
-        first = style.predicted(m.theory, "intralayer", "1/n").sel(input=0, layer=layers)
-        value = m.estimates["intralayer"].sel(input=0, layer=layers)
-        error = m.estimates["intralayer_stderr"].sel(input=0, layer=layers)
+        first, value, error = (
+            values.sel(input=0).reindex(layer=layers)
+            for values in (
+                style.predicted(m.theory, "intralayer", "1/n"),
+                m.estimates["intralayer"],
+                m.estimates["intralayer_stderr"],
+            )
+        )
         ratio = (value / first).values
         excess[row] = np.where(error / first < 0.25, ratio - 1, np.nan)
     # Widths stand at equal steps, so a contour is interpolated between their logarithms.
@@ -65,7 +79,7 @@ def breakdown_map(study: Study) -> Figure:
         layers,
         steps,
         np.clip(excess, floor, None),
-        norm=LogNorm(floor, max(1.0, np.nanmax(excess))),
+        norm=LogNorm(floor, max(1.0, np.nanmax(excess, initial=1.0))),
         cmap="cividis",
     )
     ax.set_yticks(steps, [str(n) for n in widths])

@@ -73,6 +73,11 @@ def predicted(theory: xr.Dataset, quantity: str, order: str) -> xr.DataArray | N
     return values if bool(values.notnull().any()) else None
 
 
+def orders(theory: xr.Dataset, quantity: str) -> list[str]:
+    """The orders of theory that say anything of a quantity."""
+    return [order for order in ORDERS if predicted(theory, quantity, order) is not None]
+
+
 def curve(ax: Axes, x, values: xr.DataArray | None, order: str, **options) -> None:
     """A line of theory, if there is one."""
     if values is not None:
@@ -96,7 +101,8 @@ def unity(ax: Axes) -> None:
 
 def fit_ratio(ax: Axes, *, least: float = 0.02, most: float = 0.6) -> None:
     """Limits around 1 that show the points of a ratio panel and cut only its longest bars."""
-    values = np.concatenate([line.get_ydata() for line in ax.lines] or [[1.0]]).astype(float)
+    drawn = [np.asarray(line.get_ydata(), dtype=float) for line in ax.lines]
+    values = np.concatenate([*drawn, [1.0]])
     far = np.nanmax(np.abs(values[np.isfinite(values)] - 1), initial=least)
     reach = float(np.clip(1.3 * far, least, most))
     ax.set_ylim(1 - reach, 1 + reach)
