@@ -68,7 +68,7 @@ def test_z_scores_behave_like_z_scores(rows, bound):
 def test_most_rows_can_be_trusted(rows):
     # Bins in the tails hold few networks or none, and no network of a linear ensemble is dead.
     tails = {"histogram", "log_norm_histogram", "dead_fraction"}
-    assert rows.loc[~rows["quantity"].isin(tails), "trusted"].mean() > 0.8
+    assert rows.loc[~rows["quantity"].isin(tails), "trusted"].mean() > 0.75
     assert rows.loc[rows["quantity"].isin(tails), "trusted"].mean() > 0.4
 
 
