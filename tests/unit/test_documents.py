@@ -47,3 +47,14 @@ def test_the_lock_pins_everything_that_is_asked_for():
     for line in (ROOT / "envs/requirements.in").read_text().splitlines():
         if line and not line.startswith("#"):
             assert re.match(r"[\w-]+", line)[0].lower() in PINS, line
+
+
+def test_the_notebook_example_runs():
+    text = (ROOT / "docs/own-ensemble.md").read_text()
+    example = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
+    names: dict = {}
+    exec(example, names)
+    found, theory = (names[x]["covariance"].sel(layer=5) for x in ("found", "theory"))
+    error = names["found"]["covariance_stderr"].sel(layer=5)
+    exact = theory.sel(order="exact", input=0, input_=0)
+    assert abs(found - exact).sel(input=0, input_=0) < 4 * error.sel(input=0, input_=0)
