@@ -15,6 +15,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from finitewidth.activations import get
 from finitewidth.blocks import block_size, tile_size
 from finitewidth.law import Law
 from finitewidth.random import torch_stream
@@ -33,8 +34,7 @@ def seconds(job: Callable[[], object], repeats: int) -> float:
 
 def member(activation: str, width: int, depth: int) -> Law:
     """A member at its critical initialisation, on inputs of ten components."""
-    law = Law.uniform_width(activation, dimension=10, width=width, depth=depth)
-    C_b, C_W = law.activation.critical
+    C_b, C_W = get(activation).critical
     return Law.uniform_width(activation, dimension=10, width=width, depth=depth, C_b=C_b, C_W=C_W)
 
 

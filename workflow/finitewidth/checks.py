@@ -69,18 +69,15 @@ def _check_ensemble(path: str, ensemble: Ensemble, config: Config) -> None:
                 beyond[0],
                 f"{', '.join(FROM_LOG_NORM)} unless measure has preactivations",
             )
-    needed = {"quadruple": 4, "normality": ensemble.normality.neurons, "covariance": 2}
-    for family in families:
-        least = needed.get(family, 1)
-        narrowest = min(min(ensemble.width), ensemble.outputs or 10**9)
-        recorded = narrowest if ensemble.record == "all" else min(narrowest, ensemble.record)
-        if recorded < least and family != "covariance":
-            key = "record" if ensemble.record != "all" and ensemble.record < least else "width"
-            raise ConfigError.at(
-                f"{path}.{key}",
-                ensemble.record if key == "record" else narrowest,
-                f"at least {least} to estimate {family}",
-            )
+    narrowest = min(*ensemble.width, ensemble.outputs or min(ensemble.width))
+    record = narrowest if ensemble.record == "all" else ensemble.record
+    for family, least in (("quadruple", 4), ("normality", ensemble.normality.neurons)):
+        if family not in families:
+            continue
+        for key, given in (("record", record), ("width", narrowest)):
+            if given < least and not (key == "record" and ensemble.record == "all"):
+                allowed = f"at least {least} to estimate {family}"
+                raise ConfigError.at(f"{path}.{key}", given, allowed)
     count = getattr(config.inputs[ensemble.inputs], "count", None) or 0
     beyond = [f for f in families if f in FROM_QUARTIC and count > FOUR_POINT_MOST_INPUTS]
     if beyond:

@@ -84,7 +84,9 @@ def log_norm_moments(study: Study) -> Figure:
             label = f"{m.about['activation']}, $n={m.about['width']}$, $L={m.about['depth']}$"
             style.points(ax, tau, value, error, color=color, label=label)
     for ax, name in zip(axes[0], ("mean", "variance"), strict=True):
-        ax.axhline(1, color="0.2", linewidth=0.9, **_dash_dot())
+        ax.axhline(
+            1, color="0.2", linewidth=0.9, linestyle=style.ORDERS["double_scaling"]["linestyle"]
+        )
         ax.set(xscale="log", xlabel=r"$\tau = (\ell-1)/n$", title=f"{name} of the log-norm")
     axes[0, 0].set_ylabel("in units of the log-normal limit")
     axes[0, 1].legend()
@@ -120,7 +122,3 @@ def _start(m: MemberResults) -> float:
     variance = style.predicted(m.theory, "log_norm_variance", "double_scaling").sel(input=0)
     # The limit is N(log G/2 - c tau/4, c tau/4): mean plus variance is log G/2 at every layer.
     return float((mean + variance).isel(layer=-1))
-
-
-def _dash_dot() -> dict:
-    return {"linestyle": style.ORDERS["double_scaling"]["linestyle"]}

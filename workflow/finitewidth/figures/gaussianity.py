@@ -25,12 +25,12 @@ def pooled_correlator(study: Study) -> Figure:
     rows = [_pooled(m) for m in members]
     width, value, error, exact, first = map(np.array, zip(*rows, strict=True))
     style.points(top, width, value, error, color=style.PALETTE[0])
-    top.plot(width, exact, color=style.PALETTE[1], **_line("exact"))
-    top.plot(width, first, color=style.PALETTE[2], **_line("1/n"))
+    style.curve(top, width, exact, "exact", color=style.PALETTE[1])
+    style.curve(top, width, first, "1/n", color=style.PALETTE[2])
     top.set(xscale="log", yscale="log", ylabel=r"$\mathrm{E}[z_i^2 z_j^2]_\mathrm{c}/G^2$")
     style.order_legend(top, "exact", "1/n")
     style.points(bottom, width, value / exact, error / exact, color=style.PALETTE[0])
-    bottom.plot(width, first / exact, color=style.PALETTE[2], **_line("1/n"))
+    style.curve(bottom, width, first / exact, "1/n", color=style.PALETTE[2])
     style.unity(bottom)
     style.fit_ratio(bottom)
     bottom.set(xlabel="width $n$", ylabel="measured / exact")
@@ -108,7 +108,3 @@ def _pooled(m) -> tuple:
     error = float(m.estimates["intralayer_stderr"].sel(here).isel(layer=-1))
     exact, first = (_theory(m, "intralayer", order, here) for order in ("exact", "1/n"))
     return m.about["width"], *(v / scale for v in (value, error, exact, first))
-
-
-def _line(order: str) -> dict:
-    return {k: v for k, v in style.ORDERS[order].items() if k != "label"}

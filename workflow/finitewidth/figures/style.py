@@ -78,7 +78,7 @@ def orders(theory: xr.Dataset, quantity: str) -> list[str]:
     return [order for order in ORDERS if predicted(theory, quantity, order) is not None]
 
 
-def curve(ax: Axes, x, values: xr.DataArray | None, order: str, **options) -> None:
+def curve(ax: Axes, x, values, order: str, **options) -> None:
     """A line of theory, if there is one."""
     if values is not None:
         look = {k: v for k, v in ORDERS[order].items() if k != "label"}
