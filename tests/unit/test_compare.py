@@ -67,7 +67,7 @@ def test_side_by_side_has_one_row_a_number(rows):
     shown = side_by_side(rows)
     assert len(shown) == 2 * 6
     assert shown.loc[0, "measured"] == "1.00(50)"
-    assert shown.loc[0, ["infinite_width", "exact", "z"]].tolist() == ["0", "1", "+0.0"]
+    assert shown.loc[0, ["infinite_width", "exact"]].tolist() == ["0 [+2.0]", "1 [+0.0]"]
     markdown, tex = to_markdown(rows), to_tex(rows)
     assert markdown.count("\n|") == 2 + 12
     assert tex.count(r"\\") == 1 + 12
@@ -97,3 +97,28 @@ def test_a_quantity_without_theory_is_not_lost():
 )
 def test_a_number_carries_two_digits_of_its_error(value, error, text):
     assert with_error(value, error) == text
+
+
+def test_the_widths_of_a_ladder_stand_in_the_column_width():
+    dims, coordinates = ("rung", "layer", "pair"), {"layer": [3], "width": ("rung", [8, 16])}
+    pairs = {"pair_a": ("pair", [0, 0, 1]), "pair_b": ("pair", [0, 1, 1])}
+    value = np.arange(6.0).reshape(2, 1, 3)
+    about = {"estimator": "conditional kernels"}
+    estimates = xr.Dataset(
+        {
+            "kernel_mean": (dims, value, about),
+            "kernel_mean_stderr": (dims, np.ones_like(value)),
+            "kernel_mean_trusted": (dims, np.ones(value.shape, np.int8)),
+        },
+        coords={**coordinates, **pairs},
+    )
+    theory = xr.Dataset(
+        {"kernel_mean": (("order", *dims), value[None])},
+        coords={"order": ["exact"], **coordinates, **pairs},
+    )
+    rows = table(Study("s", None, None, [MemberResults({"ensemble": "e"}, {}, estimates, theory)]))
+    assert rows[["width", "inputs", "estimate"]].values.tolist() == [
+        [8, "0 0", 0], [8, "0 1", 1], [8, "1 1", 2], [16, "0 0", 3], [16, "0 1", 4], [16, "1 1", 5],
+    ]  # fmt: skip
+    assert set(rows["estimator"]) == {"conditional kernels"}
+    assert (rows["z"] == 0).all()

@@ -6,7 +6,8 @@ from itertools import pairwise
 import pytest
 
 from finitewidth.errors import ConfigError
-from finitewidth.members import members
+from finitewidth.law import Law
+from finitewidth.members import batches, members
 from finitewidth.study_file import load, merged, validate
 
 GOOD = {
@@ -56,7 +57,8 @@ def changed(*path_and_value):
         (changed(*LIN, "init", {"C_W": -1.0}), "ensembles.lin.init.C_W", "-1.0", "at least 0"),
         (changed(*LIN, "init", {"C_W": "1e-5"}), "ensembles.lin.init.C_W", "1.0e-5", "number"),
         (changed(*LIN, "init", {"C_W": float("nan")}), "ensembles.lin.init.C_W", "nan", "number"),
-        (changed(*LIN, "init", {"C_w": 1.0}), "ensembles.lin.init.C_W", "nothing", "number"),
+        (changed(*LIN, "init", {"C_w": 1.0}), "ensembles.lin.init.C_w", "unknown key", "C_W"),
+        (changed(*LIN, "init", {"C_b": 1.0}), "ensembles.lin.init.C_W", "nothing", "number"),
         (changed(*LIN, "init", "best"), "ensembles.lin.init", '"best"', "critical"),
         (changed(*LIN, "activation", "rleu"), "ensembles.lin.activation", '"rleu"', "relu"),
         (changed(*LIN, "layers", ["first", 9]), "ensembles.lin.layers", "9", "depth, 3"),
@@ -101,13 +103,25 @@ def test_a_bad_config_is_refused_in_one_sentence(content, key, given, allowed):
         ({"inputs": "many", "estimate": ["four_point"]}, "estimate"),
         ({"estimate": ["normality"], "record": 20, "width": 20}, "networks"),
         ({"estimate": ["normality"], "networks": 9999}, "record"),
+        ({"estimate": ["kernel_moments"]}, "estimate"),
+        ({"hidden": [4, 5]}, ""),
+        ({"width": None}, ""),
+        ({"width": None, "hidden": [4, 5]}, "depth"),
+        ({"depth": None}, "depth"),
+        ({"width": None, "ladder": [4, 8], "estimate": ["four_point"]}, "estimate"),
+        ({"width": None, "ladder": [4, 8], "measure": ["log_norm"]}, "measure"),
+        ({"width": None, "ladder": [4, 8], "sampler": "explicit"}, "ladder"),
+        ({"width": None, "ladder": [4, 8], "inputs": "many"}, "inputs"),
+        ({"width": None, "ladder": [4, 4]}, "ladder"),
+        ({"init": {"critical_times": 2.0, "C_W": 1.0}}, "init"),
+        ({"init": {"critical_times": 2.0}, "activation": "sigmoid"}, "init"),
     ],
 )
 def test_keys_that_do_not_go_together_are_refused(change, key):
     content = copy.deepcopy(GOOD)
     content["ensembles"]["lin"] |= change
     content["studies"] = {}
-    with pytest.raises(ConfigError, match=rf"config key ensembles\.lin\.{key}: given .* allowed "):
+    with pytest.raises(ConfigError, match=rf"config key ensembles\.lin\.?{key}: given .* allowed "):
         validate(content)
 
 
@@ -162,13 +176,70 @@ def test_more_shards_than_blocks_are_not_made():
     assert members(validate(content), "lin")[0].shard_count == 1
 
 
-def test_critical_init_takes_the_table_of_activations():
+def test_critical_init_is_computed_and_says_what_it_chose():
     content = changed(*LIN, "init", "critical")
-    content["ensembles"]["lin"]["activation"] = ["relu", "leaky_relu(0.5)", "erf"]
-    found = {m.activation: (m.C_b, m.C_W) for m in members(validate(content), "lin")}
-    assert found["relu"] == (0, 2)
-    assert found["leaky_relu(0.5)"] == (0, 1.6)
-    assert found["erf"] == pytest.approx((0, 0.7853981633974483))
+    content["ensembles"]["lin"]["activation"] = ["relu", "leaky_relu(0.5)", "erf", "gelu"]
+    found = {m.activation: m for m in members(validate(content), "lin")}
+    chosen = {name: (m.C_b, m.C_W) for name, m in found.items()}
+    assert chosen["relu"] == (0, 2)
+    assert chosen["leaky_relu(0.5)"] == (0, 1.6)
+    assert chosen["erf"] == pytest.approx((0, 0.7853981633974483))
+    # THEORY: PDLT section 5.3 and the literature give (0.17292239, 1.98305826) for GELU.
+    assert chosen["gelu"] == pytest.approx((0.17292239, 1.98305826), abs=1e-8)
+    assert "scale-invariant" in found["relu"].init
+    assert "half-stable" in found["gelu"].init
+    assert "3.5615" in found["gelu"].init
+
+
+def test_an_activation_without_a_critical_point_says_why():
+    content = changed(*LIN, "init", "critical")
+    content["ensembles"]["lin"]["activation"] = "softplus"
+    with pytest.raises(ConfigError, match=r"critical for softplus, allowed is .*C_W.* because"):
+        validate(content)
+
+
+def test_times_critical_is_a_sweep_of_C_W():
+    content = changed(*LIN, "init", {"critical_times": [0.5, 1.0]})
+    content["ensembles"]["lin"] |= {"activation": ["relu", "gelu"], "width": 8}
+    found = members(validate(content), "lin")
+    assert [m.name for m in found][:2] == ["activation-relu_C_W-1", "activation-relu_C_W-2"]
+    times = found[3].C_W / found[2].C_W
+    assert times == pytest.approx(2)
+    assert found[2].C_b == found[3].C_b > 0
+
+
+def test_hidden_widths_may_differ_from_layer_to_layer():
+    content = changed(*LIN, "width", None)
+    content["ensembles"]["lin"] |= {"hidden": [8, 2, 5], "depth": None}
+    m = members(validate(content), "lin")[0]
+    assert m.layers == (1, 2, 3, 4)
+    assert m.record == 2
+    law = Law.of_member(m.slice(), dimension=4)
+    assert law.widths == (4, 8, 2, 5, 5)
+
+
+def test_a_ladder_is_one_member_with_a_law_a_width():
+    content = changed(*LIN, "width", None)
+    content["ensembles"]["lin"] |= {"ladder": [8, 16, 32, 64]}
+    content["studies"] = {"s": {"ensembles": ["lin"], "quantities": ["kernel_mean_1"]}}
+    found = members(validate(content), "lin")
+    assert [m.name for m in found] == ["C_W-1", "C_W-100"]
+    laws = Law.of_ladder(found[0].slice(), dimension=4)
+    assert [law.widths for law in laws] == [(4, n, n, n) for n in (8, 16, 32, 64)]
+    content["ensembles"]["lin"]["ladder"] = [8, 16, 32]
+    with pytest.raises(ConfigError, match=r"studies\.s\.quantities"):
+        validate(content)
+
+
+def test_members_share_a_job_until_they_are_dear():
+    content = changed(*LIN, "networks", 2 * 10**6)
+    assert [len(b.members) for b in batches(validate(content))] == [4]
+    content = changed(*LIN, "networks", 3 * 10**7)
+    assert [len(b.members) for b in batches(validate(content))] == [2, 1, 1]
+    content["ensembles"]["lin"]["shards"] = 2
+    found = batches(validate(content))
+    assert [len(b.members) for b in found] == [1] * 4
+    assert len({b.name for b in found}) == 4
 
 
 def test_overrides_are_laid_on_top_key_by_key():

@@ -27,6 +27,16 @@ def test_sphere_has_the_overlap_asked_for(overlap, count):
     assert np.allclose(np.diag(cosines), 1)
 
 
+def test_an_arc_has_the_angles_and_the_norm_asked_for_to_the_last_bit():
+    spec = {"kind": "arc", "dimension": 5, "norm": 2.0, "angles": [0, 30, 90, 180, 30, -45]}
+    x = vectors("a", spec, seed=1)
+    assert np.allclose(np.linalg.norm(x, axis=1), 2)
+    assert np.allclose(x @ x[0] / 4, np.cos(np.deg2rad(spec["angles"])), atol=1e-12)
+    assert np.allclose(x[1] @ x[5] / 4, np.cos(np.deg2rad(75)))
+    assert np.array_equal(x[3], -x[0])
+    assert np.array_equal(x[4], x[1])
+
+
 def test_vectors_depend_on_seed_and_name_alone():
     spec = {"kind": "sphere", "dimension": 6, "count": 4, "norm": 1.0, "overlap": None}
     assert np.array_equal(vectors("a", spec, 1), vectors("a", spec, 1))

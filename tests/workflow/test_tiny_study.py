@@ -12,16 +12,28 @@ from finitewidth.tables import read_csv
 from finitewidth.vocabulary import FAMILIES
 from running import TINY, digests, snakemake
 
-MEMBERS = ["linear/C_W-1", "linear/C_W-2", "relu/width-4", "relu/width-6", "norms/only"]
+MEMBERS = [
+    "linear/C_W-1",
+    "linear/C_W-2",
+    "relu/width-4",
+    "relu/width-6",
+    "norms/only",
+    "ladder/activation-tanh",
+    "phases/activation-gelu_C_W-1.98306",
+]
 
 
 def planned(folder, *arguments):
-    """The jobs that a dry run lists: (rule, wildcards) pairs."""
+    """The jobs that a dry run lists: stage, and what it is about in words."""
     done = snakemake(folder, "--dry-run", *arguments)
     assert done.returncode == 0, done.stdout
     jobs = re.split(r"^(?:local)?rule ", done.stdout, flags=re.MULTILINE)[1:]
-    found = {(job.split(":")[0], (re.findall(r"wildcards: (.*)", job) or [""])[0]) for job in jobs}
-    return {(rule, wildcards) for rule, wildcards in found if rule not in ("all", "study")}
+    found = set()
+    for job in jobs:
+        # A batch of members is named in its rule, everything else by wildcards.
+        stage, _, batch = job.split(":")[0].partition("_")
+        found.add((stage, batch + " " + "".join(re.findall(r"wildcards: (.*)", job))))
+    return {(stage, about) for stage, about in found if stage not in ("all", "study")}
 
 
 def variant(tmp_path, change):

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 
-from finitewidth import activations
-from finitewidth.config import Config, Ensemble, Init, Sphere, Study, families_of
+from finitewidth.activations import get
+from finitewidth.config import Config, Ensemble, Sphere, Study, families_of
 from finitewidth.errors import ConfigError
+from finitewidth.theory.criticality import critical_point
 from finitewidth.vocabulary import (
+    COEFFICIENTS,
     FAMILIES,
     FIGURES,
     FOUR_POINT_MOST_INPUTS,
+    FROM_LADDER,
     FROM_LOG_NORM,
     FROM_QUARTIC,
+    LEAST_RUNGS,
     QUANTITIES,
 )
 
@@ -52,8 +56,13 @@ def _check_ensemble(path: str, ensemble: Ensemble, config: Config) -> None:
         raise ConfigError.at(
             f"{path}.inputs", ensemble.inputs, f"one of {', '.join(config.inputs) or 'none'}"
         )
+    _check_widths(path, ensemble)
     _check_init(path, ensemble)
     _check_layers(path, ensemble)
+    count = getattr(config.inputs[ensemble.inputs], "count", None) or 0
+    if ensemble.ladder is not None:
+        _check_ladder(path, ensemble, count)
+        return
     if ensemble.sampler == "marginal" and ensemble.weights != "normal":
         raise ConfigError.at(
             f"{path}.sampler",
@@ -61,6 +70,10 @@ def _check_ensemble(path: str, ensemble: Ensemble, config: Config) -> None:
             f"explicit for {ensemble.weights} weights (only normal weights can be integrated out)",
         )
     families = families_of(ensemble)
+    for family in families:
+        if family in FROM_LADDER:
+            allowed = f"{family} for an ensemble with a ladder of widths only"
+            raise ConfigError.at(f"{path}.estimate", family, allowed)
     if "preactivations" not in ensemble.measure:
         beyond = [f for f in families if f not in FROM_LOG_NORM]
         if beyond:
@@ -69,7 +82,8 @@ def _check_ensemble(path: str, ensemble: Ensemble, config: Config) -> None:
                 beyond[0],
                 f"{', '.join(FROM_LOG_NORM)} unless measure has preactivations",
             )
-    narrowest = min(*ensemble.width, ensemble.outputs or min(ensemble.width))
+    hidden = ensemble.hidden or ensemble.width
+    narrowest = min(*hidden, ensemble.outputs or min(hidden))
     record = narrowest if ensemble.record == "all" else ensemble.record
     for family, least in (("quadruple", 4), ("normality", ensemble.normality.neurons)):
         if family not in families:
@@ -78,7 +92,6 @@ def _check_ensemble(path: str, ensemble: Ensemble, config: Config) -> None:
             if given < least and not (key == "record" and ensemble.record == "all"):
                 allowed = f"at least {least} to estimate {family}"
                 raise ConfigError.at(f"{path}.{key}", given, allowed)
-    count = getattr(config.inputs[ensemble.inputs], "count", None) or 0
     beyond = [f for f in families if f in FROM_QUARTIC and count > FOUR_POINT_MOST_INPUTS]
     if beyond:
         raise ConfigError.at(
@@ -86,6 +99,9 @@ def _check_ensemble(path: str, ensemble: Ensemble, config: Config) -> None:
             f"{beyond[0]} on {count} inputs",
             f"{beyond[0]} on at most {FOUR_POINT_MOST_INPUTS} inputs (name what to estimate)",
         )
+    if "correlation" in families and count == 1:
+        allowed = "correlation for two or more inputs"
+        raise ConfigError.at(f"{path}.estimate", "correlation on 1 input", allowed)
     if "normality" in families and ensemble.networks < ensemble.normality.networks:
         raise ConfigError.at(
             f"{path}.networks",
@@ -94,26 +110,67 @@ def _check_ensemble(path: str, ensemble: Ensemble, config: Config) -> None:
         )
 
 
+def _check_widths(path: str, ensemble: Ensemble) -> None:
+    """Exactly one way of saying how wide the layers are, and how many there are."""
+    given = [key for key in ("width", "hidden", "ladder") if getattr(ensemble, key) is not None]
+    if len(given) != 1:
+        allowed = "exactly one of width, hidden and ladder"
+        raise ConfigError.at(path, " and ".join(given) or None, allowed)
+    if given == ["hidden"]:
+        if ensemble.depth is not None:
+            raise ConfigError.at(f"{path}.depth", ensemble.depth, "nothing beside hidden")
+    elif ensemble.depth is None:
+        allowed = "a whole number of at least 1, or a list of different ones"
+        raise ConfigError.at(f"{path}.depth", None, allowed)
+
+
+def _check_ladder(path: str, ensemble: Ensemble, inputs: int) -> None:
+    """What a ladder is sampled from and estimates."""
+    if (ensemble.sampler, ensemble.weights) != ("marginal", "normal"):
+        what = f"sampler {ensemble.sampler}, weights {ensemble.weights}"
+        raise ConfigError.at(f"{path}.ladder", what, "sampler marginal and weights normal")
+    if ensemble.outputs is not None:
+        allowed = "nothing beside ladder, which needs no layer beyond the hidden ones"
+        raise ConfigError.at(f"{path}.outputs", ensemble.outputs, allowed)
+    if ensemble.measure != ["preactivations"]:
+        raise ConfigError.at(
+            f"{path}.measure", ensemble.measure, "nothing beside ladder, which keeps kernels only"
+        )
+    for family in families_of(ensemble):
+        if family not in FROM_LADDER:
+            allowed = f"a list of {', '.join(FROM_LADDER)} for a ladder of widths"
+            raise ConfigError.at(f"{path}.estimate", family, allowed)
+    if inputs > FOUR_POINT_MOST_INPUTS:
+        allowed = f"inputs of at most {FOUR_POINT_MOST_INPUTS} vectors for a ladder of widths"
+        raise ConfigError.at(f"{path}.inputs", f"{inputs} vectors", allowed)
+
+
 def _check_init(path: str, ensemble: Ensemble) -> None:
+    init = ensemble.init
     if ensemble.weights == "pytorch":
-        if ensemble.init is not None:
+        if init is not None:
             raise ConfigError.at(
                 f"{path}.init", "a value", "nothing for pytorch weights, which fix C_W and C_b"
             )
-    elif ensemble.init is None:
+    elif init is None:
         raise ConfigError.at(f"{path}.init", None, "critical, or {C_W: number, C_b: number}")
-    elif ensemble.init == "critical":
+    elif init == "critical" or init.critical_times is not None:
+        if init != "critical" and (init.C_W is not None or init.C_b is not None):
+            allowed = "either critical_times, or C_W and C_b"
+            raise ConfigError.at(f"{path}.init", "critical_times and other keys", allowed)
         for name in ensemble.activation:
-            if activations.get(name).critical is None:
-                raise ConfigError.at(
-                    f"{path}.init",
-                    "critical",
-                    f"{{C_W: number, C_b: number}} for {name}, which has no critical point",
-                )
-    scale_invariant = all(activations.get(a).is_scale_invariant for a in ensemble.activation)
-    no_bias = ensemble.init == "critical" or (
-        isinstance(ensemble.init, Init) and not any(ensemble.init.C_b)
-    )
+            try:
+                critical_point(get(name))
+            except ValueError as error:
+                raise ConfigError(
+                    f"config key {path}.init: given critical for {name}, allowed is"
+                    f" {{C_W: number, C_b: number}}, because {error}"
+                ) from None
+    elif init.C_W is None:
+        raise ConfigError.at(f"{path}.init.C_W", None, "a number of at least 0, or a list of them")
+    scale_invariant = all(get(a).is_scale_invariant for a in ensemble.activation)
+    # A scale-invariant activation is critical without bias.
+    no_bias = init is not None and (init == "critical" or not any(init.C_b or []))
     if "log_norm" in ensemble.measure and not (scale_invariant and no_bias):
         raise ConfigError.at(
             f"{path}.measure",
@@ -127,7 +184,7 @@ def _check_layers(path: str, ensemble: Ensemble) -> None:
         return
     if not ensemble.layers:
         raise ConfigError.at(f"{path}.layers", [], "at least one layer")
-    deepest = min(ensemble.depth)
+    deepest = min(ensemble.depth or [len(ensemble.hidden or []) + 1])
     for layer in ensemble.layers:
         if isinstance(layer, int) and layer > deepest:
             raise ConfigError.at(f"{path}.layers", layer, f"a layer from 1 to the depth, {deepest}")
@@ -157,6 +214,8 @@ def _check_study(path: str, study: Study, config: Config) -> None:
                 f"a figure of what the study's ensembles estimate (this one needs {missing[0]})",
             )
     estimated = {q for g in families.values() for f in g for q in FAMILIES[f]}
+    if any(len(config.ensembles[name].ladder or []) >= LEAST_RUNGS for name in study.ensembles):
+        estimated |= {name for name, (source, _) in COEFFICIENTS.items() if source in estimated}
     for quantity in study.quantities or []:
         if quantity not in estimated:
             allowed = ", ".join(q for q in QUANTITIES if q in estimated)

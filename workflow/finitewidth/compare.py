@@ -11,9 +11,11 @@ from finitewidth.vocabulary import QUANTITIES
 
 #: Pairs of dimensions under whose exchange a quantity is symmetric: each number stands once.
 _SYMMETRIC = (("pair", "pair_"), ("neuron", "neuron_"), ("input", "input_"))
+#: Quantities that are 1 by definition where the two inputs are one.
+_OFF_DIAGONAL = ("correlation",)
 _TAIL = (
     "quantity", "layer", "inputs", "component", "order", "theory", "estimate", "standard_error",
-    "z", "relative_difference", "trusted", "reason", "equation",
+    "z", "relative_difference", "trusted", "reason", "estimator", "equation",
 )  # fmt: skip
 
 
@@ -27,9 +29,12 @@ def table(study: Study) -> pd.DataFrame:
         inputs (indices of the inputs), component (bin, sample, neurons, where there are any),
         order (``none`` where theory says nothing), theory, estimate, standard_error,
         z = (estimate - theory)/standard_error, relative_difference = (estimate - theory)/theory,
-        trusted, reason (why not), equation (where the formula stands).
+        trusted, reason (why not), estimator (how variance was reduced), equation (where the
+        formula stands). The widths of a ladder stand in the column width like swept ones.
     """
     swept = list(dict.fromkeys(key for m in study.members for key in m.swept))
+    if any("rung" in m.estimates.dims for m in study.members) and "width" not in swept:
+        swept.append("width")
     parts = []
     for m in study.members:
         for quantity in study.quantities or QUANTITIES:
@@ -38,7 +43,8 @@ def table(study: Study) -> pd.DataFrame:
                 rows.insert(0, "study", study.name)
                 rows.insert(1, "ensemble", m.about["ensemble"])
                 for place, key in enumerate(swept):
-                    rows.insert(2 + place, key, m.swept.get(key, np.nan))
+                    if key not in rows:
+                        rows.insert(2 + place, key, m.swept.get(key, np.nan))
                 parts.append(rows)
     columns = ["study", "ensemble", *swept, *_TAIL]
     if not parts:
@@ -64,12 +70,17 @@ def _quantity_rows(m: MemberResults, quantity: str) -> pd.DataFrame:
         done = one == "input" and "neuron" in estimate.dims
         if other in estimate.dims and not done:
             wide = wide[wide[one] <= wide[other]]
+    if quantity in _OFF_DIAGONAL:
+        wide = wide[wide["input"] < wide["input_"]]
+    if "rung" in wide:
+        wide["width"] = m.estimates["width"].values[wide["rung"].to_numpy()]
     wide["layer"] = wide["layer"].astype(int)
     wide["inputs"] = _inputs(m.estimates, wide)
     wide["component"] = _component(m.estimates, wide, estimate.dims)
     wide["trusted"] = wide["trusted"].astype(bool)
     wide["reason"] = np.where(wide["trusted"], "", _reason(wide))
     wide["quantity"] = quantity
+    wide["estimator"] = estimate.attrs.get("estimator", "")
     tall = _with_theory(m, quantity, wide, list(estimate.dims))
     difference = tall["estimate"] - tall["theory"]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -108,8 +119,10 @@ def _inputs(estimates: xr.Dataset, wide: pd.DataFrame) -> pd.Series:
         a, b = estimates["pair_a"].values[place], estimates["pair_b"].values[place]
         return pd.Series([f"{i} {j}" for i, j in zip(a, b, strict=True)], index=wide.index)
 
-    if "pair" in wide:
+    if "pair_" in wide:
         return of_pair("pair") + ", " + of_pair("pair_")
+    if "pair" in wide:
+        return of_pair("pair")
     if "quad" in wide:
         columns = [estimates[f"quad_{x}"].values[wide["quad"].to_numpy()] for x in "abcd"]
         text = [" ".join(map(str, q)) for q in zip(*columns, strict=True)]

@@ -8,7 +8,14 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from finitewidth import activations
-from finitewidth.vocabulary import DEFAULT_FAMILIES, FAMILIES, FIGURES, FROM_LOG_NORM, QUANTITIES
+from finitewidth.vocabulary import (
+    DEFAULT_FAMILIES,
+    FAMILIES,
+    FIGURES,
+    FROM_LADDER,
+    FROM_LOG_NORM,
+    QUANTITIES,
+)
 
 LAYER_NAMES = ("first", "second", "middle", "last")
 
@@ -82,6 +89,22 @@ class Digits(Model):
     )
 
 
+class Arc(Model):
+    """Vectors of one norm in a plane of random direction, at given angles from the first axis."""
+
+    kind: Literal["arc"] = _key("arc")
+    dimension: Annotated[int, Field(ge=2, le=10**9)] = _key("a whole number of at least 2: n_0")
+    angles: Annotated[list[Annotated[Real, Field(ge=-360, le=360)]], Field(min_length=1)] = _key(
+        "a list of angles in degrees, one a vector (equal ones make equal vectors)"
+    )
+    norm: Annotated[Real, Field(gt=0)] = _key("a number above 0: the norm |x| of each vector", 1.0)
+
+    @property
+    def count(self) -> int:
+        """How many vectors."""
+        return len(self.angles)
+
+
 class Array(Model):
     """Rows of a user's array: a variable of a netCDF file, or an .npy file."""
 
@@ -91,12 +114,22 @@ class Array(Model):
     count: Count | None = _key("a whole number of at least 1: the first rows only", None)
 
 
-class Init(Model):
-    """Var W = C_W/fan-in and Var b = C_b."""
+Inputs = Annotated[Sphere | Arc | Digits | Array, Field(discriminator="kind")]
 
-    C_W: _sweep_of(Variance) = _key("a number of at least 0, or a list of different ones (a sweep)")
-    C_b: _sweep_of(Variance) = _key(
-        "a number of at least 0, or a list of different ones (a sweep)", [0.0]
+
+class Init(Model):
+    """Var W = C_W/fan-in and Var b = C_b, as numbers or beside the critical point."""
+
+    C_W: _sweep_of(Variance) | None = _key(
+        "a number of at least 0, or a list of different ones (a sweep)", None
+    )
+    C_b: _sweep_of(Variance) | None = _key(
+        "a number of at least 0, or a list of different ones (a sweep); 0 where left out", None
+    )
+    critical_times: _sweep_of(Annotated[Real, Field(gt=0)]) | None = _key(
+        "a number above 0, or a list of different ones (a sweep), instead of C_W and C_b: the"
+        " critical C_b, and so many times the critical C_W",
+        None,
     )
 
 
@@ -121,17 +154,34 @@ class Ensemble(Model):
         f"one of {', '.join(activations.names())}, or a list of different ones (a sweep)"
     )
     init: Literal["critical"] | Init | None = _key(
-        "critical, or {C_W: number, C_b: number} (left out for pytorch weights)", None
+        "critical, {C_W: number, C_b: number} or {critical_times: number} (left out for pytorch"
+        " weights)",
+        None,
     )
     weights: Literal["normal", "uniform", "pytorch"] = _key(
         "normal, uniform (of the same variances) or pytorch (the default of torch.nn.Linear)",
         "normal",
     )
-    width: _sweep_of(Count) = _key(
-        "a whole number of at least 1, or a list of different ones (a sweep)"
+    width: _sweep_of(Count) | None = _key(
+        "a whole number of at least 1, or a list of different ones (a sweep); one of width, hidden"
+        " and ladder has to be given",
+        None,
     )
-    depth: _sweep_of(Count) = _key(
-        "a whole number of at least 1, or a list of different ones (a sweep): L, weight matrices"
+    hidden: Annotated[list[Count], Field(min_length=1)] | None = _key(
+        "a list of whole numbers of at least 1, instead of width and depth: n_1, n_2, ... of each"
+        " hidden layer",
+        None,
+    )
+    ladder: Annotated[list[Count], AfterValidator(_distinct)] | None = _key(
+        "a list of different whole numbers of at least 1, instead of width: widths sampled"
+        " together on common random numbers, and extrapolated to infinite width where there are"
+        " four or more",
+        None,
+    )
+    depth: _sweep_of(Count) | None = _key(
+        "a whole number of at least 1, or a list of different ones (a sweep): L, weight matrices;"
+        " left out with hidden",
+        None,
     )
     outputs: Count | None = _key(
         "a whole number of at least 1: neurons of the last layer (as many as the width where left"
@@ -159,8 +209,13 @@ class Ensemble(Model):
     )
     estimate: Annotated[list[Literal[tuple(FAMILIES)]], AfterValidator(_distinct)] | None = _key(
         f"a list of different ones of {', '.join(FAMILIES)}"
-        f" ({', '.join(DEFAULT_FAMILIES)} where left out)",
+        f" ({', '.join(DEFAULT_FAMILIES)} where left out, kernel_moments for a ladder)",
         None,
+    )
+    controls: bool = _key(
+        "true or false: whether a ladder records the means of its random numbers, as control"
+        " variates",
+        True,
     )
     normality: Normality = _key("{groups: , networks: , neurons: }", Normality())
     shards: Count = _key(
@@ -192,8 +247,9 @@ class Config(Model):
     device: Literal["auto", "cpu", "cuda"] = _key(
         "auto (a GPU where there is one), cpu or cuda", "auto"
     )
-    inputs: dict[Name, Annotated[Sphere | Digits | Array, Field(discriminator="kind")]] = _key(
-        "a mapping from names (letters, digits and _) to inputs of kind sphere, digits or array"
+    inputs: dict[Name, Inputs] = _key(
+        "a mapping from names (letters, digits and _) to inputs of kind sphere, arc, digits or"
+        " array"
     )
     ensembles: dict[Name, Ensemble] = _key(
         "a mapping from names (letters, digits and _) to ensembles"
@@ -205,4 +261,6 @@ def families_of(ensemble: Ensemble) -> tuple[str, ...]:
     """The families of estimates of an ensemble, defaults filled in."""
     if ensemble.estimate is not None:
         return tuple(ensemble.estimate)
+    if ensemble.ladder is not None:
+        return FROM_LADDER[:1]
     return DEFAULT_FAMILIES if "preactivations" in ensemble.measure else FROM_LOG_NORM

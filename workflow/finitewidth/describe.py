@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from finitewidth.config import (
+    Arc,
     Array,
     Config,
     Digits,
@@ -25,6 +26,7 @@ FOLDER = Path(__file__).parents[2] / "config"
 _SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("The file", Config, "A study file has these keys and no others."),
     ("inputs.&lt;name&gt;, kind: sphere", Sphere, "Vectors of one norm."),
+    ("inputs.&lt;name&gt;, kind: arc", Arc, "Vectors of one norm at given angles in a plane."),
     ("inputs.&lt;name&gt;, kind: digits", Digits, "Real 8×8 images that ship with scikit-learn."),
     ("inputs.&lt;name&gt;, kind: array", Array, "Rows of your own array."),
     ("ensembles.&lt;name&gt;", Ensemble, "Networks that share a law. Lists are sweeps."),

@@ -24,7 +24,7 @@ def vectors(name: str, spec: Mapping, seed: int) -> np.ndarray:
         Where a file or the data in it is not what the config says.
     """
     stream = numpy_stream(seed, "inputs", name)
-    make = {"sphere": _sphere, "digits": _digits, "array": _array}[spec["kind"]]
+    make = {"sphere": _sphere, "arc": _arc, "digits": _digits, "array": _array}[spec["kind"]]
     return make(f"inputs.{name}", spec, stream)
 
 
@@ -41,6 +41,15 @@ def _sphere(path: str, spec: Mapping, stream: np.random.Generator) -> np.ndarray
     # A random frame of as many directions as the Gram matrix has rank.
     directions, _ = np.linalg.qr(stream.standard_normal((dimension, kept.sum())))
     return spec["norm"] * root @ directions.T
+
+
+def _arc(path: str, spec: Mapping, stream: np.random.Generator) -> np.ndarray:
+    plane, _ = np.linalg.qr(stream.standard_normal((spec["dimension"], 2)))
+    angles = np.deg2rad(spec["angles"])
+    turned = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    # Quarter turns are meant exactly: an opposite vector is minus the first one, to the last bit.
+    turned[np.abs(turned) < 1e-15] = 0.0
+    return spec["norm"] * turned @ plane.T
 
 
 def _digits(path: str, spec: Mapping, stream: np.random.Generator) -> np.ndarray:

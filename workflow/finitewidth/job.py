@@ -50,17 +50,21 @@ def _end(sentence: str) -> None:
     os._exit(1)
 
 
-def stamp(snakemake, device: str = "cpu") -> dict:
-    """The stamp of a job's outputs: by convention every parameter but ``code`` is config."""
+def stamp(snakemake, **differences) -> dict:
+    """The stamp of a job's outputs: by convention every parameter but ``code`` is config.
+
+    ``differences`` replace what is read off the job (``rule``, ``wildcards``, ``config``,
+    ``inputs``, ``device``): a job for several members stamps each file as if it had been alone.
+    """
     parameters = dict(snakemake.params.items())
-    return make_stamp(
-        rule=snakemake.rule,
-        wildcards=dict(snakemake.wildcards.items()),
-        code_digest=parameters.pop("code"),
-        config=parameters,
-        inputs=list(snakemake.input),
-        device=device,
-    )
+    digest = parameters.pop("code")
+    of_job = {
+        "rule": snakemake.rule,
+        "wildcards": dict(snakemake.wildcards.items()),
+        "config": parameters,
+        "inputs": list(snakemake.input),
+    }
+    return make_stamp(code_digest=digest, **(of_job | differences))
 
 
 def progress(what: str, every: float = 5.0) -> Callable[[int, int], None]:

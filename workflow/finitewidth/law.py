@@ -61,25 +61,29 @@ class Law:
     ) -> Law:
         """A law whose hidden layers share one width; for ``pytorch`` weights C_b, C_W are set."""
         widths = (dimension, *(width,) * (depth - 1), outputs or width)
-        if weights == "pytorch":
-            biases, scales = tuple(1 / (3 * n) for n in widths[:-1]), (1 / 3,) * depth
-        else:
-            biases, scales = (float(C_b),) * depth, (float(C_W),) * depth
-        return cls(activation, widths, biases, scales, weights)
+        about = {"activation": activation, "C_b": C_b, "C_W": C_W, "weights": weights}
+        return cls._of_widths(about, widths)
 
     @classmethod
     def of_member(cls, member: Mapping, *, dimension: int) -> Law:
         """The law of a config's member, given as plain data, on inputs of n_0 = ``dimension``."""
-        return cls.uniform_width(
-            member["activation"],
-            dimension=dimension,
-            width=member["width"],
-            depth=member["depth"],
-            outputs=member["outputs"],
-            C_b=member["C_b"],
-            C_W=member["C_W"],
-            weights=member["weights"],
-        )
+        hidden = member["hidden"] or (member["width"],) * (member["depth"] - 1)
+        return cls._of_widths(member, (dimension, *hidden, member["outputs"]))
+
+    @classmethod
+    def of_ladder(cls, member: Mapping, *, dimension: int) -> list[Law]:
+        """The laws of a ladder's rungs, which differ in their width alone."""
+        depth = member["depth"]
+        return [cls._of_widths(member, (dimension, *(n,) * depth)) for n in member["ladder"]]
+
+    @classmethod
+    def _of_widths(cls, member: Mapping, widths: tuple[int, ...]) -> Law:
+        depth = len(widths) - 1
+        if member["weights"] == "pytorch":
+            biases, scales = tuple(1 / (3 * n) for n in widths[:-1]), (1 / 3,) * depth
+        else:
+            biases, scales = (float(member["C_b"]),) * depth, (float(member["C_W"]),) * depth
+        return cls(member["activation"], tuple(widths), biases, scales, member["weights"])
 
     @property
     def depth(self) -> int:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import itertools
 from dataclasses import asdict, dataclass
 
-from finitewidth import activations
+from finitewidth.activations import get
 from finitewidth.blocks import block_size
 from finitewidth.config import Config, Ensemble, Init, families_of
+from finitewidth.theory.criticality import critical_point
 from finitewidth.vocabulary import FROM_QUARTIC
 
 #: Up to this depth every layer is recorded unless the config says otherwise.
 ALL_LAYERS_UP_TO = 32
 SWEEPABLE = ("activation", "width", "depth", "C_W", "C_b")
+#: Members of an ensemble share a job as long as they draw fewer random numbers together than this,
+#: some ten seconds of them: starting a job costs as much as drawing half a billion.
+BATCH = 2**31
 
 
 @dataclass(frozen=True)
@@ -23,10 +27,14 @@ class Member:
     name: str
     swept: dict
     activation: str
+    init: str
     C_W: float | None
     C_b: float | None
     weights: str
     width: int
+    hidden: tuple[int, ...] | None
+    ladder: tuple[int, ...] | None
+    controls: bool
     depth: int
     outputs: int
     inputs: str
@@ -44,6 +52,14 @@ class Member:
     def block(self) -> int:
         """Networks that share one random stream."""
         return block_size(self.sampler, max(self.width, self.outputs))
+
+    @property
+    def cost(self) -> int:
+        """Random numbers that sampling the member takes."""
+        widths = (*(self.hidden or (self.width,) * (self.depth - 1)), self.outputs)
+        if self.sampler == "explicit":
+            return self.networks * sum(a * b for a, b in itertools.pairwise((widths[0], *widths)))
+        return self.networks * sum(widths) * len(self.ladder or (1,))
 
     @property
     def blocks(self) -> int:
@@ -76,37 +92,75 @@ def member(config: Config, ensemble: str, name: str) -> Member:
     return {m.name: m for m in members(config, ensemble)}[name]
 
 
-def _expand(name: str, ensemble: Ensemble) -> list[Member]:
-    axes = {"activation": ensemble.activation, "width": ensemble.width, "depth": ensemble.depth}
-    if isinstance(ensemble.init, Init):
-        axes |= {"C_W": ensemble.init.C_W, "C_b": ensemble.init.C_b}
-    swept_keys = [key for key in SWEEPABLE if len(axes.get(key, [])) > 1]
+@dataclass(frozen=True)
+class Batch:
+    """Members of one ensemble that are sampled, estimated and predicted by one job each."""
+
+    name: str
+    ensemble: str
+    members: tuple[Member, ...]
+
+
+def batches(config: Config) -> list[Batch]:
+    """Every member of a config in batches; a member in more than one shard has one to itself."""
     result = []
-    for values in itertools.product(*axes.values()):
-        point = dict(zip(axes, values, strict=True))
-        swept = {key: point[key] for key in swept_keys}
-        result.append(_resolve(name, ensemble, point, swept))
+    for ensemble in config.ensembles:
+        groups: list[list[Member]] = []
+        for m in members(config, ensemble):
+            last = groups[-1] if groups else []
+            together = sum(x.cost for x in [*last, m]) < BATCH
+            if last and together and m.shard_count == last[-1].shard_count == 1:
+                last.append(m)
+            else:
+                groups.append([m])
+        for k, group in enumerate(groups):
+            name = f"{ensemble}_{k}" if len(groups) > 1 else ensemble
+            result.append(Batch(name, ensemble, tuple(group)))
     return result
 
 
-def _resolve(name: str, ensemble: Ensemble, point: dict, swept: dict) -> Member:
-    C_b, C_W = point.get("C_b"), point.get("C_W")
-    if ensemble.init == "critical":
-        C_b, C_W = activations.get(point["activation"]).critical
+def _expand(name: str, ensemble: Ensemble) -> list[Member]:
+    widths = ensemble.width or [max(ensemble.ladder or ensemble.hidden)]
+    depths = ensemble.depth or [len(ensemble.hidden) + 1]
+    axes = {"activation": ensemble.activation, "width": widths, "depth": depths}
+    if isinstance(ensemble.init, Init):
+        if ensemble.init.critical_times is not None:
+            axes["critical_times"] = ensemble.init.critical_times
+        else:
+            axes |= {"C_W": ensemble.init.C_W, "C_b": ensemble.init.C_b or [0.0]}
+    swept_keys = [key for key, values in axes.items() if len(values) > 1]
+    result = []
+    for values in itertools.product(*axes.values()):
+        point = dict(zip(axes, values, strict=True))
+        result.append(_resolve(name, ensemble, point, swept_keys))
+    return result
+
+
+def _resolve(name: str, ensemble: Ensemble, point: dict, swept_keys: list[str]) -> Member:
+    init, C_b, C_W = _init(ensemble, point)
+    # Beside the critical point, C_W is what differs from member to member.
+    point = point | {"C_W": C_W}
+    swept_keys = ["C_W" if key == "critical_times" else key for key in swept_keys]
+    swept = {key: point[key] for key in SWEEPABLE if key in swept_keys}
     width, depth = point["width"], point["depth"]
-    outputs = ensemble.outputs or width
+    outputs = ensemble.outputs or (ensemble.hidden or [width])[-1]
     layers = _layers(ensemble.layers, depth)
+    hidden = ensemble.hidden or [width] * (depth - 1)
     # Every recorded layer gives the same number of neurons.
-    narrowest = min(outputs if layer == depth else width for layer in layers)
+    narrowest = min((*hidden, outputs)[layer - 1] for layer in layers)
     return Member(
         ensemble=name,
         name="_".join(f"{k}-{_readable(v)}" for k, v in swept.items()) or "only",
         swept=swept,
+        init=init,
         C_b=C_b,
         C_W=C_W,
         weights=ensemble.weights,
         activation=point["activation"],
         width=width,
+        hidden=_tuple(ensemble.hidden),
+        ladder=_tuple(ensemble.ladder),
+        controls=ensemble.controls and ensemble.ladder is not None,
         depth=depth,
         outputs=outputs,
         inputs=ensemble.inputs,
@@ -122,8 +176,28 @@ def _resolve(name: str, ensemble: Ensemble, point: dict, swept: dict) -> Member:
     )
 
 
+def _init(ensemble: Ensemble, point: dict) -> tuple[str, float | None, float | None]:
+    """What was asked for, in words, and C_b, C_W (None where the weights' law fixes them)."""
+    if ensemble.weights == "pytorch":
+        return "pytorch", None, None
+    if "C_W" in point:
+        return "given", point["C_b"], point["C_W"]
+    at = critical_point(get(point["activation"]))
+    times = point.get("critical_times", 1.0)
+    words = f"critical ({at.universality_class}, {at.where})"
+    if times != 1:
+        words = f"C_W {times:g} times the {words}"
+    return words, at.C_b, times * at.C_W
+
+
+def _tuple(values: list[int] | None) -> tuple[int, ...] | None:
+    return None if values is None else tuple(values)
+
+
 def _measured(ensemble: Ensemble) -> tuple[str, ...]:
     """What the sampler records: sums of higher powers only where they are estimated from."""
+    if ensemble.ladder is not None:
+        return ("conditional_kernel",)
     families = families_of(ensemble)
     quartic = ("quartic",) if any(f in FROM_QUARTIC for f in families) else ()
     sextic = ("sextic",) if "six_point" in families else ()

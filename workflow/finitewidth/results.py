@@ -9,6 +9,7 @@ from pathlib import Path
 import xarray as xr
 
 from finitewidth.artifacts import read_dataset
+from finitewidth.extrapolate import extrapolate
 from finitewidth.vocabulary import FAMILIES
 
 
@@ -23,7 +24,8 @@ class MemberResults:
     swept : mapping
         The swept keys and this member's values.
     estimates, theory : xarray.Dataset
-        Tests of normality, where there are any, stand among the estimates.
+        Tests of normality and coefficients of the expansion in 1/n, where there are any, stand
+        among the estimates.
     """
 
     about: Mapping
@@ -40,7 +42,7 @@ class MemberResults:
     def swept_words(self) -> list[str]:
         """The swept keys with the field's symbols, for example ``n = 128``."""
         symbols = {"width": "n", "depth": "L", "C_W": "$C_W$", "C_b": "$C_b$", "activation": "σ"}
-        values = {k: f"{v:g}" if not isinstance(v, str) else v for k, v in self.swept.items()}
+        values = {k: f"{v:.4g}" if not isinstance(v, str) else v for k, v in self.swept.items()}
         return [f"{symbols[key]} = {value}" for key, value in values.items()]
 
     def has(self, family: str) -> bool:
@@ -73,4 +75,7 @@ def _read_member(about: Mapping) -> MemberResults:
         estimates = estimates.merge(
             tests, compat="override", join="outer", combine_attrs="override"
         )
-    return MemberResults(about, about["swept"], estimates, read_dataset(folder / "theory.nc"))
+    theory = read_dataset(folder / "theory.nc")
+    if about["ladder"]:
+        estimates = estimates.merge(extrapolate(estimates, theory))
+    return MemberResults(about, about["swept"], estimates, theory)

@@ -10,10 +10,20 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from finitewidth.checks import check
-from finitewidth.config import Array, Config, Digits, Ensemble, Init, Normality, Sphere, Study
+from finitewidth.config import (
+    Arc,
+    Array,
+    Config,
+    Digits,
+    Ensemble,
+    Init,
+    Normality,
+    Sphere,
+    Study,
+)
 from finitewidth.errors import ConfigError, describe
 
-KINDS = {"sphere": Sphere, "digits": Digits, "array": Array}
+KINDS = {"sphere": Sphere, "arc": Arc, "digits": Digits, "array": Array}
 NAMES = "a name of at most 40 letters, digits and _ that starts with a letter"
 
 

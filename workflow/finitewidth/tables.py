@@ -8,10 +8,10 @@ import math
 import numpy as np
 import pandas as pd
 
-#: From the crudest to the best: the last that a number has is the one to judge it by.
+#: From the crudest to the best.
 ORDERS = ("infinite_width", "double_scaling", "1/n", "1/n^2", "exact")
 #: Dimensions of distributions: hundreds of rows that a person would rather see drawn.
-_DISTRIBUTIONS = ("histogram", "quantile", "log_norm_histogram")
+_DISTRIBUTIONS = ("histogram", "quantile", "log_norm_histogram", "log_kernel_histogram")
 
 
 def to_csv(rows: pd.DataFrame) -> str:
@@ -27,7 +27,7 @@ def read_csv(path) -> pd.DataFrame:
 
 
 def side_by_side(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row a number: measured with its error, then every order of theory, as text."""
+    """One row a number: measured with its error, then each order of theory and residual."""
     rows = rows[~rows["quantity"].isin(_DISTRIBUTIONS)]
     if rows.empty:
         return pd.DataFrame()
@@ -42,13 +42,15 @@ def side_by_side(rows: pd.DataFrame) -> pd.DataFrame:
         by_order = group.set_index("order")
         for order in orders:
             present = order in by_order.index
-            line[order] = f"{by_order.loc[order, 'theory']:.6g}" if present else ""
-        best = [o for o in orders if o in by_order.index]
-        z = by_order.loc[best[-1], "z"] if best else math.nan
-        line["z"] = f"{z:+.1f}" if np.isfinite(z) else ""
+            line[order] = _with_residual(by_order.loc[order]) if present else ""
         line["trusted"] = "yes" if one["trusted"] else "no"
         lines.append(line)
     return pd.DataFrame(lines)
+
+
+def _with_residual(row: pd.Series) -> str:
+    z = f" [{row['z']:+.1f}]" if np.isfinite(row["z"]) else ""
+    return f"{row['theory']:.6g}{z}"
 
 
 def _is_blank(column: pd.Series) -> bool:
@@ -85,8 +87,8 @@ def _compact(value: float, error: float, digits: int) -> str:
 
 _EXPLAINED = (
     "Measured values with their standard errors in parentheses (last digits), beside every order"
-    " of theory; z is the distance from the best order in standard errors. Distributions stand in"
-    " comparison.csv."
+    " of theory, with the residual in brackets: how many standard errors the measurement lies above"
+    " it. Distributions stand in comparison.csv."
 )
 
 

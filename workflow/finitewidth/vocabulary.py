@@ -11,6 +11,7 @@ from typing import NamedTuple
 #: Family of estimates -> the quantities (variables of ``estimates.nc`` and ``theory.nc``) it gives.
 FAMILIES: dict[str, tuple[str, ...]] = {
     "covariance": ("covariance", "neuron_covariance", "cross_covariance"),
+    "correlation": ("correlation",),
     "four_point": ("four_point", "four_point_same", "intralayer"),
     "six_point": ("six_point",),
     "kurtosis": ("excess_kurtosis",),
@@ -18,7 +19,25 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "log_norm": ("dead_fraction", "log_norm_mean", "log_norm_variance", "log_norm_histogram"),
     "quadruple": ("quadruple",),
     "normality": ("rejection_rate",),
+    "kernel_moments": ("kernel_mean", "kernel_covariance", "kernel_third"),
+    "log_kernel": ("log_kernel_mean", "log_kernel_variance", "log_kernel_histogram"),
+    "inverse_kernel": ("inverse_kernel_mean",),
 }
+
+#: Families that are estimated from the conditional kernels of a ladder of widths, and from nothing
+#: else; the first is what a ladder estimates unless told otherwise.
+FROM_LADDER = ("kernel_moments", "log_kernel", "inverse_kernel")
+
+#: Coefficients of the expansion in 1/n, fitted over a ladder of at least so many widths: each name
+#: -> the quantity it belongs to and the power of 1/n.
+COEFFICIENTS: dict[str, tuple[str, int]] = {
+    "kernel_mean_1": ("kernel_mean", 1),
+    "kernel_mean_2": ("kernel_mean", 2),
+    "kernel_covariance_1": ("kernel_covariance", 1),
+    "kernel_covariance_2": ("kernel_covariance", 2),
+    "kernel_third_2": ("kernel_third", 2),
+}
+LEAST_RUNGS = 4
 
 #: Tests of normality, what they are run on, and the p-value at which they reject.
 TESTS = ("henze_zirkler", "hotelling_mean", "radial")
@@ -36,7 +55,7 @@ FROM_LOG_NORM = ("log_norm",)
 #: What an ensemble estimates unless told otherwise.
 DEFAULT_FAMILIES = ("covariance", "four_point", "kurtosis", "log_norm")
 
-QUANTITIES: tuple[str, ...] = tuple(q for family in FAMILIES.values() for q in family)
+QUANTITIES: tuple[str, ...] = (*(q for family in FAMILIES.values() for q in family), *COEFFICIENTS)
 
 
 class FigureEntry(NamedTuple):
@@ -113,5 +132,48 @@ FIGURES: dict[str, FigureEntry] = {
         "chaos",
         ("log_norm",),
         "Mean and variance of the log-norm against the aspect ratio l/n, beside theory.",
+    ),
+    "phase_diagram": FigureEntry(
+        "criticality",
+        ("covariance",),
+        "Ordered and chaotic phase of each activation in the plane of C_b and C_W, its critical"
+        " point, and where the study's ensembles stand.",
+    ),
+    "kernel_flow": FigureEntry(
+        "criticality",
+        ("covariance",),
+        "The kernel against layer, at the critical point and on both sides of it.",
+    ),
+    "angle_flow": FigureEntry(
+        "criticality",
+        ("correlation",),
+        "The angle between two inputs against layer, with its asymptotic law at criticality.",
+    ),
+    "universality": FigureEntry(
+        "universality",
+        ("kernel_moments",),
+        "Var(Ghat)/K^2 against l/n: widths collapse on the slope of their universality class, then"
+        " part from it.",
+    ),
+    "corrections": FigureEntry(
+        "corrections",
+        ("kernel_moments",),
+        "n times (measured minus infinite width) against 1/n: the intercept is the coefficient of"
+        " 1/n, the slope that of 1/n^2.",
+    ),
+    "two_inputs": FigureEntry(
+        "two_inputs",
+        ("kernel_moments",),
+        "Every component of V and of G^{1} against the angle between two inputs.",
+    ),
+    "log_kernel": FigureEntry(
+        "double_scaling",
+        ("log_kernel",),
+        "Histograms of log Ghat beside the normal law of the double-scaling limit.",
+    ),
+    "inverse_kernel": FigureEntry(
+        "double_scaling",
+        ("inverse_kernel",),
+        "E[1/Ghat] against l/n beside the double-scaling law of the K* = 0 class.",
     ),
 }

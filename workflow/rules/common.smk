@@ -1,4 +1,5 @@
 # What the rules share: the validated config, the members, and the parameters of each stage.
+import re
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ sys.path.insert(0, str(WORKFLOW))
 from finitewidth.code import digest
 from finitewidth.environment import prepare
 from finitewidth.errors import ConfigError
-from finitewidth.members import member, members
+from finitewidth.members import batches, member, members
 from finitewidth.study_file import load
 from finitewidth.vocabulary import FIGURES
 
@@ -27,6 +28,8 @@ def read_config():
 
 
 STUDY_FILE = read_config()
+BATCHES = batches(STUDY_FILE)
+SHARDED = [m for batch in BATCHES for m in batch.members if m.shard_count > 1]
 
 
 wildcard_constraints:
@@ -34,6 +37,7 @@ wildcard_constraints:
     ensemble="|".join(STUDY_FILE.ensembles) or "none",
     study="|".join(STUDY_FILE.studies) or "none",
     member=r"[^/]+",
+    sharded="|".join(f"{m.ensemble}/{re.escape(m.name)}" for m in SHARDED) or "none",
     shard=r"\d+",
     figure="|".join(FIGURES),
 
@@ -56,17 +60,33 @@ def member_of(wildcards):
         raise WorkflowError(f"there is no member {wildcards.member} of {wildcards.ensemble}")
 
 
+def sharded_member(wildcards):
+    return member(STUDY_FILE, *wildcards.sharded.split("/"))
+
+
 def member_folder(m):
     return f"results/ensembles/{m.ensemble}/{m.name}"
 
 
-def shards(wildcards):
-    m = member_of(wildcards)
+def samples(m):
     return [f"{member_folder(m)}/samples/{shard}.nc" for shard in range(m.shard_count)]
 
 
-def inputs_file(wildcards):
-    return f"results/inputs/{member_of(wildcards).inputs}.nc"
+def samples_of(wildcards):
+    return samples(member_of(wildcards))
+
+
+def inputs_file(m):
+    return f"results/inputs/{m.inputs}.nc"
+
+
+#: What sampling a member does not depend on.
+NOT_SAMPLED = ("estimate", "normality", "shards")
+
+
+def estimated(m):
+    """What the estimates of a member depend on, besides its samples."""
+    return {"ensemble": m.ensemble, "name": m.name, "ladder": m.ladder, "estimate": m.estimate}
 
 
 def study_members(study):

@@ -1,28 +1,31 @@
 # From samples to estimates with their standard errors; shards are merged here.
 
 
-rule estimate:
-    input:
-        shards,
-    output:
-        "results/ensembles/{ensemble}/{member}/estimates.nc",
-    log:
-        "results/logs/estimate/{ensemble}/{member}.log",
-    conda:
-        "../../envs/analysis.yaml"
-    params:
-        seed=STUDY_FILE.seed,
-        families=lambda wildcards: [
-            family for family in member_of(wildcards).estimate if family != "normality"
-        ],
-        code=code_of("estimate.py"),
-    script:
-        "../scripts/estimate.py"
+for batch in BATCHES:
+
+    rule:
+        name:
+            f"estimate_{batch.name}"
+        input:
+            [file for m in batch.members for file in samples(m)],
+        output:
+            [f"{member_folder(m)}/estimates.nc" for m in batch.members],
+        log:
+            f"results/logs/estimate/{batch.name}.log",
+        conda:
+            "../../envs/analysis.yaml"
+        params:
+            seed=STUDY_FILE.seed,
+            members=[estimated(m) for m in batch.members],
+            shards=[m.shard_count for m in batch.members],
+            code=code_of("estimate.py"),
+        script:
+            "../scripts/estimate.py"
 
 
 rule normality:
     input:
-        shards,
+        samples_of,
     output:
         "results/ensembles/{ensemble}/{member}/normality.nc",
     log:

@@ -1,4 +1,4 @@
-# From the config to samples: input vectors, then networks, in shards of whole blocks.
+# From the config to samples: input vectors, then networks.
 
 
 rule inputs:
@@ -18,13 +18,41 @@ rule inputs:
         "../scripts/inputs.py"
 
 
-rule sample:
+# The members of a batch share a job, since starting one costs more than they do.
+for batch in BATCHES:
+    if batch.members[0] not in SHARDED:
+
+        rule:
+            name:
+                f"sample_{batch.name}"
+            input:
+                inputs_file(batch.members[0]),
+            output:
+                [file for m in batch.members for file in samples(m)],
+            log:
+                f"results/logs/sample/{batch.name}.log",
+            conda:
+                "../../envs/torch.yaml"
+            resources:
+                gpu=1 if STUDY_FILE.device == "cuda" else 0,
+            params:
+                seed=STUDY_FILE.seed,
+                device=STUDY_FILE.device,
+                members=[m.slice(*NOT_SAMPLED) for m in batch.members],
+                blocks=[[0, m.blocks] for m in batch.members],
+                code=code_of("sample.py"),
+            script:
+                "../scripts/sample.py"
+
+
+# One job a shard, each a number of whole blocks of networks.
+rule sample_shard:
     input:
-        inputs_file,
+        lambda wildcards: inputs_file(sharded_member(wildcards)),
     output:
-        "results/ensembles/{ensemble}/{member}/samples/{shard}.nc",
+        "results/ensembles/{sharded}/samples/{shard}.nc",
     log:
-        "results/logs/sample/{ensemble}/{member}/{shard}.log",
+        "results/logs/sample/{sharded}/{shard}.log",
     conda:
         "../../envs/torch.yaml"
     resources:
@@ -32,8 +60,10 @@ rule sample:
     params:
         seed=STUDY_FILE.seed,
         device=STUDY_FILE.device,
-        member=lambda wildcards: member_of(wildcards).slice("estimate", "normality", "shards"),
-        blocks=lambda wildcards: list(member_of(wildcards).shard_bounds(int(wildcards.shard))),
+        members=lambda wildcards: [sharded_member(wildcards).slice(*NOT_SAMPLED)],
+        blocks=lambda wildcards: [
+            list(sharded_member(wildcards).shard_bounds(int(wildcards.shard)))
+        ],
         code=code_of("sample.py"),
     script:
         "../scripts/sample.py"

@@ -1,19 +1,24 @@
 # What theory says of a member: the same names and dimensions as its estimates, a column an order.
 
 
-rule theory:
-    input:
-        inputs_file,
-    output:
-        "results/ensembles/{ensemble}/{member}/theory.nc",
-    log:
-        "results/logs/theory/{ensemble}/{member}.log",
-    conda:
-        "../../envs/analysis.yaml"
-    params:
-        member=lambda wildcards: member_of(wildcards).slice(
-            "sampler", "precision", "measure", "normality", "shards"
-        ),
-        code=code_of("theory.py"),
-    script:
-        "../scripts/theory.py"
+for batch in BATCHES:
+
+    rule:
+        name:
+            f"theory_{batch.name}"
+        input:
+            inputs_file(batch.members[0]),
+        output:
+            [f"{member_folder(m)}/theory.nc" for m in batch.members],
+        log:
+            f"results/logs/theory/{batch.name}.log",
+        conda:
+            "../../envs/analysis.yaml"
+        params:
+            members=[
+                m.slice("sampler", "precision", "measure", "normality", "shards", "controls")
+                for m in batch.members
+            ],
+            code=code_of("theory.py"),
+        script:
+            "../scripts/theory.py"

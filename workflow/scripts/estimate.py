@@ -1,20 +1,26 @@
-"""Rule estimate: merge a member's shards into estimates with standard errors."""
+"""Rules estimate: from the shards of each of several members to estimates with standard errors."""
 
 from finitewidth.artifacts import read_dataset, write_dataset
-from finitewidth.estimate.estimates import estimate
-from finitewidth.job import run, stamp
+from finitewidth.estimate.member import estimate_member
+from finitewidth.job import log, run, stamp
 
 
 def main(job):
-    ensemble, member = job.wildcards.ensemble, job.wildcards.member
-    estimates = estimate(
-        [read_dataset(path) for path in job.input],
-        job.params.families,
-        seed=job.params.seed,
-        ensemble=ensemble,
-        member=member,
-    )
-    write_dataset(estimates, job.output[0], stamp(job), title=f"estimates of {ensemble}, {member}")
+    paths = iter(job.input)
+    for member, shards, path in zip(job.params.members, job.params.shards, job.output, strict=True):
+        ensemble, name = member["ensemble"], member["name"]
+        log.info("%s, %s", ensemble, name)
+        mine = [next(paths) for _ in range(shards)]
+        samples = [read_dataset(shard) for shard in mine]
+        estimates = estimate_member(member, samples, seed=job.params.seed)
+        mark = stamp(
+            job,
+            rule="estimate",
+            wildcards={"ensemble": ensemble, "member": name},
+            config={"seed": job.params.seed, "member": member},
+            inputs=mine,
+        )
+        write_dataset(estimates, path, mark, title=f"estimates of {ensemble}, {name}")
 
 
 run(main, snakemake)

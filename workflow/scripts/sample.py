@@ -1,36 +1,34 @@
-"""Rule sample: draw the networks of one shard."""
+"""Rules sample: draw the networks of one shard, or of each of several members."""
+
+from pathlib import Path
 
 import torch
 
 from finitewidth.artifacts import read_dataset, write_dataset
-from finitewidth.job import progress, run, stamp
-from finitewidth.law import Law
-from finitewidth.sampling.ensemble import sample
+from finitewidth.job import log, progress, run, stamp
+from finitewidth.sampling.member import sample_member
 
 
 def main(job):
     torch.set_num_threads(1)
-    device, member = job.params.device, job.params.member
+    device, seed = job.params.device, job.params.seed
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     x = read_dataset(job.input[0])["x"].values
-    samples = sample(
-        Law.of_member(member, dimension=x.shape[1]),
-        x,
-        networks=member["networks"],
-        seed=job.params.seed,
-        name=(member["ensemble"], member["name"]),
-        sampler=member["sampler"],
-        layers=member["layers"],
-        record=member["record"],
-        measure=member["measure"],
-        precision=member["precision"],
-        device=device,
-        blocks=tuple(job.params.blocks),
-        on_tile=progress("networks"),
-    )
-    title = f"networks of {member['ensemble']}, {member['name']}"
-    write_dataset(samples, job.output[0], stamp(job, device), title=title)
+    for member, blocks, path in zip(job.params.members, job.params.blocks, job.output, strict=True):
+        ensemble, name = member["ensemble"], member["name"]
+        log.info("%s, %s", ensemble, name)
+        samples = sample_member(
+            member, x, seed=seed, device=device, blocks=tuple(blocks), on_tile=progress("networks")
+        )
+        mark = stamp(
+            job,
+            rule="sample",
+            wildcards={"ensemble": ensemble, "member": name, "shard": Path(path).stem},
+            config={"seed": seed, "device": job.params.device, "member": member, "blocks": blocks},
+            device=device,
+        )
+        write_dataset(samples, path, mark, title=f"networks of {ensemble}, {name}")
 
 
 run(main, snakemake)

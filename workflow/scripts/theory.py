@@ -1,24 +1,23 @@
-"""Rule theory: predict what the estimates should be, order by order."""
+"""Rules theory: predict what the estimates of each of several members should be."""
 
 from finitewidth.artifacts import read_dataset, write_dataset
-from finitewidth.job import run, stamp
-from finitewidth.law import Law
-from finitewidth.theory.predict import predict
+from finitewidth.job import log, run, stamp
+from finitewidth.theory.member import predict_member
 
 
 def main(job):
-    member = job.params.member
     x = read_dataset(job.input[0])["x"].values
-    theory = predict(
-        Law.of_member(member, dimension=x.shape[1]),
-        x,
-        member["layers"],
-        member["estimate"],
-        neurons=min(4, member["record"]),
-        networks=member["networks"],
-    )
-    title = f"theory of {member['ensemble']}, {member['name']}"
-    write_dataset(theory, job.output[0], stamp(job), title=title)
+    for member, path in zip(job.params.members, job.output, strict=True):
+        ensemble, name = member["ensemble"], member["name"]
+        log.info("%s, %s", ensemble, name)
+        mark = stamp(
+            job,
+            rule="theory",
+            wildcards={"ensemble": ensemble, "member": name},
+            config={"member": member},
+        )
+        title = f"theory of {ensemble}, {name}"
+        write_dataset(predict_member(member, x), path, mark, title=title)
 
 
 run(main, snakemake)

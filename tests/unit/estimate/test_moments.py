@@ -252,3 +252,21 @@ def test_a_kernel_that_underflowed_is_told_from_a_dead_layer(z):
     tiny = moments.covariance(pooled(zero, log_norm=np.full(z.shape[:2], -1e4)))
     np.testing.assert_array_equal(dead.value, 0)
     assert np.isnan(tiny.value).all()
+
+
+def test_a_correlation_is_the_ratio_of_means_freed_of_bias_by_leaving_networks_out():
+    z = np.random.default_rng(3).standard_normal((60, 2, NEURONS))
+    z[:, 1] += 0.7 * z[:, 0]
+    found = moments.correlation(pooled(z, blocks=60))
+
+    def plain(kept):
+        x, y = z[kept, 0].ravel(), z[kept, 1].ravel()
+        return np.sum(x * y) / np.sqrt(np.sum(x**2) * np.sum(y**2))
+
+    without = np.array([plain(np.arange(60) != k) for k in range(60)])
+    expected = 60 * plain(np.arange(60)) - 59 * without.mean()
+    error = np.sqrt(59 / 60 * np.sum((without - without.mean()) ** 2))
+    assert found.value[0, 1] == found.value[1, 0] == pytest.approx(expected, rel=1e-12)
+    assert found.stderr[0, 1] == pytest.approx(error, rel=1e-9)
+    np.testing.assert_allclose(np.diag(found.value), 1)
+    assert not found.trusted[0, 0]

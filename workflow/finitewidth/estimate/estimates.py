@@ -27,6 +27,10 @@ def _covariance(layer: Layer) -> Estimates:
     }
 
 
+def _correlation(layer: Layer) -> Estimates:
+    return {"correlation": moments.correlation(layer.pooled)}
+
+
 def _four_point(layer: Layer) -> Estimates:
     four_point = moments.four_point(layer.pooled)
     return {
@@ -78,6 +82,7 @@ def _quadruple(layer: Layer) -> Estimates:
 #: Family -> its quantities for one layer, and the variables of the samples that they need.
 FAMILIES = {
     "covariance": (_covariance, ("kernel", "preactivation")),
+    "correlation": (_correlation, ("kernel",)),
     "four_point": (_four_point, ("kernel", "quartic")),
     "six_point": (_six_point, ("kernel", "quartic", "sextic")),
     "kurtosis": (_kurtosis, ("kernel", "quartic")),

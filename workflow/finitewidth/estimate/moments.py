@@ -47,6 +47,22 @@ def covariance(p: Pooled) -> Estimate:
     return result.take(symmetric_places(*p.pairs.T))
 
 
+def correlation(p: Pooled) -> Estimate:
+    """G_ab/sqrt(G_aa G_bb), shape (input, input); a ratio, freed of its bias of order 1/N.
+
+    1 on the diagonal, without spread; NaN where an input is zero.
+    """
+    a, b = p.pairs.T
+    place = symmetric_places(a, b)
+    sums = block_sums(lambda at: {"k": p.kernel_of(at)}, p.bounds)
+
+    def estimator(s, count):
+        k = s["k"]
+        return k / np.sqrt(k[..., place[a, a]] * k[..., place[b, b]])
+
+    return jackknife(sums, p.bounds, estimator, correct_bias=True).take(place)
+
+
 def four_point(p: Pooled) -> Estimate:
     """E[z_ia z_ib z_jc z_jd] - G_ab G_cd over all i != j, shape (pair, pair).
 

@@ -25,6 +25,7 @@ QUANTITIES: dict[str, tuple[tuple[str, ...], str]] = {
         _AT_INPUTS,
         "covariance of different neurons, pooled over recorded neurons",
     ),
+    "correlation": (_AT_INPUTS, "cosine between two inputs, G_ab/sqrt(G_aa G_bb)"),
     "four_point": (
         ("layer", "pair", "pair_"),
         "connected four-point correlator of two neurons, pooled over pairs of neurons",

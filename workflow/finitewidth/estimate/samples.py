@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
@@ -29,7 +29,7 @@ class Samples:
     networks : int
     layers : array of int, shape (layer,)
     widths : array of int, shape (layer,)
-        Neurons n_l of each layer.
+        Neurons n_l of each layer; of a ladder, those of each rung.
     """
 
     def __init__(self, shards: Sequence[xr.Dataset]):
@@ -68,11 +68,20 @@ class Samples:
         ValueError
             Where the samples do not hold the variable.
         """
+        return self._joined(name, {"layer": place})
+
+    def values(self, name: str) -> Array:
+        """All values of variable ``name``, shape (network, ...); raises as :meth:`of_layer`."""
+        return self._joined(name, {})
+
+    def coordinate(self, name: str) -> Array:
+        """The values of a coordinate that all shards share."""
+        return self._shards[0][name].values
+
+    def _joined(self, name: str, at: Mapping[str, int]) -> Array:
         if name not in self:
             raise ValueError(f"the samples do not hold the variable {name}")
-        parts = [
-            shard[name].isel(layer=place).transpose("network", ...).values for shard in self._shards
-        ]
+        parts = [shard[name].isel(at).transpose("network", ...).values for shard in self._shards]
         values = np.concatenate(parts) if len(parts) > 1 else parts[0]
         return values if self._in_order else values[self._order]
 

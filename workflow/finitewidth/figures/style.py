@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import matplotlib as mpl
 import numpy as np
 
@@ -87,11 +89,19 @@ def curve(ax: Axes, x, values, order: str, **options) -> None:
 
 def order_legend(ax: Axes, *orders: str, **options) -> None:
     """A legend that says which line is which order, apart from the colours."""
-    handles = [plt.Line2D([], [], color="0.3", **ORDERS[o]) for o in orders]
-    points_handle = plt.Line2D(
-        [], [], color="0.3", marker="o", linestyle="", markersize=3.2, label="measured"
-    )
-    ax.add_artist(ax.legend(handles=[points_handle, *handles], **options))
+    ax.add_artist(ax.legend(handles=_order_handles(orders), **options))
+
+
+def legend_below(figure: Figure, *orders: str, more: Sequence = ()) -> None:
+    """The same below all axes of a figure, with ``more`` handles."""
+    handles = [*_order_handles(orders), *more]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 6))
+
+
+def _order_handles(orders: Sequence[str]) -> list:
+    measured = {"marker": "o", "linestyle": "", "markersize": 3.2, "label": "measured"}
+    looks = [measured, *(ORDERS[o] for o in orders)]
+    return [plt.Line2D([], [], color="0.3", **look) for look in looks]
 
 
 def unity(ax: Axes) -> None:

@@ -60,7 +60,7 @@ def sample_block(
     layer = 1
     while layer <= last:
         if log_scale is not None:
-            gram, log_scale = _unit_diagonal(gram, log_scale)
+            gram, log_scale = unit_diagonal(gram, log_scale)
             stretch = _stretch(law, layer, recorder, networks) if inputs == 1 else 0
             if stretch:
                 gain = _log_norm_gain(law, layer, stretch, networks, generator, dtype, room, x)
@@ -69,15 +69,15 @@ def sample_block(
                 continue
         shape = (networks, inputs, law.widths[layer])
         normals = room("normals", shape, dtype, x.device).normal_(generator=generator)
-        z = _correlate(gram, normals, room)
+        z = correlate(gram, normals, room)
         recorder.put(layer, z, log_scale)
         if layer < last:
             s = law.activation.on_tensor(torch, z)
-            gram = law.C_b[layer] + law.C_W[layer] / law.widths[layer] * _gram(s, room)
+            gram = law.C_b[layer] + law.C_W[layer] / law.widths[layer] * gram_of(s, room)
         layer += 1
 
 
-def _gram(s: torch.Tensor, room: Room) -> torch.Tensor:
+def gram_of(s: torch.Tensor, room: Room) -> torch.Tensor:
     """Sums over neurons of s_a s_b, float64, shape (networks, inputs, inputs)."""
     if s.shape[1] == 1:
         return torch.linalg.vector_norm(s, dim=2, keepdim=True).double().square_()
@@ -92,7 +92,7 @@ def _gram(s: torch.Tensor, room: Room) -> torch.Tensor:
     return torch.bmm(s, s.transpose(1, 2))
 
 
-def _correlate(gram: torch.Tensor, normals: torch.Tensor, room: Room) -> torch.Tensor:
+def correlate(gram: torch.Tensor, normals: torch.Tensor, room: Room) -> torch.Tensor:
     """Turn independent normals into rows of covariance ``gram``; may overwrite ``normals``."""
     if gram.shape[1] == 1:
         scale = gram.sqrt().to(normals.dtype)
@@ -144,7 +144,7 @@ def semidefinite_factor(gram: torch.Tensor) -> torch.Tensor:
     return factor
 
 
-def _unit_diagonal(
+def unit_diagonal(
     gram: torch.Tensor, log_scale: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Move the scale of each input out of ``gram``: sigma(c z) = c sigma(z) carries it along.

@@ -1,0 +1,108 @@
+"""Coefficients of the expansion in 1/n, fitted over the widths of a ladder.
+
+A ladder's estimates minus their value at infinite width are c_1/n + c_2/n^2 + c_3/n^3 + ... . The
+widths share their random numbers, so the fit weighs them by the inverse of their joint covariance
+(generalised least squares, Aitken 1936), and takes along as many orders as its widths allow,
+three at most: a fit that stops at the order in question takes the next one for noise.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from scipy.special import chdtrc
+
+from finitewidth.vocabulary import COEFFICIENTS, LEAST_RUNGS
+
+#: Orders of 1/n in a fit.
+TERMS = 3
+#: A fit that chance makes worse less often than this does not describe its points.
+_LEAST_P = 1e-4
+
+
+def extrapolate(estimates: xr.Dataset, theory: xr.Dataset) -> xr.Dataset:
+    """Fit every coefficient of ``vocabulary.COEFFICIENTS`` that the estimates of a ladder allow.
+
+    Parameters
+    ----------
+    estimates, theory : xarray.Dataset
+        Of one ladder, as ``docs/architecture.md`` describes them; of theory only the infinite-width
+        values are used.
+
+    Returns
+    -------
+    xarray.Dataset
+        Each coefficient with ``_stderr`` and ``_trusted``; empty with fewer than four widths. NaN
+        where the estimates have no spread or the rungs' covariance is singular.
+    """
+    variables: dict[str, xr.DataArray] = {}
+    width = estimates["width"].values if "rung" in estimates.dims else np.array([])
+    if len(width) < LEAST_RUNGS:
+        return xr.Dataset()
+    for source in dict.fromkeys(name for name, _ in COEFFICIENTS.values()):
+        if source not in estimates:
+            continue
+        names = {power: n for n, (of, power) in COEFFICIENTS.items() if of == source}
+        estimate, infinite = estimates[source], theory[source].sel(order="infinite_width")
+        beyond = (estimate - infinite.drop_vars("order")).transpose("rung", ...)
+        covariance = estimates[f"{source}_rungs"].transpose("rung", "rung_", *beyond.dims[1:])
+        value, error, p = fit(beyond.values, covariance.values, width, min(names))
+        sound = estimates[f"{source}_trusted"].all("rung").values & (p > _LEAST_P)
+        like = beyond.isel(rung=0, drop=True)
+        for power, name in names.items():
+            k = power - min(names)
+            about = {
+                "long_name": f"coefficient of n^-{power} in the {estimate.attrs['long_name']}",
+                "units": "1",
+                "estimator": f"fit of n^-{min(names)} to n^-{min(names) + TERMS - 1} over"
+                f" {len(width)} widths; {estimate.attrs.get('estimator', '')}",
+            }
+            variables[name] = like.copy(data=value[k]).assign_attrs(about)
+            variables[f"{name}_stderr"] = like.copy(data=error[k])
+            variables[f"{name}_trusted"] = like.copy(data=sound & np.isfinite(error[k]))
+    return xr.Dataset(variables)
+
+
+def fit(
+    beyond: np.ndarray, covariance: np.ndarray, width: np.ndarray, lowest: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Generalised least squares of sum_k c_k n^-k, k = lowest to lowest + TERMS - 1.
+
+    Parameters
+    ----------
+    beyond : array, shape (rung, ...)
+    covariance : array, shape (rung, rung, ...)
+    width : array of int, shape (rung,)
+
+    Returns
+    -------
+    value, error : array, shape (TERMS, ...)
+    p : array, shape (...)
+        How often chance makes a fit this bad.
+    """
+    rungs, shape = len(width), beyond.shape[1:]
+    y = np.moveaxis(beyond, 0, -1).reshape(-1, rungs)
+    S = np.moveaxis(covariance, (0, 1), (-2, -1)).reshape(-1, rungs, rungs)
+    powers = lowest + np.arange(TERMS)
+    # In units of the narrowest width and of each number's own errors nothing is badly scaled.
+    design = (width.min() / width[:, None]) ** powers
+    value, error = np.full((2, len(y), TERMS), np.nan)
+    p = np.zeros(len(y))
+    for i in range(len(y)):
+        size = np.sqrt(np.diagonal(S[i]))
+        if not (np.all(size > 0) and np.all(np.isfinite(S[i])) and np.all(np.isfinite(y[i]))):
+            continue
+        try:
+            root = np.linalg.cholesky(S[i] / np.outer(size, size))
+        except np.linalg.LinAlgError:
+            continue
+        white = np.linalg.solve(root, np.column_stack([design, y[i]]) / size[:, None])
+        q, r = np.linalg.qr(white[:, :-1])
+        inverse = np.linalg.inv(r)
+        value[i] = inverse @ (q.T @ white[:, -1])
+        error[i] = np.sqrt(np.sum(inverse**2, axis=1))
+        left = white[:, -1] - white[:, :-1] @ value[i]
+        p[i] = chdtrc(rungs - TERMS, left @ left)
+    unit = float(width.min()) ** powers
+    value, error = ((x * unit).T.reshape(TERMS, *shape) for x in (value, error))
+    return value, error, p.reshape(shape)

@@ -1,0 +1,317 @@
+"""Ladders: one law at several widths, on common random numbers.
+
+A rung of width n builds its layers from the first n columns of the normals that the widest rung
+draws, so that what the widths have in common cancels in their differences. Kept are the conditional
+kernels Ghat, which hold all that a layer can tell of the ones before it (the neurons of the next
+layer are drawn from them and from nothing else), and, as controls, means of functions of the
+normals whose expectations are known to be 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise, product
+
+import numpy as np
+import torch
+import xarray as xr
+
+from finitewidth.activations import Activation
+from finitewidth.blocks import block_size, tile_size
+from finitewidth.indices import pairs
+from finitewidth.law import Law
+from finitewidth.random import torch_stream
+from finitewidth.sampling.marginal import correlate, gram_of, unit_diagonal
+from finitewidth.sampling.record import Room
+
+#: Highest degree of Hermite polynomials, and highest frequency of waves, among the controls.
+DEGREE = 4
+#: On several inputs the degree falls to 2 where there would be more controls than this.
+MOST_CONTROLS = 20
+
+
+def sample_ladder(
+    laws: Sequence[Law],
+    x: np.ndarray,
+    *,
+    networks: int,
+    seed: int,
+    name: Sequence[str] = (),
+    layers: Sequence[int] | None = None,
+    controls: bool = True,
+    precision: str = "float32",
+    device: str = "cpu",
+    blocks: tuple[int, int] | None = None,
+    on_tile: Callable[[int, int], None] = lambda done, total: None,
+) -> xr.Dataset:
+    """Sample networks of several widths from common normals.
+
+    Parameters
+    ----------
+    laws : sequence of Law
+        One a rung, the same but for the hidden widths; the hidden layers of each are equally wide.
+        Weights must be normal.
+    x : array, shape (inputs, n_0)
+    networks : int
+        Networks of each rung in the whole ladder.
+    seed, name
+        With the number of a block they name its random stream, as for a single ensemble.
+    layers : sequence of int, optional
+        Layers to record, from 1 to L; all of them where left out.
+    controls : bool
+        Whether to record what estimators reduce their variance with.
+    precision : str
+        Of neurons; kernels are summed and kept in float64.
+    blocks : (int, int), optional
+        First block and one past the last: a shard. All of them where left out.
+    on_tile : callable
+        Called every few networks with the networks done and to be done.
+
+    Returns
+    -------
+    xarray.Dataset
+        As ``docs/architecture.md`` describes the samples of a ladder.
+
+    Raises
+    ------
+    ValueError
+        For laws that differ in more than their width or are not normal, inputs of the wrong
+        dimension or not finite, and layers that do not exist.
+    """
+    x = np.asarray(x, dtype=np.float64)
+    widths = _check(laws, x)
+    layers = tuple(layers or range(1, laws[0].depth + 1))
+    if not all(1 <= layer <= laws[0].depth for layer in layers):
+        raise ValueError(f"layers {layers} must lie from 1 to the depth, {laws[0].depth}")
+    widest, last = max(widths), max(layers)
+    size = block_size("marginal", widest)
+    first, stop = blocks or (0, -(-networks // size))
+    begin, end = first * size, min(stop * size, networks)
+    names = control_names(laws[0].activation, len(x)) if controls else ()
+    shape = (end - begin, len(laws))
+    kept = _Kept(
+        np.zeros((*shape, len(layers), len(pairs(len(x))))),
+        np.zeros((*shape, last - 1, len(pairs(len(x)))), np.float32) if controls else None,
+        np.zeros((*shape, last - 1, len(names)), np.float32) if controls else None,
+    )
+    tensor, room = torch.from_numpy(x).to(device), Room()
+    # Normals, neurons and controls stand beside each other, so a tile holds half as many networks.
+    tile = tile_size(size, 2 * widest, len(x))
+    for block in range(first, stop):
+        stream = torch_stream(seed, *name, "networks", block, device=device)
+        done, last_of_block = block * size, min((block + 1) * size, networks)
+        while done < last_of_block:
+            count = min(tile, last_of_block - done)
+            at = slice(done - begin, done - begin + count)
+            _sample_tile(
+                laws, tensor, at, layers, names, stream, room, getattr(torch, precision), kept
+            )
+            done += count
+            on_tile(done - begin, end - begin)
+    return _dataset(kept, np.arange(begin, end), widths, np.array(layers), names, len(x))
+
+
+def control_names(activation: Activation, inputs: int) -> tuple[str, ...]:
+    """The controls for an activation, functions of standard normals u with expectation 0.
+
+    One input: ``He2`` (Hermite polynomials), ``sin2`` and ``cos2`` (of 2u; from the latter its mean
+    is taken) and ``odd2`` (u|u|). Several: ``He1.0.2`` is a product of Hermite polynomials, one a
+    factor an input. Those that sigma(z)^2 cannot feel are left out: odd ones for a sigma that is
+    odd or even; all but two for two slopes, and all but one for the identity, which those span.
+    """
+    z = np.linspace(0.1, 4, 40)
+    even = np.allclose(activation.function(z) ** 2, activation.function(-z) ** 2, rtol=1e-12)
+    if activation.is_linear:
+        degrees: Sequence[int] = (2,)
+    else:
+        degrees = range(2 if even else 1, DEGREE + 1, 2 if even else 1)
+    if inputs == 1:
+        if activation.is_scale_invariant:
+            return ("He2",) if even else ("He2", "odd2")
+        waves = ("cos",) if even else ("sin", "cos")
+        return (
+            *(f"He{k}" for k in degrees),
+            *(f"{wave}{k}" for wave in waves for k in range(1, DEGREE + 1)),
+        )
+    powers = [p for p in product(range(DEGREE + 1), repeat=inputs) if sum(p) in degrees]
+    modest = [p for p in powers if sum(p) <= 2]
+    chosen = powers if len(powers) <= MOST_CONTROLS else modest
+    return tuple("He" + ".".join(map(str, p)) for p in sorted(chosen, key=lambda p: (sum(p), p)))
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What is recorded: kernels of recorded layers, kernels and means of every driven layer."""
+
+    kernel: np.ndarray
+    driven: np.ndarray | None
+    drive: np.ndarray | None
+
+
+def _check(laws: Sequence[Law], x: np.ndarray) -> list[int]:
+    """The widths of the rungs, from 1 on; raises as :func:`sample_ladder` does."""
+    first = laws[0]
+    if x.ndim != 2 or x.shape[1] != first.widths[0]:
+        raise ValueError(
+            f"inputs of shape {x.shape} do not fit a network of {first.widths[0]} inputs"
+        )
+    if not np.isfinite(x).all():
+        raise ValueError("inputs must be finite: there is a NaN or an infinity among them")
+    for law in laws:
+        if law.weights != "normal":
+            raise ValueError(f"a ladder needs normal weights, not {law.weights} ones")
+        if (law.activation_name, law.depth) != (first.activation_name, first.depth) or (
+            (law.C_b, law.C_W) != (first.C_b, first.C_W)
+        ):
+            raise ValueError("the rungs of a ladder may differ in their width alone")
+        if len(set(law.widths[1:-1])) > 1:
+            raise ValueError(f"the hidden layers of a rung must be equally wide, not {law.widths}")
+    return [law.widths[1] for law in laws]
+
+
+def _sample_tile(laws, x, at, layers, names, stream, room, dtype, kept) -> None:
+    """Draw the networks ``at`` of every rung and store what is recorded of them."""
+    inputs, networks, last = len(x), at.stop - at.start, max(layers)
+    widths = [law.widths[1] for law in laws]
+    a, b = pairs(inputs).T
+    first = laws[0].C_b[0] + laws[0].C_W[0] / laws[0].widths[0] * (x @ x.T)
+    grams = [first.expand(networks, inputs, inputs)] * len(laws)
+    # Scale-invariant networks are computed at unit scale, as by the marginal sampler.
+    apart = laws[0].is_scale_invariant
+    log_scales = [x.new_zeros(networks, inputs)] * len(laws)
+    places = {layer: place for place, layer in enumerate(layers)}
+    for layer in range(1, last + 1):
+        for rung, gram in enumerate(grams):
+            kernel = gram
+            if apart:
+                scale = log_scales[rung].exp()
+                kernel = gram * (scale[:, :, None] * scale[:, None, :])
+                grams[rung], log_scales[rung] = unit_diagonal(gram, log_scales[rung])
+            kernel = kernel[:, a, b].cpu().numpy()
+            if layer in places:
+                kept.kernel[at, rung, places[layer]] = kernel
+            if layer < last and names:
+                kept.driven[at, rung, layer - 1] = kernel
+        if layer == last:
+            return
+        shape = (networks, inputs, max(widths))
+        normals = room("normals", shape, dtype, x.device).normal_(generator=stream)
+        if names:
+            kept.drive[at, :, layer - 1] = _drive(normals, names, widths, room).cpu().numpy()
+        for rung, (law, n) in enumerate(zip(laws, widths, strict=True)):
+            z = room(f"z{n}", (networks, inputs, n), dtype, x.device).copy_(normals[..., :n])
+            s = law.activation.on_tensor(torch, correlate(grams[rung], z, room))
+            grams[rung] = law.C_b[layer] + law.C_W[layer] / n * gram_of(s, room)
+
+
+def _drive(normals: torch.Tensor, names: Sequence[str], widths: Sequence[int], room: Room):
+    """Means of the controls over the first n columns of ``normals``, for each width n.
+
+    Returns a tensor of shape (networks, rung, control), float64.
+    """
+    values = _of_one if normals.shape[1] == 1 else _of_several
+    ordered = sorted(set(widths))
+    sums = normals.new_zeros((len(normals), len(ordered), len(names)), dtype=torch.float64)
+    for place, value in enumerate(values(normals, names, room)):
+        for step, (start, stop) in enumerate(pairwise((0, *ordered))):
+            sums[:, step, place] = value[:, start:stop].sum(1)
+    means = sums.cumsum(1) / sums.new_tensor(ordered)[:, None]
+    means -= sums.new_tensor([_expectation(name) for name in names])
+    return means[:, [ordered.index(n) for n in widths]]
+
+
+def _expectation(name: str) -> float:
+    """What is to be taken from a control's values: E[cos(k u)] = exp(-k^2/2)."""
+    return math.exp(-(int(name[3:]) ** 2) / 2) if name.startswith("cos") else 0.0
+
+
+def _of_one(normals: torch.Tensor, names: Sequence[str], room: Room):
+    """Values of each control of one input, shape (networks, width), one after the other."""
+    u = normals[:, 0]
+    found = {"He": _hermite(u, _most(names, "He"), room)}
+    if "odd2" in names:
+        found["odd"] = {2: torch.mul(u, u.abs(), out=_like(u, "odd", room))}
+    if "cos1" in names:
+        found |= _waves(u, _most(names, "cos"), room, "sin1" in names)
+    for name in names:
+        yield found[name.rstrip("0123456789")][int(name.lstrip("Hecosindd"))]
+
+
+def _of_several(normals: torch.Tensor, names: Sequence[str], room: Room):
+    """The same for several inputs: products of Hermite polynomials, one a factor an input."""
+    powers = [[int(k) for k in name.removeprefix("He").split(".")] for name in names]
+    found = _hermite(normals, max(map(max, powers)), room)
+    out = _like(normals[:, 0], "product", room)
+    for degrees in powers:
+        factors = [found[k][:, a] for a, k in enumerate(degrees) if k]
+        value = factors[0]
+        for factor in factors[1:]:
+            value = torch.mul(value, factor, out=out)
+        yield value
+
+
+def _most(names: Sequence[str], kind: str) -> int:
+    return max(int(name[len(kind) :]) for name in names if name.startswith(kind))
+
+
+def _like(u: torch.Tensor, name: str, room: Room) -> torch.Tensor:
+    return room(name, tuple(u.shape), u.dtype, u.device)
+
+
+def _hermite(u: torch.Tensor, most: int, room: Room) -> dict[int, torch.Tensor]:
+    """He_1 to He_most of u: He_{k+1} = u He_k - k He_{k-1}."""
+    found = {1: u}
+    for k in range(1, most):
+        value = found[k + 1] = torch.mul(u, found[k], out=_like(u, f"He{k + 1}", room))
+        value.sub_(found[k - 1] if k > 1 else 1.0, alpha=k)
+    return found
+
+
+def _waves(u: torch.Tensor, most: int, room: Room, odd: bool) -> dict[str, dict]:
+    """Cosines (and sines) of u to ``most`` u: twice the cosine of u steps the frequency by one."""
+    cos = {1: torch.cos(u, out=_like(u, "cos1", room))}
+    twice = torch.mul(cos[1], 2, out=_like(u, "twice", room))
+    found = {"cos": cos}
+    if odd:
+        found["sin"] = {1: torch.sin(u, out=_like(u, "sin1", room))}
+    for kind, waves in found.items():
+        for k in range(1, most):
+            value = waves[k + 1] = torch.mul(twice, waves[k], out=_like(u, f"{kind}{k + 1}", room))
+            if k > 1 or kind == "cos":
+                value.sub_(waves[k - 1] if k > 1 else 1.0)
+    return found
+
+
+_MEANING = {
+    "conditional_kernel": "covariance of the layer's neurons given the layer before",
+    "driven_kernel": "conditional kernel that scales the normals of the layer",
+    "drive": "mean over the layer's neurons of functions of their normals, of expectation 0",
+}
+
+
+def _dataset(kept: _Kept, networks, widths, layers, names, inputs: int) -> xr.Dataset:
+    arrays = {"conditional_kernel": (("layer", "pair"), kept.kernel)}
+    if names:
+        arrays["driven_kernel"] = (("driven", "pair"), kept.driven)
+        arrays["drive"] = (("driven", "control"), kept.drive)
+    data = {
+        name: (("network", "rung", *dims), values, {"long_name": _MEANING[name], "units": "1"})
+        for name, (dims, values) in arrays.items()
+    }
+    a, b = pairs(inputs).T
+    coordinates = {
+        "network": ("network", networks, {"long_name": "index of the network in its ensemble"}),
+        "rung": ("rung", np.arange(len(widths)), {"long_name": "rung of the ladder"}),
+        "width": ("rung", np.array(widths), {"long_name": "neurons of every hidden layer"}),
+        "layer": ("layer", layers, {"long_name": "layer l = 1..L"}),
+        "pair_a": ("pair", a, {"long_name": "input a"}),
+        "pair_b": ("pair", b, {"long_name": "input b"}),
+        "input": ("input", np.arange(inputs), {"long_name": "input"}),
+    }
+    if names:
+        driven = np.arange(1, max(layers))
+        coordinates["driven"] = ("driven", driven, {"long_name": "layer whose neurons are driven"})
+        coordinates["control"] = ("control", np.array(names), {"long_name": "function of normals"})
+    return xr.Dataset(data, coords=coordinates)

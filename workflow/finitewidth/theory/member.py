@@ -1,0 +1,39 @@
+"""One member of a config, as plain data, predicted by whatever fits it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import xarray as xr
+
+from finitewidth.law import Law
+from finitewidth.theory.kernel import overlaps
+from finitewidth.theory.predict import predict
+from finitewidth.theory.predict_ladder import predict_ladder
+
+
+def predict_member(member: Mapping, x: np.ndarray) -> xr.Dataset:
+    """Every order of theory for a member on the inputs x (inputs, n_0).
+
+    ``member`` is a :class:`finitewidth.members.Member` as plain data; its C_b and C_W, and how
+    they were chosen, become attributes. Raises ``ValueError`` as the predictions do.
+    """
+    if member["ladder"] is not None:
+        laws = Law.of_ladder(member, dimension=x.shape[1])
+        theory = predict_ladder(laws, x, member["layers"], member["estimate"])
+    else:
+        theory = predict(
+            Law.of_member(member, dimension=x.shape[1]),
+            x,
+            member["layers"],
+            member["estimate"],
+            neurons=min(4, member["record"]),
+            networks=member["networks"],
+        )
+    if "pair" in theory.dims:
+        a, b = theory["pair_a"].values, theory["pair_b"].values
+        about = {"long_name": "x_a . x_b / n_0 of the inputs", "units": "1"}
+        theory = theory.assign_coords(overlap=("pair", overlaps(x)[a, b], about))
+    chosen = {key: member[key] for key in ("activation", "init", "C_b", "C_W")}
+    return theory.assign_attrs({k: v for k, v in chosen.items() if v is not None})
