@@ -35,6 +35,12 @@ class Activation:
         ``(a_plus, a_minus)`` where sigma(z) = a_plus z for z > 0 and a_minus z for z < 0.
     critical : tuple of float, optional
         ``(C_b, C_W)`` at which both susceptibilities are 1 (PDLT sections 5.1 to 5.3).
+    derivatives : callable, optional
+        The function and its first four derivatives, stacked: shape (5, *z.shape). None where the
+        function has a kink.
+    strip : float, optional
+        Half-width of a strip around the real axis in which the function is analytic and not much
+        larger than on the axis: it fixes how fine a lattice has to be. None where there is a kink.
     """
 
     name: str
@@ -43,6 +49,8 @@ class Activation:
     on_tensor: Callable
     slopes: tuple[float, float] | None = None
     critical: tuple[float, float] | None = None
+    derivatives: Callable[[Array], Array] | None = None
+    strip: float | None = None
 
     @property
     def is_scale_invariant(self) -> bool:
@@ -98,6 +106,64 @@ def _sech_squared(z: Array) -> Array:
     return 4 * e / (1 + e) ** 2
 
 
+def _linear_derivatives(z: Array) -> Array:
+    zero = np.zeros_like(z, dtype=float)
+    return np.stack([zero + z, zero + 1, zero, zero, zero])
+
+
+def _tanh_derivatives(z: Array) -> Array:
+    t, d1 = np.tanh(z), _sech_squared(z)
+    d2 = -2 * t * d1
+    d3 = -2 * (d1 * d1 + t * d2)
+    return np.stack([t, d1, d2, d3, -2 * (3 * d1 * d2 + t * d3)])
+
+
+def _erf_derivatives(z: Array) -> Array:
+    g, q = _erf_derivative(z), z * z
+    return np.stack([special.erf(z), g, -2 * z * g, (4 * q - 2) * g, (12 - 8 * q) * z * g])
+
+
+def _arctan_derivatives(z: Array) -> Array:
+    q = 1 / (1 + z * z)
+    v, w = z * q, z * z * q
+    return np.stack(
+        [np.arctan(z), q, -2 * v * q, (6 * w - 2 * q) * q * q, 24 * v * (q - w) * q * q]
+    )
+
+
+def _sin_derivatives(z: Array) -> Array:
+    s, c = np.sin(z), np.cos(z)
+    return np.stack([s, c, -s, -c, s])
+
+
+def _cos_derivatives(z: Array) -> Array:
+    s, c = np.sin(z), np.cos(z)
+    return np.stack([c, -s, -c, s, c])
+
+
+def _gelu_derivatives(z: Array) -> Array:
+    phi, cdf = np.exp(-z * z / 2) / np.sqrt(2 * np.pi), special.ndtr(z)
+    q = z * z
+    return np.stack(
+        [z * cdf, cdf + z * phi, (2 - q) * phi, (q - 4) * z * phi, ((7 - q) * q - 4) * phi]
+    )
+
+
+def _sigmoid_derivatives(z: Array) -> Array:
+    p, q = special.expit(z), special.expit(-z)
+    pq, r = p * q, q - p
+    return np.stack([p, pq, pq * r, pq * (r * r - 2 * pq), pq * r * (r * r - 8 * pq)])
+
+
+def _softplus_derivatives(z: Array) -> Array:
+    return np.concatenate([np.logaddexp(0.0, z)[None], _sigmoid_derivatives(z)[:4]])
+
+
+def _silu_derivatives(z: Array) -> Array:
+    gate = _sigmoid_derivatives(z)
+    return np.stack([z * gate[0], *(z * gate[k] + k * gate[k - 1] for k in range(1, 5))])
+
+
 TABLE: dict[str, Activation] = {
     a.name: a
     for a in (
@@ -108,11 +174,19 @@ TABLE: dict[str, Activation] = {
             lambda torch, z: z,
             slopes=(1.0, 1.0),
             critical=(0.0, 1.0),
+            derivatives=_linear_derivatives,
+            strip=3.0,
         ),
         _two_slopes("relu", 1.0, 0.0, lambda torch, z: torch.relu_(z)),
         _two_slopes("abs", 1.0, -1.0, lambda torch, z: torch.abs_(z)),
         Activation(
-            "tanh", np.tanh, _sech_squared, lambda torch, z: torch.tanh_(z), critical=(0.0, 1.0)
+            "tanh",
+            np.tanh,
+            _sech_squared,
+            lambda torch, z: torch.tanh_(z),
+            critical=(0.0, 1.0),
+            derivatives=_tanh_derivatives,
+            strip=np.pi / 2,
         ),
         Activation(
             "erf",
@@ -120,6 +194,8 @@ TABLE: dict[str, Activation] = {
             _erf_derivative,
             lambda torch, z: torch.erf_(z),
             critical=(0.0, np.pi / 4),
+            derivatives=_erf_derivatives,
+            strip=1.5,
         ),
         Activation(
             "arctan",
@@ -127,15 +203,34 @@ TABLE: dict[str, Activation] = {
             lambda z: 1 / (1 + z * z),
             lambda torch, z: torch.atan_(z),
             critical=(0.0, 1.0),
+            derivatives=_arctan_derivatives,
+            strip=1.0,
         ),
-        Activation("sin", np.sin, np.cos, lambda torch, z: torch.sin_(z), critical=(0.0, 1.0)),
-        Activation("cos", np.cos, lambda z: -np.sin(z), lambda torch, z: torch.cos_(z)),
+        Activation(
+            "sin",
+            np.sin,
+            np.cos,
+            lambda torch, z: torch.sin_(z),
+            critical=(0.0, 1.0),
+            derivatives=_sin_derivatives,
+            strip=3.0,
+        ),
+        Activation(
+            "cos",
+            np.cos,
+            lambda z: -np.sin(z),
+            lambda torch, z: torch.cos_(z),
+            derivatives=_cos_derivatives,
+            strip=3.0,
+        ),
         Activation(
             "gelu",
             lambda z: z * special.ndtr(z),
             _gelu_derivative,
             lambda torch, z: torch.nn.functional.gelu(z),
             critical=(0.17292239, 1.98305826),
+            derivatives=_gelu_derivatives,
+            strip=2.0,
         ),
         Activation(
             "silu",
@@ -143,18 +238,24 @@ TABLE: dict[str, Activation] = {
             _silu_derivative,
             lambda torch, z: torch.nn.functional.silu(z, inplace=True),
             critical=(0.55514317, 1.98800468),
+            derivatives=_silu_derivatives,
+            strip=np.pi,
         ),
         Activation(
             "softplus",
             lambda z: np.logaddexp(0.0, z),
             special.expit,
             lambda torch, z: torch.nn.functional.softplus(z),
+            derivatives=_softplus_derivatives,
+            strip=np.pi,
         ),
         Activation(
             "sigmoid",
             special.expit,
             _sigmoid_derivative,
             lambda torch, z: torch.sigmoid_(z),
+            derivatives=_sigmoid_derivatives,
+            strip=np.pi,
         ),
     )
 }

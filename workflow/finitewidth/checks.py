@@ -52,14 +52,17 @@ def _check_sphere(path: str, inputs: Sphere) -> None:
 
 
 def _check_ensemble(path: str, ensemble: Ensemble, config: Config) -> None:
-    if ensemble.inputs not in config.inputs:
-        raise ConfigError.at(
-            f"{path}.inputs", ensemble.inputs, f"one of {', '.join(config.inputs) or 'none'}"
-        )
+    for name in ensemble.inputs:
+        if name not in config.inputs:
+            raise ConfigError.at(
+                f"{path}.inputs", name, f"one of {', '.join(config.inputs) or 'none'}"
+            )
     _check_widths(path, ensemble)
     _check_init(path, ensemble)
     _check_layers(path, ensemble)
-    count = getattr(config.inputs[ensemble.inputs], "count", None) or 0
+    # How many vectors a user's array has is not known before it is read.
+    counts = [getattr(config.inputs[name], "count", None) or 0 for name in ensemble.inputs]
+    count = max(counts)
     if ensemble.ladder is not None:
         _check_ladder(path, ensemble, count)
         return
@@ -99,7 +102,7 @@ def _check_ensemble(path: str, ensemble: Ensemble, config: Config) -> None:
             f"{beyond[0]} on {count} inputs",
             f"{beyond[0]} on at most {FOUR_POINT_MOST_INPUTS} inputs (name what to estimate)",
         )
-    if "correlation" in families and count == 1:
+    if "correlation" in families and 1 in counts:
         allowed = "correlation for two or more inputs"
         raise ConfigError.at(f"{path}.estimate", "correlation on 1 input", allowed)
     if "normality" in families and ensemble.networks < ensemble.normality.networks:

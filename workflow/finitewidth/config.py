@@ -188,7 +188,9 @@ class Ensemble(Model):
         " out)",
         None,
     )
-    inputs: str = _key("the name of one of the config's inputs")
+    inputs: _sweep_of(str) = _key(
+        "the name of one of the config's inputs, or a list of different ones (a sweep)"
+    )
     networks: Annotated[int, Field(ge=50, le=10**9)] = _key(
         "a whole number of at least 50 (a standard error needs that many)"
     )

@@ -13,7 +13,9 @@ from finitewidth.vocabulary import FROM_QUARTIC
 
 #: Up to this depth every layer is recorded unless the config says otherwise.
 ALL_LAYERS_UP_TO = 32
-SWEEPABLE = ("activation", "width", "depth", "C_W", "C_b")
+#: Keys that may be swept, as the columns of a table are called (its column "inputs" tells inputs of
+#: one set from each other).
+SWEEPABLE = ("activation", "input_set", "width", "depth", "C_W", "C_b")
 #: Members of an ensemble share a job as long as they draw fewer random numbers together than this,
 #: some ten seconds of them: starting a job costs as much as drawing half a billion.
 BATCH = 2**31
@@ -122,7 +124,12 @@ def batches(config: Config) -> list[Batch]:
 def _expand(name: str, ensemble: Ensemble) -> list[Member]:
     widths = ensemble.width or [max(ensemble.ladder or ensemble.hidden)]
     depths = ensemble.depth or [len(ensemble.hidden) + 1]
-    axes = {"activation": ensemble.activation, "width": widths, "depth": depths}
+    axes = {
+        "activation": ensemble.activation,
+        "input_set": ensemble.inputs,
+        "width": widths,
+        "depth": depths,
+    }
     if isinstance(ensemble.init, Init):
         if ensemble.init.critical_times is not None:
             axes["critical_times"] = ensemble.init.critical_times
@@ -163,7 +170,7 @@ def _resolve(name: str, ensemble: Ensemble, point: dict, swept_keys: list[str]) 
         controls=ensemble.controls and ensemble.ladder is not None,
         depth=depth,
         outputs=outputs,
-        inputs=ensemble.inputs,
+        inputs=point["input_set"],
         networks=ensemble.networks,
         sampler=ensemble.sampler,
         precision=ensemble.precision,

@@ -41,7 +41,8 @@ class MemberResults:
     @property
     def swept_words(self) -> list[str]:
         """The swept keys with the field's symbols, for example ``n = 128``."""
-        symbols = {"width": "n", "depth": "L", "C_W": "$C_W$", "C_b": "$C_b$", "activation": "σ"}
+        symbols = {"width": "n", "depth": "L", "C_W": "$C_W$", "C_b": "$C_b$"}
+        symbols |= {"activation": "σ", "input_set": "x"}
         values = {k: f"{v:.4g}" if not isinstance(v, str) else v for k, v in self.swept.items()}
         return [f"{symbols[key]} = {value}" for key, value in values.items()]
 

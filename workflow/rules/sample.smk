@@ -26,7 +26,7 @@ for batch in BATCHES:
             name:
                 f"sample_{batch.name}"
             input:
-                inputs_file(batch.members[0]),
+                [inputs_file(m) for m in batch.members],
             output:
                 [file for m in batch.members for file in samples(m)],
             log:

@@ -7,7 +7,7 @@ for batch in BATCHES:
         name:
             f"theory_{batch.name}"
         input:
-            inputs_file(batch.members[0]),
+            [inputs_file(m) for m in batch.members],
         output:
             [f"{member_folder(m)}/theory.nc" for m in batch.members],
         log:

@@ -14,8 +14,9 @@ def main(job):
     device, seed = job.params.device, job.params.seed
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    x = read_dataset(job.input[0])["x"].values
-    for member, blocks, path in zip(job.params.members, job.params.blocks, job.output, strict=True):
+    jobs = zip(job.params.members, job.params.blocks, job.input, job.output, strict=True)
+    for member, blocks, source, path in jobs:
+        x = read_dataset(source)["x"].values
         ensemble, name = member["ensemble"], member["name"]
         log.info("%s, %s", ensemble, name)
         samples = sample_member(
@@ -25,6 +26,7 @@ def main(job):
             job,
             rule="sample",
             wildcards={"ensemble": ensemble, "member": name, "shard": Path(path).stem},
+            inputs=[source],
             config={"seed": seed, "device": job.params.device, "member": member, "blocks": blocks},
             device=device,
         )

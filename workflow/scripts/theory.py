@@ -6,14 +6,15 @@ from finitewidth.theory.member import predict_member
 
 
 def main(job):
-    x = read_dataset(job.input[0])["x"].values
-    for member, path in zip(job.params.members, job.output, strict=True):
+    for member, source, path in zip(job.params.members, job.input, job.output, strict=True):
+        x = read_dataset(source)["x"].values
         ensemble, name = member["ensemble"], member["name"]
         log.info("%s, %s", ensemble, name)
         mark = stamp(
             job,
             rule="theory",
             wildcards={"ensemble": ensemble, "member": name},
+            inputs=[source],
             config={"member": member},
         )
         title = f"theory of {ensemble}, {name}"

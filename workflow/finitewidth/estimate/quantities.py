@@ -13,6 +13,7 @@ from finitewidth.indices import pairs, quads
 
 _AT_INPUT = ("layer", "input")
 _AT_INPUTS = ("layer", "input", "input_")
+_AT_RUNG = ("rung", "layer", "input")
 
 #: Quantity -> dimensions, long name.
 QUANTITIES: dict[str, tuple[tuple[str, ...], str]] = {
@@ -47,18 +48,40 @@ QUANTITIES: dict[str, tuple[tuple[str, ...], str]] = {
         ("sample", *_AT_INPUT),
         "mean absolute connected correlator of random quadruples of neurons, over K^2",
     ),
+    "kernel_mean": (("rung", "layer", "pair"), "mean of the conditional kernel"),
+    "kernel_covariance": (
+        ("rung", "layer", "pair", "pair_"),
+        "covariance of two conditional kernels",
+    ),
+    "kernel_third": (_AT_RUNG, "third cumulant of the conditional kernel"),
+    "inverse_kernel_mean": (_AT_RUNG, "mean of the inverse of the conditional kernel"),
+    "log_kernel_mean": (_AT_RUNG, "mean logarithm of conditional kernels that are not zero"),
+    "log_kernel_variance": (
+        _AT_RUNG,
+        "variance of the logarithm of conditional kernels that are not zero",
+    ),
+    "log_kernel_histogram": (
+        (*_AT_RUNG, "standard_bin"),
+        "probability that the standardised logarithm lies in [left, right)",
+    ),
 }
 
 
-def dataset(estimates: Mapping[str, Estimate], layers, widths, inputs: int) -> xr.Dataset:
+def dataset(
+    estimates: Mapping[str, Estimate], layers, widths, inputs: int, width_along: str = "layer"
+) -> xr.Dataset:
     """Estimates with their errors, trust and coordinates.
 
     Parameters
     ----------
     estimates : mapping
         Quantity -> estimate with the dimensions of ``QUANTITIES``.
-    layers, widths : array of int, shape (layer,)
+    layers : array of int, shape (layer,)
+    widths : array of int
+        Neurons of each layer, or of each rung of a ladder.
     inputs : int
+    width_along : str
+        ``layer`` or ``rung``.
 
     Returns
     -------
@@ -85,7 +108,9 @@ def dataset(estimates: Mapping[str, Estimate], layers, widths, inputs: int) -> x
             },
         )
     result = xr.Dataset(variables)
-    every = _coordinates(layers, widths, inputs, result.sizes)
+    every = _coordinates(layers, inputs, result.sizes)
+    about = {"long_name": "neurons of the layer", "units": "1"}
+    every["width"] = (width_along, np.asarray(widths), about)
     used = {
         name: c
         for name, c in every.items()
@@ -94,11 +119,11 @@ def dataset(estimates: Mapping[str, Estimate], layers, widths, inputs: int) -> x
     return result.assign_coords(used)
 
 
-def _coordinates(layers, widths, inputs: int, sizes: Mapping[str, int]) -> dict:
+def _coordinates(layers, inputs: int, sizes: Mapping[str, int]) -> dict:
     p, q, bins = pairs(inputs), quads(inputs), len(EDGES) - 1
     return {
         "layer": np.asarray(layers),
-        "width": ("layer", np.asarray(widths), {"long_name": "neurons of the layer", "units": "1"}),
+        "rung": np.arange(sizes.get("rung", 0)),
         "input": np.arange(inputs),
         "input_": np.arange(inputs),
         "neuron": np.arange(sizes.get("neuron", 0)),

@@ -58,9 +58,7 @@ def _scaled(ax: Axes, m: MemberResults, quantity: str) -> None:
     )
     name = f"{quantity}_1"
     intercept, error = (float(_first(m.estimates[f"{name}{part}"])) for part in ("", "_stderr"))
-    style.points(
-        ax, 0, intercept, error, color=style.PALETTE[3], marker="s", label="extrapolated"
-    )
+    style.points(ax, 0, intercept, error, color=style.PALETTE[3], marker="s", label="extrapolated")
 
 
 def _first(values: xr.DataArray) -> xr.DataArray:

@@ -88,9 +88,7 @@ def kernel_flow(study: Study) -> Figure:
     for ax, (name, members) in zip(axes[0], groups.items(), strict=True):
         for color, m in zip(style.shades(len(members)), members, strict=True):
             here = {"input": 0, "input_": 0}
-            value, error = (
-                m.estimates[f"covariance{part}"].isel(here) for part in ("", "_stderr")
-            )
+            value, error = (m.estimates[f"covariance{part}"].isel(here) for part in ("", "_stderr"))
             layer = value["layer"].values
             for order in ("infinite_width", "1/n"):
                 line = style.predicted(m.theory, "covariance", order)

@@ -29,25 +29,29 @@ def two_inputs(study: Study) -> Figure:
         raise ValueError(
             "the figure two_inputs needs two or more inputs on a ladder of four widths or more"
         )
-    figure, axes = style.grid(len(members), len(_COMPONENTS), width=1.9, height=1.9, sharex=True)
-    for row, m in zip(axes, members, strict=True):
-        K, lines = _theory(m)
+    members = [m for m in members if m.estimates.sizes["pair"] > 1]
+    groups: dict[str, list[MemberResults]] = {}
+    for m in members:
+        groups.setdefault(m.about["activation"], []).append(m)
+    figure, axes = style.grid(len(groups), len(_COMPONENTS), width=1.9, height=1.9, sharex=True)
+    for row, (name, group) in zip(axes, groups.items(), strict=True):
+        K, lines = _theory(group[0])
         for ax, (title, component) in zip(row, _COMPONENTS.items(), strict=True):
             scale = K ** len(component)
             style.curve(ax, *lines[title], "1/n", color=style.PALETTE[1])
-            angle, value, error = _measured(m, component)
+            angle, value, error = np.concatenate([_measured(m, component) for m in group], 1)
             style.points(ax, angle, value / scale, error / scale, color=style.PALETTE[0])
             ax.set_title(title + ("$/K^2$" if len(component) == 2 else "$/K$"))
             ax.set_xticks([0, 90, 180])
-        row[0].set_ylabel(m.about["activation"])
+        row[0].set_ylabel(name)
     for ax in axes[-1]:
         ax.set_xlabel("angle, degrees")
     style.order_legend(axes[0, 0], "1/n", loc="best", fontsize=6)
     return figure
 
 
-def _measured(m: MemberResults, component: tuple) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Angle, value and error of a component for every ordered pair of different inputs."""
+def _measured(m: MemberResults, component: tuple) -> np.ndarray:
+    """Angle, value and error of a component, for each pair of different inputs: (3, number)."""
     a, b = m.estimates["pair_a"].values, m.estimates["pair_b"].values
     place = {(i, j): k for k, (i, j) in enumerate(zip(a, b, strict=True))}
     name = "kernel_covariance_1" if len(component) == 2 else "kernel_mean_1"
@@ -61,7 +65,7 @@ def _measured(m: MemberResults, component: tuple) -> tuple[np.ndarray, np.ndarra
             float(m.estimates[f"{name}{part}"].isel(layer=-1, **index)) for part in ("", "_stderr")
         )
         found.append((_angle(m, i, j, k), value, error))
-    return tuple(np.array(sorted(found)).T)
+    return np.array(sorted(found)).T
 
 
 def _angle(m: MemberResults, i: int, j: int, k: int) -> float:

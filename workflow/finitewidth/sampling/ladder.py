@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import pairwise, product
 
 import numpy as np
@@ -26,10 +27,13 @@ from finitewidth.random import torch_stream
 from finitewidth.sampling.marginal import correlate, gram_of, unit_diagonal
 from finitewidth.sampling.record import Room
 
-#: Highest degree of Hermite polynomials, and highest frequency of waves, among the controls.
-DEGREE = 4
-#: On several inputs the degree falls to 2 where there would be more controls than this.
-MOST_CONTROLS = 20
+#: Frequencies of the waves among the controls of one input. Beside u and u^2 - 1 they leave 3e-6 of
+#: the variance of sigma(z)^2 unexplained (GELU at E z^2 = 2), where Hermite polynomials to degree
+#: 12 leave 3e-4; and bounded functions leave it with shorter tails.
+FREQUENCIES = tuple(Fraction(2 * k, 3) for k in range(1, 7))
+#: Highest degree of the polynomials that control several inputs; 2 where there would be more of
+#: them than the second number.
+DEGREE, MOST_CONTROLS = 4, 20
 
 
 def sample_ladder(
@@ -114,31 +118,31 @@ def sample_ladder(
 
 
 def control_names(activation: Activation, inputs: int) -> tuple[str, ...]:
-    """The controls for an activation, functions of standard normals u with expectation 0.
+    """The controls for an activation: functions of standard normals u, of expectation 0.
 
-    One input: ``He2`` (Hermite polynomials), ``sin2`` and ``cos2`` (of 2u; from the latter its mean
-    is taken) and ``odd2`` (u|u|). Several: ``He1.0.2`` is a product of Hermite polynomials, one a
-    factor an input. Those that sigma(z)^2 cannot feel are left out: odd ones for a sigma that is
-    odd or even; all but two for two slopes, and all but one for the identity, which those span.
+    One input: Hermite polynomials ``He1`` and ``He2``, waves ``sin2/3`` and ``cos2/3`` (of 2u/3;
+    from the latter its mean is taken), or ``odd2``, which is u|u|. Several: ``He1.0.2`` is a
+    product of Hermite polynomials, a factor an input. Left out are those that sigma(z)^2 cannot
+    feel: odd ones for a sigma that is odd or even, and all but u^2 and u|u| for two slopes, whose
+    square they make up.
     """
     z = np.linspace(0.1, 4, 40)
     even = np.allclose(activation.function(z) ** 2, activation.function(-z) ** 2, rtol=1e-12)
-    if activation.is_linear:
-        degrees: Sequence[int] = (2,)
-    else:
-        degrees = range(2 if even else 1, DEGREE + 1, 2 if even else 1)
     if inputs == 1:
         if activation.is_scale_invariant:
             return ("He2",) if even else ("He2", "odd2")
-        waves = ("cos",) if even else ("sin", "cos")
-        return (
-            *(f"He{k}" for k in degrees),
-            *(f"{wave}{k}" for wave in waves for k in range(1, DEGREE + 1)),
-        )
-    powers = [p for p in product(range(DEGREE + 1), repeat=inputs) if sum(p) in degrees]
-    modest = [p for p in powers if sum(p) <= 2]
-    chosen = powers if len(powers) <= MOST_CONTROLS else modest
-    return tuple("He" + ".".join(map(str, p)) for p in sorted(chosen, key=lambda p: (sum(p), p)))
+        cosines = tuple(f"cos{f}" for f in FREQUENCIES)
+        sines = () if even else tuple(f"sin{f}" for f in FREQUENCIES)
+        return (*(() if even else ("He1",)), "He2", *sines, *cosines)
+    top = 2 if activation.is_linear else DEGREE
+    powers = [
+        p
+        for p in product(range(top + 1), repeat=inputs)
+        if 0 < sum(p) <= top and not (even and sum(p) % 2)
+    ]
+    if len(powers) > MOST_CONTROLS:
+        powers = [p for p in powers if sum(p) <= 2]
+    return tuple("He" + ".".join(map(str, p)) for p in sorted(powers, key=lambda p: (sum(p), p)))
 
 
 @dataclass(frozen=True)
@@ -223,20 +227,25 @@ def _drive(normals: torch.Tensor, names: Sequence[str], widths: Sequence[int], r
 
 
 def _expectation(name: str) -> float:
-    """What is to be taken from a control's values: E[cos(k u)] = exp(-k^2/2)."""
-    return math.exp(-(int(name[3:]) ** 2) / 2) if name.startswith("cos") else 0.0
+    """What is to be taken from a control's values: E[cos(f u)] = exp(-f^2/2)."""
+    if not name.startswith("cos"):
+        return 0.0
+    return math.exp(-(float(Fraction(name.removeprefix("cos"))) ** 2) / 2)
 
 
 def _of_one(normals: torch.Tensor, names: Sequence[str], room: Room):
     """Values of each control of one input, shape (networks, width), one after the other."""
     u = normals[:, 0]
-    found = {"He": _hermite(u, _most(names, "He"), room)}
-    if "odd2" in names:
-        found["odd"] = {2: torch.mul(u, u.abs(), out=_like(u, "odd", room))}
-    if "cos1" in names:
-        found |= _waves(u, _most(names, "cos"), room, "sin1" in names)
+    waves = _waves(u, room)
     for name in names:
-        yield found[name.rstrip("0123456789")][int(name.lstrip("Hecosindd"))]
+        if name == "He1":
+            yield u
+        elif name == "He2":
+            yield torch.mul(u, u, out=_like(u, "power", room)).sub_(1)
+        elif name == "odd2":
+            yield torch.abs(u, out=_like(u, "power", room)).mul_(u)
+        else:
+            yield waves(name[:3], FREQUENCIES.index(Fraction(name[3:])) + 1)
 
 
 def _of_several(normals: torch.Tensor, names: Sequence[str], room: Room):
@@ -252,10 +261,6 @@ def _of_several(normals: torch.Tensor, names: Sequence[str], room: Room):
         yield value
 
 
-def _most(names: Sequence[str], kind: str) -> int:
-    return max(int(name[len(kind) :]) for name in names if name.startswith(kind))
-
-
 def _like(u: torch.Tensor, name: str, room: Room) -> torch.Tensor:
     return room(name, tuple(u.shape), u.dtype, u.device)
 
@@ -269,19 +274,26 @@ def _hermite(u: torch.Tensor, most: int, room: Room) -> dict[int, torch.Tensor]:
     return found
 
 
-def _waves(u: torch.Tensor, most: int, room: Room, odd: bool) -> dict[str, dict]:
-    """Cosines (and sines) of u to ``most`` u: twice the cosine of u steps the frequency by one."""
-    cos = {1: torch.cos(u, out=_like(u, "cos1", room))}
-    twice = torch.mul(cos[1], 2, out=_like(u, "twice", room))
-    found = {"cos": cos}
-    if odd:
-        found["sin"] = {1: torch.sin(u, out=_like(u, "sin1", room))}
-    for kind, waves in found.items():
-        for k in range(1, most):
-            value = waves[k + 1] = torch.mul(twice, waves[k], out=_like(u, f"{kind}{k + 1}", room))
-            if k > 1 or kind == "cos":
-                value.sub_(waves[k - 1] if k > 1 else 1.0)
-    return found
+def _waves(u: torch.Tensor, room: Room) -> Callable[[str, int], torch.Tensor]:
+    """The sine or cosine of k/3 of 2u on demand, each k after the one before.
+
+    Twice the cosine of the first angle steps from two multiples to the next.
+    """
+    found: dict[str, list] = {}
+
+    def wave(kind: str, k: int) -> torch.Tensor:
+        if not found:
+            angle = torch.mul(u, float(FREQUENCIES[0]), out=_like(u, "angle", room))
+            found["cos"] = [1.0, torch.cos(angle, out=_like(u, "cos1", room))]
+            found["sin"] = [0.0, torch.sin(angle, out=angle)]
+            found["twice"] = [torch.mul(found["cos"][1], 2, out=_like(u, "twice", room))]
+        waves = found[kind]
+        if k == len(waves):
+            value = torch.mul(found["twice"][0], waves[-1], out=_like(u, f"{kind}{k}", room))
+            waves.append(value.sub_(waves[-2]))
+        return waves[k]
+
+    return wave
 
 
 _MEANING = {

@@ -144,9 +144,7 @@ def semidefinite_factor(gram: torch.Tensor) -> torch.Tensor:
     return factor
 
 
-def unit_diagonal(
-    gram: torch.Tensor, log_scale: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
+def unit_diagonal(gram: torch.Tensor, log_scale: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Move the scale of each input out of ``gram``: sigma(c z) = c sigma(z) carries it along.
 
     A dead layer (diagonal 0) keeps its zeros, at log-scale -inf.

@@ -1,0 +1,198 @@
+"""Moments of the conditional kernel over the networks of each rung of a ladder.
+
+Products of expectations are taken over different networks, so that no estimate is biased (see
+:mod:`finitewidth.estimate.moments`). They do not change when a constant is subtracted from the
+kernel, nor does their expectation when controls are, whose own is 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from finitewidth.estimate.controls import Chain, adjusted
+from finitewidth.estimate.errors import Estimate, block_sums, from_replicates
+from finitewidth.estimate.moments import of_three, of_two
+from finitewidth.estimate.pooled import root_mean_square, symmetric_places
+from finitewidth.estimate.samples import Samples
+from finitewidth.indices import pairs
+
+Array = np.ndarray
+
+#: Neurons are drawn in single precision: what controls leave over is no better known than this.
+_ROUNDING = 2.0**-24
+#: Units outside this range are taken for lost: their cubes neared the ends of float64.
+_REPRESENTABLE = (1e-90, 1e90)
+
+
+@dataclass(frozen=True)
+class Moments:
+    """An estimate of each rung, and how those of two rungs vary together.
+
+    Attributes
+    ----------
+    estimate : Estimate, shape (rung, layer, ...)
+    rungs : array, shape (rung, rung, layer, ...)
+        Covariances of the estimates.
+    estimator : str
+        How the variance was reduced, in words.
+    """
+
+    estimate: Estimate
+    rungs: Array
+    estimator: str
+
+
+def kernel_moments(samples: Samples, kernel: Array, bounds: Array) -> dict[str, Moments]:
+    """Mean, covariance and third cumulant of the conditional kernel.
+
+    Parameters
+    ----------
+    samples : Samples
+        Controls are taken from here, if there are any.
+    kernel : array, shape (network, rung, layer, pair)
+    bounds : array of int, shape (block + 1,)
+
+    Returns
+    -------
+    dict of Moments
+        ``kernel_mean``, shape (rung, layer, pair), ``kernel_covariance``, shape (rung, layer, pair,
+        pair), and ``kernel_third``, shape (rung, layer, input).
+    """
+    pair_list = pairs(samples.size("input"))
+    same = np.flatnonzero(pair_list[:, 0] == pair_list[:, 1])
+    first, second = np.triu_indices(len(pair_list))
+    unit = _units(kernel, pair_list)
+    least = kernel.min(axis=0)
+    # Exactly 0 where nothing varies, as in the first layer.
+    center = np.where(kernel.max(axis=0) == least, least, kernel.mean(axis=0)) / unit
+    chains = _chains(samples, kernel, pair_list)
+    orders, parts = [], []
+    for rung in range(kernel.shape[1]):
+        targets = _targets(kernel[:, rung], unit[rung], center[rung], first, second, same)
+        order = 0
+        if chains:
+            targets, order = adjusted(chains[rung], samples.layers, targets)
+        orders.append(order)
+        split = np.cumsum([len(pair_list), len(first)])
+        parts.append(block_sums(_features(targets, split, first, second, same), bounds))
+    sums = {name: np.stack([part[name] for part in parts], axis=1) for name in parts[0]}
+
+    def mean(s, count):
+        return s["x"] / count + center
+
+    def covariance(s, count):
+        product = of_two(s["x"][..., first], s["x"][..., second], s["x x"], count)
+        return s["xx"] / count - product
+
+    def third(s, count):
+        x, two = s["x"][..., same], s["xx"][..., first == second][..., same]
+        once = of_two(two, x, s["xx x"], count)
+        return s["xxx"] / count - 3 * once + 2 * of_three(x, s["x x same"], s["x x x"], count)
+
+    words = _words(orders)
+    own = unit[..., same]
+    found = {
+        "kernel_mean": _moments(sums, bounds, mean, unit, words),
+        "kernel_covariance": _moments(
+            sums, bounds, covariance, unit[..., first] * unit[..., second], words
+        ),
+        "kernel_third": _moments(sums, bounds, third, own**3, words),
+    }
+    found["kernel_covariance"] = _square(found["kernel_covariance"], first, second)
+    return found
+
+
+def _units(kernel: Array, pair_list: Array) -> Array:
+    """The size of each kernel, shape (..., pair); NaN where it is lost, 1 where it is 0."""
+    same = np.flatnonzero(pair_list[:, 0] == pair_list[:, 1])
+    scale = root_mean_square(kernel[..., same])
+    unit = np.prod(scale[..., pair_list], axis=-1)
+    low, high = _REPRESENTABLE
+    return np.where((unit > low) & (unit < high), unit, np.nan)
+
+
+def _chains(samples: Samples, kernel: Array, pair_list: Array) -> list[Chain]:
+    """The layers of each rung with what drives them; none without controls or out of range."""
+    if "drive" not in samples:
+        return []
+    last = int(np.argmax(samples.layers))
+    every = np.concatenate(
+        [samples.values("driven_kernel"), kernel[:, :, last : last + 1]], axis=2, dtype=float
+    )
+    every /= _units(every, pair_list)
+    drive = samples.values("drive")
+    if not drive.shape[2] or not np.isfinite(every).all():
+        return []
+    names = [str(name) for name in samples.coordinate("control")]
+    return [
+        Chain(int(width), every[:, rung], drive[:, rung], names)
+        for rung, width in enumerate(samples.widths)
+    ]
+
+
+def _targets(kernel, unit, center, first, second, same) -> Callable[[slice], Array]:
+    """Deviations of the kernel, their products and their cubes, shape (network, layer, target)."""
+
+    def targets(at: slice) -> Array:
+        x = kernel[at] / unit - center
+        return np.concatenate([x, x[..., first] * x[..., second], x[..., same] ** 3], axis=-1)
+
+    return targets
+
+
+def _features(targets, split, first, second, same) -> Callable[[slice], dict[str, Array]]:
+    """What is summed over networks: the targets, and products that U-statistics leave out."""
+
+    def features(at: slice) -> dict[str, Array]:
+        x, xx, xxx = np.split(targets(at), split, axis=-1)
+        own = x[..., same]
+        return {
+            "x": x,
+            "xx": xx,
+            "xxx": xxx,
+            "x x": x[..., first] * x[..., second],
+            "xx x": xx[..., first == second][..., same] * own,
+            "x x same": own**2,
+            "x x x": own**3,
+        }
+
+    return features
+
+
+def _moments(sums, bounds: Array, estimator: Callable, unit: Array, words: str) -> Moments:
+    """Jackknife over blocks of networks, the same blocks for every rung."""
+    counts = np.diff(bounds)[:, None, None, None].astype(float)
+    totals = {name: values.sum(axis=0) for name, values in sums.items()}
+    value = estimator(totals, counts.sum(axis=0))
+    without = estimator({k: totals[k] - v for k, v in sums.items()}, counts.sum(axis=0) - counts)
+    estimate = from_replicates(value, without, bounds)
+    h = bounds[-1] / counts
+    pseudo = (h - 1) * (value - without)
+    residuals = (pseudo - np.sum(pseudo / h, axis=0)) / np.sqrt(h - 1)
+    rungs = np.einsum("br...,bs...->rs...", residuals, residuals) / len(residuals)
+    floor = np.where(estimate.stderr > 0, _ROUNDING * np.abs(value), 0)
+    here = np.arange(len(value))
+    rungs[here, here] += floor**2
+    whole = Estimate(value, np.hypot(estimate.stderr, floor), estimate.trusted)
+    return Moments(whole.times(unit), rungs * unit * unit[:, None], words)
+
+
+def _square(moments: Moments, first: Array, second: Array) -> Moments:
+    """From the distinct entries of a symmetric matrix to all of them."""
+    place = symmetric_places(first, second)
+    return Moments(
+        moments.estimate.take((..., place)), moments.rungs[..., place], moments.estimator
+    )
+
+
+def _words(orders: list[int]) -> str:
+    """How the variance was reduced."""
+    text = "mean over networks of conditional kernels"
+    used = sorted({order for order in orders if order})
+    if not used:
+        return text
+    which = " or ".join(map(str, used))
+    return f"{text} less martingale controls of order {which}, cross-fitted"

@@ -1,0 +1,168 @@
+"""Means of products of four activations, <s_a s_b s_c s_d>, for every quadruple of inputs."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from finitewidth.activations import Activation
+from finitewidth.indices import quads
+from finitewidth.theory import gates, lattice, waves
+from finitewidth.theory.gaussian import METHODS, moment
+
+# Steps of the lattice whose result tells the error of the finer one.
+_STRETCH = 1.25
+# Closed forms are wrong by this share of the scale; see also _near.
+_ROUNDING = 1e-12
+# Inputs whose correlation is this close to +-1 count as proportional where sigma has a kink.
+_PROPORTIONAL = 1e-9
+
+
+class Quartic(NamedTuple):
+    """Both of shape (Q,), in the order of :func:`finitewidth.indices.quads`."""
+
+    values: np.ndarray  #: <s_a s_b s_c s_d>
+    errors: np.ndarray  #: estimates of the absolute error; NaN where none was asked for
+
+
+def quartic(
+    activation: Activation, K: np.ndarray, *, method: str = "auto", estimate: bool = True
+) -> Quartic:
+    """<sigma(z_a) sigma(z_b) sigma(z_c) sigma(z_d)> for z ~ N(0, K) and all a <= b <= c <= d.
+
+    Closed forms for sin and cos; arcsines and one integral over one variable for two slopes, erf
+    and gelu (:mod:`finitewidth.theory.gates`); lattices for what else is analytic
+    (:mod:`finitewidth.theory.lattice`).
+
+    Parameters
+    ----------
+    activation : Activation
+    K : ndarray, shape (N, N)
+        May be singular: equal, opposite, proportional and zero inputs are ordinary.
+    method : str
+        ``"auto"``, or ``"quadrature"``: lattices for every activation without a kink.
+    estimate : bool
+        Whether to estimate the errors; lattices then take about one and a half times as long.
+
+    Raises
+    ------
+    ValueError
+        If ``method`` is unknown, K is not square, or sigma has a kink and is not of two slopes
+        (``quadrature``: has a kink).
+    """
+    K = np.asarray(K, dtype=float)
+    if method not in METHODS:
+        raise ValueError(f"method {method!r} is none of {', '.join(METHODS)}")
+    if K.ndim != 2 or K.shape[0] != K.shape[1]:
+        raise ValueError(f"a kernel is a square matrix, not of shape {K.shape}")
+    index = quads(len(K))
+    closed = _closed_form(activation) if method == "auto" else None
+    if closed is not None:
+        values = closed(activation, K, index)
+        errors = (
+            _ROUNDING * _scale(activation, K, index) if estimate else np.full(len(index), np.nan)
+        )
+        return Quartic(values, errors)
+    if activation.strip is None:
+        raise ValueError(f"{activation.name} has a kink: its lattices would not converge")
+    return _on_lattices(activation, K, index, estimate)
+
+
+def _closed_form(activation: Activation):
+    if activation.slopes is not None:
+        return _two_slopes
+    return {"erf": _erf, "gelu": _gelu, "sin": _waves, "cos": _waves}.get(activation.name)
+
+
+def _scale(activation: Activation, K: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """The bound prod <s_a^4>^(1/4) on the size of each value (Hölder's inequality)."""
+    return np.prod(moment(activation, 4, np.diagonal(K))[index] ** 0.25, axis=1)
+
+
+def _blocks(K: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """The matrices (Q, 4, 4) of each quadruple."""
+    return K[index[:, :, None], index[:, None, :]]
+
+
+def _waves(activation: Activation, K: np.ndarray, index: np.ndarray) -> np.ndarray:
+    return waves.quartic(activation.name, _blocks(K, index))
+
+
+def _erf(activation: Activation, K: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """erf(z) is the mean of sgn(z + e/sqrt(2)) over standard normal e."""
+    return gates.four_signs(_blocks(K, index) + np.eye(4) / 2)
+
+
+def _gelu(activation: Activation, K: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """z Phi(z) is the mean of z (1 + sgn(z + e))/2 over standard normal e."""
+    k = _blocks(K, index)
+    half = np.full((len(k), 4), 0.5)
+    return gates.gated_moments(np.block([[k, k], [k, k + np.eye(4)]]), half, half)
+
+
+def _two_slopes(activation: Activation, K: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """sigma(z) = z (p + m sgn z), p and m half the sum and half the difference of the slopes.
+
+    Powers of z gather in front; the gates of proportional inputs are one gate, up to a sign.
+    """
+    plus, minus = activation.slopes
+    p, m = (plus + minus) / 2, (plus - minus) / 2
+    leader, sign = _proportional(K)
+    values = np.empty(len(index))
+    groups = [sorted({leader[a] for a in quad}) for quad in index]
+    for size in range(1, 5):
+        rows = np.array([k for k, g in enumerate(groups) if len(g) == size], dtype=int)
+        if not len(rows):
+            continue
+        even, odd = np.ones((len(rows), size)), np.zeros((len(rows), size))
+        lead = np.array([groups[k] for k in rows])
+        for slot in index[rows].T:
+            own = leader[slot][:, None] == lead
+            o = m * sign[slot][:, None]
+            even, odd = (
+                np.where(own, p * even + o * odd, even),
+                np.where(own, p * odd + o * even, odd),
+            )
+        everything = np.concatenate([index[rows], lead], axis=1)
+        S = K[everything[:, :, None], everything[:, None, :]]
+        values[rows] = gates.gated_moments(S, even, odd)
+    return values
+
+
+def _proportional(K: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each input the first that it is a multiple of, and the sign of the factor."""
+    leader, sign = np.arange(len(K)), np.ones(len(K))
+    for b in range(len(K)):
+        for a in range(b):
+            if leader[a] == a and K[a, b] ** 2 >= (1 - 2 * _PROPORTIONAL) * K[a, a] * K[b, b] > 0:
+                leader[b], sign[b] = a, np.sign(K[a, b])
+                break
+    return leader, sign
+
+
+def _on_lattices(activation: Activation, K: np.ndarray, index: np.ndarray, estimate: bool):
+    """Quadruples of the same inputs share a lattice; equal inputs count once."""
+    first = [
+        next(a for a in range(b + 1) if K[a, a] == K[a, b] == K[b, b] or a == b)
+        for b in range(len(K))
+    ]
+    wanted: dict[tuple, dict[tuple, list[int]]] = {}
+    for k, quad in enumerate(index):
+        inputs, powers = np.unique([first[a] for a in quad], return_counts=True)
+        wanted.setdefault(tuple(inputs), {}).setdefault(tuple(powers), []).append(k)
+    values, errors = np.empty(len(index)), np.full(len(index), np.nan)
+    sigma, strip = activation.function, activation.strip
+    for inputs, rows in wanted.items():
+        block = K[np.ix_(inputs, inputs)]
+        powers = list(rows)
+        fine = lattice.moments(sigma, strip, block, powers)
+        for k, value in zip(rows.values(), fine, strict=True):
+            values[k] = value
+        if estimate:
+            coarse = lattice.moments(sigma, strip, block, powers, stretch=_STRETCH)
+            for k, gap in zip(rows.values(), np.abs(fine - coarse), strict=True):
+                errors[k] = gap
+    if estimate:
+        errors += 1e-15 * _scale(activation, K, index)
+    return Quartic(values, errors)
