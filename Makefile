@@ -39,6 +39,7 @@ docs: $(READY)
 
 benchmark: $(READY)
 	$(BIN)/python benchmarks/sampling.py
+	$(BIN)/python benchmarks/variance.py
 
 lock:
 	$(PYTHON) -m venv .venv-lock

@@ -1,8 +1,8 @@
 """The table of activations: to add one, add one entry to ``TABLE`` (or one family to ``FAMILIES``).
 
-An entry holds the function and its derivative for numpy arrays, the fastest equivalent for torch
-tensors, and what is known in advance: the two slopes of a positively homogeneous function and the
-critical initialisation. Everything else (Gaussian moments, kernels) has a numerical default.
+An entry holds the function and its derivatives for numpy arrays, the fastest equivalent for torch
+tensors, and the two slopes of a positively homogeneous function. Everything else (Gaussian moments,
+kernels, critical points) is computed from these.
 """
 
 from __future__ import annotations
@@ -33,8 +33,6 @@ class Activation:
         importing torch.
     slopes : tuple of float, optional
         ``(a_plus, a_minus)`` where sigma(z) = a_plus z for z > 0 and a_minus z for z < 0.
-    critical : tuple of float, optional
-        ``(C_b, C_W)`` at which both susceptibilities are 1 (PDLT sections 5.1 to 5.3).
     derivatives : callable, optional
         The function and its first four derivatives, stacked: shape (5, *z.shape). None where the
         function has a kink.
@@ -48,7 +46,6 @@ class Activation:
     derivative: Callable[[Array], Array]
     on_tensor: Callable
     slopes: tuple[float, float] | None = None
-    critical: tuple[float, float] | None = None
     derivatives: Callable[[Array], Array] | None = None
     strip: float | None = None
 
@@ -70,7 +67,6 @@ def _two_slopes(name: str, plus: float, minus: float, on_tensor: Callable) -> Ac
         derivative=lambda z: np.where(z > 0, plus, np.where(z < 0, minus, 0.0)),
         on_tensor=on_tensor,
         slopes=(plus, minus),
-        critical=(0.0, 2.0 / (plus**2 + minus**2)),
     )
 
 
@@ -173,7 +169,6 @@ TABLE: dict[str, Activation] = {
             lambda z: np.ones_like(z, dtype=float),
             lambda torch, z: z,
             slopes=(1.0, 1.0),
-            critical=(0.0, 1.0),
             derivatives=_linear_derivatives,
             strip=3.0,
         ),
@@ -184,7 +179,6 @@ TABLE: dict[str, Activation] = {
             np.tanh,
             _sech_squared,
             lambda torch, z: torch.tanh_(z),
-            critical=(0.0, 1.0),
             derivatives=_tanh_derivatives,
             strip=np.pi / 2,
         ),
@@ -193,7 +187,6 @@ TABLE: dict[str, Activation] = {
             special.erf,
             _erf_derivative,
             lambda torch, z: torch.erf_(z),
-            critical=(0.0, np.pi / 4),
             derivatives=_erf_derivatives,
             strip=1.5,
         ),
@@ -202,7 +195,6 @@ TABLE: dict[str, Activation] = {
             np.arctan,
             lambda z: 1 / (1 + z * z),
             lambda torch, z: torch.atan_(z),
-            critical=(0.0, 1.0),
             derivatives=_arctan_derivatives,
             strip=1.0,
         ),
@@ -211,7 +203,6 @@ TABLE: dict[str, Activation] = {
             np.sin,
             np.cos,
             lambda torch, z: torch.sin_(z),
-            critical=(0.0, 1.0),
             derivatives=_sin_derivatives,
             strip=3.0,
         ),
@@ -228,7 +219,6 @@ TABLE: dict[str, Activation] = {
             lambda z: z * special.ndtr(z),
             _gelu_derivative,
             lambda torch, z: torch.nn.functional.gelu(z),
-            critical=(0.17292239, 1.98305826),
             derivatives=_gelu_derivatives,
             strip=2.0,
         ),
@@ -237,7 +227,6 @@ TABLE: dict[str, Activation] = {
             lambda z: z * special.expit(z),
             _silu_derivative,
             lambda torch, z: torch.nn.functional.silu(z, inplace=True),
-            critical=(0.55514317, 1.98800468),
             derivatives=_silu_derivatives,
             strip=np.pi,
         ),

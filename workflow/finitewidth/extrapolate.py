@@ -2,8 +2,8 @@
 
 A ladder's estimates minus their value at infinite width are c_1/n + c_2/n^2 + c_3/n^3 + ... . The
 widths share their random numbers, so the fit weighs them by the inverse of their joint covariance
-(generalised least squares, Aitken 1936), and takes along as many orders as its widths allow,
-three at most: a fit that stops at the order in question takes the next one for noise.
+(generalised least squares, Aitken 1936), and takes along the next orders: a fit that stops at the
+order in question takes the next one for noise.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from scipy.special import chdtrc
 
 from finitewidth.vocabulary import COEFFICIENTS, LEAST_RUNGS
 
-#: Orders of 1/n in a fit.
+#: Orders of 1/n in a fit, at least; more where points are so precise that these do not describe
+#: them, and there are widths enough.
 TERMS = 3
 #: A fit that chance makes worse less often than this does not describe its points.
-_LEAST_P = 1e-4
+_LEAST_P = 1e-3
 
 
 def extrapolate(estimates: xr.Dataset, theory: xr.Dataset) -> xr.Dataset:
@@ -54,7 +55,7 @@ def extrapolate(estimates: xr.Dataset, theory: xr.Dataset) -> xr.Dataset:
             about = {
                 "long_name": f"coefficient of n^-{power} in the {estimate.attrs['long_name']}",
                 "units": "1",
-                "estimator": f"fit of n^-{min(names)} to n^-{min(names) + TERMS - 1} over"
+                "estimator": f"fit of n^-{min(names)} to n^-{min(names) + TERMS - 1} or beyond over"
                 f" {len(width)} widths; {estimate.attrs.get('estimator', '')}",
             }
             variables[name] = like.copy(data=value[k]).assign_attrs(about)
@@ -66,7 +67,7 @@ def extrapolate(estimates: xr.Dataset, theory: xr.Dataset) -> xr.Dataset:
 def fit(
     beyond: np.ndarray, covariance: np.ndarray, width: np.ndarray, lowest: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Generalised least squares of sum_k c_k n^-k, k = lowest to lowest + TERMS - 1.
+    """Generalised least squares of sum_k c_k n^-k, k from ``lowest``: TERMS orders or more.
 
     Parameters
     ----------
@@ -77,32 +78,43 @@ def fit(
     Returns
     -------
     value, error : array, shape (TERMS, ...)
+        The first coefficients.
     p : array, shape (...)
         How often chance makes a fit this bad.
     """
     rungs, shape = len(width), beyond.shape[1:]
     y = np.moveaxis(beyond, 0, -1).reshape(-1, rungs)
     S = np.moveaxis(covariance, (0, 1), (-2, -1)).reshape(-1, rungs, rungs)
-    powers = lowest + np.arange(TERMS)
-    # In units of the narrowest width and of each number's own errors nothing is badly scaled.
-    design = (width.min() / width[:, None]) ** powers
     value, error = np.full((2, len(y), TERMS), np.nan)
     p = np.zeros(len(y))
     for i in range(len(y)):
-        size = np.sqrt(np.diagonal(S[i]))
-        if not (np.all(size > 0) and np.all(np.isfinite(S[i])) and np.all(np.isfinite(y[i]))):
-            continue
-        try:
-            root = np.linalg.cholesky(S[i] / np.outer(size, size))
-        except np.linalg.LinAlgError:
-            continue
-        white = np.linalg.solve(root, np.column_stack([design, y[i]]) / size[:, None])
-        q, r = np.linalg.qr(white[:, :-1])
-        inverse = np.linalg.inv(r)
-        value[i] = inverse @ (q.T @ white[:, -1])
-        error[i] = np.sqrt(np.sum(inverse**2, axis=1))
-        left = white[:, -1] - white[:, :-1] @ value[i]
-        p[i] = chdtrc(rungs - TERMS, left @ left)
-    unit = float(width.min()) ** powers
-    value, error = ((x * unit).T.reshape(TERMS, *shape) for x in (value, error))
+        for terms in range(TERMS, max(TERMS, rungs - 2) + 1):
+            found = _fit_one(y[i], S[i], width, lowest + np.arange(terms))
+            if found is None:
+                break
+            value[i], error[i], p[i] = found[0][:TERMS], found[1][:TERMS], found[2]
+            if p[i] > _LEAST_P:
+                break
+    value, error = (x.T.reshape(TERMS, *shape) for x in (value, error))
     return value, error, p.reshape(shape)
+
+
+def _fit_one(y, S, width, powers) -> tuple[np.ndarray, np.ndarray, float] | None:
+    """Coefficients, errors and p of one number; None where its covariance is singular."""
+    size = np.sqrt(np.diagonal(S))
+    if not (np.all(size > 0) and np.all(np.isfinite(S)) and np.all(np.isfinite(y))):
+        return None
+    try:
+        root = np.linalg.cholesky(S / np.outer(size, size))
+    except np.linalg.LinAlgError:
+        return None
+    # In units of the narrowest width and of each point's own error nothing is badly scaled.
+    design = (width.min() / width[:, None]) ** powers
+    white = np.linalg.solve(root, np.column_stack([design, y]) / size[:, None])
+    q, r = np.linalg.qr(white[:, :-1])
+    inverse = np.linalg.inv(r)
+    value = inverse @ (q.T @ white[:, -1])
+    left = white[:, -1] - white[:, :-1] @ value
+    unit = float(width.min()) ** powers
+    p = chdtrc(len(y) - len(powers), left @ left)
+    return value * unit, np.sqrt(np.sum(inverse**2, axis=1)) * unit, float(p)

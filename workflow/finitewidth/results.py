@@ -78,5 +78,5 @@ def _read_member(about: Mapping) -> MemberResults:
         )
     theory = read_dataset(folder / "theory.nc")
     if about["ladder"]:
-        estimates = estimates.merge(extrapolate(estimates, theory))
+        estimates = estimates.merge(extrapolate(estimates, theory), compat="override")
     return MemberResults(about, about["swept"], estimates, theory)

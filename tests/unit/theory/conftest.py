@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import special
 
 #: Every comparison with a simulation passes if it is this many standard errors off: by chance one
 #: number in 150 000 is further. The seeds are fixed, so a test that passes goes on passing.
@@ -18,6 +19,54 @@ def simulate():
 def assert_mean():
     """Function (samples, expected): means over axis 0 agree within SIGMAS standard errors."""
     return _assert_mean
+
+
+@pytest.fixture
+def one_factor():
+    """Function (activation, loadings, rest, powers, points): K, means of prod_a sigma(z_a)^p_a.
+
+    z_a = loadings_a w + sqrt(rest_a) e_a with independent standard normal w and e_a, so that K is
+    any matrix of two inputs and a family of those of more. Given w the product falls apart: two
+    nested sums of ``points`` points, dense enough at 1201 for functions that change over 1 at
+    variances up to 100.
+    """
+    return _one_factor
+
+
+def _one_factor(activation, loadings, rest, powers, points=1201):
+    loadings, rest = np.asarray(loadings, dtype=float), np.asarray(rest, dtype=float)
+    K = np.outer(loadings, loadings) + np.diag(rest)
+    u = np.linspace(-10, 10, points)
+    weight = np.exp(-u * u / 2) / np.sqrt(2 * np.pi) * (u[1] - u[0])
+    given = {}
+    means = []
+    for chosen in powers:
+        product = weight
+        for a, p in enumerate(chosen):
+            if (a, p) not in given:
+                mean, spread = loadings[a] * u, np.sqrt(rest[a])
+                given[a, p] = _given_factor(activation, mean, spread, p, u, weight)
+            product = product * given[a, p]
+        means.append(product.sum())
+    return K, np.array(means)
+
+
+def _given_factor(activation, mean, spread, power, u, weight):
+    """Mean of sigma^power for z of this mean, (m,), and spread; exact for two slopes."""
+    if power == 0:
+        return np.ones_like(mean)
+    if activation.slopes is None:
+        return activation.function(mean[:, None] + spread * u) ** power @ weight
+    plus, minus = activation.slopes
+    total = 0.0
+    for side, slope in ((1, plus), (-1, -minus)):
+        m = side * mean / spread
+        # Moments of a standard normal variable plus m, cut off below 0.
+        moments = [special.ndtr(m), m * special.ndtr(m) + np.exp(-m * m / 2) / np.sqrt(2 * np.pi)]
+        for k in range(2, power + 1):
+            moments.append(m * moments[-1] + (k - 1) * moments[-2])
+        total = total + (slope * spread) ** power * moments[power]
+    return total
 
 
 def _simulate(law, x, networks, seed):

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from scipy import integrate
 
-from finitewidth.activations import get
+from finitewidth.activations import TABLE, get
 from finitewidth.theory import closed_forms
-from finitewidth.theory.gaussian import covariance, expectation, second_moment
+from finitewidth.theory.gaussian import covariance, expectation, moment, second_moment
 
 CORRELATIONS = np.array(
     [-1, -1 + 1e-10, -1 + 1e-4, -0.9, -0.3, 0, 0.5, 0.99, 1 - 1e-5, 1 - 1e-12, 1]
@@ -25,8 +25,6 @@ def scale(activation, K1, K2):
 @pytest.mark.parametrize("K2", [1e-6, 2.0, 1e3])
 def test_closed_form_agrees_with_quadrature(name, K1, K2):
     activation = get(name)
-    if name in ("sin", "cos"):  # they oscillate too fast for the panels beyond K ~ 10
-        K1, K2 = min(K1, 8), min(K2, 8)
     K12 = CORRELATIONS * np.sqrt(K1 * K2)
     error = covariance(activation, K1, K2, K12) - covariance(activation, K1, K2, K12, "quadrature")
     assert np.max(np.abs(error)) < 1e-12 * scale(activation, K1, K2)
@@ -57,6 +55,81 @@ def test_expectation_of_tanh_squared_against_mpmath(K):
     assert expectation(lambda z: np.tanh(z) ** 2, K) == pytest.approx(
         float(2 * mpmath.quad(integrand, points)), rel=1e-12
     )
+
+
+IN_HIGH_PRECISION = {
+    "linear": lambda z: z,
+    "relu": lambda z: max(z, 0),
+    "abs": abs,
+    "leaky_relu(0.1)": lambda z: z if z > 0 else z / 10,
+    "tanh": mpmath.tanh,
+    "erf": mpmath.erf,
+    "arctan": mpmath.atan,
+    "sin": mpmath.sin,
+    "cos": mpmath.cos,
+    "gelu": lambda z: z * mpmath.ncdf(z),
+    "silu": lambda z: z / (1 + mpmath.exp(-z)),
+    "softplus": lambda z: mpmath.log(1 + mpmath.exp(z)),
+    "sigmoid": lambda z: 1 / (1 + mpmath.exp(-z)),
+}
+
+
+@pytest.mark.parametrize("name", IN_HIGH_PRECISION)
+@pytest.mark.parametrize("K", [1e-6, 0.7, 1e3])
+def test_moments_against_mpmath(name, K):
+    f, root = IN_HIGH_PRECISION[name], mpmath.sqrt(K)
+    side = [*(4.0**k for k in range(-4, 0)), *np.arange(0.5, 10, 0.5)]
+    points = [-u for u in reversed(side)] + [0, *side]
+    cache = {}
+
+    def value(u):
+        if u not in cache:
+            cache[u] = f(root * u), mpmath.npdf(u)
+        return cache[u]
+
+    for order in (2, 4, 6):
+        result = float(moment(get(name), order, K))
+        # mpmath's tolerance is absolute: what it integrates has to be about 1.
+        ratio = mpmath.quad(
+            lambda u, p=order, m=result: value(u)[0] ** p * value(u)[1] / m,
+            points,
+            method="gauss-legendre",
+        )
+        expected = result * float(ratio)
+        assert result == pytest.approx(expected, rel=1e-10, abs=0)
+        if name in ("sin", "cos") and K > 10:  # they oscillate too fast for the panels
+            continue
+        z_order, error = expectation(lambda z, p=order: get(name).function(z) ** p, K, error=True)
+        assert z_order == pytest.approx(expected, rel=1e-10, abs=0)
+        assert abs(z_order - expected) <= error + 1e-13 * expected
+
+
+def test_every_activation_is_tested_against_mpmath():
+    assert set(TABLE) <= set(IN_HIGH_PRECISION)
+
+
+@pytest.mark.parametrize("name", IN_HIGH_PRECISION)
+@pytest.mark.parametrize("size", [1e-6, 1e3])
+def test_covariance_against_nested_sums(name, size, one_factor):
+    activation, points = get(name), 4001 if size > 100 else 601
+    for load, rest in (([0.9, 0.7], [0.2, 0.6]), ([0.6, -0.8], [0.5, 0.01])):
+        K, expected = one_factor(
+            activation, np.sqrt(size) * np.array(load), size * np.array(rest), [[1, 1]], points
+        )
+        found, error = covariance(activation, K[0, 0], K[1, 1], K[0, 1], error=True)
+        whole = scale(activation, K[0, 0], K[1, 1])
+        assert found == pytest.approx(expected.item(), rel=1e-8, abs=1e-10 * whole)
+        assert abs(found - expected.item()) <= error + 1e-11 * whole
+
+
+@pytest.mark.parametrize("name", ["sin", "cos"])
+def test_oscillations_at_large_variances(name):
+    activation = get(name)
+    for K11, K22, K12 in ((1e3, 1e3, 999.0), (50.0, 40.0, -44.0)):
+        closed = covariance(activation, K11, K22, K12)
+        found, error = covariance(activation, K11, K22, K12, "quadrature", error=True)
+        assert found == pytest.approx(float(closed), abs=1e-12)
+        assert abs(found - closed) <= error
 
 
 @pytest.mark.parametrize("name", ["tanh", "silu"])

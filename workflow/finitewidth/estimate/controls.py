@@ -23,16 +23,18 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 
+from finitewidth.estimate.regression import Sums, regress
+
 Array = np.ndarray
 
-#: Order in g and s together, and degree of c_k(g): on one input, on several, as a last resort.
-_ORDERS = {True: ((3, 2), (2, 1), (1, 1)), False: ((2, 1), (1, 1), (1, 0))}
-#: Networks a coefficient that is fitted, at least: it costs that share of variance, twice.
-_NETWORKS_A_COEFFICIENT = 40
-#: Share of a feature that others must leave unexplained for it to be told from them.
-_DEPENDENT = 1e-11
-#: Networks whose features stand in memory together.
-_CHUNK = 4096
+#: Highest order in g and s together, and degree of c_k(g), on one input and on several: the first
+#: that there are networks enough for.
+ORDERS = {
+    True: ((3, 2), (2, 1), (1, 1), (1, 0)),
+    False: ((2, 1), (2, 0), (1, 1), (1, 0)),
+}
+#: Networks a coefficient that is fitted, at least.
+_NETWORKS_A_COEFFICIENT = 20
 #: Nodes of the trapezoidal rule for the expectations of products of controls.
 _NODES = np.linspace(-12, 12, 241)
 
@@ -77,7 +79,7 @@ def adjusted(
     callable
         The same for the adjusted targets.
     int
-        Order of the controls in the fluctuations: 0 where there are too few networks for any.
+        Highest order in the fluctuations of a control that was used; 0 if none was.
     """
     networks = len(chain.drive)
     order, degree = _orders(chain, networks)
@@ -88,21 +90,20 @@ def adjusted(
 
     def without_controls(at: slice) -> Array:
         parts = []
-        for half, (controls, coefficients) in zip(halves, fits, strict=True):
+        for half, (controls, coefficients, _) in zip(halves, fits, strict=True):
             part = slice(max(at.start, half.start), min(at.stop, half.stop))
             if part.start < part.stop:
-                y = targets(part).astype(float)
-                y -= np.tensordot(controls(part), coefficients, 1)
-                parts.append(y)
+                y = targets(part)
+                parts.append(y - (controls(part) @ coefficients).reshape(y.shape))
         return np.concatenate(parts)
 
-    return without_controls, order
+    return without_controls, max(used for *_, used in fits)
 
 
 def _orders(chain: Chain, networks: int) -> tuple[int, int]:
     pairs = chain.kernel.shape[2]
     driven, controls = chain.drive.shape[1:]
-    for order, degree in _ORDERS[pairs == 1]:
+    for order, degree in ORDERS[pairs == 1]:
         count = driven * sum(
             math.comb(pairs + order - m, pairs) * math.comb(pairs + m - 1, m)
             for m in range(1, order + 1)
@@ -114,24 +115,38 @@ def _orders(chain: Chain, networks: int) -> tuple[int, int]:
 
 
 def _fit(chain: Chain, layers, targets, at: slice, order: int, degree: int):
-    """Controls and their coefficients, shape (control, layer, target), from the networks ``at``."""
+    """Controls, their coefficients (control, layer and target) and the highest order in use, all
+    from the networks ``at``."""
     expectations = _Expectations(chain.names)
     responses = [
         _Response.fitted(chain, place, at, order, degree, expectations)
         for place in range(chain.drive.shape[1])
     ]
+    orders = responses[0].orders
 
     def controls(part: slice) -> Array:
         return np.concatenate([response.differences(chain, part) for response in responses], axis=1)
 
-    ends = np.cumsum([0, *(r.differences(chain, slice(0, 1)).shape[1] for r in responses)])
-    xx, xy = _products(lambda part: (controls(part), targets(part)), at)
-    coefficients = np.zeros(xy.shape)
+    def design(part: slice) -> tuple[Array, Array]:
+        y = targets(part)
+        return controls(part), y.reshape(len(y), -1)
+
+    sums = tuple(Sums.of(design, half) for half in _halves(at))
+    coefficients = np.zeros(sums[0].xy.shape)
+    each, used = coefficients.shape[1] // len(layers), 0
     for place, layer in enumerate(layers):
         # A layer knows nothing of the normals from its own on.
-        end = ends[layer - 1]
-        coefficients[:end, place] = _solve(xx[:end, :end], xy[:end, place])
-    return controls, coefficients
+        known = np.tile(orders, layer - 1)
+        choices = [np.flatnonzero(known <= k) for k in range(order + 1)]
+        its = slice(place * each, (place + 1) * each)
+        coefficients[:, its], chosen = regress(tuple(s.of_targets(its) for s in sums), choices)
+        used = max(used, int(chosen.max()))
+    return controls, coefficients, used
+
+
+def _halves(at: slice) -> tuple[slice, slice]:
+    middle = (at.start + at.stop) // 2
+    return slice(at.start, middle), slice(middle, at.stop)
 
 
 @dataclass(frozen=True)
@@ -158,7 +173,7 @@ class _Response:
 
     @classmethod
     def fitted(cls, chain, place, at, order, degree, expectations) -> _Response:
-        kernel = chain.kernel[at, place].astype(float)
+        kernel = chain.kernel[at, place]
         center, scale = kernel.mean(axis=0), kernel.std(axis=0)
         # The first layer's kernel is a number, up to rounding.
         scale = np.where(scale > 1e-6 * np.abs(center), scale, np.inf)
@@ -166,17 +181,34 @@ class _Response:
         empty = np.zeros((1, controls, pairs))
         blank = cls(place, order, degree, center, scale, empty, expectations)
         following = chain.kernel[at, place + 1].mean(axis=0)
+        smooth = _degrees(pairs, max(1, 2 * degree))
+        driven = np.repeat(_degrees(pairs, degree), controls)
 
         def design(part: slice) -> tuple[Array, Array]:
             past = blank._past(chain, part)
-            smooth = _monomials(past, max(1, 2 * degree))[:, 1:]
-            driven = _times(_monomials(past, degree), chain.drive[part, place])
-            return np.concatenate([smooth, driven], 1), chain.kernel[part, place + 1] - following
+            x = _monomials(past, max(1, 2 * degree))
+            d = _times(_monomials(past, degree), chain.drive[part, place])
+            return np.concatenate([x, d], axis=1), chain.kernel[part, place + 1] - following
 
-        xx, xy = _products(design, at)
-        count = math.comb(pairs + degree, pairs) * controls
-        found = _solve(xx, xy)[-count:].reshape(-1, controls, pairs)
+        sums = tuple(Sums.of(design, half) for half in _halves(at))
+        choices = [
+            np.flatnonzero(np.concatenate([smooth <= max(1, 2 * k), driven <= k]))
+            for k in range(degree + 1)
+        ]
+        found, _ = regress(sums, choices)
+        found = found[len(smooth) :].reshape(-1, controls, pairs)
         return cls(place, order, degree, center, scale, found, expectations)
+
+    @property
+    def orders(self) -> Array:
+        """The order in the fluctuations of each martingale difference, shape (control,)."""
+        pairs = len(self.center)
+        return np.concatenate(
+            [
+                np.repeat(m + _degrees(pairs, self.order - m), math.comb(pairs + m - 1, m))
+                for m in range(1, self.order + 1)
+            ]
+        )
 
     def differences(self, chain: Chain, at: slice) -> Array:
         """The martingale differences of this layer, shape (network, control)."""
@@ -246,37 +278,20 @@ def _on_nodes(name: str) -> Array:
 
 def _monomials(x: Array, degree: int) -> Array:
     """All products of up to ``degree`` columns of x, from 1 on: shape (network, monomial)."""
-    columns = [np.ones(len(x))]
-    for d in range(1, degree + 1):
-        for chosen in combinations_with_replacement(range(x.shape[1]), d):
-            columns.append(np.prod(x[:, chosen], axis=1))
-    return np.stack(columns, axis=1)
+    return np.stack(
+        [np.prod(x[:, chosen], axis=1) for chosen in _chosen(x.shape[1], degree)], axis=1
+    )
+
+
+def _degrees(columns: int, degree: int) -> Array:
+    """The degree of each monomial, shape (monomial,)."""
+    return np.array([len(chosen) for chosen in _chosen(columns, degree)])
+
+
+def _chosen(columns: int, degree: int) -> list[tuple[int, ...]]:
+    return [c for d in range(degree + 1) for c in combinations_with_replacement(range(columns), d)]
 
 
 def _times(x: Array, y: Array) -> Array:
     """Every column of x times every column of y: shape (network, columns of x times those of y)."""
     return (x[:, :, None] * y[:, None, :]).reshape(len(x), -1)
-
-
-def _products(design: Callable[[slice], tuple[Array, Array]], at: slice) -> tuple[Array, Array]:
-    """Covariances over the networks ``at`` of features x with each other and with targets y.
-
-    ``design`` gives x and y, shapes (network, feature) and (network, ...), for a slice of networks.
-    """
-    count, sums = at.stop - at.start, [0.0] * 4
-    for start in range(at.start, at.stop, _CHUNK):
-        x, y = design(slice(start, min(start + _CHUNK, at.stop)))
-        new = x.sum(axis=0), y.sum(axis=0), x.T @ x, np.tensordot(x, y, (0, 0))
-        sums = [a + b for a, b in zip(sums, new, strict=True)]
-    x, y, xx, xy = (a / count for a in sums)
-    return xx - np.outer(x, x), xy - np.multiply.outer(x, y)
-
-
-def _solve(xx: Array, xy: Array) -> Array:
-    """Least squares, where features that depend on each other or are constant do no harm."""
-    size = np.sqrt(np.maximum(np.diagonal(xx), 0))
-    size = np.where(size > 0, size, np.inf)
-    values, vectors = np.linalg.eigh(xx / np.outer(size, size))
-    kept = values > _DEPENDENT * values[-1:]
-    vectors = vectors[:, kept]
-    return vectors / size[:, None] @ ((vectors.T @ (xy / size[:, None])) / values[kept, None])

@@ -124,7 +124,7 @@ def _chains(samples: Samples, kernel: Array, pair_list: Array) -> list[Chain]:
     )
     every /= _units(every, pair_list)
     drive = samples.values("drive")
-    if not drive.shape[2] or not np.isfinite(every).all():
+    if not drive.size or not np.isfinite(every).all():
         return []
     names = [str(name) for name in samples.coordinate("control")]
     return [

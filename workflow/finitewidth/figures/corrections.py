@@ -26,7 +26,7 @@ def corrections(study: Study) -> Figure:
     for column, m in zip(axes.T, members, strict=True):
         for ax, quantity in zip(column, _ROWS, strict=True):
             _scaled(ax, m, quantity)
-        column[0].set_title(m.label.split(", ")[-1] if m.swept else m.about["activation"])
+        column[0].set_title(m.about["activation"])
         column[1].set_xlabel("$1/n$")
     for ax, label in zip(axes[:, 0], _ROWS.values(), strict=True):
         ax.set_ylabel(label)

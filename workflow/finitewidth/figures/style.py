@@ -61,10 +61,18 @@ def shades(count: int) -> list:
     return list(mpl.colormaps["viridis"](np.linspace(0, 0.85, count)))
 
 
-def points(ax: Axes, x, value, error, **options) -> None:
-    """Measured values with their error bars (one standard error)."""
-    look = {"fmt": "o", "markersize": 3.2, "capsize": 1.5, "elinewidth": 0.9, "zorder": 3}
-    ax.errorbar(np.asarray(x), np.asarray(value), np.asarray(error), **(look | options))
+def points(ax: Axes, x, value, error, trusted=None, **options) -> None:
+    """Measured values with their error bars (one standard error); hollow where not ``trusted``."""
+    look = {"fmt": "o", "markersize": 3.2, "capsize": 1.5, "elinewidth": 0.9, "zorder": 3} | options
+    x, value, error = np.broadcast_arrays(x, value, error)
+    if trusted is None:
+        ax.errorbar(x, value, error, **look)
+        return
+    sound = np.broadcast_to(trusted, value.shape).astype(bool)
+    ax.errorbar(x[sound], value[sound], error[sound], **look)
+    if not sound.all():
+        hollow = look | {"markerfacecolor": "white", "label": None}
+        ax.errorbar(x[~sound], value[~sound], error[~sound], **hollow)
 
 
 def predicted(theory: xr.Dataset, quantity: str, order: str) -> xr.DataArray | None:

@@ -12,7 +12,11 @@ from finitewidth.theory.criticality import critical_point
 
 
 def universality(study: Study) -> Figure:
-    """A panel a member: widths as colours, the slope of its class as a straight line."""
+    """A panel a member: widths as colours, the slope of its class as a straight line.
+
+    Of a kernel of layer l, l - 1 hidden layers are the cause. Hollow points have heavy tails: their
+    errors are too small.
+    """
     members = [m for m in study.members if m.has("kernel_moments")]
     columns = min(3, len(members))
     rows = -(-len(members) // columns)
@@ -36,19 +40,23 @@ def _panel(ax, m: MemberResults) -> None:
     first = {"pair": 0, "pair_": 0}
     K = style.predicted(m.theory, "kernel_mean", "infinite_width").isel(rung=0, pair=0).values
     widths = m.estimates["width"].values
+    hidden = layer - 1
     for rung, (color, n) in enumerate(zip(style.shades(len(widths)), widths, strict=True)):
         for order in ("1/n", "1/n^2", "exact"):
             line = style.predicted(m.theory, "kernel_covariance", order)
             if line is not None:
                 y = (line.isel(rung=rung, **first).values / K**2)[seen]
-                style.curve(ax, layer / n, y, order, color=color, linewidth=0.9)
-        value, error = (
-            (m.estimates[f"kernel_covariance{part}"].isel(rung=rung, **first).values / K**2)[seen]
-            for part in ("", "_stderr")
+                style.curve(ax, hidden / n, y, order, color=color, linewidth=0.9)
+        value, error, trusted = (
+            m.estimates[f"kernel_covariance{part}"].isel(rung=rung, **first).values[seen]
+            for part in ("", "_stderr", "_trusted")
         )
-        style.points(ax, layer / n, value, error, color=color, label=f"$n={n}$")
+        scale = K[seen] ** 2
+        style.points(
+            ax, hidden / n, value / scale, error / scale, trusted, color=color, label=f"$n={n}$"
+        )
     slope = critical_point(get(m.about["activation"])).vertex_slope
-    x = np.array([layer.min() / widths.max(), layer.max() / widths.min()])
+    x = np.array([hidden.min() / widths.max(), hidden.max() / widths.min()])
     ax.plot(x, slope * x, color="k", linewidth=0.9, linestyle=(0, (1, 1)), zorder=1)
-    ax.set(xscale="log", yscale="log", xlabel=r"$\ell/n$")
+    ax.set(xscale="log", yscale="log", xlabel=r"$(\ell-1)/n$")
     ax.set_title(f"{m.about['activation']}: slope {slope:.3g}")

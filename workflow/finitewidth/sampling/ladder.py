@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise, product
+from itertools import combinations_with_replacement, pairwise
 
 import numpy as np
 import torch
@@ -31,9 +31,9 @@ from finitewidth.sampling.record import Room
 #: the variance of sigma(z)^2 unexplained (GELU at E z^2 = 2), where Hermite polynomials to degree
 #: 12 leave 3e-4; and bounded functions leave it with shorter tails.
 FREQUENCIES = tuple(Fraction(2 * k, 3) for k in range(1, 7))
-#: Highest degree of the polynomials that control several inputs; 2 where there would be more of
-#: them than the second number.
-DEGREE, MOST_CONTROLS = 4, 20
+#: Highest degree of the polynomials that control several inputs; less, but 2 at least, where there
+#: would be more of them than the second number.
+DEGREE, MOST_CONTROLS = 4, 50
 
 
 def sample_ladder(
@@ -134,15 +134,21 @@ def control_names(activation: Activation, inputs: int) -> tuple[str, ...]:
         cosines = tuple(f"cos{f}" for f in FREQUENCIES)
         sines = () if even else tuple(f"sin{f}" for f in FREQUENCIES)
         return (*(() if even else ("He1",)), "He2", *sines, *cosines)
+    step = 2 if even else 1
     top = 2 if activation.is_linear else DEGREE
-    powers = [
-        p
-        for p in product(range(top + 1), repeat=inputs)
-        if 0 < sum(p) <= top and not (even and sum(p) % 2)
-    ]
-    if len(powers) > MOST_CONTROLS:
-        powers = [p for p in powers if sum(p) <= 2]
-    return tuple("He" + ".".join(map(str, p)) for p in sorted(powers, key=lambda p: (sum(p), p)))
+    while top > 2 and _count(inputs, top, step) > MOST_CONTROLS:
+        top -= 1
+    names = []
+    for degree in range(step, top + 1, step):
+        for factors in combinations_with_replacement(range(inputs), degree):
+            powers = (factors.count(a) for a in range(inputs))
+            names.append("He" + ".".join(map(str, powers)))
+    return tuple(names)
+
+
+def _count(inputs: int, top: int, step: int) -> int:
+    """How many monomials there are of the degrees step, 2 step, ... up to ``top``."""
+    return sum(math.comb(inputs + k - 1, k) for k in range(step, top + 1, step))
 
 
 @dataclass(frozen=True)

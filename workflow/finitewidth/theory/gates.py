@@ -9,6 +9,7 @@ arcsines, but that of four signs, which Price's theorem makes an integral over o
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import combinations
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from finitewidth.theory.gaussian import panels
 
 # A conditional variance below this share of the variance is rounding: the variable is 0.
 _NOTHING = 1e-13
+# Three gates lie in a plane if the determinant of their correlations is below the first number;
+# given one of them, the others are proportional if 1 - correlation^2 is below the second.
+_PLANE, _LINE = 1e-11, 1e-9
 
 
 def gated_moments(covariance: np.ndarray, even: np.ndarray, odd: np.ndarray) -> np.ndarray:
@@ -25,15 +29,38 @@ def gated_moments(covariance: np.ndarray, even: np.ndarray, odd: np.ndarray) -> 
     ----------
     covariance : ndarray, shape (M, p + q, p + q)
         Of M jointly Gaussian vectors (z_1..z_p, y_1..y_q), p and q from 0 to 4; may be singular,
-        but no two y may be proportional (their signs are one sign: merge them).
+        but no two y may be proportional (their signs are one sign: take one gate for both).
     even, odd : ndarray, shape (M, q)
 
     Returns
     -------
     ndarray, shape (M,)
     """
+    plane = _in_a_plane(covariance[:, -even.shape[1] :, -even.shape[1] :])
+    if not plane.any():
+        return _gated_moments(covariance, even, odd, merge=False)
+    values = np.empty(len(covariance))
+    values[~plane] = _gated_moments(covariance[~plane], even[~plane], odd[~plane], merge=False)
+    for k in np.flatnonzero(plane):
+        one = slice(k, k + 1)
+        values[one] = _gated_moments(covariance[one], even[one], odd[one], merge=True)
+    return values
+
+
+def _in_a_plane(covariance: np.ndarray) -> np.ndarray:
+    """Which of M matrices of four gates hold three that are linearly dependent, (M,)."""
+    result = np.zeros(len(covariance), dtype=bool)
+    if covariance.shape[1] == 4:
+        for three in ([0, 1, 2], [0, 1, 3], [0, 2, 3], [1, 2, 3]):
+            block = covariance[:, three][:, :, three]
+            product = np.prod(np.einsum("mss->ms", block), axis=1)
+            result |= np.linalg.det(block) <= _PLANE * product
+    return result
+
+
+def _gated_moments(covariance, even, odd, merge: bool) -> np.ndarray:
     gates = even.shape[1]
-    moments = _Moments(covariance, covariance.shape[1] - gates)
+    moments = _Moments(covariance, covariance.shape[1] - gates, merge)
     total = np.zeros(len(covariance))
     for chosen in range(2**gates):
         signs = tuple(s for s in range(gates) if chosen >> s & 1)
@@ -48,10 +75,16 @@ def gated_moments(covariance: np.ndarray, even: np.ndarray, odd: np.ndarray) -> 
 
 
 class _Moments:
-    """Means of products of z and signs, given that some gates are zero; each is computed once."""
+    """Means of products of z and signs, given that some gates are zero; each is computed once.
 
-    def __init__(self, covariance: np.ndarray, plain: int):
+    With ``merge`` (M = 1 only) gates that are proportional under the condition become one: three
+    gates in a plane are so once one of them is zero, and then they open and close together, which
+    the product rule d_s h does not see.
+    """
+
+    def __init__(self, covariance: np.ndarray, plain: int, merge: bool):
         self.plain = plain
+        self.merge = merge
         self._variance = np.einsum("mss->ms", covariance)[:, plain:]
         self._given = {(): covariance}
         self._found: dict = {}
@@ -65,6 +98,10 @@ class _Moments:
 
     def _mean(self, z: tuple, signs: tuple, given: tuple) -> np.ndarray:
         S = self._covariance(given)
+        if self.merge and z:
+            signs, factor = self._merged(signs, S[0])
+            if factor:
+                return factor * self.mean(z, signs, given)
         if not z:
             y = [self.plain + s for s in signs]
             return sign_mean(S[:, y][:, :, y])
@@ -77,6 +114,16 @@ class _Moments:
             slope = 2 / np.sqrt(2 * np.pi) * S[:, a, self.plain + s] * self._root(s, given)
             total += slope * self.mean(rest, others, condition)
         return total
+
+    def _merged(self, signs: tuple, S: np.ndarray) -> tuple[tuple, float]:
+        """``signs`` without the first proportional two, and their product; 0 if there are none."""
+        for a, b in combinations(signs, 2):
+            aa, bb, ab = (S[self.plain + i, self.plain + j] for i, j in ((a, a), (b, b), (a, b)))
+            if min(aa / self._variance[0, a], bb / self._variance[0, b]) <= _NOTHING:
+                continue
+            if aa * bb - ab * ab <= _LINE * aa * bb:
+                return tuple(s for s in signs if s not in (a, b)), np.sign(ab)
+        return signs, 0.0
 
     def _root(self, s: int, given: tuple) -> np.ndarray:
         """1/sqrt of the conditional variance of y_s; 0 where that is 0."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from finitewidth.activations import Activation
-from finitewidth.theory import closed_forms, waves
+from finitewidth.theory import closed_forms, lattice, waves
 
 METHODS = ("auto", "quadrature")
 
@@ -163,12 +163,28 @@ def covariance(
     formula = closed_forms.find(activation) if _closed(method) else None
     if formula is None:
         sigma = activation.function
+        if activation.name in waves.NAMES:
+            return _on_lattices(activation, K11, K22, K12, error)
         return pair_expectation(lambda z1, z2: sigma(z1) * sigma(z2), K11, K22, K12, error=error)
     value = formula(K11, K22, K12)
     if not error:
         return value
     scale = np.sqrt(second_moment(activation, K11) * second_moment(activation, K22))
     return value, 16 * np.finfo(float).eps * scale
+
+
+def _on_lattices(activation: Activation, K11, K22, K12, error: bool):
+    """The quadrature of :func:`covariance` for functions that oscillate, one pair at a time."""
+    _check_variances(K11, K22)
+    found = np.empty((2, K11.size))
+    for k, (a, b, c) in enumerate(zip(K11.flat, K22.flat, K12.flat, strict=True)):
+        for row, stretch in zip(found, (1.0, 1.25), strict=True):
+            matrix = np.array([[a, c], [c, b]])
+            row[k] = lattice.moments(
+                activation.function, activation.strip, matrix, [(1, 1)], stretch
+            )[0]
+    value, other = found.reshape(2, *K11.shape)
+    return (value, np.abs(value - other) + 1e-14) if error else value
 
 
 def _closed(method: str) -> bool:
@@ -196,8 +212,8 @@ def pair_expectation(
     In polar coordinates z1 = sqrt(K11) r cos(phi), z2 = sqrt(K22) r cos(phi - angle) the lines
     z1 = 0 and z2 = 0, where kinks lie, are rays: the angular panels end on them whatever the
     correlation, so that singular matrices need no care. Panels shrink towards these rays and
-    towards r = 0, down to the scale 1/sqrt(K) on which a sigmoid changes. A function that oscillates with
-    frequency 1 is resolved up to K of about 10 only.
+    towards r = 0, down to the scale 1/sqrt(K) on which a sigmoid changes. What oscillates
+    with frequency 1 is resolved up to K of about 10 only.
 
     Parameters
     ----------

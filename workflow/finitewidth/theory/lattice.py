@@ -91,7 +91,7 @@ def moments(
         d from 1 to 4; may be singular.
     powers : sequence of tuples of d int, each >= 1
     stretch : float
-        Makes the steps this much wider than they should be: the difference to 1 bounds the error.
+        Makes every step this much wider than it should be: the difference to 1 tells the error.
         Where four variances exceed about 50 the steps are wider than they should be already, as
         there is a limit to the number of points.
 
@@ -117,10 +117,10 @@ def moments(
     steps = [stretch * h * max(1.0, coarser) for h in steps]
     point = np.zeros(1), np.ones(1)
     axes = [_axis(h, digits) if np.isfinite(h) else point for h in steps]
-    return _nested(sigma, strip, full, axes, powers, reach)
+    return _nested(sigma, stretch * strip / 100, full, axes, powers, reach)
 
 
-def _nested(sigma, strip, L, axes, powers, reach) -> np.ndarray:
+def _nested(sigma, gap, L, axes, powers, reach) -> np.ndarray:
     """The sum over the lattice spanned by ``axes``, within a ball in the outer three variables."""
     (u1, w1), (u2, w2), (u3, w3), inner = axes
     first, second = (g.ravel() for g in np.meshgrid(u1, u2, indexing="ij"))
@@ -139,20 +139,17 @@ def _nested(sigma, strip, L, axes, powers, reach) -> np.ndarray:
     points = len(first) * len(u3)
     # A chunk is a rectangle and may stick out of the ball.
     furthest = np.abs(fourth).max() + abs(L[3, 2]) * np.abs(u3).max()
-    means = {
-        p[3]: _conditional_mean(sigma, p[3], strip, L[3, 3], inner, furthest, points)
-        for p in powers
-    }
+    inner_powers = {p[3] for p in powers}
+    means = _conditional_means(sigma, inner_powers, gap, L[3, 3], inner, furthest, points)
     totals = np.zeros(len(powers))
     start = 0
     while start < len(first):
-        half = len(u3) // 2
-        keep = np.abs(u3) <= np.sqrt(max(reach**2 - radius[start], 0)) if half else slice(None)
+        keep = np.abs(u3) <= np.sqrt(max(reach**2 - radius[start], 0))
         u, w = u3[keep], w3[keep]
         rows = slice(start, start + max(1, _CHUNK // len(u)))
         s3 = sigma(third[rows, None] + L[2, 2] * u)
         m = fourth[rows, None] + L[3, 2] * u
-        table = {p: mean(m) for p, mean in means.items()}
+        table = means(m)
         for k, p in enumerate(powers):
             line = (_power(s3, p[2]) * table[p[3]]) @ w
             totals[k] += (weight[rows] * _power(s1[rows], p[0]) * _power(s2[rows], p[1])) @ line
@@ -168,41 +165,47 @@ def _power(s: np.ndarray, p: int) -> np.ndarray | float:
     return result
 
 
-def _conditional_mean(sigma, power, strip, spread, inner, furthest, points) -> Callable:
-    """The function m -> <sigma(m + spread u)^power>, u standard normal.
+def _conditional_means(sigma, powers, gap, spread, inner, furthest, points) -> Callable:
+    """The function m -> {p: <sigma(m + spread u)^p>}, u standard normal, |m| <= ``furthest``.
 
-    Directly where few points are asked for; else from a table for |m| <= ``furthest``, between
-    whose entries a polynomial of degree 5 interpolates: with entries at d/100, where d is the
-    strip, it is wrong by about 4 (1/100)^6. Where all m are small so are the values, and the
-    entries lie closer.
+    Directly where few points are asked for; else from a table, between whose entries a polynomial
+    of degree 5 interpolates: with entries at d/100, where d is the strip, it is wrong by about
+    4 (1/100)^6. Where all m are small so are the values, and the entries lie closer.
     """
     u, w = inner
 
     def direct(m):
         if len(u) == 1:
-            return _power(sigma(m), power)
-        return _power(sigma(m[..., None] + spread * u), power) @ w
+            s = sigma(m)
+            return {p: _power(s, p) for p in powers}
+        s = sigma(m[..., None] + spread * u)
+        return {p: _power(s, p) @ w for p in powers}
 
-    gap = min(strip / 100, furthest / 40)
+    gap = min(gap, furthest / 40) or gap
     count = int(np.ceil(furthest / gap)) + 4
     if len(u) == 1 or 2 * count >= points:
         return direct
     nodes = gap * np.arange(-count, count + 1)
     step = max(1, _CHUNK // len(u))
-    values = np.concatenate([direct(nodes[i : i + step]) for i in range(0, len(nodes), step)])
-    # Row k of the windows holds the entries k .. k+5; the cell between the middle two is its own.
-    windows = np.lib.stride_tricks.sliding_window_view(values, 6)
-    coefficients = np.ascontiguousarray((windows @ _INTERPOLATION.T).T)
+    parts = [direct(nodes[i : i + step]) for i in range(0, len(nodes), step)]
+    coefficients = {}
+    for p in powers:
+        # Window k holds the entries k to k + 5 and serves the cell between its middle two.
+        values = np.concatenate([part[p] for part in parts])
+        windows = np.lib.stride_tricks.sliding_window_view(values, 6)
+        coefficients[p] = np.ascontiguousarray((windows @ _INTERPOLATION.T).T)
 
     def interpolated(m):
         position = (m - nodes[2]) / gap
         cell = position.astype(np.intp)
-        x = position - cell
-        result = coefficients[5].take(cell)
-        for c in coefficients[4::-1]:
-            result *= x
-            result += c.take(cell)
-        return result
+        position -= cell
+        found = {}
+        for p, rows in coefficients.items():
+            found[p] = rows[5].take(cell)
+            for c in rows[4::-1]:
+                found[p] *= position
+                found[p] += c.take(cell)
+        return found
 
     return interpolated
 

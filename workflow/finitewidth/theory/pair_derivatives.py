@@ -13,10 +13,13 @@ from typing import NamedTuple
 import numpy as np
 
 from finitewidth.activations import Activation
-from finitewidth.theory import closed_forms
+from finitewidth.theory import closed_forms, waves
 from finitewidth.theory.gaussian import METHODS, covariance, expectation, pair_expectation
 from finitewidth.theory.lattice import axis
 
+# -log of the error that lattices are laid out for: a fourth derivative has a pole of order five,
+# which costs six decimal digits.
+_DIGITS = 48.0
 # Points of one temporary array, and of a lattice beyond which panels are cheaper.
 _CHUNK = 2**18
 _LATTICE = 400_000
@@ -228,8 +231,11 @@ def _integrated(activation: Activation, K11, K22, K12) -> PairDerivatives:
     slope = np.divide(K12, np.sqrt(K11), out=np.zeros_like(K12), where=K11 > 0)
     spread = np.sqrt(np.maximum(K22 - slope**2, 0.0))
     steepest = np.maximum(np.sqrt(K11), np.abs(slope)).max(initial=0.0), spread.max(initial=0.0)
-    (u1, w1), (u2, w2) = (axis(activation.strip / s if s > 0 else np.inf) for s in steepest)
-    if len(u1) * len(u2) > _LATTICE:
+    (u1, w1), (u2, w2) = (
+        axis(activation.strip / s if s > 0 else np.inf, _DIGITS) for s in steepest
+    )
+    # Panels do not resolve what oscillates.
+    if len(u1) * len(u2) > _LATTICE and activation.name not in waves.NAMES:
         parts = pair_expectation(lambda z1, z2: _products(activation, z1, z2), K11, K22, K12)
         return _assemble(*parts)
     found = []

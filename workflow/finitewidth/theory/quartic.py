@@ -13,10 +13,11 @@ from finitewidth.theory.gaussian import METHODS, moment
 
 # Steps of the lattice whose result tells the error of the finer one.
 _STRETCH = 1.25
-# Closed forms are wrong by this share of the scale; see also _near.
-_ROUNDING = 1e-12
-# Inputs whose correlation is this close to +-1 count as proportional where sigma has a kink.
-_PROPORTIONAL = 1e-9
+# Share of the scale that interpolating in tables costs, at most.
+_TABLE = 3e-11
+# Inputs whose correlation is this close to +-1 have one gate where sigma has a kink. The error is
+# of order 1.5 in this number, as both z are small where the signs differ.
+_PROPORTIONAL = 3e-7
 
 
 class Quartic(NamedTuple):
@@ -59,11 +60,9 @@ def quartic(
     index = quads(len(K))
     closed = _closed_form(activation) if method == "auto" else None
     if closed is not None:
-        values = closed(activation, K, index)
-        errors = (
-            _ROUNDING * _scale(activation, K, index) if estimate else np.full(len(index), np.nan)
-        )
-        return Quartic(values, errors)
+        values, rounding = closed(activation, K, index)
+        scale = _scale(activation, K, index) if estimate else np.nan
+        return Quartic(values, rounding * scale)
     if activation.strip is None:
         raise ValueError(f"{activation.name} has a kink: its lattices would not converge")
     return _on_lattices(activation, K, index, estimate)
@@ -85,23 +84,24 @@ def _blocks(K: np.ndarray, index: np.ndarray) -> np.ndarray:
     return K[index[:, :, None], index[:, None, :]]
 
 
-def _waves(activation: Activation, K: np.ndarray, index: np.ndarray) -> np.ndarray:
-    return waves.quartic(activation.name, _blocks(K, index))
+def _waves(activation: Activation, K: np.ndarray, index: np.ndarray):
+    return waves.quartic(activation.name, _blocks(K, index)), np.full(len(index), 1e-14)
 
 
-def _erf(activation: Activation, K: np.ndarray, index: np.ndarray) -> np.ndarray:
+def _erf(activation: Activation, K: np.ndarray, index: np.ndarray):
     """erf(z) is the mean of sgn(z + e/sqrt(2)) over standard normal e."""
-    return gates.four_signs(_blocks(K, index) + np.eye(4) / 2)
+    gate = _blocks(K, index) + np.eye(4) / 2
+    return gates.four_signs(gate), _rounding(gate)
 
 
-def _gelu(activation: Activation, K: np.ndarray, index: np.ndarray) -> np.ndarray:
+def _gelu(activation: Activation, K: np.ndarray, index: np.ndarray):
     """z Phi(z) is the mean of z (1 + sgn(z + e))/2 over standard normal e."""
     k = _blocks(K, index)
-    half = np.full((len(k), 4), 0.5)
-    return gates.gated_moments(np.block([[k, k], [k, k + np.eye(4)]]), half, half)
+    half, gate = np.full((len(k), 4), 0.5), k + np.eye(4)
+    return gates.gated_moments(np.block([[k, k], [k, gate]]), half, half), _rounding(gate)
 
 
-def _two_slopes(activation: Activation, K: np.ndarray, index: np.ndarray) -> np.ndarray:
+def _two_slopes(activation: Activation, K: np.ndarray, index: np.ndarray):
     """sigma(z) = z (p + m sgn z), p and m half the sum and half the difference of the slopes.
 
     Powers of z gather in front; the gates of proportional inputs are one gate, up to a sign.
@@ -109,7 +109,7 @@ def _two_slopes(activation: Activation, K: np.ndarray, index: np.ndarray) -> np.
     plus, minus = activation.slopes
     p, m = (plus + minus) / 2, (plus - minus) / 2
     leader, sign = _proportional(K)
-    values = np.empty(len(index))
+    values, errors = np.empty(len(index)), np.empty(len(index))
     groups = [sorted({leader[a] for a in quad}) for quad in index]
     for size in range(1, 5):
         rows = np.array([k for k, g in enumerate(groups) if len(g) == size], dtype=int)
@@ -124,10 +124,24 @@ def _two_slopes(activation: Activation, K: np.ndarray, index: np.ndarray) -> np.
                 np.where(own, p * even + o * odd, even),
                 np.where(own, p * odd + o * even, odd),
             )
-        everything = np.concatenate([index[rows], lead], axis=1)
-        S = K[everything[:, :, None], everything[:, None, :]]
+        S = _blocks(K, np.concatenate([index[rows], lead], axis=1))
         values[rows] = gates.gated_moments(S, even, odd)
-    return values
+        errors[rows] = _rounding(S[:, 4:, 4:])
+    return values, errors
+
+
+def _rounding(gate: np.ndarray) -> np.ndarray:
+    """Relative errors from rounding: conditional variances of gates are differences.
+
+    An upper bound of what permuting the inputs changes, over random and near-singular matrices.
+    """
+    scale = np.sqrt(np.einsum("mss->ms", gate))
+    scale = np.where(scale > 0, scale, np.inf)
+    R = (
+        gate / (scale[:, :, None] * scale[:, None, :])
+        + np.eye(gate.shape[1]) * np.isinf(scale)[:, None]
+    )
+    return np.clip(1e-15 / np.maximum(np.linalg.eigvalsh(R)[:, 0], 1e-15), 1e-13, 1e-7)
 
 
 def _proportional(K: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -164,5 +178,6 @@ def _on_lattices(activation: Activation, K: np.ndarray, index: np.ndarray, estim
             for k, gap in zip(rows.values(), np.abs(fine - coarse), strict=True):
                 errors[k] = gap
     if estimate:
-        errors += 1e-15 * _scale(activation, K, index)
+        # A stretched table shares part of the error of its interpolation.
+        errors += _TABLE * _scale(activation, K, index)
     return Quartic(values, errors)
