@@ -156,3 +156,11 @@ def test_errors():
         quartic(get("tanh"), np.eye(2), method="hermite")
     with pytest.raises(ValueError, match="has a kink"):
         quartic(get("relu"), np.eye(2), method="quadrature")
+
+
+def test_steep_activations_on_two_inputs_cost_no_more_than_others():
+    # At a variance of 1e7 silu is a ReLU up to 1e-6; lattices would have 1e10 points there.
+    K = 1e7 * np.array([[1.0, 0.3], [0.3, 0.5]])
+    steep, kinked = (quartic(get(name), K) for name in ("silu", "relu"))
+    np.testing.assert_allclose(steep.values, kinked.values, rtol=1e-5)
+    assert np.all(steep.errors < 1e-9 * steep.values)

@@ -19,6 +19,8 @@ _DIGITS = (36.0, 36.0, 36.0, 32.0, 29.0)
 
 # Points of one temporary array, to stay in cache; bounds the memory, not the result.
 _CHUNK = 2**16
+# The same for the innermost variable and for the entries of its table.
+_INNER, _ENTRIES = 2**12, 2**18
 # Beyond this many points of the outer variables a lattice is made coarser, at the cost of error.
 _BUDGET = 4_000_000
 
@@ -115,6 +117,7 @@ def moments(
     ball = (1, 2, np.pi, 4 * np.pi / 3)[len(outer)]
     coarser = (ball * reach ** len(outer) / np.prod(outer) / _BUDGET) ** (1 / max(1, len(outer)))
     steps = [stretch * h * max(1.0, coarser) for h in steps]
+    steps[3] = max(steps[3], stretch * 2 * reach / _INNER)
     point = np.zeros(1), np.ones(1)
     axes = [_axis(h, digits) if np.isfinite(h) else point for h in steps]
     return _nested(sigma, stretch * strip / 100, full, axes, powers, reach)
@@ -178,10 +181,15 @@ def _conditional_means(sigma, powers, gap, spread, inner, furthest, points) -> C
         if len(u) == 1:
             s = sigma(m)
             return {p: _power(s, p) for p in powers}
-        s = sigma(m[..., None] + spread * u)
-        return {p: _power(s, p) @ w for p in powers}
+        flat, step = m.ravel(), max(1, 16 * _CHUNK // len(u))
+        found = {p: np.empty(len(flat)) for p in powers}
+        for i in range(0, len(flat), step):
+            s = sigma(flat[i : i + step, None] + spread * u)
+            for p in powers:
+                found[p][i : i + step] = _power(s, p) @ w
+        return {p: values.reshape(m.shape) for p, values in found.items()}
 
-    gap = min(gap, furthest / 40) or gap
+    gap = max(min(gap, furthest / 40), 2 * furthest / _ENTRIES) or gap
     count = int(np.ceil(furthest / gap)) + 4
     if len(u) == 1 or 2 * count >= points:
         return direct

@@ -11,9 +11,9 @@ from finitewidth.bins import EDGES, PROBABILITIES
 from finitewidth.indices import pairs, quads
 from finitewidth.law import Law
 from finitewidth.theory import predicted_laws, predicted_moments, predicted_tests
-from finitewidth.theory.case import Case
+from finitewidth.theory.case import Case, Orders
 from finitewidth.theory.kernel import check_layers
-from finitewidth.theory.quantities import QUANTITIES
+from finitewidth.theory.quantities import QUANTITIES, Quantity
 from finitewidth.vocabulary import SAMPLES, TESTS
 
 #: The coordinate ``order``.
@@ -21,6 +21,7 @@ ORDERS = ("infinite_width", "1/n", "1/n^2", "double_scaling", "exact")
 
 _FAMILIES = {
     "covariance": predicted_moments.covariance,
+    "correlation": predicted_moments.correlation,
     "four_point": predicted_moments.four_point,
     "six_point": predicted_moments.six_point,
     "kurtosis": predicted_moments.kurtosis,
@@ -48,8 +49,8 @@ def predict(
     layers : sequence of int
         The recorded layers, numbered from 1.
     families : collection of str
-        Of covariance, four_point, six_point, kurtosis, distribution, log_norm, quadruple and
-        normality.
+        Of covariance, correlation, four_point, six_point, kurtosis, distribution, log_norm,
+        quadruple and normality.
     neurons : int
         How many neurons ``neuron_covariance`` has.
     networks : int, optional
@@ -77,12 +78,12 @@ def predict(
     for name, function in _FAMILIES.items():
         if name in families:
             for quantity, orders in function(case).items():
-                variables[quantity] = _variable(quantity, orders)
-    return xr.Dataset(variables).assign_coords(_coordinates(case, variables))
+                variables[quantity] = variable(QUANTITIES[quantity], orders)
+    return xr.Dataset(variables).assign_coords(used(_coordinates(case), variables))
 
 
-def _variable(quantity: str, orders: dict[str, np.ndarray]) -> xr.Variable:
-    about = QUANTITIES[quantity]
+def variable(about: Quantity, orders: Orders) -> xr.Variable:
+    """One quantity with the dimension ``order``, NaN where an order is missing."""
     shape = next(iter(orders.values())).shape
     values = np.full((len(ORDERS), *shape), np.nan)
     for order, array in orders.items():
@@ -96,37 +97,47 @@ def _variable(quantity: str, orders: dict[str, np.ndarray]) -> xr.Variable:
     return xr.Variable(("order", *about.dims), values, attributes)
 
 
-def _coordinates(case: Case, variables: dict[str, xr.Variable]) -> dict:
-    N = len(case.x)
-    p, q = pairs(N), quads(N)
-    width = [case.law.widths[layer] for layer in case.layers]
-    every = {
+def shared_coordinates(layers: Sequence[int], inputs: int) -> dict:
+    """Coordinates of members and ladders alike, whether a dataset has their dimension or not."""
+    p = pairs(inputs)
+    return {
         "order": np.array(ORDERS),
-        "layer": np.array(case.layers),
-        "width": ("layer", width, {"long_name": "neurons of the layer", "units": "1"}),
-        "input": np.arange(N),
-        "input_": np.arange(N),
-        "neuron": np.arange(case.neurons),
-        "neuron_": np.arange(case.neurons),
+        "layer": np.array(layers),
+        "input": np.arange(inputs),
+        "input_": np.arange(inputs),
         "pair": np.arange(len(p)),
         "pair_": np.arange(len(p)),
         "pair_a": ("pair", p[:, 0]),
         "pair_b": ("pair", p[:, 1]),
+        "standard_bin": np.arange(len(EDGES) - 1),
+        "standard_bin_left": ("standard_bin", EDGES[:-1]),
+        "standard_bin_right": ("standard_bin", EDGES[1:]),
+    }
+
+
+def used(coordinates: dict, variables: dict[str, xr.Variable]) -> dict:
+    """Those of the coordinates whose dimension some variable has."""
+    dims = {dim for variable in variables.values() for dim in variable.dims}
+    return {
+        name: value
+        for name, value in coordinates.items()
+        if (value[0] if isinstance(value, tuple) else name) in dims
+    }
+
+
+def _coordinates(case: Case) -> dict:
+    q = quads(len(case.x))
+    width = [case.law.widths[layer] for layer in case.layers]
+    return shared_coordinates(case.layers, len(case.x)) | {
+        "width": ("layer", width, {"long_name": "neurons of the layer", "units": "1"}),
+        "neuron": np.arange(case.neurons),
+        "neuron_": np.arange(case.neurons),
         "quad": np.arange(len(q)),
         **{f"quad_{letter}": ("quad", q[:, k]) for k, letter in enumerate("abcd")},
         "bin": np.arange(len(EDGES) - 1),
         "bin_left": ("bin", EDGES[:-1]),
         "bin_right": ("bin", EDGES[1:]),
-        "standard_bin": np.arange(len(EDGES) - 1),
-        "standard_bin_left": ("standard_bin", EDGES[:-1]),
-        "standard_bin_right": ("standard_bin", EDGES[1:]),
         "probability": PROBABILITIES,
         "sample": np.array(SAMPLES),
         "test": np.array(TESTS),
-    }
-    used = {dim for variable in variables.values() for dim in variable.dims}
-    return {
-        name: value
-        for name, value in every.items()
-        if (value[0] if isinstance(value, tuple) else name) in used
     }

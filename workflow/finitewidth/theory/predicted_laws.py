@@ -34,7 +34,7 @@ def distribution(case: Case) -> dict[str, Orders]:
                 fill("exact", k, alive, *gaussian)
         elif layer > 1:
             # A uniform bias stays uniform at any width; in layer 1 so do the weights.
-            for a in np.flatnonzero(alive):
+            for a in np.flatnonzero(alive & np.isfinite(case.log_K[k])):
                 share = case.law.C_b[layer - 1] / case.K[k, a] if case.law.C_b[layer - 1] else 0.0
                 cdf = laws.normal_plus_uniform_cdf(EDGES, share)
                 quantile = laws.normal_plus_uniform_quantile(PROBABILITIES, share)

@@ -23,14 +23,20 @@ QUANTITIES: dict[str, Quantity] = {
     "covariance": Quantity(
         ("layer", "input", "input_"),
         "covariance of preactivations, E[z_a z_b]",
-        "docs/theory.md 2.1",
-        f"{_PDLT}, sections 4.1 to 4.3",
+        "docs/theory.md 2.1, 5.1, 6.2",
+        f"{_PDLT}, sections 4.1 to 4.3 and 4.5",
+    ),
+    "correlation": Quantity(
+        ("layer", "input", "input_"),
+        "cosine of the angle between two inputs, G_ab/sqrt(G_aa G_bb)",
+        "docs/theory.md 2.1, 5.1",
+        f"{_PDLT}, sections 4.1 to 4.3 and 4.5",
     ),
     "neuron_covariance": Quantity(
         ("layer", "neuron", "neuron_", "input", "input_"),
         "covariance of preactivations neuron by neuron, E[z_ia z_jb]",
-        "docs/theory.md 2.2",
-        f"{_PDLT}, sections 4.1 to 4.3",
+        "docs/theory.md 2.1, 2.2, 5.1, 6.2",
+        f"{_PDLT}, sections 4.1 to 4.3 and 4.5",
     ),
     "cross_covariance": Quantity(
         ("layer", "input", "input_"),
@@ -41,31 +47,31 @@ QUANTITIES: dict[str, Quantity] = {
     "four_point": Quantity(
         ("layer", "pair", "pair_"),
         "connected four-point correlator of two different neurons",
-        "docs/theory.md 3.2 to 3.5",
+        "docs/theory.md 3.2 to 3.5, 5.1, 6.2, 6.3",
         f"{_PDLT}, sections 3.2, 3.3 and 4.3; {_HANIN_NICA}",
     ),
     "four_point_same": Quantity(
         ("layer", "quad"),
         "connected four-point correlator of one neuron",
-        "docs/theory.md 3.2 to 3.5",
+        "docs/theory.md 3.2 to 3.5, 5.1, 6.2, 6.3",
         f"{_PDLT}, sections 3.2, 3.3 and 4.3; {_HANIN_NICA}",
     ),
     "intralayer": Quantity(
         _AT_EACH,
         "covariance of the squares of two different neurons",
-        "docs/theory.md 3.2 to 3.4",
+        "docs/theory.md 3.2 to 3.4, 6.2, 6.3",
         f"{_PDLT}, sections 3.3 and 4.3; {_HANIN_NICA}",
     ),
     "six_point": Quantity(
         _AT_EACH,
         "connected six-point correlator of three different neurons",
-        "docs/theory.md 3.2, 3.4",
+        "docs/theory.md 3.2, 3.4, 6.2",
         f"{_PDLT}, sections 3.3 and 3.4; {_HANIN_NICA}",
     ),
     "excess_kurtosis": Quantity(
         _AT_EACH,
         "excess kurtosis of one preactivation",
-        "docs/theory.md 3.2 to 3.4",
+        "docs/theory.md 3.2 to 3.4, 6.2, 6.3",
         f"{_PDLT}, sections 3.3 and 4.3; {_HANIN_NICA}",
     ),
     "histogram": Quantity(
@@ -115,5 +121,84 @@ QUANTITIES: dict[str, Quantity] = {
         "share of groups of networks that a test of normality rejects at 5 %",
         "docs/theory.md 3.8",
         "the level of the test",
+    ),
+}
+
+_OF_PAIRS = ("layer", "pair")
+_OF_TWO_PAIRS = ("layer", "pair", "pair_")
+
+#: The same of a ladder of widths.
+LADDER_QUANTITIES: dict[str, Quantity] = {
+    "kernel_mean": Quantity(
+        ("rung", *_OF_PAIRS),
+        "mean of the conditional kernel, E[Ghat_ab]",
+        "docs/theory.md 2.1, 5.1, 6.2",
+        f"{_PDLT}, sections 4.1 to 4.3 and 4.5",
+    ),
+    "kernel_covariance": Quantity(
+        ("rung", *_OF_TWO_PAIRS),
+        "covariance of the conditional kernel, Cov(Ghat_ab, Ghat_cd)",
+        "docs/theory.md 3.2 to 3.5, 5.1, 6.2, 6.3",
+        f"{_PDLT}, sections 3.2, 3.3 and 4.3; {_HANIN_NICA}",
+    ),
+    "kernel_third": Quantity(
+        ("rung", *_AT_EACH),
+        "third cumulant of the conditional kernel",
+        "docs/theory.md 3.2, 3.4, 6.2",
+        f"{_PDLT}, sections 3.3 and 3.4; {_HANIN_NICA}",
+    ),
+    "kernel_mean_1": Quantity(
+        _OF_PAIRS,
+        "coefficient of 1/n in the mean of the conditional kernel",
+        "docs/theory.md 5.1",
+        f"{_PDLT}, section 4.5",
+    ),
+    "kernel_mean_2": Quantity(
+        _OF_PAIRS,
+        "coefficient of 1/n^2 in the mean of the conditional kernel",
+        "docs/theory.md 6.2",
+        "derived here",
+    ),
+    "kernel_covariance_1": Quantity(
+        _OF_TWO_PAIRS,
+        "coefficient of 1/n in the covariance of the conditional kernel",
+        "docs/theory.md 3.4, 3.5, 5.1",
+        f"{_PDLT}, section 4.3",
+    ),
+    "kernel_covariance_2": Quantity(
+        _OF_TWO_PAIRS,
+        "coefficient of 1/n^2 in the covariance of the conditional kernel",
+        "docs/theory.md 3.2, 6.2",
+        "derived here",
+    ),
+    "kernel_third_2": Quantity(
+        _AT_EACH,
+        "coefficient of 1/n^2 in the third cumulant of the conditional kernel",
+        "docs/theory.md 3.4, 6.2",
+        "derived here",
+    ),
+    "log_kernel_mean": Quantity(
+        ("rung", *_AT_EACH),
+        "mean of log Ghat",
+        "docs/theory.md 3.4, 4.1, 7.2",
+        _HANIN_NICA,
+    ),
+    "log_kernel_variance": Quantity(
+        ("rung", *_AT_EACH),
+        "variance of log Ghat",
+        "docs/theory.md 3.4, 4.1, 7.2",
+        _HANIN_NICA,
+    ),
+    "log_kernel_histogram": Quantity(
+        ("rung", *_AT_EACH, "standard_bin"),
+        "probability of the standardised log Ghat in a bin",
+        "docs/theory.md 3.4, 4.1, 7.2",
+        _HANIN_NICA,
+    ),
+    "inverse_kernel_mean": Quantity(
+        ("rung", *_AT_EACH),
+        "mean of 1/Ghat",
+        "docs/theory.md 3.4, 4.1, 7.1, 7.2",
+        f"{_HANIN_NICA}; {_PDLT}, section 5.4",
     ),
 }

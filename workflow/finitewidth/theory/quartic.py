@@ -9,10 +9,12 @@ import numpy as np
 from finitewidth.activations import Activation
 from finitewidth.indices import quads
 from finitewidth.theory import gates, lattice, waves
-from finitewidth.theory.gaussian import METHODS, moment
+from finitewidth.theory.gaussian import METHODS, moment, pair_expectation
 
 # Steps of the lattice whose result tells the error of the finer one.
 _STRETCH = 1.25
+# Beyond this variance, in squares of the strip's half-width, panels are cheaper than lattices.
+_STEEP = 200.0
 # Share of the scale that interpolating in tables costs, at most.
 _TABLE = 3e-11
 # Inputs whose correlation is this close to +-1 have one gate where sigma has a kink. The error is
@@ -155,6 +157,16 @@ def _proportional(K: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return leader, sign
 
 
+def _in_the_plane(sigma, K: np.ndarray, powers: list) -> tuple[np.ndarray, np.ndarray]:
+    """Two inputs by panels in polar coordinates, whose number grows as the logarithm of K."""
+
+    def products(z1, z2):
+        first, second = sigma(z1), sigma(z2)
+        return np.stack([first**p * second**q for p, q in powers])
+
+    return pair_expectation(products, K[0, 0], K[1, 1], K[0, 1], error=True)
+
+
 def _on_lattices(activation: Activation, K: np.ndarray, index: np.ndarray, estimate: bool):
     """Quadruples of the same inputs share a lattice; equal inputs count once."""
     first = [
@@ -170,6 +182,11 @@ def _on_lattices(activation: Activation, K: np.ndarray, index: np.ndarray, estim
     for inputs, rows in wanted.items():
         block = K[np.ix_(inputs, inputs)]
         powers = list(rows)
+        if len(inputs) == 2 and block.max() > _STEEP * strip**2:
+            found = _in_the_plane(sigma, block, powers)
+            for k, value, error in zip(rows.values(), *found, strict=True):
+                values[k], errors[k] = value, error if estimate else np.nan
+            continue
         fine = lattice.moments(sigma, strip, block, powers)
         for k, value in zip(rows.values(), fine, strict=True):
             values[k] = value
