@@ -30,7 +30,7 @@ def log_kernel(study: Study) -> Figure:
         row[0].set_ylabel(f"{m.about['activation']}\ndensity")
     for ax in axes[-1]:
         ax.set_xlabel(r"$\log(\hat G/K)$")
-    style.order_legend(axes[0, 0], "exact", "double_scaling", loc="lower center", fontsize=6)
+    style.legend_below(figure, "exact", "double_scaling")
     return figure
 
 
@@ -82,10 +82,11 @@ def inverse_kernel(study: Study) -> Figure:
                     style.curve(ax, layer / n, y, order, color=color)
             value = estimates["inverse_kernel_mean"].isel(rung=rung).values / unit
             error = estimates["inverse_kernel_mean_stderr"].isel(rung=rung).values / unit
-            style.points(ax, layer / n, value, error, color=color, label=f"$n={n}$")
+            sound = estimates["inverse_kernel_mean_trusted"].isel(rung=rung).values
+            style.points(ax, layer / n, value, error, sound, color=color, label=f"$n={n}$")
         style.unity(ax)
-        ax.set(xlabel=r"$\ell/n$", title=m.about["activation"])
+        ax.set(xlabel=r"$\ell/n$", title=m.about["activation"], yscale="log")
         ax.legend(loc="upper left")
     axes[0, 0].set_ylabel(r"$K\,\mathrm{E}[1/\hat G]$")
-    style.order_legend(axes[0, -1], "exact", "double_scaling", loc="lower right")
+    style.legend_below(figure, "exact", "double_scaling")
     return figure

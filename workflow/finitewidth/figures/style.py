@@ -20,7 +20,7 @@ PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0
 ORDERS = {
     "exact": {"linestyle": "-", "label": "exact at finite $n$"},
     "1/n": {"linestyle": "--", "label": "order $1/n$"},
-    "1/n^2": {"linestyle": "--", "label": "order $1/n^2$"},
+    "1/n^2": {"linestyle": (0, (7, 1.5)), "label": "order $1/n^2$"},
     "double_scaling": {"linestyle": "-.", "label": "double scaling"},
     "infinite_width": {"linestyle": ":", "label": "infinite width"},
 }
