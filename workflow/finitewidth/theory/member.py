@@ -11,6 +11,27 @@ from finitewidth.law import Law
 from finitewidth.theory.kernel import overlaps
 from finitewidth.theory.predict import predict
 from finitewidth.theory.predict_ladder import predict_ladder
+from finitewidth.theory.transport import transport_ladder
+from finitewidth.vocabulary import FAMILIES
+
+#: Quantity of a ladder -> the moment of a transported law that it is.
+_TRANSPORTED = {
+    "kernel_mean": "mean",
+    "kernel_covariance": "variance",
+    "kernel_third": "third",
+    "inverse_kernel_mean": "inverse_mean",
+    "log_kernel_mean": "log_mean",
+    "log_kernel_variance": "log_variance",
+}
+
+
+def _transported(laws: list[Law], x, layers, families) -> dict[str, np.ndarray]:
+    """What is exact of each input alone, for an activation of which no closed form is known."""
+    if laws[0].activation.slopes is not None:
+        return {}
+    found = transport_ladder(laws, x, layers).values
+    wanted = {quantity for family in families for quantity in FAMILIES[family]}
+    return {name: getattr(found, moment) for name, moment in _TRANSPORTED.items() if name in wanted}
 
 
 def predict_member(member: Mapping, x: np.ndarray) -> xr.Dataset:
@@ -21,7 +42,8 @@ def predict_member(member: Mapping, x: np.ndarray) -> xr.Dataset:
     """
     if member["ladder"] is not None:
         laws = Law.of_ladder(member, dimension=x.shape[1])
-        theory = predict_ladder(laws, x, member["layers"], member["estimate"])
+        exact = _transported(laws, x, member["layers"], member["estimate"])
+        theory = predict_ladder(laws, x, member["layers"], member["estimate"], exact)
     else:
         theory = predict(
             Law.of_member(member, dimension=x.shape[1]),

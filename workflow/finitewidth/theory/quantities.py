@@ -132,19 +132,19 @@ LADDER_QUANTITIES: dict[str, Quantity] = {
     "kernel_mean": Quantity(
         ("rung", *_OF_PAIRS),
         "mean of the conditional kernel, E[Ghat_ab]",
-        "docs/theory.md 2.1, 5.1, 6.2",
+        "docs/theory.md 2.1, 5.1, 6.2, 8",
         f"{_PDLT}, sections 4.1 to 4.3 and 4.5",
     ),
     "kernel_covariance": Quantity(
         ("rung", *_OF_TWO_PAIRS),
         "covariance of the conditional kernel, Cov(Ghat_ab, Ghat_cd)",
-        "docs/theory.md 3.2 to 3.5, 5.1, 6.2, 6.3",
+        "docs/theory.md 3.2 to 3.5, 5.1, 6.2, 6.3, 8",
         f"{_PDLT}, sections 3.2, 3.3 and 4.3; {_HANIN_NICA}",
     ),
     "kernel_third": Quantity(
         ("rung", *_AT_EACH),
         "third cumulant of the conditional kernel",
-        "docs/theory.md 3.2, 3.4, 6.2",
+        "docs/theory.md 3.2, 3.4, 6.2, 8",
         f"{_PDLT}, sections 3.3 and 3.4; {_HANIN_NICA}",
     ),
     "kernel_mean_1": Quantity(
@@ -180,25 +180,25 @@ LADDER_QUANTITIES: dict[str, Quantity] = {
     "log_kernel_mean": Quantity(
         ("rung", *_AT_EACH),
         "mean of log Ghat",
-        "docs/theory.md 3.4, 4.1, 7.2",
+        "docs/theory.md 3.4, 4.1, 7.2, 8",
         _HANIN_NICA,
     ),
     "log_kernel_variance": Quantity(
         ("rung", *_AT_EACH),
         "variance of log Ghat",
-        "docs/theory.md 3.4, 4.1, 7.2",
+        "docs/theory.md 3.4, 4.1, 7.2, 8",
         _HANIN_NICA,
     ),
     "log_kernel_histogram": Quantity(
         ("rung", *_AT_EACH, "standard_bin"),
         "probability of the standardised log Ghat in a bin",
-        "docs/theory.md 3.4, 4.1, 7.2",
+        "docs/theory.md 3.4, 4.1, 7.2, 8",
         _HANIN_NICA,
     ),
     "inverse_kernel_mean": Quantity(
         ("rung", *_AT_EACH),
         "mean of 1/Ghat",
-        "docs/theory.md 3.4, 4.1, 7.1, 7.2",
+        "docs/theory.md 3.4, 4.1, 7.1, 7.2, 8",
         f"{_HANIN_NICA}; {_PDLT}, section 5.4",
     ),
 }
