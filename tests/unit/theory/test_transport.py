@@ -1,4 +1,4 @@
-"""The law of Ghat transported: against closed forms, integrals, chains and golden numbers."""
+"""The law of Ghat transported: against closed forms, sums, simulated chains and golden numbers."""
 
 import numpy as np
 import pytest
@@ -73,7 +73,7 @@ def test_moments_of_two_slopes(name, bias):
     for (name, exact), digits in zip(expected.items(), rounding, strict=True):
         value, error = getattr(values, name), getattr(errors, name)
         assert np.all(np.abs(value - exact) <= error + digits), name
-        assert np.all(error <= 1e-7 * np.abs(exact) + 30 * digits), name
+        assert np.all(error <= 1e-6 * np.abs(exact) + 30 * digits), name
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def chain(law, start, networks, seed):
 )
 def test_drawn_chains(name, how, assert_mean):
     law = deep(name, 9, 5, **how)
-    g = chain(law, 2.0, 100_000, seed=71)
+    g = chain(law, 2.0, 60_000, seed=71)
     values, _ = transport.transport(law, np.full((1, 4), np.sqrt(2.0)), range(1, 6))
     found = {name: value[:, 0] for name, value in values._asdict().items()}
     off = g - found["mean"][:, None]
@@ -197,11 +197,17 @@ def test_first_order_coefficients_by_extrapolation(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "how"), [("tanh", {}), ("sin", {"C_W": 1.5}), ("gelu", GELU), ("cos", {"C_b": 0.2})]
+    ("name", "how", "width"),
+    [
+        ("tanh", {}, 400),
+        ("sin", {"C_W": 1.5}, 400),
+        ("gelu", GELU, 1600),
+        ("cos", {"C_b": 0.2}, 200),
+    ],
 )
-def test_what_two_orders_leave_is_of_third_order(name, how):
+def test_what_two_orders_leave_is_of_third_order(name, how, width):
     left = []
-    for n in (1600, 3200):
+    for n in (width, 2 * width):
         law = deep(name, n, 4, **how)
         values, _ = transport.transport(law, X, [4])
         orders = second_order(law, X, [4])
@@ -217,7 +223,7 @@ def test_what_two_orders_leave_is_of_third_order(name, how):
 
 
 @pytest.mark.parametrize(
-    ("name", "how"), [("tanh", {}), ("gelu", GELU), ("gelu", {"C_W": 2.5}), ("cos", {"C_W": 3.0})]
+    ("name", "how"), [("tanh", {}), ("gelu", GELU), ("softplus", {}), ("cos", {"C_W": 3.0})]
 )
 def test_finer_resolution(name, how, monkeypatch):
     ladder = [deep(name, n, 5, **how) for n in (16, 100)]
@@ -226,7 +232,8 @@ def test_finer_resolution(name, how, monkeypatch):
     finer, _ = transport.transport_ladder(ladder, X, [5])
     for field in values._fields:
         value, error = getattr(values, field), getattr(errors, field)
-        assert np.all(np.abs(value - getattr(finer, field)) <= error), field
+        off = np.abs(value - getattr(finer, field))
+        assert np.all((off <= error) | np.isnan(value)), field
     assert np.all(errors.shift <= 1e-6 * np.abs(values.shift))
     assert np.all(errors.variance <= 1e-6 * values.variance)
     assert np.all(errors.third <= 1e-4 * np.abs(values.third))
@@ -271,16 +278,16 @@ def test_zero_input():
 
 def test_what_cannot_be_known_is_nan():
     # Four ReLU neurons are all off in one of sixteen networks.
-    values, _ = transport.transport(deep("relu", 4, 4, C_W=2.0), X, [4])
+    values, _ = transport.transport(deep("relu", 4, 4, C_W=2.0), X[:1], [4])
     assert np.all(np.isfinite(values.third))
     for name in ("inverse_mean", "log_mean", "log_variance"):
         assert np.all(np.isnan(getattr(values, name)))
     # E[1/chi^2_n] is infinite for n <= 2.
-    values, _ = transport.transport(deep("linear", 2, 3), X, [3])
+    values, _ = transport.transport(deep("linear", 2, 3), X[:1], [3])
     assert np.all(np.isnan(values.inverse_mean))
     assert np.all(np.isfinite(values.log_variance))
     # The kernel leaves a float's range.
-    values, _ = transport.transport(deep("linear", 3, 12, C_W=1e30), X[:1], [3, 12])
+    values, _ = transport.transport(deep("linear", 8, 6, C_W=1e55), X[:1], [2, 6])
     assert np.all(np.isfinite(values.variance[0]))
     assert np.all(np.isnan(values.variance[1]))
 

@@ -1,12 +1,12 @@
 """The law of a mean of independent squares, as a Gauss rule: a layer's gain for any activation.
 
 Of n neurons with z_j ~ N(0, g) the next layer sees Y = (1/n) sum_j sigma(z_j)^2 alone. Its law is
-held as m nodes and weights that integrate every polynomial in Y^(1/8) of degree below 2m: powers
-of Y up to the fourth among them, and near Y = 0 as well as far out what varies with log Y. A rule
-for two independent means is the product of theirs, brought back to m nodes by the Lanczos process
-(Golub and Welsch 1969; Gragg and Harrod 1984), so that n neurons take about log2 n such steps and
-widths of a ladder share them. Neither densities nor characteristic functions are needed, and
-weights stay positive: atoms and singular densities are as good as any.
+held as m positive weights on nodes, the Gauss rule for polynomials in Y^(1/8) of degree below 2m.
+The rule of two independent means is the product of theirs, brought back to m nodes by the Lanczos
+process (Golub and Welsch 1969; Gragg and Harrod 1984), so that n neurons take about log2 n such
+steps and widths of a ladder share them. Powers of a sum are made of products of powers that are no
+higher, so that E[Y] to E[Y^4] stay exact; the root brings nodes near Y = 0, as 1/Y and log Y need.
+Atoms and singular densities are as good as any, and nothing oscillates.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from finitewidth.activations import Activation
 from finitewidth.theory import waves
 from finitewidth.theory.gaussian import panels
 
-# Orthogonal polynomials are taken in this root of Y, which brings clusters near Y = 0, and the
-# power-law tail towards it, within the reach of few nodes.
+# Polynomials are taken in this root of Y, which brings clusters near Y = 0, and the power-law tail
+# towards it, within the reach of few nodes.
 _ROOT = 8
 # Rows that one Lanczos process takes together; bounds the memory, not the result.
 _ROWS = 48

@@ -49,10 +49,10 @@ class Moments(NamedTuple):
 
 
 class Transported(NamedTuple):
-    """Moments and estimates of their absolute errors, NaN where the error is not small."""
+    """What was found, of shape (len(layers), N) or (len(laws), len(layers), N) throughout."""
 
-    values: Moments
-    errors: Moments
+    values: Moments  #: NaN where the error is not small against the number
+    errors: Moments  #: estimates of the absolute errors
 
 
 def transport(law: Law, x: np.ndarray, layers: Sequence[int]) -> Transported:
