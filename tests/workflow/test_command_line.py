@@ -33,10 +33,10 @@ def test_a_bad_study_file_ends_before_the_first_job_in_one_sentence(tmp_path, ke
 
 def test_a_study_file_stands_alone_and_overrides_go_on_top(tmp_path):
     default = snakemake(tmp_path, "--dry-run")
-    assert "ensemble=chaos" in default.stdout
+    assert "sample_chaos" in default.stdout
     alone = snakemake(tmp_path, "--dry-run", "--configfile", TINY)
-    assert "ensemble=norms" in alone.stdout
-    assert "ensemble=chaos" not in alone.stdout
+    assert "sample_norms" in alone.stdout
+    assert "sample_chaos" not in alone.stdout
     for arguments in ([], ["--configfile", TINY]):
         bad = snakemake(tmp_path, "--dry-run", *arguments, "--config", "seed=-7")
         assert bad.returncode != 0

@@ -165,7 +165,7 @@ def test_a_damaged_file_ends_in_one_line_that_names_it(tiny, tmp_path, damage):
     )
     assert done.returncode != 0
     assert "Traceback" not in done.stdout
-    (line,) = (line for line in done.stdout.splitlines() if line.startswith("estimate: "))
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("estimate_norms: "))
     assert sample in line
     log = tmp_path / re.search(r"\(log: (\S+)\)", line)[1]
     assert "Traceback" in log.read_text()
