@@ -85,7 +85,8 @@ def _quantity_rows(m: MemberResults, quantity: str) -> pd.DataFrame:
     difference = tall["estimate"] - tall["theory"]
     with np.errstate(divide="ignore", invalid="ignore"):
         # No spread and no difference (a number that is exactly 0, say) tell nothing: no z.
-        tall["z"] = difference / tall["standard_error"].where(tall["standard_error"] > 0)
+        rounding = 1e-13 * tall["estimate"].abs()
+        tall["z"] = difference / tall["standard_error"].where(tall["standard_error"] > rounding)
         tall["relative_difference"] = difference / tall["theory"].where(tall["theory"] != 0)
     return tall
 

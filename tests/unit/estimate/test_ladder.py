@@ -123,7 +123,9 @@ def test_the_first_layer_is_exact(samples, estimates):
     ],
 )
 def test_controls_leave_the_mean_and_take_the_variance(activation, inputs, mean, covariance, third):
-    samples = draw(activation, inputs, 10000, (32, 64), 4, layers=[3, 4], C_W=1.3, C_b=0.1)
+    # More controls have more coefficients to fit, which takes more networks before they pay.
+    networks = 10000 * inputs
+    samples = draw(activation, inputs, networks, (32, 64), 4, layers=[3, 4], C_W=1.3, C_b=0.1)
     with_controls = estimate_ladder([samples], ["kernel_moments"], **NAMES)
     without = estimate_ladder([plain(samples)], ["kernel_moments"], **NAMES)
     assert "controls" in with_controls["kernel_mean"].attrs["estimator"]

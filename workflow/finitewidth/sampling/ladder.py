@@ -33,7 +33,7 @@ from finitewidth.sampling.record import Room
 FREQUENCIES = tuple(Fraction(2 * k, 3) for k in range(1, 7))
 #: Highest degree of the polynomials that control several inputs; less, but 2 at least, where there
 #: would be more of them than the second number.
-DEGREE, MOST_CONTROLS = 8, 50
+DEGREE, MOST_CONTROLS = 6, 50
 
 
 def sample_ladder(

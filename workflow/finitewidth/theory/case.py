@@ -10,6 +10,7 @@ import numpy as np
 from finitewidth.indices import pairs
 from finitewidth.law import Law
 from finitewidth.theory import chain, exact, expansions, flow, kernel, laws, vertex
+from finitewidth.theory.quartic import has_closed_form
 from finitewidth.vocabulary import FOUR_POINT_MOST_INPUTS
 
 #: Order -> values.
@@ -18,6 +19,9 @@ Orders = dict[str, np.ndarray]
 #: A scale-invariant network deeper than this keeps to what is known without going through it layer
 #: by layer: at depth 1e5 that is most of the time, for expansions that say nothing there.
 DEEPEST = 1000
+#: Largest variance for which products of three or four different activations are summed on
+#: lattices: beyond it that takes minutes.
+STEEPEST = 1000.0
 #: Beyond so many inputs no correction to the covariance of different ones: their pairs cost too
 #: much.
 MOST_PAIRED = 16
@@ -121,6 +125,9 @@ class Case:
     def first_order(self) -> vertex.FirstOrder | None:
         """First order in 1/n on all inputs together; None where it is not known."""
         if not self.has_vertex or len(self.x) > FOUR_POINT_MOST_INPUTS:
+            return None
+        on_lattices = len(self.x) > 2 and not has_closed_form(self.law.activation)
+        if on_lattices and np.nanmax(self.K, initial=0) > STEEPEST:
             return None
         return vertex.first_order(self.law, self.x, self.layers)
 

@@ -70,6 +70,11 @@ def quartic(
     return _on_lattices(activation, K, index, estimate)
 
 
+def has_closed_form(activation: Activation) -> bool:
+    """Whether no lattice is needed, whose points grow with the square root of each variance."""
+    return _closed_form(activation) is not None
+
+
 def _closed_form(activation: Activation):
     if activation.slopes is not None:
         return _two_slopes
