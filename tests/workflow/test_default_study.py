@@ -86,10 +86,10 @@ def test_the_first_order_in_1_n_fails_where_depth_is_not_small_beside_width(rows
     assert by_width[1024] < 4
 
 
-@pytest.mark.parametrize("study", ["corrections", "two_inputs"])
-def test_coefficients_of_the_expansion_are_those_of_theory(rows, study):
+@pytest.mark.parametrize("name", ["corrections", "two_inputs"])
+def test_coefficients_of_the_expansion_are_those_of_theory(rows, name):
     # Extrapolated over widths; errors of a z-score above 4 in some 130 rows: less than 1 %.
-    here = rows[(rows["study"] == study) & rows["quantity"].str.fullmatch(r"kernel_\w+_[12]")]
+    here = rows[(rows["study"] == name) & rows["quantity"].str.fullmatch(r"kernel_\w+_[12]")]
     known = here[here["theory"].notna()]
     assert len(known) > 20
     assert known["z"].abs().max() < 4
