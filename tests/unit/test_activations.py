@@ -3,6 +3,7 @@
 import mpmath
 import numpy as np
 import pytest
+import torch
 
 from finitewidth.activations import TABLE, get
 
@@ -43,3 +44,18 @@ def test_derivatives_keep_shapes_and_are_finite_far_out():
     for name in IN_HIGH_PRECISION:
         assert get(name).derivatives(z).shape == (5, 2, 3)
         assert np.isfinite(get(name).derivatives(z)).all()
+
+
+@pytest.mark.parametrize("name", [*TABLE, "leaky_relu(0.1)", "leaky_relu(-0.5)"])
+def test_derivatives_on_tensors(name):
+    activation = get(name)
+    z = np.array([-9.0, -1.3, -1e-3, 0.0, 0.4, 2.7, 11.0])
+    tensor = torch.tensor(z)
+    s = activation.on_tensor(torch, tensor.clone())
+    assert s.numpy() == pytest.approx(activation.function(z), rel=1e-13, abs=1e-16)
+    slope = activation.derivative_on_tensor(torch, tensor, s)
+    assert slope.numpy() == pytest.approx(activation.derivative(z), rel=1e-12, abs=1e-15)
+    second = activation.second_on_tensor(torch, tensor)
+    expected = np.zeros_like(z) if activation.derivatives is None else activation.derivatives(z)[2]
+    assert second.numpy() == pytest.approx(expected, rel=1e-12, abs=1e-14)
+    assert np.array_equal(tensor.numpy(), z)

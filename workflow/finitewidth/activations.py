@@ -31,6 +31,9 @@ class Activation:
         ``on_tensor(torch, z)`` applies the function to a torch tensor of any shape and may
         overwrite it; it takes the module as an argument so that this table can be read without
         importing torch.
+    derivative_on_tensor, second_on_tensor : callable
+        ``derivative_on_tensor(torch, z, s)`` is sigma'(z) given s = sigma(z) as well, and
+        ``second_on_tensor(torch, z)`` is sigma''(z), as new tensors; 0 at a kink.
     slopes : tuple of float, optional
         ``(a_plus, a_minus)`` where sigma(z) = a_plus z for z > 0 and a_minus z for z < 0.
     derivatives : callable, optional
@@ -45,6 +48,8 @@ class Activation:
     function: Callable[[Array], Array]
     derivative: Callable[[Array], Array]
     on_tensor: Callable
+    derivative_on_tensor: Callable
+    second_on_tensor: Callable
     slopes: tuple[float, float] | None = None
     derivatives: Callable[[Array], Array] | None = None
     strip: float | None = None
@@ -66,8 +71,23 @@ def _two_slopes(name: str, plus: float, minus: float, on_tensor: Callable) -> Ac
         function=lambda z: np.where(z > 0, plus * z, minus * z),
         derivative=lambda z: np.where(z > 0, plus, np.where(z < 0, minus, 0.0)),
         on_tensor=on_tensor,
+        derivative_on_tensor=_gate(plus, minus),
+        second_on_tensor=lambda torch, z: torch.zeros_like(z),
         slopes=(plus, minus),
     )
+
+
+def _gate(plus: float, minus: float) -> Callable:
+    if (plus, minus) == (1.0, 0.0):
+        return lambda torch, z, s: (z > 0).to(z.dtype)
+
+    def gate(torch, z, s):
+        mean, half = (plus + minus) / 2, (plus - minus) / 2
+        result = torch.sign(z)
+        # Exactly 0 at the kink, where sign is.
+        return result.abs().mul_(mean).add_(result, alpha=half)
+
+    return gate
 
 
 def _leaky_relu(slope: float) -> Activation:
@@ -77,6 +97,32 @@ def _leaky_relu(slope: float) -> Activation:
         slope,
         lambda torch, z: torch.nn.functional.leaky_relu_(z, slope),
     )
+
+
+_ROOT_2PI = float(np.sqrt(2 * np.pi))
+
+
+def _normal_density(torch, z):
+    return torch.exp(-0.5 * z * z) / _ROOT_2PI
+
+
+def _silu_second(torch, z):
+    gate = torch.sigmoid(z)
+    return gate * (1 - gate) * (2 + z * (1 - 2 * gate))
+
+
+def _sigmoid_second(torch, z):
+    gate = torch.sigmoid(z)
+    return gate * (1 - gate) * (1 - 2 * gate)
+
+
+def _silu_slope(torch, z, s):
+    gate = torch.sigmoid(z)
+    return gate * (1 + z - s)
+
+
+def _erf_slope(torch, z, s=None):
+    return 2 / float(np.sqrt(np.pi)) * torch.exp(-z * z)
 
 
 def _gelu_derivative(z: Array) -> Array:
@@ -168,6 +214,8 @@ TABLE: dict[str, Activation] = {
             lambda z: np.asarray(z, dtype=float),
             lambda z: np.ones_like(z, dtype=float),
             lambda torch, z: z,
+            derivative_on_tensor=lambda torch, z, s: torch.ones_like(z),
+            second_on_tensor=lambda torch, z: torch.zeros_like(z),
             slopes=(1.0, 1.0),
             derivatives=_linear_derivatives,
             strip=3.0,
@@ -179,6 +227,8 @@ TABLE: dict[str, Activation] = {
             np.tanh,
             _sech_squared,
             lambda torch, z: torch.tanh_(z),
+            derivative_on_tensor=lambda torch, z, s: 1 - s * s,
+            second_on_tensor=lambda torch, z: -2 * torch.tanh(z) / torch.cosh(z) ** 2,
             derivatives=_tanh_derivatives,
             strip=np.pi / 2,
         ),
@@ -187,6 +237,8 @@ TABLE: dict[str, Activation] = {
             special.erf,
             _erf_derivative,
             lambda torch, z: torch.erf_(z),
+            derivative_on_tensor=_erf_slope,
+            second_on_tensor=lambda torch, z: -2 * z * _erf_slope(torch, z),
             derivatives=_erf_derivatives,
             strip=1.5,
         ),
@@ -195,6 +247,8 @@ TABLE: dict[str, Activation] = {
             np.arctan,
             lambda z: 1 / (1 + z * z),
             lambda torch, z: torch.atan_(z),
+            derivative_on_tensor=lambda torch, z, s: 1 / (1 + z * z),
+            second_on_tensor=lambda torch, z: -2 * z / (1 + z * z) ** 2,
             derivatives=_arctan_derivatives,
             strip=1.0,
         ),
@@ -203,6 +257,8 @@ TABLE: dict[str, Activation] = {
             np.sin,
             np.cos,
             lambda torch, z: torch.sin_(z),
+            derivative_on_tensor=lambda torch, z, s: torch.cos(z),
+            second_on_tensor=lambda torch, z: -torch.sin(z),
             derivatives=_sin_derivatives,
             strip=3.0,
         ),
@@ -211,6 +267,8 @@ TABLE: dict[str, Activation] = {
             np.cos,
             lambda z: -np.sin(z),
             lambda torch, z: torch.cos_(z),
+            derivative_on_tensor=lambda torch, z, s: -torch.sin(z),
+            second_on_tensor=lambda torch, z: -torch.cos(z),
             derivatives=_cos_derivatives,
             strip=3.0,
         ),
@@ -219,6 +277,10 @@ TABLE: dict[str, Activation] = {
             lambda z: z * special.ndtr(z),
             _gelu_derivative,
             lambda torch, z: torch.nn.functional.gelu(z),
+            derivative_on_tensor=lambda torch, z, s: (
+                torch.special.ndtr(z) + z * _normal_density(torch, z)
+            ),
+            second_on_tensor=lambda torch, z: (2 - z * z) * _normal_density(torch, z),
             derivatives=_gelu_derivatives,
             strip=2.0,
         ),
@@ -227,6 +289,8 @@ TABLE: dict[str, Activation] = {
             lambda z: z * special.expit(z),
             _silu_derivative,
             lambda torch, z: torch.nn.functional.silu(z, inplace=True),
+            derivative_on_tensor=_silu_slope,
+            second_on_tensor=_silu_second,
             derivatives=_silu_derivatives,
             strip=np.pi,
         ),
@@ -235,6 +299,8 @@ TABLE: dict[str, Activation] = {
             lambda z: np.logaddexp(0.0, z),
             special.expit,
             lambda torch, z: torch.nn.functional.softplus(z),
+            derivative_on_tensor=lambda torch, z, s: torch.sigmoid(z),
+            second_on_tensor=lambda torch, z: torch.sigmoid(z) * torch.sigmoid(-z),
             derivatives=_softplus_derivatives,
             strip=np.pi,
         ),
@@ -243,6 +309,8 @@ TABLE: dict[str, Activation] = {
             special.expit,
             _sigmoid_derivative,
             lambda torch, z: torch.sigmoid_(z),
+            derivative_on_tensor=lambda torch, z, s: s * (1 - s),
+            second_on_tensor=_sigmoid_second,
             derivatives=_sigmoid_derivatives,
             strip=np.pi,
         ),
