@@ -32,8 +32,8 @@ class Activation:
         overwrite it; it takes the module as an argument so that this table can be read without
         importing torch.
     derivative_on_tensor, second_on_tensor : callable
-        ``derivative_on_tensor(torch, z, s)`` is sigma'(z) given s = sigma(z) as well, and
-        ``second_on_tensor(torch, z)`` is sigma''(z), as new tensors; 0 at a kink.
+        ``derivative_on_tensor(torch, z, s)`` is sigma'(z), given s = sigma(z) as well, and may
+        overwrite z; ``second_on_tensor(torch, z)`` is sigma''(z). 0 at a kink.
     slopes : tuple of float, optional
         ``(a_plus, a_minus)`` where sigma(z) = a_plus z for z > 0 and a_minus z for z < 0.
     derivatives : callable, optional
@@ -78,14 +78,14 @@ def _two_slopes(name: str, plus: float, minus: float, on_tensor: Callable) -> Ac
 
 
 def _gate(plus: float, minus: float) -> Callable:
+    """The slope on the side where z lies, in place of z."""
     if (plus, minus) == (1.0, 0.0):
-        return lambda torch, z, s: (z > 0).to(z.dtype)
+        return lambda torch, z, s: torch.sign(s, out=z)
 
     def gate(torch, z, s):
-        mean, half = (plus + minus) / 2, (plus - minus) / 2
-        result = torch.sign(z)
-        # Exactly 0 at the kink, where sign is.
-        return result.abs().mul_(mean).add_(result, alpha=half)
+        z.sign_()
+        # Exactly 0 at the kink, where the sign is.
+        return torch.add(z.abs().mul_((plus + minus) / 2), z, alpha=(plus - minus) / 2, out=z)
 
     return gate
 
@@ -214,7 +214,7 @@ TABLE: dict[str, Activation] = {
             lambda z: np.asarray(z, dtype=float),
             lambda z: np.ones_like(z, dtype=float),
             lambda torch, z: z,
-            derivative_on_tensor=lambda torch, z, s: torch.ones_like(z),
+            derivative_on_tensor=lambda torch, z, s: torch.ones_like(s),
             second_on_tensor=lambda torch, z: torch.zeros_like(z),
             slopes=(1.0, 1.0),
             derivatives=_linear_derivatives,
@@ -227,7 +227,7 @@ TABLE: dict[str, Activation] = {
             np.tanh,
             _sech_squared,
             lambda torch, z: torch.tanh_(z),
-            derivative_on_tensor=lambda torch, z, s: 1 - s * s,
+            derivative_on_tensor=lambda torch, z, s: torch.mul(s, s, out=z).neg_().add_(1),
             second_on_tensor=lambda torch, z: -2 * torch.tanh(z) / torch.cosh(z) ** 2,
             derivatives=_tanh_derivatives,
             strip=np.pi / 2,
@@ -257,7 +257,7 @@ TABLE: dict[str, Activation] = {
             np.sin,
             np.cos,
             lambda torch, z: torch.sin_(z),
-            derivative_on_tensor=lambda torch, z, s: torch.cos(z),
+            derivative_on_tensor=lambda torch, z, s: z.cos_(),
             second_on_tensor=lambda torch, z: -torch.sin(z),
             derivatives=_sin_derivatives,
             strip=3.0,
@@ -267,7 +267,7 @@ TABLE: dict[str, Activation] = {
             np.cos,
             lambda z: -np.sin(z),
             lambda torch, z: torch.cos_(z),
-            derivative_on_tensor=lambda torch, z, s: -torch.sin(z),
+            derivative_on_tensor=lambda torch, z, s: z.sin_().neg_(),
             second_on_tensor=lambda torch, z: -torch.cos(z),
             derivatives=_cos_derivatives,
             strip=3.0,

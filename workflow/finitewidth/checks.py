@@ -7,6 +7,7 @@ import math
 from finitewidth.activations import get
 from finitewidth.config import Config, Ensemble, Sphere, Study, families_of
 from finitewidth.errors import ConfigError
+from finitewidth.ntk_checks import check_ntk, check_rates
 from finitewidth.theory.criticality import critical_point
 from finitewidth.vocabulary import (
     COEFFICIENTS,
@@ -15,6 +16,7 @@ from finitewidth.vocabulary import (
     FOUR_POINT_MOST_INPUTS,
     FROM_LADDER,
     FROM_LOG_NORM,
+    FROM_NTK,
     FROM_QUARTIC,
     LEAST_RUNGS,
     QUANTITIES,
@@ -77,13 +79,15 @@ def _check_ensemble(path: str, ensemble: Ensemble, config: Config) -> None:
         if family in FROM_LADDER:
             allowed = f"{family} for an ensemble with a ladder of widths only"
             raise ConfigError.at(f"{path}.estimate", family, allowed)
+    check_ntk(path, ensemble, families, counts)
     if "preactivations" not in ensemble.measure:
-        beyond = [f for f in families if f not in FROM_LOG_NORM]
+        allowed = [*(FROM_LOG_NORM if "log_norm" in ensemble.measure else ()), *FROM_NTK]
+        beyond = [f for f in families if f not in allowed]
         if beyond:
             raise ConfigError.at(
                 f"{path}.estimate",
                 beyond[0],
-                f"{', '.join(FROM_LOG_NORM)} unless measure has preactivations",
+                f"{', '.join(allowed)} unless measure has preactivations",
             )
     hidden = ensemble.hidden or ensemble.width
     narrowest = min(*hidden, ensemble.outputs or min(hidden))
@@ -139,6 +143,10 @@ def _check_ladder(path: str, ensemble: Ensemble, inputs: int) -> None:
         raise ConfigError.at(
             f"{path}.measure", ensemble.measure, "nothing beside ladder, which keeps kernels only"
         )
+    if ensemble.ntk is not None and "ntk_mean" not in families_of(ensemble):
+        allowed = "nothing unless ntk_mean is estimated"
+        raise ConfigError.at(f"{path}.ntk", "a value", allowed)
+    check_rates(path, ensemble.ntk)
     for family in families_of(ensemble):
         if family not in FROM_LADDER:
             allowed = f"a list of {', '.join(FROM_LADDER)} for a ladder of widths"

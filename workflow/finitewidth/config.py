@@ -8,15 +8,18 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from finitewidth import activations
+from finitewidth.rates import PARAMETERISATIONS
 from finitewidth.vocabulary import (
     DEFAULT_FAMILIES,
     FAMILIES,
     FIGURES,
     FROM_LADDER,
     FROM_LOG_NORM,
+    NTK_FAMILIES,
     QUANTITIES,
 )
 
+MEASURES = ("preactivations", "log_norm", "ntk", "dntk", "ntk_methods")
 LAYER_NAMES = ("first", "second", "middle", "last")
 
 # A name becomes a folder: letters, digits and _ only, so that it can neither leave the results
@@ -133,6 +136,25 @@ class Init(Model):
     )
 
 
+class Ntk(Model):
+    """The learning-rate tensor of tangent kernels, and how many outputs are taken."""
+
+    parameterisation: Literal[PARAMETERISATIONS] = _key(
+        "ntk (rates C_b and C_W), standard (what differentiating the plain network gives: 1 and"
+        " fan-in) or pdlt (lambda_b and lambda_W as given)",
+        "ntk",
+    )
+    lambda_b: Variance | None = _key(
+        "a number of at least 0, with pdlt only: rate of the biases", None
+    )
+    lambda_W: Variance | None = _key(
+        "a number of at least 0, with pdlt only: fan-in times the rate of the weights", None
+    )
+    outputs: Annotated[int, Field(ge=1, le=4)] = _key(
+        "a whole number from 1 to 4: outputs to take (1 with the scalar sampler)", 2
+    )
+
+
 class Normality(Model):
     """How the tests of normality divide an ensemble."""
 
@@ -194,8 +216,10 @@ class Ensemble(Model):
     networks: Annotated[int, Field(ge=50, le=10**9)] = _key(
         "a whole number of at least 50 (a standard error needs that many)"
     )
-    sampler: Literal["marginal", "explicit"] = _key(
-        "marginal (weights integrated out) or explicit (weights drawn)", "marginal"
+    sampler: Literal["marginal", "explicit", "scalar"] = _key(
+        "marginal (weights integrated out), explicit (weights drawn) or scalar (tangent kernels of"
+        " two-slope networks without bias on one input, at a cost that width does not change)",
+        "marginal",
     )
     precision: Literal["float32", "float64"] = _key("float32 or float64", "float32")
     layers: Literal["all"] | list[Count | Literal[LAYER_NAMES]] | None = _key(
@@ -206,12 +230,22 @@ class Ensemble(Model):
     record: Literal["all"] | Count = _key(
         "all, or a whole number of at least 1: neurons recorded in each layer", 8
     )
-    measure: Annotated[list[Literal["preactivations", "log_norm"]], AfterValidator(_distinct)] = (
-        _key("a list of different ones of preactivations, log_norm", ["preactivations"])
+    measure: Annotated[list[Literal[MEASURES]], AfterValidator(_distinct)] = _key(
+        f"a list of different ones of {', '.join(MEASURES)}", ["preactivations"]
+    )
+    ntk: Ntk | None = _key(
+        "{parameterisation: , lambda_b: , lambda_W: , outputs: }, where tangent kernels are"
+        " measured (the first by default)",
+        None,
+    )
+    memory: Annotated[Real, Field(gt=0)] = _key(
+        "a number above 0: GiB that networks whose tangent kernels are computed together may take",
+        1.0,
     )
     estimate: Annotated[list[Literal[tuple(FAMILIES)]], AfterValidator(_distinct)] | None = _key(
         f"a list of different ones of {', '.join(FAMILIES)}"
-        f" ({', '.join(DEFAULT_FAMILIES)} where left out, kernel_moments for a ladder)",
+        f" ({', '.join(DEFAULT_FAMILIES)} where left out, kernel_moments for a ladder,"
+        f" {', '.join(NTK_FAMILIES)} where tangent kernels are measured)",
         None,
     )
     controls: bool = _key(
@@ -265,4 +299,9 @@ def families_of(ensemble: Ensemble) -> tuple[str, ...]:
         return tuple(ensemble.estimate)
     if ensemble.ladder is not None:
         return FROM_LADDER[:1]
-    return DEFAULT_FAMILIES if "preactivations" in ensemble.measure else FROM_LOG_NORM
+    families = DEFAULT_FAMILIES if "preactivations" in ensemble.measure else ()
+    if "ntk" in ensemble.measure:
+        families += NTK_FAMILIES
+    if "ntk_methods" in ensemble.measure:
+        families += ("ntk_methods",)
+    return families or FROM_LOG_NORM

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from finitewidth.activations import get
 from finitewidth.blocks import block_size
-from finitewidth.config import Config, Ensemble, Init, families_of
+from finitewidth.config import Config, Ensemble, Init, Ntk, families_of
 from finitewidth.theory.criticality import critical_point
 from finitewidth.vocabulary import FROM_QUARTIC
 
@@ -46,6 +46,9 @@ class Member:
     layers: tuple[int, ...]
     record: int
     measure: tuple[str, ...]
+    ntk: dict | None
+    ntk_outputs: int
+    memory: float
     estimate: tuple[str, ...]
     normality: dict
     shards: int
@@ -59,6 +62,13 @@ class Member:
     def cost(self) -> int:
         """Random numbers that sampling the member takes."""
         widths = (*(self.hidden or (self.width,) * (self.depth - 1)), self.outputs)
+        if self.sampler == "scalar":
+            # Chi-square and binomial variables, which cost some ten normals each.
+            return self.networks * self.depth * 50
+        if self.ntk is not None and self.sampler == "marginal":
+            return (
+                self.networks * sum(widths) * len(self.ladder or (1,)) * 2 * (1 + self.ntk_outputs)
+            )
         if self.sampler == "explicit":
             return self.networks * sum(a * b for a, b in itertools.pairwise((widths[0], *widths)))
         return self.networks * sum(widths) * len(self.ladder or (1,))
@@ -152,6 +162,8 @@ def _resolve(name: str, ensemble: Ensemble, point: dict, swept_keys: list[str]) 
     width, depth = point["width"], point["depth"]
     outputs = ensemble.outputs or (ensemble.hidden or [width])[-1]
     layers = _layers(ensemble.layers, depth)
+    if ensemble.ladder is None and not {"preactivations", "log_norm"} & set(ensemble.measure):
+        layers = (depth,)
     hidden = ensemble.hidden or [width] * (depth - 1)
     # Every recorded layer gives the same number of neurons.
     narrowest = min((*hidden, outputs)[layer - 1] for layer in layers)
@@ -177,6 +189,9 @@ def _resolve(name: str, ensemble: Ensemble, point: dict, swept_keys: list[str]) 
         layers=layers,
         record=narrowest if ensemble.record == "all" else min(ensemble.record, narrowest),
         measure=_measured(ensemble),
+        ntk=_rates(ensemble),
+        ntk_outputs=_ntk_outputs(ensemble, outputs),
+        memory=ensemble.memory,
         estimate=families_of(ensemble),
         normality=ensemble.normality.model_dump(),
         shards=ensemble.shards,
@@ -204,11 +219,36 @@ def _tuple(values: list[int] | None) -> tuple[int, ...] | None:
 def _measured(ensemble: Ensemble) -> tuple[str, ...]:
     """What the sampler records: sums of higher powers only where they are estimated from."""
     if ensemble.ladder is not None:
-        return ("conditional_kernel",)
+        ntk = ("conditional_ntk",) if "ntk_mean" in families_of(ensemble) else ()
+        return ("conditional_kernel", *ntk)
     families = families_of(ensemble)
     quartic = ("quartic",) if any(f in FROM_QUARTIC for f in families) else ()
     sextic = ("sextic",) if "six_point" in families else ()
     return (*ensemble.measure, *quartic, *sextic)
+
+
+def _measures_ntk(ensemble: Ensemble) -> bool:
+    of_ladder = ensemble.ladder is not None and "ntk_mean" in families_of(ensemble)
+    return of_ladder or bool({"ntk", "ntk_methods"} & set(ensemble.measure))
+
+
+def _rates(ensemble: Ensemble) -> dict | None:
+    """What :meth:`finitewidth.rates.Rates.named` takes."""
+    if not _measures_ntk(ensemble):
+        return None
+    given = ensemble.ntk or Ntk()
+    return {
+        "name": given.parameterisation,
+        "lambda_b": given.lambda_b,
+        "lambda_W": given.lambda_W,
+    }
+
+
+def _ntk_outputs(ensemble: Ensemble, outputs: int) -> int:
+    """How many outputs a tangent kernel is taken of."""
+    if not _measures_ntk(ensemble) or ensemble.sampler == "scalar":
+        return 1
+    return min((ensemble.ntk or Ntk()).outputs, outputs)
 
 
 def _readable(value: object) -> str:

@@ -46,6 +46,10 @@ class MemberResults:
         values = {k: f"{v:.4g}" if not isinstance(v, str) else v for k, v in self.swept.items()}
         return [f"{symbols[key]} = {value}" for key, value in values.items()]
 
+    def seconds(self) -> xr.Dataset:
+        """How long each way of computing a tangent kernel took, where that was measured."""
+        return read_dataset(Path(self.about["folder"]) / "seconds.nc")
+
     def has(self, family: str) -> bool:
         """Whether the member estimates a family of quantities."""
         return any(q in self.estimates for q in FAMILIES[family])

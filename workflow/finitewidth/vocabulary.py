@@ -22,11 +22,12 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "kernel_moments": ("kernel_mean", "kernel_covariance", "kernel_third"),
     "log_kernel": ("log_kernel_mean", "log_kernel_variance", "log_kernel_histogram"),
     "inverse_kernel": ("inverse_kernel_mean",),
+    "ntk_mean": ("ntk_mean",),
 }
 
 #: Families that are estimated from the conditional kernels of a ladder of widths, and from nothing
 #: else; the first is what a ladder estimates unless told otherwise.
-FROM_LADDER = ("kernel_moments", "log_kernel", "inverse_kernel")
+FROM_LADDER = ("kernel_moments", "log_kernel", "inverse_kernel", "ntk_mean")
 
 #: Coefficients of the expansion in 1/n, fitted over a ladder of at least so many widths: each name
 #: -> the quantity it belongs to and the power of 1/n.
@@ -36,6 +37,8 @@ COEFFICIENTS: dict[str, tuple[str, int]] = {
     "kernel_covariance_1": ("kernel_covariance", 1),
     "kernel_covariance_2": ("kernel_covariance", 2),
     "kernel_third_2": ("kernel_third", 2),
+    "ntk_mean_1": ("ntk_mean", 1),
+    "ntk_mean_2": ("ntk_mean", 2),
 }
 LEAST_RUNGS = 4
 
@@ -51,6 +54,10 @@ FOUR_POINT_MOST_INPUTS = 8
 
 #: Families that need nothing but the norm of a layer.
 FROM_LOG_NORM = ("log_norm",)
+
+#: Families of tangent kernels, and those estimated of them unless told otherwise.
+FROM_NTK = ("ntk", "ntk_tensors", "dntk", "ntk_spectrum", "ntk_methods")
+NTK_FAMILIES = ("ntk", "ntk_tensors")
 
 #: What an ensemble estimates unless told otherwise.
 DEFAULT_FAMILIES = ("covariance", "four_point", "kurtosis", "log_norm")
@@ -175,5 +182,49 @@ FIGURES: dict[str, FigureEntry] = {
         "double_scaling",
         ("inverse_kernel",),
         "E[1/Ghat] against l/n beside the double-scaling law of the K* = 0 class.",
+    ),
+    "ntk_methods": FigureEntry(
+        "ntk_methods",
+        ("ntk_methods",),
+        "How far ways of computing one network's tangent kernel are from each other, and how many"
+        " multiplications each takes, against width.",
+    ),
+    "ntk_times": FigureEntry(
+        "ntk_methods",
+        ("ntk_methods",),
+        "Seconds that each way took, against width: the one figure that differs from run to run.",
+    ),
+    "ntk_concentration": FigureEntry(
+        "ntk",
+        ("ntk",),
+        "Mean and spread of the tangent kernel against width, per activation.",
+    ),
+    "ntk_spectrum": FigureEntry(
+        "ntk",
+        ("ntk_spectrum",),
+        "Eigenvalues of the tangent kernel over several inputs, against width.",
+    ),
+    "ntk_fluctuations": FigureEntry(
+        "ntk",
+        ("ntk",),
+        "Var Theta/Theta^2 against L/n on the slope of each class, and E[Theta^2]/E[Theta]^2 of"
+        " ReLU against its exact value, its double-scaling law and the bare exponential.",
+    ),
+    "ntk_criticality": FigureEntry(
+        "ntk",
+        ("ntk",),
+        "Fluctuations of the tangent kernel against depth: GELU and SiLU are critical for the"
+        " kernel, but not for these.",
+    ),
+    "ntk_cross": FigureEntry(
+        "ntk",
+        ("ntk_tensors",),
+        "D, F, P and Q against depth: how tangent kernels go with preactivations, and how they"
+        " change in training.",
+    ),
+    "ntk_corrections": FigureEntry(
+        "corrections",
+        ("ntk_mean",),
+        "n times (mean tangent kernel minus infinite width) against 1/n: the intercept is H^{1}.",
     ),
 }

@@ -72,6 +72,11 @@ def samples(m):
     return [f"{member_folder(m)}/samples/{shard}.nc" for shard in range(m.shard_count)]
 
 
+def seconds(m):
+    """How long each way of computing a tangent kernel took: no two runs agree on that."""
+    return [f"{member_folder(m)}/seconds.nc"] if "ntk_methods" in m.measure else []
+
+
 def samples_of(wildcards):
     return samples(member_of(wildcards))
 
@@ -103,6 +108,13 @@ def member_results(m):
 
 def study_inputs(wildcards):
     return [file for m in study_members(wildcards.study) for file in member_results(m)]
+
+
+def figure_inputs(wildcards):
+    files = study_inputs(wildcards)
+    if wildcards.figure == "ntk_times":
+        files += [file for m in study_members(wildcards.study) for file in seconds(m)]
+    return files
 
 
 def study_slice(wildcards):

@@ -3,7 +3,7 @@
 
 rule figure:
     input:
-        study_inputs,
+        figure_inputs,
     output:
         pdf="results/studies/{study}/figures/{figure}.pdf",
         png="results/studies/{study}/figures/{figure}.png",

@@ -28,7 +28,8 @@ for batch in BATCHES:
             input:
                 [inputs_file(m) for m in batch.members],
             output:
-                [file for m in batch.members for file in samples(m)],
+                samples=[file for m in batch.members for file in samples(m)],
+                seconds=[file for m in batch.members for file in seconds(m)],
             log:
                 f"results/logs/sample/{batch.name}.log",
             conda:
@@ -50,7 +51,8 @@ rule sample_shard:
     input:
         lambda wildcards: inputs_file(sharded_member(wildcards)),
     output:
-        "results/ensembles/{sharded}/samples/{shard}.nc",
+        samples=["results/ensembles/{sharded}/samples/{shard}.nc"],
+        seconds=[],
     log:
         "results/logs/sample/{sharded}/{shard}.log",
     conda:

@@ -14,7 +14,8 @@ def main(job):
     device, seed = job.params.device, job.params.seed
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    jobs = zip(job.params.members, job.params.blocks, job.input, job.output, strict=True)
+    seconds = iter(job.output.seconds)
+    jobs = zip(job.params.members, job.params.blocks, job.input, job.output.samples, strict=True)
     for member, blocks, source, path in jobs:
         x = read_dataset(source)["x"].values
         ensemble, name = member["ensemble"], member["name"]
@@ -30,6 +31,11 @@ def main(job):
             config={"seed": seed, "device": job.params.device, "member": member, "blocks": blocks},
             device=device,
         )
+        if "seconds" in samples:
+            # What differs from run to run stands in a file of its own.
+            title = f"seconds that each way took, {ensemble}, {name}"
+            write_dataset(samples[["seconds"]], next(seconds), mark, title=title)
+            samples = samples.drop_vars("seconds")
         write_dataset(samples, path, mark, title=f"networks of {ensemble}, {name}")
 
 

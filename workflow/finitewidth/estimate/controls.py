@@ -62,7 +62,11 @@ class Chain:
 
 
 def adjusted(
-    chain: Chain, layers: Sequence[int], targets: Callable[[slice], Array]
+    chain: Chain,
+    layers: Sequence[int],
+    targets: Callable[[slice], Array],
+    *,
+    respond: bool = False,
 ) -> tuple[Callable[[slice], Array], int]:
     """Targets less their controls: of the same expectation, and with less variance.
 
@@ -73,6 +77,9 @@ def adjusted(
         The layer, from 1, that each group of targets is a function of.
     targets : callable
         Given a slice of networks, an array of shape (network, layer, target).
+    respond : bool
+        Whether the targets of the last layer have responses of their own to the normals of each
+        layer, beside those of the kernels: for what is no function of the last kernel.
 
     Returns
     -------
@@ -82,11 +89,13 @@ def adjusted(
         Highest order in the fluctuations of a control that was used; 0 if none was.
     """
     networks = len(chain.drive)
-    order, degree = _orders(chain, networks)
+    last = int(np.argmax(layers))
+    extra = (lambda at: targets(at)[:, last]) if respond else None
+    order, degree = _orders(chain, networks, extra)
     if not order:
         return targets, 0
     halves = slice(0, networks // 2), slice(networks // 2, networks)
-    fits = [_fit(chain, layers, targets, other, order, degree) for other in halves[::-1]]
+    fits = [_fit(chain, layers, targets, other, order, degree, extra) for other in halves[::-1]]
 
     def without_controls(at: slice) -> Array:
         parts = []
@@ -100,29 +109,26 @@ def adjusted(
     return without_controls, max(used for *_, used in fits)
 
 
-def _orders(chain: Chain, networks: int) -> tuple[int, int]:
-    pairs = chain.kernel.shape[2]
+def _orders(chain: Chain, networks: int, extra: Callable | None) -> tuple[int, int]:
+    columns = chain.kernel.shape[2] + (extra(slice(0, 1)).shape[1] if extra else 0)
     driven, controls = chain.drive.shape[1:]
-    for order, degree in ORDERS[pairs == 1]:
-        count = driven * sum(
-            math.comb(pairs + order - m, pairs) * math.comb(pairs + m - 1, m)
-            for m in range(1, order + 1)
-        )
-        response = math.comb(pairs + degree, pairs) * controls
+    for order, degree in ORDERS[chain.kernel.shape[2] == 1]:
+        count = driven * len(_difference_orders(columns, order))
+        response = math.comb(columns + degree, columns) * controls
         if max(count, response) * _NETWORKS_A_COEFFICIENT <= networks:
             return order, degree
     return 0, 0
 
 
-def _fit(chain: Chain, layers, targets, at: slice, order: int, degree: int):
+def _fit(chain: Chain, layers, targets, at: slice, order: int, degree: int, extra):
     """Controls, their coefficients (control, layer and target) and the highest order in use, all
     from the networks ``at``."""
     expectations = _Expectations(chain.names)
-    responses = [
-        _Response.fitted(chain, place, at, order, degree, expectations)
-        for place in range(chain.drive.shape[1])
-    ]
-    orders = responses[0].orders
+    responses: list[_Response] = []
+    for _ in range(chain.drive.shape[1]):
+        one = _Response.fitted(chain, tuple(responses), at, order, degree, expectations, extra)
+        responses.append(one)
+    orders = _difference_orders(len(responses[0].center), order)
 
     def controls(part: slice) -> Array:
         return np.concatenate([response.differences(chain, part) for response in responses], axis=1)
@@ -149,21 +155,38 @@ def _halves(at: slice) -> tuple[slice, slice]:
     return slice(at.start, middle), slice(middle, at.stop)
 
 
+def _difference_orders(columns: int, order: int) -> Array:
+    """The order in the fluctuations of each martingale difference of a layer, shape (control,)."""
+    return np.concatenate(
+        [
+            np.repeat(
+                m + _degrees(columns, order - m), math.comb(columns + m - 1, m) if m < 3 else 1
+            )
+            for m in range(1, order + 1)
+        ]
+    )
+
+
 @dataclass(frozen=True)
 class _Response:
-    """How the kernel of the next layer follows the normals of one layer, to first order.
+    """How the next kernel, and targets, follow the normals of one layer, to first order.
+
+    The past is what the layers before have done: this layer's kernel, and where targets respond by
+    themselves the sum of their responses so far.
 
     Attributes
     ----------
-    place : int
-        The driven layer, from 0.
-    center, scale : array, shape (pair,)
-        Of the kernel of this layer, to standardise it by.
-    coefficients : array, shape (monomial of the past, control, pair)
-        c_k as polynomials in the standardised kernel.
+    before : tuple
+        The responses of the layers before.
+    pairs : int
+    center, scale : array, shape (column,)
+        Of the past, to standardise it by; a column a pair, and one a target that responds.
+    coefficients : array, shape (monomial of the past, control, column)
+        c_k as polynomials in the standardised past.
     """
 
-    place: int
+    before: tuple[_Response, ...]
+    pairs: int
     order: int
     degree: int
     center: Array
@@ -172,23 +195,26 @@ class _Response:
     expectations: _Expectations
 
     @classmethod
-    def fitted(cls, chain, place, at, order, degree, expectations) -> _Response:
-        kernel = chain.kernel[at, place]
-        center, scale = kernel.mean(axis=0), kernel.std(axis=0)
-        # The first layer's kernel is a number, up to rounding.
+    def fitted(cls, chain, before, at, order, degree, expectations, extra) -> _Response:
+        place, pairs = len(before), chain.kernel.shape[2]
+        columns = pairs + (extra(slice(at.start, at.start + 1)).shape[1] if extra else 0)
+        controls = chain.drive.shape[2]
+        raw = _history(chain, before, at, columns)
+        center, scale = raw.mean(axis=0), raw.std(axis=0)
+        # The first layer's past is a number, up to rounding.
         scale = np.where(scale > 1e-6 * np.abs(center), scale, np.inf)
-        pairs, controls = len(center), chain.drive.shape[2]
-        empty = np.zeros((1, controls, pairs))
-        blank = cls(place, order, degree, center, scale, empty, expectations)
+        empty = np.zeros((1, controls, columns))
+        blank = cls(before, pairs, order, degree, center, scale, empty, expectations)
         following = chain.kernel[at, place + 1].mean(axis=0)
-        smooth = _degrees(pairs, max(1, 2 * degree))
-        driven = np.repeat(_degrees(pairs, degree), controls)
+        smooth = _degrees(columns, max(1, 2 * degree))
+        driven = np.repeat(_degrees(columns, degree), controls)
 
         def design(part: slice) -> tuple[Array, Array]:
             past = blank._past(chain, part)
             x = _monomials(past, max(1, 2 * degree))
             d = _times(_monomials(past, degree), chain.drive[part, place])
-            return np.concatenate([x, d], axis=1), chain.kernel[part, place + 1] - following
+            y = [chain.kernel[part, place + 1] - following, *([extra(part)] if extra else [])]
+            return np.concatenate([x, d], axis=1), np.concatenate(y, axis=1)
 
         sums = tuple(Sums.of(design, half) for half in _halves(at))
         choices = [
@@ -196,38 +222,48 @@ class _Response:
             for k in range(degree + 1)
         ]
         found, _ = regress(sums, choices)
-        found = found[len(smooth) :].reshape(-1, controls, pairs)
-        return cls(place, order, degree, center, scale, found, expectations)
+        found = found[len(smooth) :].reshape(-1, controls, columns)
+        return cls(before, pairs, order, degree, center, scale, found, expectations)
 
-    @property
-    def orders(self) -> Array:
-        """The order in the fluctuations of each martingale difference, shape (control,)."""
-        pairs = len(self.center)
-        return np.concatenate(
-            [
-                np.repeat(m + _degrees(pairs, self.order - m), math.comb(pairs + m - 1, m))
-                for m in range(1, self.order + 1)
-            ]
-        )
+    def responses(self, chain: Chain, at: slice) -> Array:
+        """s, shape (network, column)."""
+        return self._responses(chain, at)[0]
 
     def differences(self, chain: Chain, at: slice) -> Array:
         """The martingale differences of this layer, shape (network, control)."""
-        past = self._past(chain, at)
-        c = np.tensordot(_monomials(past, self.degree), self.coefficients, 1)
-        s = np.einsum("nkp,nk->np", c, chain.drive[at, self.place])
+        s, c, past = self._responses(chain, at)
         parts = [s]
         if self.order > 1:
             p, q = np.triu_indices(s.shape[1])
             mean = self.expectations.of_two(c, chain.width)
             parts.append(s[:, p] * s[:, q] - mean[:, p, q])
         if self.order > 2:
-            parts.append(s**3 - self.expectations.of_three(self.coefficients, past, chain.width))
+            # Of the kernel's own response, on one input.
+            cube = self.expectations.of_three(self.coefficients[..., 0], past, chain.width)
+            parts.append(s[:, :1] ** 3 - cube)
         return np.concatenate(
             [_times(_monomials(past, self.order - m), d) for m, d in enumerate(parts, 1)], axis=1
         )
 
+    def _responses(self, chain: Chain, at: slice) -> tuple[Array, Array, Array]:
+        past = self._past(chain, at)
+        c = np.tensordot(_monomials(past, self.degree), self.coefficients, 1)
+        return np.einsum("nkp,nk->np", c, chain.drive[at, len(self.before)]), c, past
+
     def _past(self, chain: Chain, at: slice) -> Array:
-        return (chain.kernel[at, self.place] - self.center) / self.scale
+        return (_history(chain, self.before, at, len(self.center)) - self.center) / self.scale
+
+
+def _history(chain: Chain, before: tuple[_Response, ...], at: slice, columns: int) -> Array:
+    """The past of the layer after ``before``, not standardised: shape (network, column)."""
+    kernel = chain.kernel[at, len(before)]
+    rest = columns - kernel.shape[1]
+    if not rest:
+        return kernel
+    so_far = np.zeros((len(kernel), rest))
+    for response in before:
+        so_far += response.responses(chain, at)[:, -rest:]
+    return np.concatenate([kernel, so_far], axis=1)
 
 
 class _Expectations:
@@ -255,12 +291,22 @@ class _Expectations:
         return np.swapaxes(c, 1, 2) @ (self._gram @ c) / width
 
     def of_three(self, coefficients: Array, past: Array, width: int) -> Array:
-        """E[s^3 | past], one input: a polynomial in the past, shape (network, 1)."""
-        s = coefficients[:, :, 0] @ self._values
-        cube = np.zeros((3 * len(s) - 2, s.shape[1]))
+        """E[s^3 | past] of one response: a polynomial in the past, shape (network, 1).
+
+        ``coefficients`` are (monomial, control), of all monomials of a degree.
+        """
+        s = coefficients @ self._values
+        degree = next(d for d in range(9) if math.comb(past.shape[1] + d, d) == len(s))
+        chosen = _chosen(past.shape[1], degree)
+        cube: dict[tuple[int, ...], Array] = {}
         for i, j, k in np.ndindex((len(s),) * 3):
-            cube[i + j + k] += s[i] * s[j] * s[k]
-        return np.polynomial.polynomial.polyval(past, cube @ self._weights) / width**2
+            powers = tuple(sorted(chosen[i] + chosen[j] + chosen[k]))
+            cube[powers] = cube.get(powers, 0.0) + s[i] * s[j] * s[k]
+        total = sum(
+            float(values @ self._weights) * np.prod(past[:, powers], axis=1)
+            for powers, values in cube.items()
+        )
+        return total[:, None] / width**2
 
 
 def _on_nodes(name: str) -> Array:
@@ -273,6 +319,7 @@ def _on_nodes(name: str) -> Array:
         "sin": np.sin(number * _NODES),
         "cos": np.cos(number * _NODES),
         "odd": _NODES * np.abs(_NODES),
+        "sgn": np.sign(_NODES),
     }[kind]
 
 

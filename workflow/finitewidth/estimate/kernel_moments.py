@@ -64,11 +64,11 @@ def kernel_moments(samples: Samples, kernel: Array, bounds: Array) -> dict[str, 
     pair_list = pairs(samples.size("input"))
     same = np.flatnonzero(pair_list[:, 0] == pair_list[:, 1])
     first, second = np.triu_indices(len(pair_list))
-    unit = _units(kernel, pair_list)
+    unit = units(kernel, pair_list)
     least = kernel.min(axis=0)
     # Exactly 0 where nothing varies, as in the first layer.
     center = np.where(kernel.max(axis=0) == least, least, kernel.mean(axis=0)) / unit
-    chains = _chains(samples, kernel, pair_list)
+    chains = chains_of(samples, kernel, pair_list)
     orders, parts = [], []
     for rung in range(kernel.shape[1]):
         targets = _targets(kernel[:, rung], unit[rung], center[rung], first, second, same)
@@ -92,20 +92,20 @@ def kernel_moments(samples: Samples, kernel: Array, bounds: Array) -> dict[str, 
         once = of_two(two, x, s["xx x"], count)
         return s["xxx"] / count - 3 * once + 2 * of_three(x, s["x x same"], s["x x x"], count)
 
-    words = _words(orders)
+    how = words(orders)
     own = unit[..., same]
     found = {
-        "kernel_mean": _moments(sums, bounds, mean, unit, words),
-        "kernel_covariance": _moments(
-            sums, bounds, covariance, unit[..., first] * unit[..., second], words
+        "kernel_mean": moments_of(sums, bounds, mean, unit, how),
+        "kernel_covariance": moments_of(
+            sums, bounds, covariance, unit[..., first] * unit[..., second], how
         ),
-        "kernel_third": _moments(sums, bounds, third, own**3, words),
+        "kernel_third": moments_of(sums, bounds, third, own**3, how),
     }
     found["kernel_covariance"] = _square(found["kernel_covariance"], first, second)
     return found
 
 
-def _units(kernel: Array, pair_list: Array) -> Array:
+def units(kernel: Array, pair_list: Array) -> Array:
     """The size of each kernel, shape (..., pair); NaN where it is lost, 1 where it is 0."""
     same = np.flatnonzero(pair_list[:, 0] == pair_list[:, 1])
     scale = root_mean_square(kernel[..., same])
@@ -114,7 +114,7 @@ def _units(kernel: Array, pair_list: Array) -> Array:
     return np.where((unit > low) & (unit < high), unit, np.nan)
 
 
-def _chains(samples: Samples, kernel: Array, pair_list: Array) -> list[Chain]:
+def chains_of(samples: Samples, kernel: Array, pair_list: Array) -> list[Chain]:
     """The layers of each rung with what drives them; none without controls or out of range."""
     if "drive" not in samples:
         return []
@@ -122,7 +122,7 @@ def _chains(samples: Samples, kernel: Array, pair_list: Array) -> list[Chain]:
     every = np.concatenate(
         [samples.values("driven_kernel"), kernel[:, :, last : last + 1]], axis=2, dtype=float
     )
-    every /= _units(every, pair_list)
+    every /= units(every, pair_list)
     drive = samples.values("drive")
     if not drive.size or not np.isfinite(every).all():
         return []
@@ -162,7 +162,7 @@ def _features(targets, split, first, second, same) -> Callable[[slice], dict[str
     return features
 
 
-def _moments(sums, bounds: Array, estimator: Callable, unit: Array, words: str) -> Moments:
+def moments_of(sums, bounds: Array, estimator: Callable, unit: Array, words: str) -> Moments:
     """Jackknife over blocks of networks, the same blocks for every rung."""
     counts = np.diff(bounds)[:, None, None, None].astype(float)
     totals = {name: values.sum(axis=0) for name, values in sums.items()}
@@ -188,7 +188,7 @@ def _square(moments: Moments, first: Array, second: Array) -> Moments:
     )
 
 
-def _words(orders: list[int]) -> str:
+def words(orders: list[int]) -> str:
     """How the variance was reduced."""
     text = "mean over networks of conditional kernels"
     used = sorted({order for order in orders if order})

@@ -22,6 +22,7 @@ from finitewidth.estimate.errors import (
     stack,
 )
 from finitewidth.estimate.kernel_moments import Moments, kernel_moments
+from finitewidth.estimate.ntk_mean import ntk_mean
 from finitewidth.estimate.quantities import QUANTITIES, dataset
 from finitewidth.estimate.samples import Samples
 from finitewidth.indices import pairs
@@ -53,9 +54,10 @@ def _inverse_kernel(diagonal: Array, bounds: Array) -> dict[str, Estimate]:
 
 
 #: Family -> its quantities from the kernels (network, rung, layer, input) of single inputs, or None
-#: for the one that takes those of pairs.
+#: for those that take those of pairs.
 FAMILIES: dict[str, Callable | None] = {
     "kernel_moments": None,
+    "ntk_mean": None,
     "log_kernel": _log_kernel,
     "inverse_kernel": _inverse_kernel,
 }
@@ -109,7 +111,9 @@ def estimate_ladder(
     with np.errstate(all="ignore"):
         if "kernel_moments" in families:
             moments = kernel_moments(whole, kernel, bounds)
-            found |= {name: m.estimate for name, m in moments.items()}
+        if "ntk_mean" in families:
+            moments["ntk_mean"] = ntk_mean(whole, bounds)
+        found |= {name: m.estimate for name, m in moments.items()}
         for family, function in FAMILIES.items():
             if family in families and function:
                 found |= function(diagonal, bounds)

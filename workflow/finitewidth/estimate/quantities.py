@@ -54,6 +54,7 @@ QUANTITIES: dict[str, tuple[tuple[str, ...], str]] = {
         "covariance of two conditional kernels",
     ),
     "kernel_third": (_AT_RUNG, "third cumulant of the conditional kernel"),
+    "ntk_mean": (("rung", "layer", "pair"), "mean of the tangent kernel"),
     "inverse_kernel_mean": (_AT_RUNG, "mean of the inverse of the conditional kernel"),
     "log_kernel_mean": (_AT_RUNG, "mean logarithm of conditional kernels that are not zero"),
     "log_kernel_variance": (

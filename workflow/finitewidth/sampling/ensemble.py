@@ -87,13 +87,7 @@ def sample(
         For inputs of the wrong dimension or not finite, layers that do not exist, and whatever the
         sampler refuses.
     """
-    x = np.asarray(x, dtype=np.float64)
-    if x.ndim != 2 or x.shape[1] != law.widths[0]:
-        raise ValueError(
-            f"inputs of shape {x.shape} do not fit a network of {law.widths[0]} inputs"
-        )
-    if not np.isfinite(x).all():
-        raise ValueError("inputs must be finite: there is a NaN or an infinity among them")
+    x = check_inputs(law, x)
     if "quartic" in measure and len(x) > MOST_INPUTS:
         raise ValueError(f"four-point sums take at most {MOST_INPUTS} inputs, not {len(x)}")
     layers = tuple(layers or range(1, law.depth + 1))
@@ -116,10 +110,23 @@ def sample(
             recorder.end_tile(slice(done - begin, done - begin + count))
             done += count
             on_tile(done - begin, end - begin)
-    return _dataset(law, recorder, np.arange(begin, end), np.array(layers))
+    return dataset(law, recorder, np.arange(begin, end), np.array(layers))
 
 
-def _dataset(law: Law, recorder: Recorder, networks: np.ndarray, layers: np.ndarray) -> xr.Dataset:
+def check_inputs(law: Law, x: np.ndarray) -> np.ndarray:
+    """``x`` as float64; raises ``ValueError`` where it does not fit or is not finite."""
+    x = np.asarray(x, dtype=np.float64)
+    if x.ndim != 2 or x.shape[1] != law.widths[0]:
+        raise ValueError(
+            f"inputs of shape {x.shape} do not fit a network of {law.widths[0]} inputs"
+        )
+    if not np.isfinite(x).all():
+        raise ValueError("inputs must be finite: there is a NaN or an infinity among them")
+    return x
+
+
+def dataset(law: Law, recorder: Recorder, networks: np.ndarray, layers: np.ndarray) -> xr.Dataset:
+    """What a recorder holds of ``networks``, with coordinates."""
     data = {
         name: (
             _DIMENSIONS[name],

@@ -29,19 +29,16 @@ def sample_block(
     generator : torch.Generator
         The stream to draw from.
     """
-    draw = _normal if law.weights == "normal" else _uniform
     s = x.T.to(dtype).expand(networks, -1, -1)
     log_scale = x.new_zeros(networks, x.shape[0]) if law.is_scale_invariant else None
     last = max(recorder.layers)
     for layer in range(1, last + 1):
-        fan_in, fan_out = law.widths[layer - 1], law.widths[layer]
-        weights = recorder.room("weights", (networks, fan_out, fan_in), dtype, x.device)
-        draw(weights, law.C_W[layer - 1] / fan_in, generator)
+        weights, biases = draw_layer(
+            law, layer, networks, generator, dtype, x.device, recorder.room, "weights"
+        )
         z = torch.bmm(weights, s)
-        if law.C_b[layer - 1] > 0:
-            biases = torch.empty(networks, fan_out, 1, dtype=dtype, device=x.device)
-            draw(biases, law.C_b[layer - 1], generator)
-            z += biases
+        if biases is not None:
+            z += biases[:, :, None]
         if log_scale is not None:
             # Without this a deep network leaves the range of floating-point numbers.
             size = z.double().square().mean(1).sqrt()
@@ -49,6 +46,22 @@ def sample_block(
             log_scale = log_scale + size.log()
         recorder.put(layer, z.transpose(1, 2), log_scale)
         s = law.activation.on_tensor(torch, z)
+
+
+def draw_layer(law, layer, networks, generator, dtype, device, room, name=None):
+    """The weights (networks, n_l, n_{l-1}) of one layer and its biases (networks, n_l), or None.
+
+    ``name`` is that of the memory in ``room``; each layer has its own where it is left out.
+    """
+    draw = _normal if law.weights == "normal" else _uniform
+    fan_in, fan_out = law.widths[layer - 1], law.widths[layer]
+    weights = room(name or f"weights{layer}", (networks, fan_out, fan_in), dtype, device)
+    draw(weights, law.C_W[layer - 1] / fan_in, generator)
+    if law.C_b[layer - 1] == 0:
+        return weights, None
+    biases = torch.empty(networks, fan_out, dtype=dtype, device=device)
+    draw(biases, law.C_b[layer - 1], generator)
+    return weights, biases
 
 
 def _normal(values: torch.Tensor, variance: float, generator: torch.Generator) -> None:

@@ -24,6 +24,8 @@ from finitewidth.blocks import block_size, tile_size
 from finitewidth.indices import pairs
 from finitewidth.law import Law
 from finitewidth.random import torch_stream
+from finitewidth.rates import Rates
+from finitewidth.sampling.conditional_ntk import LayerSums, conditional_ntk, layer_sums
 from finitewidth.sampling.marginal import correlate, gram_of, unit_diagonal
 from finitewidth.sampling.record import Room
 
@@ -45,6 +47,7 @@ def sample_ladder(
     name: Sequence[str] = (),
     layers: Sequence[int] | None = None,
     controls: bool = True,
+    rates: Sequence[Rates] | None = None,
     precision: str = "float32",
     device: str = "cpu",
     blocks: tuple[int, int] | None = None,
@@ -66,6 +69,8 @@ def sample_ladder(
         Layers to record, from 1 to L; all of them where left out.
     controls : bool
         Whether to record what estimators reduce their variance with.
+    rates : sequence of Rates, optional
+        One a rung: tangent kernels are recorded, averaged over their way back.
     precision : str
         Of neurons; kernels are summed and kept in float64.
     blocks : (int, int), optional
@@ -93,12 +98,13 @@ def sample_ladder(
     size = block_size("marginal", widest)
     first, stop = blocks or (0, -(-networks // size))
     begin, end = first * size, min(stop * size, networks)
-    names = control_names(laws[0].activation, len(x)) if controls else ()
+    names = control_names(laws[0].activation, len(x), tangent=rates is not None) if controls else ()
     shape = (end - begin, len(laws))
     kept = _Kept(
         np.zeros((*shape, len(layers), len(pairs(len(x))))),
         np.zeros((*shape, last - 1, len(pairs(len(x)))), np.float32) if controls else None,
         np.zeros((*shape, last - 1, len(names)), np.float32) if controls else None,
+        np.zeros((*shape, len(layers), len(pairs(len(x))))) if rates else None,
     )
     tensor, room = torch.from_numpy(x).to(device), Room()
     # Normals, neurons and controls stand beside each other, so a tile holds half as many networks.
@@ -110,27 +116,36 @@ def sample_ladder(
             count = min(tile, last_of_block - done)
             at = slice(done - begin, done - begin + count)
             _sample_tile(
-                laws, tensor, at, layers, names, stream, room, getattr(torch, precision), kept
+                laws,
+                rates,
+                tensor,
+                at,
+                layers,
+                names,
+                stream,
+                room,
+                getattr(torch, precision),
+                kept,
             )
             done += count
             on_tile(done - begin, end - begin)
     return _dataset(kept, np.arange(begin, end), widths, np.array(layers), names, len(x))
 
 
-def control_names(activation: Activation, inputs: int) -> tuple[str, ...]:
+def control_names(activation: Activation, inputs: int, *, tangent: bool = False) -> tuple[str, ...]:
     """The controls for an activation: functions of standard normals u, of expectation 0.
 
     One input: Hermite polynomials ``He1`` and ``He2``, waves ``sin2/3`` and ``cos2/3`` (of 2u/3;
     from the latter its mean is taken), or ``odd2``, which is u|u|. Several: ``He1.0.2`` is a
-    product of Hermite polynomials, a factor an input. Left out are those that sigma(z)^2 cannot
-    feel: odd ones for a sigma that is odd or even, and all but u^2 and u|u| for two slopes, whose
-    square they make up.
+    product of Hermite polynomials, a factor an input. Left out are those that sigma(z)^2
+    cannot feel: odd ones for a sigma that is odd or even, and all but u^2 and u|u| for two slopes,
+    whose square they make up; ``tangent`` kernels also feel their ``sgn0``, the sign of u.
     """
     z = np.linspace(0.1, 4, 40)
     even = np.allclose(activation.function(z) ** 2, activation.function(-z) ** 2, rtol=1e-12)
     if inputs == 1:
         if activation.is_scale_invariant:
-            return ("He2",) if even else ("He2", "odd2")
+            return ("He2",) if even else ("He2", "odd2", *(("sgn0",) if tangent else ()))
         cosines = tuple(f"cos{f}" for f in FREQUENCIES)
         sines = () if even else tuple(f"sin{f}" for f in FREQUENCIES)
         return (*(() if even else ("He1",)), "He2", *sines, *cosines)
@@ -158,6 +173,7 @@ class _Kept:
     kernel: np.ndarray
     driven: np.ndarray | None
     drive: np.ndarray | None
+    ntk: np.ndarray | None
 
 
 def _check(laws: Sequence[Law], x: np.ndarray) -> list[int]:
@@ -181,7 +197,7 @@ def _check(laws: Sequence[Law], x: np.ndarray) -> list[int]:
     return [law.widths[1] for law in laws]
 
 
-def _sample_tile(laws, x, at, layers, names, stream, room, dtype, kept) -> None:
+def _sample_tile(laws, rates, x, at, layers, names, stream, room, dtype, kept) -> None:
     """Draw the networks ``at`` of every rung and store what is recorded of them."""
     inputs, networks, last = len(x), at.stop - at.start, max(layers)
     widths = [law.widths[1] for law in laws]
@@ -192,6 +208,7 @@ def _sample_tile(laws, x, at, layers, names, stream, room, dtype, kept) -> None:
     apart = laws[0].is_scale_invariant
     log_scales = [x.new_zeros(networks, inputs)] * len(laws)
     places = {layer: place for place, layer in enumerate(layers)}
+    sums: list[list[LayerSums]] = [[] for _ in laws]
     for layer in range(1, last + 1):
         for rung, gram in enumerate(grams):
             kernel = gram
@@ -204,6 +221,11 @@ def _sample_tile(laws, x, at, layers, names, stream, room, dtype, kept) -> None:
                 kept.kernel[at, rung, places[layer]] = kernel
             if layer < last and names:
                 kept.driven[at, rung, layer - 1] = kernel
+            if rates and layer in places:
+                law = laws[rung]
+                ntk = conditional_ntk(sums[rung], x @ x.T, rates[rung], law.widths, law.C_W)
+                ntk = ntk.expand(networks, inputs, inputs)[:, a, b]
+                kept.ntk[at, rung, places[layer]] = ntk.cpu().numpy()
         if layer == last:
             return
         shape = (networks, inputs, max(widths))
@@ -212,8 +234,23 @@ def _sample_tile(laws, x, at, layers, names, stream, room, dtype, kept) -> None:
             kept.drive[at, :, layer - 1] = _drive(normals, names, widths, room).cpu().numpy()
         for rung, (law, n) in enumerate(zip(laws, widths, strict=True)):
             z = room(f"z{n}", (networks, inputs, n), dtype, x.device).copy_(normals[..., :n])
-            s = law.activation.on_tensor(torch, correlate(grams[rung], z, room))
-            grams[rung] = law.C_b[layer] + law.C_W[layer] / n * gram_of(s, room)
+            z = correlate(grams[rung], z, room)
+            before = z.clone() if rates else None
+            s = law.activation.on_tensor(torch, z)
+            gram = gram_of(s, room)
+            grams[rung] = law.C_b[layer] + law.C_W[layer] / n * gram
+            if rates:
+                scale = log_scales[rung].exp() if apart else None
+                sums[rung].append(_sums(law, layer, before, s, gram, scale))
+
+
+def _sums(law, layer: int, z, s, gram, scale) -> LayerSums:
+    """What the tangent kernels of later layers take from this one."""
+    slope = law.activation.derivative_on_tensor(torch, z.clone(), s)
+    if scale is not None:
+        gram = gram * (scale[:, :, None] * scale[:, None, :])
+    kernel = law.C_b[layer] + law.C_W[layer] / z.shape[2] * gram
+    return layer_sums(z, s, slope, gram, kernel, law.C_W[layer], scale)
 
 
 def _drive(normals: torch.Tensor, names: Sequence[str], widths: Sequence[int], room: Room):
@@ -250,6 +287,8 @@ def _of_one(normals: torch.Tensor, names: Sequence[str], room: Room):
             yield torch.mul(u, u, out=_like(u, "power", room)).sub_(1)
         elif name == "odd2":
             yield torch.abs(u, out=_like(u, "power", room)).mul_(u)
+        elif name == "sgn0":
+            yield torch.sign(u, out=_like(u, "power", room))
         else:
             yield waves(name[:3], FREQUENCIES.index(Fraction(name[3:])) + 1)
 
@@ -305,12 +344,15 @@ def _waves(u: torch.Tensor, room: Room) -> Callable[[str, int], torch.Tensor]:
 _MEANING = {
     "conditional_kernel": "covariance of the layer's neurons given the layer before",
     "driven_kernel": "conditional kernel that scales the normals of the layer",
+    "conditional_ntk": "tangent kernel of a neuron, averaged over its way back",
     "drive": "mean over the layer's neurons of functions of their normals, of expectation 0",
 }
 
 
 def _dataset(kept: _Kept, networks, widths, layers, names, inputs: int) -> xr.Dataset:
     arrays = {"conditional_kernel": (("layer", "pair"), kept.kernel)}
+    if kept.ntk is not None:
+        arrays["conditional_ntk"] = (("layer", "pair"), kept.ntk)
     if names:
         arrays["driven_kernel"] = (("driven", "pair"), kept.driven)
         arrays["drive"] = (("driven", "control"), kept.drive)

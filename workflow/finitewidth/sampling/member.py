@@ -8,8 +8,10 @@ import numpy as np
 import xarray as xr
 
 from finitewidth.law import Law
+from finitewidth.rates import Rates
 from finitewidth.sampling.ensemble import sample
 from finitewidth.sampling.ladder import sample_ladder
+from finitewidth.sampling.ntk_ensemble import sample_ntk
 
 
 def sample_member(
@@ -38,7 +40,13 @@ def sample_member(
     }
     if member["ladder"] is not None:
         laws = Law.of_ladder(member, dimension=x.shape[1])
-        return sample_ladder(laws, x, controls=member["controls"], **shared)
+        measured = "conditional_ntk" in member["measure"]
+        rates = [Rates.of_member(member, law) for law in laws] if measured else None
+        return sample_ladder(laws, x, controls=member["controls"], rates=rates, **shared)
     law = Law.of_member(member, dimension=x.shape[1])
+    if "ntk" in member["measure"]:
+        own = {key: member[key] for key in ("sampler", "record", "measure", "memory")}
+        rates, outputs = Rates.of_member(member, law), member["ntk_outputs"]
+        return sample_ntk(law, rates, x, outputs=outputs, **own, **shared)
     own = {key: member[key] for key in ("sampler", "record", "measure")}
     return sample(law, x, **own, **shared)

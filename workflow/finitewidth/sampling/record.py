@@ -23,6 +23,15 @@ class Room:
             kept = self._kept[name] = torch.empty(shape, dtype=dtype, device=device)
         return kept
 
+    def swap(self, one: str, other: str) -> None:
+        """Exchange the tensors of two names."""
+        pair = self._kept.get(one), self._kept.get(other)
+        for name, kept in zip((other, one), pair, strict=True):
+            if kept is not None:
+                self._kept[name] = kept
+            else:
+                self._kept.pop(name, None)
+
 
 class Recorder:
     """Arrays for the recorded layers of ``networks`` networks, filled tile by tile.
@@ -159,3 +168,61 @@ def _rescale(kept: dict[str, np.ndarray], scale: np.ndarray, quadruples: np.ndar
     if quadruples is not None:
         for column in quadruples.T:
             kept["quartic"] = kept["quartic"] * scale[..., column]
+
+
+class NtkRecorder:
+    """Tangent kernels of the output layer, filled tile by tile.
+
+    Parameters
+    ----------
+    networks, inputs : int
+    outputs : int
+        How many output neurons are taken, the first ones.
+    with_dntk : bool
+        Whether derivatives of tangent kernels are recorded, too.
+    """
+
+    def __init__(self, networks: int, inputs: int, outputs: int, with_dntk: bool = False):
+        self.inputs, self.outputs, self.room = inputs, outputs, Room()
+        two = (networks, outputs, outputs)
+        self.arrays: dict[str, np.ndarray] = {
+            "ntk": np.zeros((*two, inputs, inputs)),
+            "output_preactivation": np.zeros((networks, outputs, inputs)),
+            "conditional_kernel": np.zeros((networks, len(pairs(inputs)))),
+        }
+        if with_dntk:
+            self.arrays["dntk"] = np.zeros((*two, outputs, inputs, inputs, inputs))
+        self._pairs = pairs(inputs).T
+        self._tile: dict[str, torch.Tensor] = {}
+
+    def put(
+        self,
+        ntk: torch.Tensor,
+        output: torch.Tensor,
+        conditional: torch.Tensor,
+        dntk: torch.Tensor | None = None,
+    ) -> None:
+        """Take the tile under way.
+
+        Parameters
+        ----------
+        ntk : tensor, shape (networks, outputs, outputs, inputs, inputs)
+        output : tensor, shape (networks, inputs, outputs)
+            Preactivations of the last layer.
+        conditional : tensor, shape (networks, inputs, inputs)
+            Their covariance given the layer before.
+        dntk : tensor, shape (networks, outputs, outputs, outputs, inputs, inputs, inputs), optional
+        """
+        a, b = self._pairs
+        self._tile = {
+            "ntk": ntk,
+            "output_preactivation": output.transpose(1, 2),
+            "conditional_kernel": conditional[:, a, b],
+        }
+        if dntk is not None:
+            self._tile["dntk"] = dntk
+
+    def end_tile(self, at: slice) -> None:
+        """Store what was taken last as that of the networks ``at``."""
+        for name, values in self._tile.items():
+            self.arrays[name][at] = values.cpu().numpy()

@@ -1,0 +1,52 @@
+"""Mean tangent kernel over the networks of each rung of a ladder.
+
+The samples are averaged over the way back already, E[Theta | forward pass], which is a function of
+the normals that drive the layers before: the controls of :mod:`finitewidth.estimate.controls` fit.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from finitewidth.estimate.controls import adjusted
+from finitewidth.estimate.errors import block_sums
+from finitewidth.estimate.kernel_moments import Moments, chains_of, moments_of, units, words
+from finitewidth.estimate.samples import Samples
+from finitewidth.indices import pairs
+
+Array = np.ndarray
+
+
+def ntk_mean(samples: Samples, bounds: Array) -> Moments:
+    """E[Theta_ab] of each rung and layer, ``estimate`` of shape (rung, layer, pair).
+
+    Parameters
+    ----------
+    samples : Samples
+        With ``conditional_ntk``; controls are taken from here, if there are any.
+    bounds : array of int, shape (block + 1,)
+
+    Raises
+    ------
+    ValueError
+        Where the samples hold no tangent kernels.
+    """
+    ntk, pair_list = samples.values("conditional_ntk"), pairs(samples.size("input"))
+    unit = units(ntk, pair_list)
+    least = ntk.min(axis=0)
+    # Exactly 0 where nothing varies, as in the first layer.
+    center = np.where(ntk.max(axis=0) == least, least, ntk.mean(axis=0)) / unit
+    chains = chains_of(samples, samples.values("conditional_kernel"), pair_list)
+    orders, parts = [], []
+    for rung in range(ntk.shape[1]):
+
+        def targets(at: slice, rung=rung) -> Array:
+            return ntk[at, rung] / unit[rung] - center[rung]
+
+        order = 0
+        if chains:
+            targets, order = adjusted(chains[rung], samples.layers, targets, respond=True)
+        orders.append(order)
+        parts.append(block_sums(lambda at, targets=targets: {"x": targets(at)}, bounds))
+    sums = {"x": np.stack([part["x"] for part in parts], axis=1)}
+    return moments_of(sums, bounds, lambda s, count: s["x"] / count + center, unit, words(orders))

@@ -1,0 +1,218 @@
+"""Tangent kernels of whole ensembles with the weights integrated out, exactly.
+
+Forwards as in :mod:`finitewidth.sampling.marginal`: with the activations of a layer S (a row an
+input) and F F^T = S S^T, the weights act on the span of S only through T = W Q^T, Q = F^+ S, which
+are fresh normals. Backwards they are wanted once more, transposed, on the rows U of derivatives:
+W^T U = Q^T T^T U + (1 - Q^T Q) W^T U. The part of W off the span of S has not been looked at by
+the forward pass, nor by the layers above, so that it acts on U like fresh normals of covariance
+U U^T: a layer costs as many normals as it has neurons, times inputs (derived here).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from finitewidth.law import Law
+from finitewidth.rates import Rates
+from finitewidth.sampling.marginal import semidefinite_factor
+from finitewidth.sampling.record import NtkRecorder, Recorder
+
+#: Pivots of a Gram matrix, as shares of its diagonal, down to which single precision will do.
+_DISTINCT = 0.01
+
+
+@dataclass
+class _Hidden:
+    """What the way back needs of one hidden layer; tensors of one tile of networks."""
+
+    s: torch.Tensor  #: (networks, inputs, n), S
+    gate: torch.Tensor  #: (networks, inputs, n), sigma'(z)
+    gram: torch.Tensor  #: (networks, inputs, inputs), float64, S S^T in natural units
+    inverse: torch.Tensor  #: (networks, inputs, inputs), float64, F^+
+    drawn: torch.Tensor | None = None  #: (networks, inputs, next n), T of the next layer's weights
+
+
+def sample_block(
+    law: Law,
+    rates: Rates,
+    x: torch.Tensor,
+    networks: int,
+    generator: torch.Generator,
+    recorder: Recorder | None,
+    kernels: NtkRecorder,
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Draw ``networks`` networks; hand layers to ``recorder`` and tangent kernels to ``kernels``.
+
+    Parameters
+    ----------
+    law : Law
+        Weights must be normal.
+    rates : Rates
+    x : tensor, shape (inputs, n_0), float64
+        Zero, duplicated and linearly dependent inputs are ordinary, and so are more inputs than
+        neurons.
+    generator : torch.Generator
+        The stream to draw from.
+    recorder : Recorder, optional
+    kernels : NtkRecorder
+
+    Raises
+    ------
+    ValueError
+        For weights of another law than the normal one.
+    """
+    if law.weights != "normal":
+        raise ValueError(
+            f"the marginal sampler integrates out normal weights only, not {law.weights} ones:"
+            " use the explicit sampler"
+        )
+    hidden, *output = _forward(law, x, networks, generator, recorder, kernels, dtype)
+    kernels.put(_backward(law, rates, x, hidden, networks, kernels, generator, dtype), *output)
+
+
+def _forward(law, x, networks, generator, recorder, kernels, dtype):
+    """Every hidden layer, and z^(L) of the outputs wanted with its conditional kernel."""
+    inputs, room = len(x), kernels.room
+    gram = unit = (x @ x.T).expand(networks, inputs, inputs)
+    factor = semidefinite_factor(unit[:1]).expand(networks, inputs, inputs)
+    log_scale = x.new_zeros(networks, inputs) if law.is_scale_invariant else None
+    hidden: list[_Hidden] = []
+    for layer in range(1, law.depth + 1):
+        fan_in, n = law.widths[layer - 1], law.widths[layer]
+        C_b, C_W = law.C_b[layer - 1], law.C_W[layer - 1]
+        root = factor * math.sqrt(C_W / fan_in)
+        if log_scale is not None:
+            # Scale-invariant networks are computed at unit scale, as by the marginal sampler.
+            size = torch.diagonal(unit, dim1=1, dim2=2).mul(C_W / fan_in).sqrt()
+            log_scale = log_scale + size.log()
+            root = root / torch.where(size > 0, size, 1.0)[:, :, None]
+        drawn = room(f"drawn{layer}", (networks, inputs, n), dtype, x.device)
+        drawn.normal_(generator=generator)
+        z = _times(root.to(dtype), drawn, room(f"z{layer}", drawn.shape, dtype, x.device))
+        if C_b > 0:
+            bias = room("bias", (networks, 1, n), dtype, x.device).normal_(generator=generator)
+            z.add_(bias, alpha=math.sqrt(C_b))
+        if hidden:
+            hidden[-1].drawn = drawn
+        if recorder is not None:
+            recorder.put(layer, z, log_scale)
+        if layer == law.depth:
+            scale = 1.0 if log_scale is None else log_scale.exp()[:, :, None]
+            return hidden, z[..., : kernels.outputs].double() * scale, C_b + C_W / fan_in * gram
+        s = room(f"s{layer}", z.shape, dtype, x.device)
+        gate = _activate(law.activation, z, s)
+        unit, factor = gram_factor(s)
+        scale = None if log_scale is None else log_scale.exp()
+        gram = unit if scale is None else unit * (scale[:, :, None] * scale[:, None, :])
+        hidden.append(_Hidden(s, gate, gram, pseudo_inverse(factor)))
+    raise AssertionError("the last layer returns")
+
+
+def _backward(law, rates, x, hidden, networks, kernels, generator, dtype) -> torch.Tensor:
+    """The tangent kernel, (networks, output, output, input, input), float64."""
+    inputs, outputs, room = len(x), kernels.outputs, kernels.room
+    weight = [(x @ x.T).expand(networks, inputs, inputs), *(h.gram for h in hidden)]
+    count = [law.widths[layer] for layer in range(law.depth)]
+
+    def term(layer: int) -> torch.Tensor:
+        gram = weight[layer - 1] * (rates.lambda_W[layer - 1] / count[layer - 1])
+        return (gram + rates.lambda_b[layer - 1])[:, None, None]
+
+    unit = torch.eye(outputs, dtype=torch.float64, device=x.device)[:, :, None, None]
+    total = unit * term(law.depth)
+    below = torch.eye(outputs, dtype=torch.float64, device=x.device).expand(networks, -1, -1)
+    rows = None
+    for layer in range(law.depth - 1, 0, -1):
+        here, n = hidden[layer - 1], law.widths[layer]
+        # U T^T and a root of U U^T, U the derivatives at the layer above.
+        if rows is None:
+            on_span = here.drawn[..., :outputs].transpose(1, 2).double()
+        else:
+            on_span = torch.bmm(rows, here.drawn.transpose(1, 2)).double()
+        fresh = room(
+            "fresh top" if rows is None else "fresh", (networks, below.shape[1], n), dtype, x.device
+        )
+        fresh.normal_(generator=generator)
+        lost = torch.bmm(below, torch.bmm(fresh, here.s.transpose(1, 2)).double())
+        lost = torch.bmm(lost, here.inverse.transpose(1, 2))
+        scale = math.sqrt(law.C_W[layer] / n)
+        mix = torch.bmm(on_span - lost, here.inverse).mul_(scale).to(dtype)
+        back = room("top" if rows is None else "back", fresh.shape, dtype, x.device)
+        _times((below * scale).to(dtype), fresh, back)
+        torch.baddbmm(back, mix, here.s, out=back)
+        if rows is None:
+            rows = room("rows", (networks, outputs * inputs, n), dtype, x.device)
+            each = rows.view(networks, outputs, inputs, n)
+            torch.mul(back[:, :, None], here.gate[:, None], out=each)
+        else:
+            back = back.view(networks, outputs, inputs, n).mul_(here.gate[:, None])
+            rows = back.view(networks, -1, n)
+            # Whose place the next layer's may not take while these are read.
+            room.swap("back", "other")
+        gram, below = gram_factor(rows)
+        gram = gram.view(networks, outputs, inputs, outputs, inputs).transpose(2, 3)
+        total = total + gram * term(layer)
+    return total
+
+
+def gram_factor(s: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """S S^T and a lower triangular root of it, both (networks, rows, rows), float64.
+
+    Parameters
+    ----------
+    s : tensor, shape (networks, rows, n)
+    """
+    if s.shape[1] == 1:
+        gram = torch.linalg.vector_norm(s, dim=2, keepdim=True).double().square_()
+        return gram, gram.sqrt()
+    gram = torch.bmm(s, s.transpose(1, 2)).double()
+    # LAPACK is ten times as fast as going column by column, where it will do.
+    factor, failed = torch.linalg.cholesky_ex(gram)
+    if not bool(failed.any()):
+        pivots = torch.diagonal(factor, dim1=1, dim2=2).square()
+        if bool((pivots >= _DISTINCT * torch.diagonal(gram, dim1=1, dim2=2)).all()):
+            return gram, factor
+    if s.dtype != torch.float64:
+        # What one row has of its own is a difference of these sums, and is not to be lost.
+        s = s.double()
+        gram = torch.bmm(s, s.transpose(1, 2))
+    return gram, semidefinite_factor(gram)
+
+
+def pseudo_inverse(factor: torch.Tensor) -> torch.Tensor:
+    """F^+ with F^+ S orthonormal rows, S S^T = F F^T; a row of zeros for each dependent input.
+
+    Parameters
+    ----------
+    factor : tensor, shape (networks, inputs, inputs), float64
+        As :func:`finitewidth.sampling.marginal.semidefinite_factor` makes it.
+    """
+    pivot = torch.diagonal(factor, dim1=1, dim2=2)
+    alive = (pivot > 0).double()
+    if factor.shape[1] == 1:
+        return (alive / torch.where(pivot > 0, pivot, 1.0))[:, :, None]
+    # The column of a dependent input is 0: with 1 for its pivot it takes part in nothing.
+    whole = factor + torch.diag_embed(1 - alive)
+    unit = torch.eye(factor.shape[1], dtype=factor.dtype, device=factor.device)
+    inverse = torch.linalg.solve_triangular(whole, unit.expand_as(factor), upper=False)
+    return inverse.mul_(alive[:, :, None])
+
+
+def _times(root: torch.Tensor, normals: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+    """Rows of normals mixed by ``root``."""
+    if normals.shape[1] == 1:
+        return torch.mul(normals, root, out=out)
+    return torch.bmm(root, normals, out=out)
+
+
+def _activate(activation, z: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
+    """sigma(z) into ``s``; returns sigma'(z), possibly in place of z."""
+    s.copy_(z)
+    result = activation.on_tensor(torch, s)
+    if result is not s:
+        s.copy_(result)
+    return activation.derivative_on_tensor(torch, z, s)

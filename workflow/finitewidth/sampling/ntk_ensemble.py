@@ -1,0 +1,154 @@
+"""Whole ensembles of tangent kernels, jointly with the preactivations of the same networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+import numpy as np
+import torch
+import xarray as xr
+
+from finitewidth.blocks import block_size, ntk_tile_size
+from finitewidth.indices import pairs
+from finitewidth.law import Law
+from finitewidth.random import numpy_stream, torch_stream
+from finitewidth.rates import Rates
+from finitewidth.sampling import explicit_ntk, marginal_ntk, scalar_ntk
+from finitewidth.sampling.ensemble import check_inputs, dataset
+from finitewidth.sampling.record import NtkRecorder, Recorder
+
+_OUTPUTS = ("output", "output_", "output__")
+_INPUTS = ("input", "input_", "input__")
+_DIMENSIONS = {
+    "ntk": (*_OUTPUTS[:2], *_INPUTS[:2]),
+    "output_preactivation": ("output", "input"),
+    "conditional_kernel": ("pair",),
+    "dntk": (*_OUTPUTS, *_INPUTS),
+}
+_MEANING = {
+    "ntk": "tangent kernel Theta_{ia,jb} of the recorded outputs",
+    "output_preactivation": "preactivations z^(L) of the same outputs",
+    "conditional_kernel": "their covariance given the layer before",
+    "dntk": "derivative of the tangent kernel, dH_{i0 i1 i2; a b c}",
+}
+
+
+def sample_ntk(
+    law: Law,
+    rates: Rates,
+    x: np.ndarray,
+    *,
+    networks: int,
+    seed: int,
+    name: Sequence[str] = (),
+    sampler: str = "marginal",
+    outputs: int = 2,
+    layers: Sequence[int] | None = None,
+    record: int = 8,
+    measure: Collection[str] = ("ntk",),
+    precision: str = "float32",
+    device: str = "cpu",
+    memory: float = 1.0,
+    blocks: tuple[int, int] | None = None,
+    on_tile: Callable[[int, int], None] = lambda done, total: None,
+) -> xr.Dataset:
+    """Sample tangent kernels of an ensemble's networks at the inputs ``x``.
+
+    Parameters
+    ----------
+    law : Law
+    rates : Rates
+        The learning-rate tensor.
+    x : array, shape (inputs, n_0)
+    networks, seed, name, precision, device, blocks, on_tile
+        As for :func:`finitewidth.sampling.ensemble.sample`.
+    sampler : str
+        ``marginal`` (weights integrated out), ``explicit`` (weights drawn) or ``scalar`` (two
+        slopes, no bias, one input: whatever the width, one output).
+    outputs : int
+        How many outputs to take, the first ones; at most as many as there are.
+    layers, record
+        Layers and neurons recorded of the same networks, where ``measure`` has ``preactivations``.
+    measure : collection of str
+        ``ntk``, with ``dntk`` its derivative (explicit sampler only), with ``preactivations``,
+        ``quartic`` and ``sextic`` what :func:`finitewidth.sampling.ensemble.sample` records.
+    memory : float
+        GiB that the networks computed together may take.
+
+    Returns
+    -------
+    xarray.Dataset
+        As ``docs/architecture.md`` describes a samples file.
+
+    Raises
+    ------
+    ValueError
+        For what a sampler cannot do, inputs that do not fit, and one network beyond ``memory``.
+    """
+    x = check_inputs(law, x)
+    if "dntk" in measure and sampler != "explicit":
+        raise ValueError(f"dntk needs the explicit sampler, not the {sampler} one")
+    size = block_size(sampler, max(law.widths[1:]))
+    first, last = blocks or (0, -(-networks // size))
+    begin, end = first * size, min(last * size, networks)
+    index = np.arange(begin, end)
+    if sampler == "scalar":
+        scalar_ntk.check(law, len(x))
+        kernels = NtkRecorder(len(index), 1, 1)
+        for block in range(first, last):
+            done, stop = block * size, min((block + 1) * size, networks)
+            stream = numpy_stream(seed, *name, "networks", block)
+            one = scalar_ntk.sample(law, rates, float(x[0] @ x[0]), stop - done, stream)
+            for key, values in one.items():
+                kernels.arrays[key][done - begin : stop - begin].reshape(-1)[:] = values
+            on_tile(stop - begin, end - begin)
+        return _dataset(law, kernels, None, index, ())
+    outputs = min(outputs, law.widths[-1])
+    kernels = NtkRecorder(len(index), len(x), outputs, "dntk" in measure)
+    layers, recorder = tuple(layers or range(1, law.depth + 1)), None
+    if "preactivations" in measure:
+        neurons = min(record, *(law.widths[layer] for layer in layers))
+        recorder = Recorder(len(index), layers, len(x), neurons, measure, law.is_scale_invariant)
+    module = {"marginal": marginal_ntk, "explicit": explicit_ntk}[sampler]
+    dtype = getattr(torch, precision)
+    tile = ntk_tile_size(sampler, law.widths, size, len(x), outputs, dtype.itemsize, memory)
+    tensor = torch.from_numpy(x).to(device)
+    for block in range(first, last):
+        stream = torch_stream(seed, *name, "networks", block, device=device)
+        done, stop = block * size, min((block + 1) * size, networks)
+        while done < stop:
+            count = min(tile, stop - done)
+            module.sample_block(law, rates, tensor, count, stream, recorder, kernels, dtype)
+            at = slice(done - begin, done - begin + count)
+            kernels.end_tile(at)
+            if recorder is not None:
+                recorder.end_tile(at)
+            done += count
+            on_tile(done - begin, end - begin)
+    return _dataset(law, kernels, recorder, index, layers)
+
+
+def _dataset(law, kernels: NtkRecorder, recorder, networks, layers) -> xr.Dataset:
+    data = {
+        name: (("network", *_DIMENSIONS[name]), values, {"long_name": _MEANING[name], "units": "1"})
+        for name, values in kernels.arrays.items()
+    }
+    a, b = pairs(kernels.inputs).T
+    coordinates = {
+        "network": ("network", networks, {"long_name": "index of the network in its ensemble"}),
+        "layer": ("layer", np.array([law.depth]), {"long_name": "layer l = 1..L"}),
+        "width": ("layer", np.array(law.widths[-1:]), {"long_name": "neurons n_l of the layer"}),
+        "pair_a": ("pair", a, {"long_name": "input a"}),
+        "pair_b": ("pair", b, {"long_name": "input b"}),
+    }
+    used = 3 if "dntk" in data else 2
+    for dimension in _OUTPUTS[:used]:
+        about = {"long_name": "recorded output"}
+        coordinates[dimension] = (dimension, np.arange(kernels.outputs), about)
+    for dimension in _INPUTS[:used]:
+        coordinates[dimension] = (dimension, np.arange(kernels.inputs), {"long_name": "input"})
+    if recorder is not None:
+        both = dataset(law, recorder, networks, np.array(layers))
+        rest = {k: v for k, v in coordinates.items() if k not in both.coords}
+        return both.assign(data).assign_coords(rest)
+    return xr.Dataset(data, coords=coordinates)
