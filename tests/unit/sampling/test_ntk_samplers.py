@@ -216,7 +216,8 @@ def test_pseudo_inverse_gives_an_orthonormal_span():
     rows = torch.randn(1, 4, 9, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     rows[:, 2] = 2 * rows[:, 0] - rows[:, 1]
     rows = torch.cat([rows, 0 * rows])
-    gram, factor = gram_factor(rows)
+    gram, factor, regular = gram_factor(rows)
+    assert not regular
     span = torch.bmm(pseudo_inverse(factor), rows)
     alive = torch.tensor([[1.0, 1, 0, 1], [0, 0, 0, 0]], dtype=torch.float64)
     assert torch.allclose(torch.bmm(span, span.transpose(1, 2)), torch.diag_embed(alive), atol=1e-9)

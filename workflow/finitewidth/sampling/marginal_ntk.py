@@ -22,6 +22,9 @@ from finitewidth.sampling.record import NtkRecorder, Recorder
 
 #: Pivots of a Gram matrix, as shares of its diagonal, down to which single precision will do.
 _DISTINCT = 0.01
+#: Sum of 1/n over hidden layers beyond which kernels of scale-invariant networks leave the range
+#: of single precision.
+_DEEP = 8
 
 
 @dataclass
@@ -31,7 +34,7 @@ class _Hidden:
     s: torch.Tensor  #: (networks, inputs, n), S
     gate: torch.Tensor  #: (networks, inputs, n), sigma'(z)
     gram: torch.Tensor  #: (networks, inputs, inputs), float64, S S^T in natural units
-    inverse: torch.Tensor  #: (networks, inputs, inputs), float64, F^+
+    inverse: torch.Tensor  #: (networks, inputs, inputs), float64, F^+ of S as it stands here
     drawn: torch.Tensor | None = None  #: (networks, inputs, next n), T of the next layer's weights
 
 
@@ -70,27 +73,32 @@ def sample_block(
             f"the marginal sampler integrates out normal weights only, not {law.weights} ones:"
             " use the explicit sampler"
         )
+    if law.is_scale_invariant and sum(1 / n for n in law.widths[1:-1]) > _DEEP:
+        dtype = torch.float64
     hidden, *output = _forward(law, x, networks, generator, recorder, kernels, dtype)
     kernels.put(_backward(law, rates, x, hidden, networks, kernels, generator, dtype), *output)
 
 
 def _forward(law, x, networks, generator, recorder, kernels, dtype):
     """Every hidden layer, and z^(L) of the outputs wanted with its conditional kernel."""
-    inputs, room = len(x), kernels.room
-    gram = unit = (x @ x.T).expand(networks, inputs, inputs)
-    factor = semidefinite_factor(unit[:1]).expand(networks, inputs, inputs)
-    log_scale = x.new_zeros(networks, inputs) if law.is_scale_invariant else None
+    inputs, room, activation = len(x), kernels.room, law.activation
+    gram = (x @ x.T).expand(networks, inputs, inputs)
+    factor = semidefinite_factor(gram[:1]).expand(networks, inputs, inputs)
+    # Scale-invariant networks are computed at the scale where the mean kernel stands still.
+    still = 1 / sum(a * a / 2 for a in activation.slopes) if law.is_scale_invariant else None
+    log_scale, unit = 0.0, 1.0
     hidden: list[_Hidden] = []
     for layer in range(1, law.depth + 1):
         fan_in, n = law.widths[layer - 1], law.widths[layer]
         C_b, C_W = law.C_b[layer - 1], law.C_W[layer - 1]
-        root = factor * math.sqrt(C_W / fan_in)
-        if log_scale is not None:
-            # Scale-invariant networks are computed at unit scale, as by the marginal sampler.
-            size = torch.diagonal(unit, dim1=1, dim2=2).mul(C_W / fan_in).sqrt()
-            log_scale = log_scale + size.log()
-            root = root / torch.where(size > 0, size, 1.0)[:, :, None]
-        drawn = room(f"drawn{layer}", (networks, inputs, n), dtype, x.device)
+        gain = C_W if still is None else still
+        if still is not None:
+            log_scale += 0.5 * math.log(C_W / still) if C_W else -math.inf
+            unit = math.exp(2 * log_scale)
+        root = factor * math.sqrt(gain / fan_in)
+        # What drives the first layer is not looked at again.
+        where = f"drawn {layer}" if layer > 1 else "fresh"
+        drawn = room(where, (networks, inputs, n), dtype, x.device)
         drawn.normal_(generator=generator)
         z = _times(root.to(dtype), drawn, room(f"z{layer}", drawn.shape, dtype, x.device))
         if C_b > 0:
@@ -99,16 +107,17 @@ def _forward(law, x, networks, generator, recorder, kernels, dtype):
         if hidden:
             hidden[-1].drawn = drawn
         if recorder is not None:
-            recorder.put(layer, z, log_scale)
+            apart = None if still is None else x.new_full((networks, inputs), log_scale)
+            recorder.put(layer, z, apart)
         if layer == law.depth:
-            scale = 1.0 if log_scale is None else log_scale.exp()[:, :, None]
-            return hidden, z[..., : kernels.outputs].double() * scale, C_b + C_W / fan_in * gram
+            output = z[..., : kernels.outputs].double() * math.sqrt(unit)
+            return hidden, output, C_b + C_W / fan_in * gram
         s = room(f"s{layer}", z.shape, dtype, x.device)
-        gate = _activate(law.activation, z, s)
-        unit, factor = gram_factor(s)
-        scale = None if log_scale is None else log_scale.exp()
-        gram = unit if scale is None else unit * (scale[:, :, None] * scale[:, None, :])
-        hidden.append(_Hidden(s, gate, gram, pseudo_inverse(factor)))
+        gate = _activate(activation, z, s)
+        gram, factor, regular = gram_factor(s)
+        if still is not None:
+            gram = gram * unit
+        hidden.append(_Hidden(s, gate, gram, pseudo_inverse(factor, regular)))
     raise AssertionError("the last layer returns")
 
 
@@ -141,26 +150,24 @@ def _backward(law, rates, x, hidden, networks, kernels, generator, dtype) -> tor
         lost = torch.bmm(lost, here.inverse.transpose(1, 2))
         scale = math.sqrt(law.C_W[layer] / n)
         mix = torch.bmm(on_span - lost, here.inverse).mul_(scale).to(dtype)
-        back = room("top" if rows is None else "back", fresh.shape, dtype, x.device)
+        # Where the layer above has not its own rows, which are still read.
+        target = room(f"rows {layer % 2}", (networks, outputs * inputs, n), dtype, x.device)
+        each = target.view(networks, outputs, inputs, n)
+        back = target if rows is not None else room("top", fresh.shape, dtype, x.device)
         _times((below * scale).to(dtype), fresh, back)
         torch.baddbmm(back, mix, here.s, out=back)
-        if rows is None:
-            rows = room("rows", (networks, outputs * inputs, n), dtype, x.device)
-            each = rows.view(networks, outputs, inputs, n)
-            torch.mul(back[:, :, None], here.gate[:, None], out=each)
-        else:
-            back = back.view(networks, outputs, inputs, n).mul_(here.gate[:, None])
-            rows = back.view(networks, -1, n)
-            # Whose place the next layer's may not take while these are read.
-            room.swap("back", "other")
-        gram, below = gram_factor(rows)
+        torch.mul(back.view(networks, outputs, -1, n), here.gate[:, None], out=each)
+        rows = target
+        gram, below, _ = gram_factor(rows)
         gram = gram.view(networks, outputs, inputs, outputs, inputs).transpose(2, 3)
         total = total + gram * term(layer)
     return total
 
 
-def gram_factor(s: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """S S^T and a lower triangular root of it, both (networks, rows, rows), float64.
+def gram_factor(s: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, bool]:
+    """S S^T and a lower triangular root F of it, both (networks, rows, rows), float64.
+
+    The last of what is returned says whether all pivots are known to be above 0.
 
     Parameters
     ----------
@@ -168,36 +175,41 @@ def gram_factor(s: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """
     if s.shape[1] == 1:
         gram = torch.linalg.vector_norm(s, dim=2, keepdim=True).double().square_()
-        return gram, gram.sqrt()
+        return gram, gram.sqrt(), False
     gram = torch.bmm(s, s.transpose(1, 2)).double()
     # LAPACK is ten times as fast as going column by column, where it will do.
     factor, failed = torch.linalg.cholesky_ex(gram)
     if not bool(failed.any()):
-        pivots = torch.diagonal(factor, dim1=1, dim2=2).square()
-        if bool((pivots >= _DISTINCT * torch.diagonal(gram, dim1=1, dim2=2)).all()):
-            return gram, factor
+        share = torch.diagonal(factor, dim1=1, dim2=2).square()
+        share = share / torch.diagonal(gram, dim1=1, dim2=2)
+        if float(share.amin()) >= _DISTINCT:
+            return gram, factor, True
     if s.dtype != torch.float64:
         # What one row has of its own is a difference of these sums, and is not to be lost.
         s = s.double()
         gram = torch.bmm(s, s.transpose(1, 2))
-    return gram, semidefinite_factor(gram)
+    return gram, semidefinite_factor(gram), False
 
 
-def pseudo_inverse(factor: torch.Tensor) -> torch.Tensor:
+def pseudo_inverse(factor: torch.Tensor, regular: bool = False) -> torch.Tensor:
     """F^+ with F^+ S orthonormal rows, S S^T = F F^T; a row of zeros for each dependent input.
 
     Parameters
     ----------
     factor : tensor, shape (networks, inputs, inputs), float64
         As :func:`finitewidth.sampling.marginal.semidefinite_factor` makes it.
+    regular : bool
+        Whether all pivots are known to be above 0.
     """
+    unit = torch.eye(factor.shape[1], dtype=factor.dtype, device=factor.device)
+    if regular:
+        return torch.linalg.solve_triangular(factor, unit.expand_as(factor), upper=False)
     pivot = torch.diagonal(factor, dim1=1, dim2=2)
     alive = (pivot > 0).double()
     if factor.shape[1] == 1:
         return (alive / torch.where(pivot > 0, pivot, 1.0))[:, :, None]
     # The column of a dependent input is 0: with 1 for its pivot it takes part in nothing.
     whole = factor + torch.diag_embed(1 - alive)
-    unit = torch.eye(factor.shape[1], dtype=factor.dtype, device=factor.device)
     inverse = torch.linalg.solve_triangular(whole, unit.expand_as(factor), upper=False)
     return inverse.mul_(alive[:, :, None])
 

@@ -23,15 +23,6 @@ class Room:
             kept = self._kept[name] = torch.empty(shape, dtype=dtype, device=device)
         return kept
 
-    def swap(self, one: str, other: str) -> None:
-        """Exchange the tensors of two names."""
-        pair = self._kept.get(one), self._kept.get(other)
-        for name, kept in zip((other, one), pair, strict=True):
-            if kept is not None:
-                self._kept[name] = kept
-            else:
-                self._kept.pop(name, None)
-
 
 class Recorder:
     """Arrays for the recorded layers of ``networks`` networks, filled tile by tile.
