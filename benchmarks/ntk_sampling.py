@@ -50,7 +50,9 @@ def main() -> None:
     inputs = 3
     x = torch.from_numpy(np.random.default_rng(0).normal(size=(inputs, 10)))
     print("Depth 4, three inputs, scalar output, ReLU, single precision, one thread.\n")
-    print("| width | explicit, ms a network | marginal, ms | ratio | its normals, ms | of the floor |")
+    print(
+        "| width | explicit, ms a network | marginal, ms | ratio | its normals, ms | of the floor |"
+    )
     print("|---|---|---|---|---|---|")
     for n in (64, 256, 1024, 4096):
         law = Law("relu", (10, n, n, n, 1), (0.0,) * 4, (2.0,) * 4)

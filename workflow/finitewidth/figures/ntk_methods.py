@@ -10,17 +10,19 @@ from finitewidth.results import MemberResults, Study
 
 
 def ntk_methods(study: Study) -> Figure:
-    """Deviation from the layerwise sum, in units of rounding, and operations against width."""
+    """Deviation from the contracted Jacobian, in units of rounding, and operations against width."""
     groups = _by_activation(study)
     figure, axes = style.grid(2, len(groups), width=3.0, height=2.3, sharex=True, sharey="row")
     for (top, bottom), (activation, members) in zip(axes.T, groups.items(), strict=True):
         n = np.array([m.about["width"] for m in members])
         for color, way in zip(style.PALETTE, _ways(members), strict=False):
             value, error = (
-                np.array([float(m.estimates[f"way_deviation{end}"].sel(way=way)) for m in members])
+                np.array(
+                    [float(m.estimates[f"way_deviation{end}"].sel(way=way)[-1]) for m in members]
+                )
                 for end in ("", "_stderr")
             )
-            if way != "layerwise":
+            if way != "jacobian":
                 style.points(top, n, value, error, color=color, label=way, linestyle="-")
             cost = [float(m.estimates["way_operations"].sel(way=way)) for m in members]
             bottom.plot(n, cost, "o-", color=color, markersize=3.2, label=way)

@@ -12,6 +12,7 @@ from finitewidth.rates import Rates
 from finitewidth.sampling.ensemble import sample
 from finitewidth.sampling.ladder import sample_ladder
 from finitewidth.sampling.ntk_ensemble import sample_ntk
+from finitewidth.sampling.ntk_methods import sample_methods
 
 
 def sample_member(
@@ -44,6 +45,10 @@ def sample_member(
         rates = [Rates.of_member(member, law) for law in laws] if measured else None
         return sample_ladder(laws, x, controls=member["controls"], rates=rates, **shared)
     law = Law.of_member(member, dimension=x.shape[1])
+    if "ntk_methods" in member["measure"]:
+        own = {key: shared[key] for key in ("networks", "seed", "name", "on_tile")}
+        rates, outputs = Rates.of_member(member, law), member["ntk_outputs"]
+        return sample_methods(law, rates, x, outputs=outputs, **own)
     if "ntk" in member["measure"]:
         own = {key: member[key] for key in ("sampler", "record", "measure", "memory")}
         rates, outputs = Rates.of_member(member, law), member["ntk_outputs"]
