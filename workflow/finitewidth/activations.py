@@ -37,7 +37,7 @@ class Activation:
     slopes : tuple of float, optional
         ``(a_plus, a_minus)`` where sigma(z) = a_plus z for z > 0 and a_minus z for z < 0.
     derivatives : callable, optional
-        The function and its first four derivatives, stacked: shape (5, *z.shape). None where the
+        The function and its first five derivatives, stacked: shape (6, *z.shape). None where the
         function has a kink.
     strip : float, optional
         Half-width of a strip around the real axis in which the function is analytic and not much
@@ -150,60 +150,63 @@ def _sech_squared(z: Array) -> Array:
 
 def _linear_derivatives(z: Array) -> Array:
     zero = np.zeros_like(z, dtype=float)
-    return np.stack([zero + z, zero + 1, zero, zero, zero])
+    return np.stack([zero + z, zero + 1, zero, zero, zero, zero])
 
 
 def _tanh_derivatives(z: Array) -> Array:
     t, d1 = np.tanh(z), _sech_squared(z)
     d2 = -2 * t * d1
     d3 = -2 * (d1 * d1 + t * d2)
-    return np.stack([t, d1, d2, d3, -2 * (3 * d1 * d2 + t * d3)])
+    d4 = -2 * (3 * d1 * d2 + t * d3)
+    return np.stack([t, d1, d2, d3, d4, -2 * (3 * d2 * d2 + 4 * d1 * d3 + t * d4)])
 
 
 def _erf_derivatives(z: Array) -> Array:
     g, q = _erf_derivative(z), z * z
-    return np.stack([special.erf(z), g, -2 * z * g, (4 * q - 2) * g, (12 - 8 * q) * z * g])
+    fourth, fifth = (12 - 8 * q) * z * g, ((16 * q - 48) * q + 12) * g
+    return np.stack([special.erf(z), g, -2 * z * g, (4 * q - 2) * g, fourth, fifth])
 
 
 def _arctan_derivatives(z: Array) -> Array:
     q = 1 / (1 + z * z)
     v, w = z * q, z * z * q
-    return np.stack(
-        [np.arctan(z), q, -2 * v * q, (6 * w - 2 * q) * q * q, 24 * v * (q - w) * q * q]
-    )
+    third, fourth = (6 * w - 2 * q) * q * q, 24 * v * (q - w) * q * q
+    fifth = 24 * (5 * w * w - 10 * w * q + q * q) * q**3
+    return np.stack([np.arctan(z), q, -2 * v * q, third, fourth, fifth])
 
 
 def _sin_derivatives(z: Array) -> Array:
     s, c = np.sin(z), np.cos(z)
-    return np.stack([s, c, -s, -c, s])
+    return np.stack([s, c, -s, -c, s, c])
 
 
 def _cos_derivatives(z: Array) -> Array:
     s, c = np.sin(z), np.cos(z)
-    return np.stack([c, -s, -c, s, c])
+    return np.stack([c, -s, -c, s, c, -s])
 
 
 def _gelu_derivatives(z: Array) -> Array:
     phi, cdf = np.exp(-z * z / 2) / np.sqrt(2 * np.pi), special.ndtr(z)
     q = z * z
-    return np.stack(
-        [z * cdf, cdf + z * phi, (2 - q) * phi, (q - 4) * z * phi, ((7 - q) * q - 4) * phi]
-    )
+    fourth, fifth = ((7 - q) * q - 4) * phi, ((q - 11) * q + 18) * z * phi
+    return np.stack([z * cdf, cdf + z * phi, (2 - q) * phi, (q - 4) * z * phi, fourth, fifth])
 
 
 def _sigmoid_derivatives(z: Array) -> Array:
     p, q = special.expit(z), special.expit(-z)
     pq, r = p * q, q - p
-    return np.stack([p, pq, pq * r, pq * (r * r - 2 * pq), pq * r * (r * r - 8 * pq)])
+    third, fourth = pq * (r * r - 2 * pq), pq * r * (r * r - 8 * pq)
+    fifth = pq * (r**4 - 22 * pq * r * r + 16 * pq * pq)
+    return np.stack([p, pq, pq * r, third, fourth, fifth])
 
 
 def _softplus_derivatives(z: Array) -> Array:
-    return np.concatenate([np.logaddexp(0.0, z)[None], _sigmoid_derivatives(z)[:4]])
+    return np.concatenate([np.logaddexp(0.0, z)[None], _sigmoid_derivatives(z)[:5]])
 
 
 def _silu_derivatives(z: Array) -> Array:
     gate = _sigmoid_derivatives(z)
-    return np.stack([z * gate[0], *(z * gate[k] + k * gate[k - 1] for k in range(1, 5))])
+    return np.stack([z * gate[0], *(z * gate[k] + k * gate[k - 1] for k in range(1, 6))])
 
 
 TABLE: dict[str, Activation] = {

@@ -8,11 +8,13 @@ import numpy as np
 import xarray as xr
 
 from finitewidth.law import Law
+from finitewidth.rates import Rates
 from finitewidth.theory.kernel import overlaps
 from finitewidth.theory.predict import predict
 from finitewidth.theory.predict_ladder import predict_ladder
+from finitewidth.theory.predict_ntk import predict_ntk, predict_ntk_ladder
 from finitewidth.theory.transport import transport_ladder
-from finitewidth.vocabulary import FAMILIES
+from finitewidth.vocabulary import FAMILIES, FROM_NTK
 
 #: Quantity of a ladder -> the moment of a transported law that it is.
 _TRANSPORTED = {
@@ -34,6 +36,26 @@ def _transported(laws: list[Law], x, layers, families) -> dict[str, np.ndarray]:
     return {name: getattr(found, moment) for name, moment in _TRANSPORTED.items() if name in wanted}
 
 
+def _predicted(member: Mapping, x: np.ndarray) -> xr.Dataset:
+    law = Law.of_member(member, dimension=x.shape[1])
+    of_ntk = [family for family in member["estimate"] if family in FROM_NTK]
+    rest = [family for family in member["estimate"] if family not in FROM_NTK]
+    theory = predict(
+        law,
+        x,
+        member["layers"],
+        rest,
+        neurons=min(4, member["record"]),
+        networks=member["networks"],
+    )
+    # How far rounding takes ways of computing one number apart is no matter of theory.
+    of_ntk = [family for family in of_ntk if family != "ntk_methods"]
+    if of_ntk:
+        rates = Rates.of_member(member, law)
+        theory = theory.merge(predict_ntk(law, rates, x, member["layers"], of_ntk))
+    return theory
+
+
 def predict_member(member: Mapping, x: np.ndarray) -> xr.Dataset:
     """Every order of theory for a member on the inputs x (inputs, n_0).
 
@@ -43,16 +65,13 @@ def predict_member(member: Mapping, x: np.ndarray) -> xr.Dataset:
     if member["ladder"] is not None:
         laws = Law.of_ladder(member, dimension=x.shape[1])
         exact = _transported(laws, x, member["layers"], member["estimate"])
-        theory = predict_ladder(laws, x, member["layers"], member["estimate"], exact)
+        families = [family for family in member["estimate"] if family != "ntk_mean"]
+        theory = predict_ladder(laws, x, member["layers"], families, exact)
+        if "ntk_mean" in member["estimate"]:
+            rates = [Rates.of_member(member, law) for law in laws]
+            theory = theory.merge(predict_ntk_ladder(laws, rates, x, member["layers"]))
     else:
-        theory = predict(
-            Law.of_member(member, dimension=x.shape[1]),
-            x,
-            member["layers"],
-            member["estimate"],
-            neurons=min(4, member["record"]),
-            networks=member["networks"],
-        )
+        theory = _predicted(member, x)
     if "pair" in theory.dims:
         a, b = theory["pair_a"].values, theory["pair_b"].values
         about = {"long_name": "x_a . x_b / n_0 of the inputs", "units": "1"}

@@ -101,7 +101,7 @@ def variance_derivatives(activation: Activation, K: np.ndarray) -> VarianceDeriv
     _require_smooth(activation)
 
     def squares(z):
-        s, s1, s2, s3, s4 = activation.derivatives(z)
+        s, s1, s2, s3, s4, _ = activation.derivatives(z)
         return np.stack([s * s, s1 * s1 + s * s2, (s * s4 + 4 * s1 * s3 + 3 * s2 * s2) / 2])
 
     return VarianceDerivatives(*expectation(squares, K))
@@ -109,7 +109,7 @@ def variance_derivatives(activation: Activation, K: np.ndarray) -> VarianceDeriv
 
 def _require_smooth(activation: Activation) -> None:
     if activation.derivatives is None or activation.strip is None:
-        raise ValueError(f"{activation.name} has no derivatives up to the fourth in the table")
+        raise ValueError(f"{activation.name} has no derivatives in the table")
 
 
 def _assemble(value, f1, f12, f2, h11, h1x, h12, hxx, h2x, h22) -> PairDerivatives:

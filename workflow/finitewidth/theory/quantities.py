@@ -126,6 +126,79 @@ QUANTITIES: dict[str, Quantity] = {
 
 _OF_PAIRS = ("layer", "pair")
 _OF_TWO_PAIRS = ("layer", "pair", "pair_")
+_OF_TWO_COUPLES = ("layer", "couple", "couple_")
+_PDLT_NTK = f"{_PDLT}, chapter 8"
+_HANIN_NICA_NTK = "Hanin, Nica, arXiv:1909.05989"
+
+#: Of tangent kernels of the last layer; i and j are two different outputs.
+NTK_QUANTITIES: dict[str, Quantity] = {
+    "ntk": Quantity(
+        ("layer", "input", "input_"),
+        "mean of the tangent kernel, E[Theta_{ia,ib}]",
+        "docs/theory.md 9.1 to 9.4",
+        _PDLT_NTK,
+    ),
+    "ntk_variance": Quantity(
+        _OF_TWO_PAIRS,
+        "covariance of the tangent kernel of one output, Cov(Theta_{ia,ib}, Theta_{ic,id})",
+        "docs/theory.md 9.2 to 9.4",
+        f"{_PDLT_NTK}; {_HANIN_NICA_NTK}",
+    ),
+    "ntk_second_moment": Quantity(
+        _AT_EACH,
+        "E[Theta^2]/E[Theta]^2",
+        "docs/theory.md 9.2 to 9.5",
+        f"{_PDLT_NTK}; {_HANIN_NICA_NTK}",
+    ),
+    "ntk_A": Quantity(
+        _OF_TWO_PAIRS,
+        "A/n: covariance of tangent kernels of two outputs, Cov(Theta_{ia,ib}, Theta_{jc,jd})",
+        "docs/theory.md 9.2 to 9.4",
+        _PDLT_NTK,
+    ),
+    "ntk_B": Quantity(
+        _OF_TWO_COUPLES,
+        "B/n: E[Theta_{ia,jb} Theta_{ic,jd}]",
+        "docs/theory.md 9.2 to 9.4",
+        _PDLT_NTK,
+    ),
+    "ntk_D": Quantity(
+        _OF_TWO_PAIRS,
+        "D/n: covariance of the kernel with the tangent kernel, Cov(Ghat_ab, Theta_{ic,id})",
+        "docs/theory.md 9.2 to 9.4",
+        _PDLT_NTK,
+    ),
+    "ntk_F": Quantity(
+        _OF_TWO_COUPLES,
+        "F/n: E[z_{ia} z_{jb} Theta_{ic,jd}]",
+        "docs/theory.md 9.2 to 9.4",
+        _PDLT_NTK,
+    ),
+    "dntk_P": Quantity(
+        _OF_TWO_COUPLES,
+        "P/n: E[dH_{ijj;abc} z_{id}]",
+        "docs/theory.md 9.2, 9.3",
+        f"{_PDLT}, chapter 11",
+    ),
+    "dntk_Q": Quantity(
+        _OF_TWO_COUPLES,
+        "Q/n: E[dH_{iij;abc} z_{jd}]",
+        "docs/theory.md 9.2, 9.3",
+        f"{_PDLT}, chapter 11",
+    ),
+    "ntk_eigenvalue": Quantity(
+        ("layer", "rank"),
+        "mean of each eigenvalue of the tangent kernel over the inputs, largest first",
+        "docs/theory.md 9.6",
+        "derived here",
+    ),
+    "ntk_log_condition": Quantity(
+        ("layer",),
+        "mean logarithm of the condition number of the tangent kernel over the inputs",
+        "docs/theory.md 9.6",
+        "derived here",
+    ),
+}
 
 #: The same of a ladder of widths.
 LADDER_QUANTITIES: dict[str, Quantity] = {
@@ -194,6 +267,24 @@ LADDER_QUANTITIES: dict[str, Quantity] = {
         "probability of the standardised log Ghat in a bin",
         "docs/theory.md 3.4, 4.1, 7.2, 8",
         _HANIN_NICA,
+    ),
+    "ntk_mean": Quantity(
+        ("rung", *_OF_PAIRS),
+        "mean of the tangent kernel",
+        "docs/theory.md 9.1, 9.2, 9.3",
+        _PDLT_NTK,
+    ),
+    "ntk_mean_1": Quantity(
+        _OF_PAIRS,
+        "coefficient of 1/n in the mean of the tangent kernel",
+        "docs/theory.md 9.2, 9.3",
+        _PDLT_NTK,
+    ),
+    "ntk_mean_2": Quantity(
+        _OF_PAIRS,
+        "coefficient of 1/n^2 in the mean of the tangent kernel",
+        "docs/theory.md 9.4",
+        "derived here",
     ),
     "inverse_kernel_mean": Quantity(
         ("rung", *_AT_EACH),
