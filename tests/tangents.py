@@ -73,9 +73,8 @@ def second_derivative(law, rates, nets, second, a, first_way, second_way):
             def dot(p, q):
                 return np.einsum("mj,mj->m", p, q)[:, None]
 
-            w = (
-                np.einsum("mij,mj->mi", W, w)
-                + lW / n * (du * dot(s[:, :, b], v) + dv * dot(s[:, :, c], u))
+            w = np.einsum("mij,mj->mi", W, w) + lW / n * (
+                du * dot(s[:, :, b], v) + dv * dot(s[:, :, c], u)
             )
             u, v = (np.einsum("mij,mj->mi", W, t) for t in (u, v))
         else:

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from finitewidth.results import MemberResults, Study
-from finitewidth.vocabulary import QUANTITIES
+from finitewidth.vocabulary import FAMILIES, FROM_NTK, QUANTITIES
 
 #: Pairs of dimensions under whose exchange a quantity is symmetric: each number stands once.
 _SYMMETRIC = (("pair", "pair_"), ("neuron", "neuron_"), ("input", "input_"))
+#: Quantities that no exchange of their two pairs leaves as they are.
+_NOT_SYMMETRIC = ("ntk_D",)
+#: Quantities of two couples of inputs, (0, 1) and (2, 3), with the orders of these four under which
+#: they are symmetric, because outputs are exchanged or second derivatives commute.
+_SYMMETRIC_COUPLES = {
+    "ntk_B": ((2, 3, 0, 1), (1, 0, 3, 2), (3, 2, 1, 0)),
+    "ntk_F": ((1, 0, 3, 2),),
+    "dntk_P": ((0, 2, 1, 3),),
+}
+#: Quantities of the last layer alone.
+_LAST_LAYER = tuple(quantity for family in FROM_NTK for quantity in FAMILIES[family])
 #: Quantities that are 1 by definition where the two inputs are one.
 _OFF_DIAGONAL = ("correlation",)
 _TAIL = (
@@ -64,14 +77,13 @@ def _quantity_rows(m: MemberResults, quantity: str) -> pd.DataFrame:
     for dimension in estimate.dims:
         if dimension not in measured.coords:
             measured = measured.assign_coords({dimension: np.arange(measured.sizes[dimension])})
-    wide = measured.to_dataframe().reset_index()
-    for one, other in _SYMMETRIC:
-        # Neurons i, j on inputs a, b are those of j, i on b, a: ordering the neurons is enough.
-        done = one == "input" and "neuron" in estimate.dims
-        if other in estimate.dims and not done:
-            wide = wide[wide[one] <= wide[other]]
-    if quantity in _OFF_DIAGONAL:
-        wide = wide[wide["input"] < wide["input_"]]
+    wide = _distinct(measured.to_dataframe().reset_index(), quantity, m.estimates.sizes)
+    if quantity in _LAST_LAYER:
+        # Other quantities may stand at layers of which no tangent kernel was recorded.
+        elsewhere = wide["layer"] != estimate["layer"].values.max()
+        if quantity == "way_deviation":
+            elsewhere = True  # the way that the others are held against
+        wide = wide[~(elsewhere & wide["estimate"].isna())]
     if "rung" in wide:
         wide["width"] = m.estimates["width"].values[wide["rung"].to_numpy()]
     wide["layer"] = wide["layer"].astype(int)
@@ -89,6 +101,26 @@ def _quantity_rows(m: MemberResults, quantity: str) -> pd.DataFrame:
         tall["z"] = difference / tall["standard_error"].where(tall["standard_error"] > rounding)
         tall["relative_difference"] = difference / tall["theory"].where(tall["theory"] != 0)
     return tall
+
+
+def _distinct(wide: pd.DataFrame, quantity: str, sizes: Mapping[str, int]) -> pd.DataFrame:
+    """The rows that are not another row by symmetry, nor known without being measured."""
+    for one, other in () if quantity in _NOT_SYMMETRIC else _SYMMETRIC:
+        # Neurons i, j on inputs a, b are those of j, i on b, a: ordering the neurons is enough.
+        done = one == "input" and "neuron" in wide
+        if other in wide and not done:
+            wide = wide[wide[one] <= wide[other]]
+    if quantity in _SYMMETRIC_COUPLES:
+        inputs = round(sizes["couple"] ** 0.5)
+        powers = inputs ** np.arange(4)[::-1]
+        digits = (wide["couple"] * inputs**2 + wide["couple_"]).to_numpy()[:, None] // powers
+        digits %= inputs
+        for order in _SYMMETRIC_COUPLES[quantity]:
+            keep = digits @ powers <= digits[:, order] @ powers
+            wide, digits = wide[keep], digits[keep]
+    if quantity in _OFF_DIAGONAL:
+        wide = wide[wide["input"] < wide["input_"]]
+    return wide
 
 
 def _with_theory(m: MemberResults, quantity: str, wide: pd.DataFrame, dims: list) -> pd.DataFrame:
@@ -113,22 +145,28 @@ def _reason(wide: pd.DataFrame) -> np.ndarray:
 
 
 def _inputs(estimates: xr.Dataset, wide: pd.DataFrame) -> pd.Series:
-    """Which inputs a number belongs to: "0", "0 1", or "0 0, 0 1" for a pair of pairs."""
+    """Which inputs a number belongs to: "0", "0 1", or "0 0, 0 1" for two pairs or couples.
 
-    def of_pair(column: str) -> pd.Series:
+    Empty where it belongs to all of them together.
+    """
+
+    def of_two(kind: str, column: str) -> pd.Series:
         place = wide[column].to_numpy()
-        a, b = estimates["pair_a"].values[place], estimates["pair_b"].values[place]
+        a, b = estimates[f"{kind}_a"].values[place], estimates[f"{kind}_b"].values[place]
         return pd.Series([f"{i} {j}" for i, j in zip(a, b, strict=True)], index=wide.index)
 
-    if "pair_" in wide:
-        return of_pair("pair") + ", " + of_pair("pair_")
+    for kind in ("pair", "couple"):
+        if f"{kind}_" in wide:
+            return of_two(kind, kind) + ", " + of_two(kind, f"{kind}_")
     if "pair" in wide:
-        return of_pair("pair")
+        return of_two("pair", "pair")
     if "quad" in wide:
         columns = [estimates[f"quad_{x}"].values[wide["quad"].to_numpy()] for x in "abcd"]
         text = [" ".join(map(str, q)) for q in zip(*columns, strict=True)]
         return pd.Series(text, index=wide.index)
     names = [name for name in ("input", "input_") if name in wide]
+    if not names:
+        return pd.Series("", index=wide.index)
     return wide[names].astype(str).agg(" ".join, axis=1)
 
 
@@ -146,6 +184,9 @@ def _component(estimates: xr.Dataset, wide: pd.DataFrame, dims: tuple) -> pd.Ser
             text = pd.Series(edges, index=wide.index)
     if "probability" in dims:
         text = "probability " + wide["probability"].map("{:.4g}".format)
+    for dimension in ("rank", "way"):
+        if dimension in dims:
+            text = f"{dimension} " + wide[dimension].astype(str)
     for dimension in ("test", "sample"):
         if dimension in dims:
             text = (text + " " + wide[dimension].astype(str)).str.strip()

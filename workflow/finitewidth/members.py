@@ -65,10 +65,9 @@ class Member:
         if self.sampler == "scalar":
             # Chi-square and binomial variables, which cost some ten normals each.
             return self.networks * self.depth * 50
-        if self.ntk is not None and self.sampler == "marginal":
-            return (
-                self.networks * sum(widths) * len(self.ladder or (1,)) * 2 * (1 + self.ntk_outputs)
-            )
+        if self.ntk is not None and self.sampler == "marginal" and self.ladder is None:
+            # The way back takes as many a recorded output, and each its passes over the neurons.
+            return self.networks * sum(widths) * 2 * (1 + self.ntk_outputs)
         if self.sampler == "explicit":
             return self.networks * sum(a * b for a, b in itertools.pairwise((widths[0], *widths)))
         return self.networks * sum(widths) * len(self.ladder or (1,))

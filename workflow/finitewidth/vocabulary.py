@@ -23,6 +23,11 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "log_kernel": ("log_kernel_mean", "log_kernel_variance", "log_kernel_histogram"),
     "inverse_kernel": ("inverse_kernel_mean",),
     "ntk_mean": ("ntk_mean",),
+    "ntk": ("ntk", "ntk_variance", "ntk_second_moment"),
+    "ntk_tensors": ("ntk_A", "ntk_B", "ntk_D", "ntk_F"),
+    "dntk": ("dntk_P", "dntk_Q"),
+    "ntk_spectrum": ("ntk_eigenvalue", "ntk_log_condition"),
+    "ntk_methods": ("way_deviation",),
 }
 
 #: Families that are estimated from the conditional kernels of a ladder of widths, and from nothing
@@ -55,7 +60,8 @@ FOUR_POINT_MOST_INPUTS = 8
 #: Families that need nothing but the norm of a layer.
 FROM_LOG_NORM = ("log_norm",)
 
-#: Families of tangent kernels, and those estimated of them unless told otherwise.
+#: Families that are estimated from tangent kernels, which are recorded of the last layer alone,
+#: and those estimated of them unless told otherwise.
 FROM_NTK = ("ntk", "ntk_tensors", "dntk", "ntk_spectrum", "ntk_methods")
 NTK_FAMILIES = ("ntk", "ntk_tensors")
 

@@ -91,7 +91,9 @@ NOT_SAMPLED = ("estimate", "normality", "shards")
 
 def estimated(m):
     """What the estimates of a member depend on, besides its samples."""
-    return {"ensemble": m.ensemble, "name": m.name, "ladder": m.ladder, "estimate": m.estimate}
+    return {
+        key: getattr(m, key) for key in ("ensemble", "name", "ladder", "weights", "estimate")
+    }
 
 
 def study_members(study):

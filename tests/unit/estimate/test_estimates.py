@@ -9,7 +9,7 @@ import xarray as xr
 from finitewidth.estimate.estimates import FAMILIES, estimate
 from finitewidth.indices import pairs, quads
 from finitewidth.vocabulary import FAMILIES as VOCABULARY
-from finitewidth.vocabulary import FROM_LADDER
+from finitewidth.vocabulary import FROM_LADDER, FROM_NTK
 
 NAMES = {"seed": 1, "ensemble": "e", "member": "m"}
 ALL = list(FAMILIES)
@@ -60,7 +60,7 @@ def estimates(samples):
 
 
 def test_families_give_the_quantities_of_the_vocabulary(samples):
-    assert set(FAMILIES) == set(VOCABULARY) - {"normality", *FROM_LADDER}
+    assert set(FAMILIES) == set(VOCABULARY) - {"normality", *FROM_LADDER, *FROM_NTK}
     for family in FAMILIES:
         found = estimate([samples], [family], **NAMES)
         names = {n for n in found.data_vars if not n.endswith(("_stderr", "_trusted"))}

@@ -13,6 +13,7 @@ from scipy.stats import kstat
 from finitewidth.estimate.ladder import FAMILIES, estimate_ladder
 from finitewidth.indices import pairs
 from finitewidth.law import Law
+from finitewidth.rates import Rates
 from finitewidth.sampling.ladder import sample_ladder
 from finitewidth.vocabulary import FAMILIES as VOCABULARY
 from finitewidth.vocabulary import FROM_LADDER
@@ -26,7 +27,8 @@ def draw(activation="gelu", inputs=2, networks=400, widths=(8, 12), depth=3, lay
     laws = [
         Law.uniform_width(activation, dimension=2, width=n, depth=depth, **rest) for n in widths
     ]
-    return sample_ladder(laws, X[:inputs], networks=networks, seed=1, layers=layers)
+    rates = [Rates.named("ntk", law) for law in laws]
+    return sample_ladder(laws, X[:inputs], networks=networks, seed=1, layers=layers, rates=rates)
 
 
 def plain(samples):
@@ -53,6 +55,7 @@ def test_families_and_dimensions_are_those_of_the_contract(samples, estimates):
         "kernel_mean": ("rung", "layer", "pair"),
         "kernel_covariance": ("rung", "layer", "pair", "pair_"),
         "kernel_third": ("rung", "layer", "input"),
+        "ntk_mean": ("rung", "layer", "pair"),
         "inverse_kernel_mean": ("rung", "layer", "input"),
         "log_kernel_mean": ("rung", "layer", "input"),
         "log_kernel_variance": ("rung", "layer", "input"),
@@ -61,7 +64,7 @@ def test_families_and_dimensions_are_those_of_the_contract(samples, estimates):
     for name, dims in expected.items():
         for variable in (name, f"{name}_stderr", f"{name}_trusted"):
             assert estimates[variable].dims == dims
-        if name in MOMENTS:
+        if name in (*MOMENTS, "ntk_mean"):
             assert estimates[f"{name}_rungs"].dims == ("rung", "rung_", *dims[1:])
             assert "conditional kernels" in estimates[name].attrs["estimator"]
     assert list(estimates["width"].values) == [8, 12]
@@ -152,6 +155,40 @@ def test_a_linear_or_relu_network_is_known_to_rounding():
         second, third = {2: (2 / n, 6 / n + 8 / n**2), 5: (5 / n, 15 / n + 44 / n**2)}[c]
         expected = K**3 * ((1 + third) ** 3 - 3 * (1 + second) ** 3 + 2)
         np.testing.assert_allclose(found["kernel_third"].values.ravel(), expected, rtol=1e-4)
+
+
+def test_the_mean_tangent_kernel_without_controls_is_numpys(samples):
+    ntk = samples["conditional_ntk"].values
+    without = samples[["conditional_kernel", "conditional_ntk"]].assign_coords(
+        input=samples["input"]
+    )
+    found = estimate_ladder([without], ["ntk_mean"], **NAMES)
+    np.testing.assert_allclose(found["ntk_mean"], ntk.mean(axis=0), rtol=1e-12)
+    stderr = ntk[:, :, 1:].std(axis=0, ddof=1) / 20
+    np.testing.assert_allclose(found["ntk_mean_stderr"][:, 1:], stderr, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("activation", "gain"), [("tanh", 20), ("gelu", 10), ("relu", 20)])
+def test_controls_of_the_mean_tangent_kernel(activation, gain):
+    """They divide its error, and 24 seeds scatter as their errors say.
+
+    The mean of the squared z-scores about their own mean is chi-square of 23 degrees: from 0.3 to
+    2.2 with a false alarm in 2000 choices of the seeds.
+    """
+    law = Law.uniform_width(activation, dimension=2, width=48, depth=3, C_b=0.0, C_W=1.5)
+    rates = [Rates((0.4,) * 3, (1.2,) * 3)]
+    values, errors = [], []
+    for seed in range(24):
+        samples = sample_ladder(
+            [law], X[:1], networks=4000, seed=seed, layers=[3], rates=rates, precision="float64"
+        )
+        found = estimate_ladder([samples], ["ntk_mean"], **NAMES)
+        values.append(float(found["ntk_mean"]))
+        errors.append(float(found["ntk_mean_stderr"]))
+    plainly = samples["conditional_ntk"].values.std() / np.sqrt(4000)
+    assert np.mean(errors) < plainly / gain
+    spread = np.var(values, ddof=1) / np.mean(np.square(errors))
+    assert 0.3 < spread < 2.2
 
 
 def test_few_networks_are_estimated_without_controls():

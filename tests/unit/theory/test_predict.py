@@ -10,10 +10,10 @@ from finitewidth.bins import EDGES, PROBABILITIES, QUANTILE_U
 from finitewidth.law import Law
 from finitewidth.theory.predict import ORDERS, predict
 from finitewidth.theory.quantities import LADDER_QUANTITIES, QUANTITIES
-from finitewidth.vocabulary import COEFFICIENTS, FAMILIES, FROM_LADDER
+from finitewidth.vocabulary import COEFFICIENTS, FAMILIES, FROM_LADDER, FROM_NTK
 from finitewidth.vocabulary import QUANTITIES as WORDS
 
-ALL = tuple(family for family in FAMILIES if family not in FROM_LADDER)
+ALL = tuple(family for family in FAMILIES if family not in (*FROM_LADDER, *FROM_NTK))
 LAYERS = [1, 2, 4]
 X = np.array([[1.0, -0.5, 2.0], [0.2, 1.1, -0.4], [0.0, 0.0, 0.0]])
 

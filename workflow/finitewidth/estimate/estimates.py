@@ -12,9 +12,11 @@ from finitewidth.estimate import lognorm, moments, neurons, quadruples
 from finitewidth.estimate.distribution import distribution
 from finitewidth.estimate.errors import BLOCKS, Estimate, block_bounds, stack
 from finitewidth.estimate.layer import Layer
+from finitewidth.estimate.ntk import at_last_layer, estimate_ntk
 from finitewidth.estimate.quantities import QUANTITIES, dataset
 from finitewidth.estimate.samples import Samples
 from finitewidth.random import numpy_stream
+from finitewidth.vocabulary import FROM_NTK
 
 Estimates = dict[str, Estimate]
 
@@ -101,6 +103,7 @@ def estimate(
     member: str,
     neurons: int = 4,
     blocks: int = BLOCKS,
+    isotropic: bool = False,
 ) -> xr.Dataset:
     """Estimate families of quantities from an ensemble's samples.
 
@@ -110,13 +113,17 @@ def estimate(
         The shards; together they hold the networks 0 to N-1, each once. The result does not depend
         on how the networks are divided among them.
     families : collection of str
-        Of ``FAMILIES``.
+        Of ``FAMILIES``, and of ``vocabulary.FROM_NTK``: these stand at the last recorded layer, and
+        are NaN at the others.
     seed, ensemble, member
         Name the random streams of the quadruples of neurons and of their Gaussian control.
     neurons : int
         How many recorded neurons ``neuron_covariance`` takes, at most.
     blocks : int
         Blocks of networks of the jackknife, at most.
+    isotropic : bool
+        Whether the last layer's weights and biases are Gaussian, which lets the tensors of tangent
+        kernels have smaller errors (:func:`finitewidth.estimate.ntk.estimate_ntk`).
 
     Returns
     -------
@@ -146,18 +153,31 @@ def estimate(
         name: stack([found[name] for found in layers], QUANTITIES[name][0].index("layer"))
         for name in layers[0]
     }
-    return dataset(
+    tangents = [family for family in families if family in FROM_NTK]
+    for name, found in estimate_ntk(
+        ensemble_samples, tangents, bounds, isotropic=isotropic
+    ).items():
+        joined[name] = at_last_layer(found, ensemble_samples.layers)
+    result = dataset(
         joined,
         ensemble_samples.layers,
         ensemble_samples.widths,
         ensemble_samples.size("input"),
     )
+    if "ntk_methods" not in families:
+        return result
+    about = {"long_name": "multiplications that each way takes for a network", "units": "1"}
+    result["way_operations"] = ("way", ensemble_samples.values("operations")[0], about)
+    return result.assign_coords(way=ensemble_samples.coordinate("way"))
 
 
 def _check(samples: Samples, families: Collection[str]) -> None:
     for family in families:
+        if family in FROM_NTK:
+            continue
         if family not in FAMILIES:
-            raise ValueError(f"unknown family {family!r}; allowed are {', '.join(FAMILIES)}")
+            allowed = ", ".join((*FAMILIES, *FROM_NTK))
+            raise ValueError(f"unknown family {family!r}; allowed are {allowed}")
         needed = FAMILIES[family][1]
         if family == "log_norm" and "log_norm" not in samples:
             needed = ("kernel",)

@@ -13,11 +13,12 @@ from finitewidth.estimate.ladder import estimate_ladder
 def estimate_member(member: Mapping, samples: Sequence[xr.Dataset], *, seed: int) -> xr.Dataset:
     """Estimates of a member from its shards; raises ``ValueError`` as the estimators do.
 
-    ``member`` has the keys ``ensemble``, ``name``, ``ladder`` and ``estimate`` of a
-    :class:`finitewidth.members.Member`.
+    ``member`` has the keys ``ensemble``, ``name``, ``ladder``, ``weights`` and ``estimate``
+    of a :class:`finitewidth.members.Member`.
     """
     names = {"seed": seed, "ensemble": member["ensemble"], "member": member["name"]}
-    function = estimate if member["ladder"] is None else estimate_ladder
     # Tests of normality stand in a file of their own.
     families = [family for family in member["estimate"] if family != "normality"]
-    return function(samples, families, **names)
+    if member["ladder"] is not None:
+        return estimate_ladder(samples, families, **names)
+    return estimate(samples, families, isotropic=member["weights"] == "normal", **names)

@@ -12,7 +12,7 @@ REFERENCE = "jacobian"
 
 
 def way_deviation(samples: Samples, bounds: np.ndarray) -> Estimate:
-    """Mean over networks of max |Theta - Theta_ref|/max |Theta_ref|, shape (layer, way).
+    """Mean over networks of max |Theta - Theta_ref|/max |Theta_ref|, shape (way,).
 
     NaN for the reference itself, the contracted Jacobian.
     """
@@ -25,4 +25,4 @@ def way_deviation(samples: Samples, bounds: np.ndarray) -> Estimate:
     found = jackknife(sums, bounds, lambda s, count: s["x"] / count)
     value = np.where(np.arange(len(ways)) == own, np.nan, found.value)
     trusted = found.trusted & np.isfinite(value)
-    return Estimate(value[None], found.stderr[None], trusted[None])
+    return Estimate(value, found.stderr, trusted)

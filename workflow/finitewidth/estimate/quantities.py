@@ -14,6 +14,8 @@ from finitewidth.indices import pairs, quads
 _AT_INPUT = ("layer", "input")
 _AT_INPUTS = ("layer", "input", "input_")
 _AT_RUNG = ("rung", "layer", "input")
+_AT_PAIRS = ("layer", "pair", "pair_")
+_AT_COUPLES = ("layer", "couple", "couple_")
 
 #: Quantity -> dimensions, long name.
 QUANTITIES: dict[str, tuple[tuple[str, ...], str]] = {
@@ -28,7 +30,7 @@ QUANTITIES: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "correlation": (_AT_INPUTS, "cosine between two inputs, G_ab/sqrt(G_aa G_bb)"),
     "four_point": (
-        ("layer", "pair", "pair_"),
+        _AT_PAIRS,
         "connected four-point correlator of two neurons, pooled over pairs of neurons",
     ),
     "four_point_same": (("layer", "quad"), "connected four-point correlator of one neuron"),
@@ -64,6 +66,36 @@ QUANTITIES: dict[str, tuple[tuple[str, ...], str]] = {
     "log_kernel_histogram": (
         (*_AT_RUNG, "standard_bin"),
         "probability that the standardised logarithm lies in [left, right)",
+    ),
+    "ntk": (_AT_INPUTS, "mean tangent kernel of one output"),
+    "ntk_variance": (_AT_PAIRS, "covariance of two tangent kernels of one output"),
+    "ntk_second_moment": (
+        _AT_INPUT,
+        "second moment of the tangent kernel over its mean squared",
+    ),
+    "ntk_A": (_AT_PAIRS, "covariance of the tangent kernels of two outputs, A/n"),
+    "ntk_B": (_AT_COUPLES, "second moment of the tangent kernel between two outputs, B/n"),
+    "ntk_D": (_AT_PAIRS, "covariance of conditional kernel and tangent kernel, D/n"),
+    "ntk_F": (
+        _AT_COUPLES,
+        "correlator of two outputs and the tangent kernel between them, F/n",
+    ),
+    "dntk_P": (
+        _AT_COUPLES,
+        "correlator of an output and the differential of its tangent kernel, P/n",
+    ),
+    "dntk_Q": (
+        _AT_COUPLES,
+        "correlator of an output and the differential of another's tangent kernel, Q/n",
+    ),
+    "ntk_eigenvalue": (("layer", "rank"), "mean eigenvalue of the tangent kernel over the inputs"),
+    "way_deviation": (
+        ("layer", "way"),
+        "largest deviation of a tangent kernel from the contracted Jacobian, over its largest entry",
+    ),
+    "ntk_log_condition": (
+        ("layer",),
+        "mean logarithm of the condition number of the tangent kernel over the inputs",
     ),
 }
 
@@ -122,6 +154,7 @@ def dataset(
 
 def _coordinates(layers, inputs: int, sizes: Mapping[str, int]) -> dict:
     p, q, bins = pairs(inputs), quads(inputs), len(EDGES) - 1
+    couples = np.arange(inputs**2)
     return {
         "layer": np.asarray(layers),
         "rung": np.arange(sizes.get("rung", 0)),
@@ -135,6 +168,11 @@ def _coordinates(layers, inputs: int, sizes: Mapping[str, int]) -> dict:
         "pair_b": ("pair", p[:, 1]),
         "quad": np.arange(len(q)),
         **{f"quad_{letter}": ("quad", q[:, k]) for k, letter in enumerate("abcd")},
+        "couple": couples,
+        "couple_": couples,
+        "couple_a": ("couple", couples // inputs),
+        "couple_b": ("couple", couples % inputs),
+        "rank": np.arange(1, inputs + 1),
         "bin": np.arange(bins),
         "bin_left": ("bin", EDGES[:-1]),
         "bin_right": ("bin", EDGES[1:]),

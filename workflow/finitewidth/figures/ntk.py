@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
+from finitewidth.activations import get
 from finitewidth.figures import style
 from finitewidth.results import MemberResults, Study
-from finitewidth.theory.ntk_scaling import bare_growth, variance_slope
+from finitewidth.theory.ntk_scaling import asymptotics, bare_growth
 
 
 def ntk_concentration(study: Study) -> Figure:
@@ -46,7 +47,7 @@ def ntk_fluctuations(study: Study) -> Figure:
         x = np.array([m.about["depth"] / m.about["width"] for m in members])
         value, error, trusted = _measured(members, "ntk_variance")
         scale = _measured(members, "ntk")[0] ** 2
-        slope = variance_slope(activation)
+        slope = asymptotics(get(activation)).variance.coefficient
         label = rf"{activation}: {slope:.3g} $L/n$"
         style.points(left, x, value / scale, error / scale, trusted, color=color, label=label)
         ends = np.array([x.min(), x.max()])
@@ -66,7 +67,7 @@ def ntk_fluctuations(study: Study) -> Figure:
         x = np.array([_tau(m) for m in mine])
         limit = _theory(mine, "ntk_second_moment", "double_scaling")
         style.curve(right, x, limit, "double_scaling", color="k", label="double scaling")
-        bare = bare_growth("relu", x)
+        bare = bare_growth(get("relu"), x)
         right.plot(x, bare, color="0.5", linestyle=(0, (1, 1)), label=r"$e^{5\tau}$")
     right.set(yscale="log", xlabel=r"$\tau=(L-1)/n$", title="relu")
     right.set_ylabel(r"$\mathrm{E}[\Theta^2]/\mathrm{E}[\Theta]^2$")

@@ -89,8 +89,10 @@ def ratio_of(law: Law, rates: Rates, layers: Sequence[int]) -> np.ndarray:
     require_slopes(law)
     layers = check_rates(law, rates, layers)
     if any(law.C_b) or any(rates.lambda_b):
-        raise ValueError(f"double scaling is without biases, not C_b {law.C_b[0]} and"
-                         f" lambda_b {rates.lambda_b[0]} and so on")
+        raise ValueError(
+            f"double scaling is without biases, not C_b {law.C_b[0]} and"
+            f" lambda_b {rates.lambda_b[0]} and so on"
+        )
     a, s = _kurtosis(law.activation), growth(law)
     inner = pairs = total = tau = 0.0
     found = {}
@@ -149,7 +151,9 @@ def asymptotics(activation: Activation, bias_share: float = 0.0) -> Asymptotics:
         return _scale_invariant(_kurtosis(activation), 1 - bias_share)
     if critical.universality_class == AT_ZERO:
         if abs(critical.a1 - critical.b1) > 1e-12:
-            raise ValueError(f"large depth is known for odd activations only, not {activation.name}")
+            raise ValueError(
+                f"large depth is known for odd activations only, not {activation.name}"
+            )
         return _at_zero(bias_share)
     return _half_stable(activation, critical)
 

@@ -1,0 +1,135 @@
+"""From samples to estimates of neural tangent kernels, of the last layer alone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+
+from finitewidth.estimate.dntk import differential
+from finitewidth.estimate.errors import Estimate
+from finitewidth.estimate.ntk_methods import way_deviation
+from finitewidth.estimate.ntk_moments import moments, tensors
+from finitewidth.estimate.ntk_spectrum import spectrum
+from finitewidth.estimate.samples import Samples
+from finitewidth.estimate.tangents import Tangents
+from finitewidth.vocabulary import FROM_NTK
+
+Array = np.ndarray
+
+
+def estimate_ntk(
+    samples: Samples, families: Collection[str], bounds: Array, *, isotropic: bool = False
+) -> dict[str, Estimate]:
+    """Estimate families of quantities from tangent kernels of the last layer.
+
+    Parameters
+    ----------
+    samples : Samples
+        With ``ntk`` (network, output, output_, input, input_); for ``ntk_tensors`` also
+        ``conditional_kernel`` (network, pair) and, of two outputs or more, ``output_preactivation``
+        (network, output, input); for ``dntk`` also ``dntk`` (network, three times output, three times input)
+        and ``output_preactivation``.
+    families : collection of str
+        Of ``vocabulary.FROM_NTK``.
+    bounds : array of int, shape (block + 1,)
+        Blocks of networks of the jackknife.
+    isotropic : bool
+        Whether the law of the networks stays as it is when outputs are rotated among each other, as
+        it does when weights and biases of the last layer are Gaussian, and not when they are
+        uniform. Variances of tensors are then smaller: of ``ntk_B`` and ``ntk_F`` by (k + 2)/k.
+
+    Returns
+    -------
+    dict of Estimate
+        Quantity -> estimate with the dimensions of ``quantities.QUANTITIES``, one layer long.
+        Where a single output was recorded, A, B, F, P and Q are left out: they take two.
+
+    Raises
+    ------
+    ValueError
+        In one sentence: for an unknown family, for a variable that the samples lack or that has
+        another shape, and for the spectrum on one input.
+    """
+    for family in families:
+        if family not in FROM_NTK:
+            raise ValueError(f"unknown family {family!r}; allowed are {', '.join(FROM_NTK)}")
+    read = {name: _read(samples, name, family) for name, family in _needed(samples, families)}
+    t = None
+    if "ntk" in read:
+        t = Tangents(
+            bounds,
+            read["ntk"],
+            isotropic,
+            read.get("output_preactivation"),
+            read.get("conditional_kernel"),
+        )
+    found: dict[str, Estimate] = {}
+    with np.errstate(all="ignore"):
+        if "ntk" in families:
+            found |= moments(t)
+        if "ntk_tensors" in families:
+            found |= tensors(t)
+        if "dntk" in read:
+            found |= differential(read["dntk"], read["output_preactivation"], bounds, isotropic)
+        if "ntk_spectrum" in families:
+            found |= spectrum(read["ntk"], bounds)
+        if "ntk_methods" in families:
+            found["way_deviation"] = way_deviation(samples, bounds)
+    return {name: estimate.take(np.newaxis) for name, estimate in found.items()}
+
+
+def at_last_layer(estimate: Estimate, layers: Array) -> Estimate:
+    """One layer's estimate, shape (1, ...), among all the recorded ``layers``, (layer, ...).
+
+    It stands at the last of them; the others, of which nothing was estimated, are NaN.
+    """
+    last = np.argmax(layers)
+
+    def placed(one: Array, empty: float | bool) -> Array:
+        every = np.full((len(layers), *one.shape[1:]), empty)
+        every[last] = one[0]
+        return every
+
+    return Estimate(
+        placed(estimate.value, np.nan),
+        placed(estimate.stderr, np.nan),
+        placed(estimate.trusted, False),
+    )
+
+
+def _needed(samples: Samples, families: Collection[str]) -> list[tuple[str, str]]:
+    """Variables of the samples that are to be read, and the family that each is for."""
+    several = samples.size("output") != 1
+    needed = {
+        "ntk": ("ntk",),
+        "ntk_tensors": (
+            "ntk",
+            "conditional_kernel",
+            *(("output_preactivation",) if several else ()),
+        ),
+        "dntk": ("dntk", "output_preactivation") if several else (),
+        "ntk_spectrum": ("ntk",),
+        "ntk_methods": (),
+    }
+    return [(name, family) for family in families for name in needed[family]]
+
+
+def _read(samples: Samples, name: str, family: str) -> Array:
+    if name not in samples:
+        raise ValueError(f"the family {family} needs the variable {name}, which the samples lack")
+    outputs, inputs = samples.size("output"), samples.size("input")
+    if family == "ntk_spectrum" and inputs < 2:
+        raise ValueError(f"the family ntk_spectrum needs at least 2 inputs, not {inputs}")
+    values = samples.values(name)
+    expected = {
+        "ntk": (*(outputs,) * 2, *(inputs,) * 2),
+        "output_preactivation": (outputs, inputs),
+        "conditional_kernel": (inputs * (inputs + 1) // 2,),
+        "dntk": (*(outputs,) * 3, *(inputs,) * 3),
+    }[name]
+    if values.shape[1:] != expected:
+        raise ValueError(
+            f"the variable {name} has the shape {values.shape[1:]} a network, not {expected}"
+        )
+    return values
