@@ -122,3 +122,87 @@ def test_the_widths_of_a_ladder_stand_in_the_column_width():
     ]  # fmt: skip
     assert set(rows["estimator"]) == {"conditional kernels"}
     assert (rows["z"] == 0).all()
+
+
+def tangents():
+    """Estimates of tangent kernels on two inputs at layers 1 and 3, of which the last has them."""
+    sizes = {
+        "ntk": ("input", "input_"),
+        "ntk_A": ("pair", "pair_"),
+        "ntk_D": ("pair", "pair_"),
+        "ntk_B": ("couple", "couple_"),
+        "ntk_F": ("couple", "couple_"),
+        "dntk_P": ("couple", "couple_"),
+        "dntk_Q": ("couple", "couple_"),
+        "ntk_eigenvalue": ("rank",),
+        "ntk_log_condition": (),
+    }
+    length = {"input": 2, "input_": 2, "pair": 3, "pair_": 3, "couple": 4, "couple_": 4, "rank": 2}
+    variables = {}
+    for name, dims in sizes.items():
+        shape = tuple(length[d] for d in dims)
+        value = np.stack([np.full(shape, np.nan), np.arange(np.prod(shape)).reshape(shape)])
+        variables[name] = (("layer", *dims), value)
+        variables[f"{name}_stderr"] = (("layer", *dims), np.ones_like(value))
+        trusted = np.isfinite(value).astype(np.int8)
+        variables[f"{name}_trusted"] = (("layer", *dims), trusted)
+    return xr.Dataset(
+        variables,
+        coords={
+            "layer": [1, 3],
+            "rank": [1, 2],
+            "couple_a": ("couple", [0, 0, 1, 1]),
+            "couple_b": ("couple", [0, 1, 0, 1]),
+            "pair_a": ("pair", [0, 0, 1]),
+            "pair_b": ("pair", [0, 1, 1]),
+        },
+    )
+
+
+@pytest.fixture
+def of_tangents():
+    estimates = tangents()
+    theory = estimates[["ntk_B", "ntk_eigenvalue", "ntk_log_condition"]].expand_dims(order=["1/n"])
+    return table(Study("s", None, None, [MemberResults({"ensemble": "e"}, {}, estimates, theory)]))
+
+
+def test_tangent_kernels_have_rows_at_the_last_layer_alone(of_tangents):
+    assert set(of_tangents["layer"]) == {3}
+    assert of_tangents["estimate"].notna().all()
+
+
+def test_a_last_layer_that_could_not_be_estimated_is_not_dropped():
+    estimates = tangents()
+    estimates["ntk"][1] = np.nan
+    rows = table(
+        Study("s", None, None, [MemberResults({"ensemble": "e"}, {}, estimates, xr.Dataset())])
+    )
+    rows = rows[rows["quantity"] == "ntk"]
+    assert len(rows) == 3
+    assert rows["estimate"].isna().all()
+
+
+def test_couples_ranks_and_what_has_no_inputs_are_named(of_tangents):
+    def of(name):
+        return of_tangents[of_tangents["quantity"] == name]
+
+    assert of("ntk_eigenvalue")["component"].tolist() == ["rank 1", "rank 2"]
+    assert of("ntk_eigenvalue")["inputs"].tolist() == ["", ""]
+    assert of("ntk_log_condition")[["inputs", "component", "z"]].values.tolist() == [["", "", 0.0]]
+    assert of("ntk_D")["inputs"].tolist()[:4] == ["0 0, 0 0", "0 0, 0 1", "0 0, 1 1", "0 1, 0 0"]
+    named = dict(zip(of("ntk_B")["inputs"], of("ntk_B")["estimate"], strict=True))
+    assert named["0 1, 1 0"] == 1 * 4 + 2
+    assert (of("ntk_B")["z"] == 0).all()
+    assert set(of("ntk_B")["order"]) == {"1/n"}
+
+
+def test_numbers_that_are_one_by_symmetry_stand_once(of_tangents):
+    # Orbits of the 16 index quadruples, counted by hand: B under exchange of its couples and under
+    # exchange of the inputs of both; F under the latter; P under exchange of b and c.
+    counts = of_tangents["quantity"].value_counts()
+    assert counts[["ntk", "ntk_A", "ntk_D"]].tolist() == [3, 6, 9]
+    assert counts[["ntk_B", "ntk_F", "dntk_P", "dntk_Q"]].tolist() == [7, 10, 12, 16]
+    inputs = of_tangents[of_tangents["quantity"] == "ntk_B"]["inputs"].tolist()
+    assert inputs == [
+        "0 0, 0 0", "0 0, 0 1", "0 0, 1 1", "0 1, 0 1", "0 1, 1 0", "0 1, 1 1", "1 1, 1 1",
+    ]  # fmt: skip

@@ -115,6 +115,28 @@ def test_a_bad_config_is_refused_in_one_sentence(content, key, given, allowed):
         ({"width": None, "ladder": [4, 4]}, "ladder"),
         ({"init": {"critical_times": 2.0, "C_W": 1.0}}, "init"),
         ({"init": {"critical_times": 2.0}, "activation": "sigmoid"}, "init"),
+        ({"estimate": ["ntk"]}, "estimate"),
+        ({"ntk": {"parameterisation": "standard"}}, "ntk"),
+        ({"measure": ["ntk"], "estimate": ["dntk"]}, "estimate"),
+        ({"measure": ["ntk"], "estimate": ["four_point"]}, "estimate"),
+        ({"measure": ["ntk"], "ntk": {"parameterisation": "pdlt"}}, r"ntk\.lambda_b"),
+        ({"measure": ["ntk"], "ntk": {"lambda_W": 1.0}}, r"ntk\.lambda_W"),
+        ({"measure": ["ntk", "dntk"]}, "sampler"),
+        ({"measure": ["dntk"], "sampler": "explicit"}, "measure"),
+        ({"measure": ["ntk", "log_norm"]}, "measure"),
+        ({"measure": ["ntk_methods"]}, "sampler"),
+        ({"measure": ["ntk_methods", "ntk"], "sampler": "explicit"}, "measure"),
+        (
+            {"measure": ["ntk", "dntk"], "sampler": "explicit", "estimate": ["dntk"], "outputs": 1},
+            r"ntk\.outputs",
+        ),
+        ({"measure": ["ntk", "preactivations"], "layers": [1]}, "layers"),
+        ({"sampler": "scalar"}, "measure"),
+        ({"sampler": "scalar", "measure": ["ntk"], "activation": "tanh"}, "activation"),
+        ({"sampler": "scalar", "measure": ["ntk"], "inputs": "many"}, "inputs"),
+        ({"sampler": "scalar", "measure": ["ntk"], "init": {"C_W": 1.0, "C_b": 0.1}}, r"init\.C_b"),
+        ({"width": None, "ladder": [4, 8], "measure": ["ntk"]}, "measure"),
+        ({"width": None, "ladder": [4, 8], "ntk": {"parameterisation": "standard"}}, "ntk"),
     ],
 )
 def test_keys_that_do_not_go_together_are_refused(change, key):
@@ -244,3 +266,22 @@ def test_members_share_a_job_until_they_are_dear():
 
 def test_overrides_are_laid_on_top_key_by_key():
     assert merged({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}) == {"a": {"b": 3, "c": 2}}
+
+
+def test_tangent_kernels_are_of_the_last_layer_and_of_few_outputs():
+    content = copy.deepcopy(GOOD)
+    content["studies"] = {}
+    content["ensembles"]["lin"] |= {"measure": ["ntk"], "depth": [3, 40], "width": 4}
+    content["ensembles"]["lin"] |= {"init": {"C_W": 1.0}, "estimate": None}
+    first, deep = members(validate(content), "lin")
+    assert (first.layers, deep.layers) == ((3,), (40,))
+    assert first.ntk == {"name": "ntk", "lambda_b": None, "lambda_W": None}
+    assert first.ntk_outputs == 2
+    assert first.estimate == ("ntk", "ntk_tensors")
+    content["ensembles"]["lin"] |= {"sampler": "scalar", "inputs": "one"}
+    content["inputs"]["one"] = {"kind": "sphere", "dimension": 4, "count": 1}
+    assert members(validate(content), "lin")[0].ntk_outputs == 1
+    content["ensembles"]["lin"] |= {"sampler": "marginal", "measure": ["preactivations", "ntk"]}
+    both = members(validate(content), "lin")[0]
+    assert both.layers == (1, 2, 3)
+    assert {"covariance", "four_point", "ntk"} <= set(both.estimate)

@@ -37,7 +37,9 @@ def rows(study):
 
 def test_the_studies_are_there():
     wanted = {"covariance", "intralayer", "gaussianity", "rg_flow", "chaos", "criticality",
-              "universality", "corrections", "two_inputs", "double_scaling"}  # fmt: skip
+              "universality", "corrections", "two_inputs", "double_scaling", "ntk_methods",
+              "ntk_concentration", "ntk_fluctuations", "ntk_criticality", "ntk_cross",
+              "ntk_corrections"}  # fmt: skip
     assert wanted <= set(CONFIG.studies)
     kinds = {CONFIG.inputs[name].kind for e in CONFIG.ensembles.values() for name in e.inputs}
     assert "digits" in kinds
@@ -110,3 +112,36 @@ def test_the_second_order_is_seen(rows):
     second = rows[(rows["study"] == "corrections") & (rows["quantity"] == "kernel_covariance_2")]
     ratio = second["estimate"].abs() / second["standard_error"]
     assert (ratio > 15).sum() >= 4
+
+
+def test_the_mean_tangent_kernel_is_measured_to_the_next_order(rows):
+    first = rows[(rows["study"] == "ntk_corrections") & (rows["quantity"] == "ntk_mean_1")]
+    known = first[(first["order"] == "1/n") & (first["theory"] != 0)]
+    assert set(known["activation"]) == {"tanh", "sin", "gelu", "silu"}
+    # Eight rows: beyond 4 in less than one of a thousand choices of the seed.
+    assert known["z"].abs().max() < 4
+    mean = rows[(rows["quantity"] == "ntk_mean") & (rows["order"] == "exact")]
+    relu = mean[(mean["activation"] == "relu") & (mean["width"] == mean["width"].max())]
+    assert relu["relative_difference"].abs().max() < 1e-4
+    assert (relu["standard_error"] / relu["theory"]).max() < 5e-5
+
+
+def test_every_way_of_computing_a_tangent_kernel_agrees(rows):
+    ways = rows[rows["quantity"] == "way_deviation"]
+    assert len(ways) == 9
+    assert ways["estimate"].max() < 1e-14
+
+
+def test_fluctuations_of_tangent_kernels_leave_the_line_of_their_class(rows):
+    """From depth 17 to 33 Var Theta/Theta^2 of GELU and SiLU more than doubles."""
+    here = rows[(rows["study"] == "ntk_criticality") & (rows["order"] == "1/n")]
+    here = here[(here["quantity"] == "ntk_second_moment") & ~(here["width"] < 256)]
+    growth = {}
+    for (ensemble, activation), own in here.groupby(["ensemble", "activation"], dropna=False):
+        spread = own[~(own["width"] < 1024)].set_index("depth")["estimate"] - 1
+        growth[ensemble, activation] = spread[33] / spread[17]
+    values = {name[0] if name[0] != "ntk_scalar" else name[1]: g for name, g in growth.items()}
+    assert values["ntk_gelu"] > 2.4
+    assert values["ntk_silu"] > 2.4
+    assert 1.7 < values["relu"] < 2.3
+    assert 1.7 < values["linear"] < 2.3

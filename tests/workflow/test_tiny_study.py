@@ -20,6 +20,8 @@ MEMBERS = [
     "norms/only",
     "ladder/activation-tanh",
     "phases/activation-gelu_C_W-1.98306",
+    "both/width-6",
+    "jets/depth-3",
 ]
 
 
@@ -54,6 +56,7 @@ def test_every_result_stands_there(tiny):
     for study, figures in (
         ("covariance", ["covariance", "histograms"]),
         ("everything", ["normality", "quadruple", "log_norm"]),
+        ("tangents", ["ntk_cross", "ntk_fluctuations", "ntk_times"]),
     ):
         for figure in figures:
             for ending in ("pdf", "png"):
@@ -99,6 +102,16 @@ def test_every_artifact_is_stamped_with_the_digests_of_what_it_was_made_from(tin
             assert sha256(tiny / source) == digest
         if "studies" not in name and "theory" not in name:
             assert stamp["config"]["seed"] == 7
+
+
+def test_what_differs_from_run_to_run_stands_apart(tiny):
+    for width in (4, 8):
+        folder = tiny / f"results/ensembles/ways/width-{width}"
+        assert (read_dataset(folder / "seconds.nc")["seconds"] > 0).all()
+        assert "seconds" not in read_dataset(folder / "samples/0.nc")
+    for name in ("comparison.csv", "figures/ntk_methods.png", "figures/ntk_times.png"):
+        inputs = read_stamp(tiny / "results/studies/tangents" / name)["inputs"]
+        assert any("seconds.nc" in file for file in inputs) == ("ntk_times" in name)
 
 
 def test_a_second_run_does_nothing(tiny):

@@ -16,6 +16,7 @@ from finitewidth.config import (
     Ensemble,
     Init,
     Normality,
+    Ntk,
     Sphere,
     Study,
 )
@@ -31,6 +32,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("inputs.&lt;name&gt;, kind: array", Array, "Rows of your own array."),
     ("ensembles.&lt;name&gt;", Ensemble, "Networks that share a law. Lists are sweeps."),
     ("ensembles.&lt;name&gt;.init", Init, "Var W = C_W/fan-in, Var b = C_b."),
+    ("ensembles.&lt;name&gt;.ntk", Ntk, "Rates of tangent kernels: λ_b, and λ_W/fan-in."),
     ("ensembles.&lt;name&gt;.normality", Normality, "How the tests of normality group networks."),
     ("studies.&lt;name&gt;", Study, "A table and its figures."),
 )

@@ -74,8 +74,8 @@ def test_every_way_agrees_part_by_part(activation, shape, parameterisation, with
         if with_bias:
             assert close(batch.bias[layer][0], whole.parts[f"{2 * layer}.bias"])
     # Fewer outputs are the corner of all of them.
-    few = layerwise(get(activation), [W[None] for W in weights],
-                    [None if b is None else b[None] for b in biases], x, rates, outputs=1)  # fmt: skip
+    own = [W[None] for W in weights], [None if b is None else b[None] for b in biases]
+    few = layerwise(get(activation), *own, x, rates, outputs=1)
     assert close(few.total[0], whole.total[:1, :1])
 
 
@@ -110,7 +110,7 @@ def test_the_smaller_form():
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_small_network_by_hand(way):
-    """z = v . tanh(W x + b) + c: dz/dv = t, dz/dc = 1, dz/db = v (1 - t^2), dz/dW = that times x."""
+    """z = v . tanh(W x + b) + c: dz/dv = t, dz/dc = 1, dz/db = v (1 - t^2), dz/dW = dz/db x."""
     (W, v), (b, c), x = network((2, 3, 1), True)
     t = np.tanh(x.numpy() @ W.numpy().T + b.numpy())
     gate = v.numpy()[0] * (1 - t**2)
@@ -132,8 +132,8 @@ def test_the_known_case(way):
         for layer in model:
             layer.weight.normal_(0, 1)
             layer.bias.normal_(0, 1)
-    np.random.seed(2)  # noqa: NPY002 (the numbers were published with it)
-    x = torch.tensor(np.random.normal(0, 1, (3, 2)).astype(np.float32))  # noqa: NPY002
+    np.random.seed(2)
+    x = torch.tensor(np.random.normal(0, 1, (3, 2)).astype(np.float32))
     kernel = tangent_kernel(model, x, way)
     expected = np.array(
         [

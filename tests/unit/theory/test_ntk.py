@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-import tangents
 
+import tangents
 from finitewidth.activations import TABLE, get
 from finitewidth.law import Law
 from finitewidth.rates import Rates

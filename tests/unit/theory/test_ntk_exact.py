@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-import tangents
 
+import tangents
 from finitewidth.law import Law
 from finitewidth.rates import Rates
 from finitewidth.theory.exact import moment_ratios
@@ -56,8 +56,8 @@ def test_first_order_is_what_is_left_at_large_width(activation):
             (exact.dd - exact.G * exact.H, first.D),
             (exact.ff, first.F),
         ]
-        assert exact.G == pytest.approx(first.K, rel=1e-13)
-        assert exact.H == pytest.approx(first.Theta, rel=1e-13)
+        assert pytest.approx(first.K, rel=1e-13) == exact.G
+        assert pytest.approx(first.Theta, rel=1e-13) == exact.H
         gaps.append(np.array([a - b for a, b in pairs])[:, 1:])
     # The rest is of order 1/n^2; where a tensor starts it is zero but for rounding.
     assert gaps[0] == pytest.approx(4 * gaps[1], rel=0.1, abs=1e-12)

@@ -9,7 +9,7 @@ import pytest
 from finitewidth.bins import EDGES, PROBABILITIES, QUANTILE_U
 from finitewidth.law import Law
 from finitewidth.theory.predict import ORDERS, predict
-from finitewidth.theory.quantities import LADDER_QUANTITIES, QUANTITIES
+from finitewidth.theory.quantities import LADDER_QUANTITIES, NTK_QUANTITIES, QUANTITIES
 from finitewidth.vocabulary import COEFFICIENTS, FAMILIES, FROM_LADDER, FROM_NTK
 from finitewidth.vocabulary import QUANTITIES as WORDS
 
@@ -32,7 +32,9 @@ def relu():
 def test_quantities_and_dimensions_are_those_of_the_estimates(relu):
     expected = {q for family in ALL for q in FAMILIES[family]}
     of_ladders = {q for family in FROM_LADDER for q in FAMILIES[family]} | set(COEFFICIENTS)
-    assert set(LADDER_QUANTITIES) == of_ladders == set(WORDS) - expected
+    assert set(LADDER_QUANTITIES) == of_ladders
+    assert set(NTK_QUANTITIES) == {q for f in FROM_NTK for q in FAMILIES[f]} - {"way_deviation"}
+    assert expected | of_ladders | set(NTK_QUANTITIES) | {"way_deviation"} == set(WORDS)
     assert set(relu.data_vars) == expected == set(QUANTITIES)
     for quantity, variable in relu.data_vars.items():
         assert variable.dims == ("order", *QUANTITIES[quantity].dims)
@@ -52,7 +54,7 @@ def test_quantities_and_dimensions_are_those_of_the_estimates(relu):
 def test_equations_are_sections_of_the_document():
     text = (Path(__file__).parents[3] / "docs" / "theory.md").read_text()
     sections = set(re.findall(r"^#+ (\d+\.\d+) ", text, re.MULTILINE))
-    for quantity in (*QUANTITIES.values(), *LADDER_QUANTITIES.values()):
+    for quantity in (*QUANTITIES.values(), *LADDER_QUANTITIES.values(), *NTK_QUANTITIES.values()):
         named = re.findall(r"\d+\.\d+", quantity.equation)
         assert named
         assert set(named) <= sections

@@ -14,37 +14,36 @@ from __future__ import annotations
 import numpy as np
 
 from finitewidth.estimate.errors import Estimate
-from finitewidth.estimate.ntk_moments import isotropic_parts, mean_of
-from finitewidth.estimate.tangents import block_totals, largest, outer_unit
+from finitewidth.estimate.output_pairs import control, controlled_mean, isotropic_parts, mean_of
+from finitewidth.estimate.tangents import Tangents, block_totals, largest, outer_unit
 
 Array = np.ndarray
 
 
-def differential(dntk: Array, output: Array, bounds: Array, isotropic: bool) -> dict[str, Estimate]:
+def differential(t: Tangents, dntk: Array) -> dict[str, Estimate]:
     """P and Q of the output layer, each with its 1/n.
 
     Parameters
     ----------
+    t : Tangents
+        Two outputs or more; where it has the conditional kernel, a control makes errors smaller.
     dntk : array, shape (network, output, output, output, input, input, input)
-        dH_{i0 i1 i2; abc} of k >= 2 outputs.
-    output : array, shape (network, output, input)
-    bounds : array of int, shape (block + 1,)
-    isotropic : bool
-        Whether rotations of the outputs among each other leave their law as it is.
+        dH_{i0 i1 i2; abc}.
 
     Returns
     -------
     dict of Estimate, shape (couple, couple)
-        ``dntk_P``, E[dH_{i j j; abc} z_{id}], and ``dntk_Q``, E[dH_{i i j; abc} z_{jd}], for the
-        couples (a, b) and (c, d).
+        ``dntk_P``, E[dH_{i j j; abc} z_{id}], and ``dntk_Q``, E[dH_{i i j; abc} z_{jd}], i != j,
+        for the couples (a, b) and (c, d).
     """
-    outputs, inputs = output.shape[1:]
-    unit, output_unit = largest(dntk, 4), largest(output, 2)
+    outputs, inputs = t.outputs, t.inputs
+    unit = largest(dntk, 4)
     several = np.flatnonzero(~np.eye(outputs, dtype=bool))
     i, j = np.divmod(several, outputs)
+    every = np.arange(outputs)
 
     def features(at: slice) -> dict[str, Array]:
-        d, z = dntk[at] / unit, output[at] / output_unit
+        d, z = dntk[at] / unit, t.output[at] / t.output_scale
 
         def sums(one: Array, two: Array, three: Array, four: Array) -> Array:
             """Sum of dH z over networks and lists of outputs, shape (input,) four times."""
@@ -53,15 +52,23 @@ def differential(dntk: Array, output: Array, bounds: Array, isotropic: bool) -> 
             return (left.T @ right).reshape((inputs,) * 4)
 
         p, q = sums(i, j, j, i), sums(i, i, j, j)
-        if not isotropic:
-            return {"P": p / len(i), "Q": q / len(i)}
-        every = np.arange(outputs)
-        alone = sums(every, every, every, every)
-        # Second derivatives commute: dH_{i0 i1 i2; abc} = dH_{i0 i2 i1; acb}.
-        traces = p + alone, q + alone, q.swapaxes(1, 2) + alone
-        p, q, _ = isotropic_parts(*traces, outputs)
-        return {"P": p, "Q": q}
+        if t.isotropic:
+            alone = sums(every, every, every, every)
+            # Second derivatives commute: dH_{i0 i1 i2; abc} = dH_{i0 i2 i1; acb}.
+            p, q, _ = isotropic_parts(p + alone, q + alone, q.swapaxes(1, 2) + alone, outputs)
+        else:
+            p, q = p / len(i), q / len(i)
+        if t.kernel is None:
+            return {"P": p, "Q": q}
+        four = control(t, at).reshape((inputs,) * 4)
+        # Outputs i and j stand on inputs (a, d) and (b, c) in P, on (a, b) and (c, d) in Q.
+        return {"P": p, "Q": q, "of P": four.swapaxes(2, 3), "of Q": four.swapaxes(1, 2)}
 
-    totals = block_totals(features, bounds)
-    units = outer_unit(unit.ravel(), output_unit).reshape((inputs**2,) * 2)
-    return {f"dntk_{name}": mean_of(totals[name], bounds, units) for name in "PQ"}
+    totals = block_totals(features, t.bounds)
+    units = outer_unit(unit.ravel(), t.output_scale).reshape((inputs**2,) * 2)
+    if t.kernel is None:
+        return {f"dntk_{name}": mean_of(totals[name], t.bounds, units) for name in "PQ"}
+    return {
+        f"dntk_{name}": controlled_mean(totals[name], totals[f"of {name}"], t.bounds, units)
+        for name in "PQ"
+    }

@@ -16,6 +16,7 @@ from finitewidth.estimate.tangents import Tangents
 from finitewidth.vocabulary import FROM_NTK
 
 Array = np.ndarray
+_OUTPUT = "output_preactivation"
 
 
 def estimate_ntk(
@@ -27,9 +28,10 @@ def estimate_ntk(
     ----------
     samples : Samples
         With ``ntk`` (network, output, output_, input, input_); for ``ntk_tensors`` also
-        ``conditional_kernel`` (network, pair) and, of two outputs or more, ``output_preactivation``
-        (network, output, input); for ``dntk`` also ``dntk`` (network, three times output, three times input)
-        and ``output_preactivation``.
+        ``conditional_kernel`` (network, pair) and, of two outputs or more,
+        ``output_preactivation`` (network, output, input); for ``dntk`` also ``dntk`` (network,
+        three times output, three times input) and ``output_preactivation``, and
+        ``conditional_kernel`` makes its errors smaller.
     families : collection of str
         Of ``vocabulary.FROM_NTK``.
     bounds : array of int, shape (block + 1,)
@@ -37,7 +39,8 @@ def estimate_ntk(
     isotropic : bool
         Whether the law of the networks stays as it is when outputs are rotated among each other, as
         it does when weights and biases of the last layer are Gaussian, and not when they are
-        uniform. Variances of tensors are then smaller: of ``ntk_B`` and ``ntk_F`` by (k + 2)/k.
+        uniform. Errors of the tensors are then smaller: the variance of ``ntk_B``, say, by up to
+        (k + 2)/k for k outputs.
 
     Returns
     -------
@@ -54,16 +57,18 @@ def estimate_ntk(
     for family in families:
         if family not in FROM_NTK:
             raise ValueError(f"unknown family {family!r}; allowed are {', '.join(FROM_NTK)}")
-    read = {name: _read(samples, name, family) for name, family in _needed(samples, families)}
-    t = None
-    if "ntk" in read:
-        t = Tangents(
-            bounds,
-            read["ntk"],
-            isotropic,
-            read.get("output_preactivation"),
-            read.get("conditional_kernel"),
-        )
+    if "ntk_spectrum" in families and samples.size("input") == 1:
+        raise ValueError("the family ntk_spectrum needs at least 2 inputs, not 1")
+    read = {n: _read(samples, n, family) for n, family in _needed(samples, families).items()}
+    t = Tangents(
+        bounds,
+        samples.size("output"),
+        samples.size("input"),
+        isotropic,
+        read.get("ntk"),
+        read.get(_OUTPUT),
+        read.get("conditional_kernel"),
+    )
     found: dict[str, Estimate] = {}
     with np.errstate(all="ignore"):
         if "ntk" in families:
@@ -71,7 +76,7 @@ def estimate_ntk(
         if "ntk_tensors" in families:
             found |= tensors(t)
         if "dntk" in read:
-            found |= differential(read["dntk"], read["output_preactivation"], bounds, isotropic)
+            found |= differential(t, read["dntk"])
         if "ntk_spectrum" in families:
             found |= spectrum(read["ntk"], bounds)
         if "ntk_methods" in families:
@@ -98,33 +103,29 @@ def at_last_layer(estimate: Estimate, layers: Array) -> Estimate:
     )
 
 
-def _needed(samples: Samples, families: Collection[str]) -> list[tuple[str, str]]:
-    """Variables of the samples that are to be read, and the family that each is for."""
+def _needed(samples: Samples, families: Collection[str]) -> dict[str, str]:
+    """Variables of the samples that are to be read, and a family that each is for."""
     several = samples.size("output") != 1
+    # A control of P and Q, where it is there.
+    kernel = ("conditional_kernel",) if "conditional_kernel" in samples else ()
     needed = {
         "ntk": ("ntk",),
-        "ntk_tensors": (
-            "ntk",
-            "conditional_kernel",
-            *(("output_preactivation",) if several else ()),
-        ),
-        "dntk": ("dntk", "output_preactivation") if several else (),
+        "ntk_tensors": ("ntk", "conditional_kernel", *((_OUTPUT,) if several else ())),
+        "dntk": ("dntk", _OUTPUT, *kernel) if several else (),
         "ntk_spectrum": ("ntk",),
         "ntk_methods": (),
     }
-    return [(name, family) for family in families for name in needed[family]]
+    return {name: family for family in families for name in needed[family]}
 
 
 def _read(samples: Samples, name: str, family: str) -> Array:
     if name not in samples:
         raise ValueError(f"the family {family} needs the variable {name}, which the samples lack")
     outputs, inputs = samples.size("output"), samples.size("input")
-    if family == "ntk_spectrum" and inputs < 2:
-        raise ValueError(f"the family ntk_spectrum needs at least 2 inputs, not {inputs}")
     values = samples.values(name)
     expected = {
         "ntk": (*(outputs,) * 2, *(inputs,) * 2),
-        "output_preactivation": (outputs, inputs),
+        _OUTPUT: (outputs, inputs),
         "conditional_kernel": (inputs * (inputs + 1) // 2,),
         "dntk": (*(outputs,) * 3, *(inputs,) * 3),
     }[name]

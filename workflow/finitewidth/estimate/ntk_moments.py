@@ -14,35 +14,22 @@ and F are estimated as what they are for networks of any law, with their 1/n.
   -Theta_{ij}: its mean is exactly 0.
 * The law also stays as it is when outputs are exchanged, hence means over all ordered pairs i != j.
 * With ``isotropic`` also under every rotation of the outputs: the mean over all rotations of an
-  estimate has the same expectation and a smaller variance. It follows from three traces (below).
+  estimate has the same expectation and a smaller variance. It follows from three traces.
+* F has a control of known mean besides, products of four z.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import cached_property
-
 import numpy as np
 
-from finitewidth.estimate.errors import LEAST_NETWORKS, Estimate, jackknife
+from finitewidth.estimate.errors import Estimate, jackknife
 from finitewidth.estimate.moments import of_two
+from finitewidth.estimate.output_pairs import PairSums, control, controlled_mean, mean_of
 from finitewidth.estimate.pooled import product_of_scales, symmetric_places
 from finitewidth.estimate.tangents import Tangents, block_totals, outer_unit
 
 Array = np.ndarray
 Estimates = dict[str, Estimate]
-
-
-def isotropic_parts(x: Array, y: Array, z: Array, outputs: int) -> tuple[Array, Array, Array]:
-    """Coefficients of the isotropic tensor whose three traces are known.
-
-    A tensor of rank four over k >= 2 outputs that no rotation changes is
-    t_1 d_12 d_34 + t_2 d_13 d_24 + t_3 d_14 d_23 (Weyl 1939, The Classical Groups, section II.9).
-    Its contractions x (1 with 2, 3 with 4), y (1 with 3, 2 with 4) and z are k^2 times one
-    coefficient plus k times the other two; that is inverted here.
-    """
-    rest = (x + y + z) / (outputs + 2)
-    return tuple((part - rest) / (outputs * (outputs - 1)) for part in (x, y, z))
 
 
 def moments(t: Tangents) -> Estimates:
@@ -57,7 +44,7 @@ def moments(t: Tangents) -> Estimates:
 
     def features(at: slice) -> dict[str, Array]:
         x = t.same(at)
-        sums = _Sums.of(t, x, x)
+        sums = PairSums.of(t, x, x)
         if t.isotropic and t.outputs > 1:
             theta = t.different(at)
             sums = sums.beside(theta, theta)
@@ -94,17 +81,15 @@ def tensors(t: Tangents) -> Estimates:
 
     def features(at: slice) -> dict[str, Array]:
         x = t.same(at)
-        sums = _Sums.of(t, x, x)
+        sums = PairSums.of(t, x, x)
         g = t.kernel[at] / t.kernel_unit - t.kernel_center
         totals = {**_means(t, x, sums), "g": g.sum(axis=0), "gu": g.T @ x.mean(axis=1)}
         if t.outputs > 1:
             theta = t.different(at)
             own = sums.beside(theta, theta)
-            squares, products = t.squares(at), t.products(at)
-            mixed = _Sums.of(t, squares, x).beside(products, theta)
-            control = _Sums.of(t, squares, squares).beside(products, products)
+            mixed = PairSums.of(t, t.squares(at), x).beside(t.products(at), theta)
             totals |= {"A": own.apart, "B": own.crossed, "F": mixed.crossed}
-            totals["control"] = control.crossed - _expected(t, at)
+            totals["control"] = control(t, at)
         return totals
 
     sums = block_totals(features, t.bounds)
@@ -115,115 +100,14 @@ def tensors(t: Tangents) -> Estimates:
         found |= {
             "ntk_A": _covariance(t, sums, "A", ("u", "u", "uu"), own),
             "ntk_B": mean_of(sums["B"], t.bounds, t.couples(own)),
-            "ntk_F": _controlled(sums, t.bounds, t.couples(outer_unit(square, t.unit))),
+            "ntk_F": controlled_mean(
+                sums["F"], sums["control"], t.bounds, t.couples(outer_unit(square, t.unit))
+            ),
         }
     return found
 
 
-def mean_of(sums: Array, bounds: Array, unit: Array) -> Estimate:
-    """Mean over networks, in the shape of its ``unit``, from sums of shape (block, feature)."""
-    result = jackknife({"x": sums}, bounds, lambda s, count: s["x"] / count)
-    return result.take(np.arange(unit.size).reshape(unit.shape)).times(unit)
-
-
-def _expected(t: Tangents, at: slice) -> Array:
-    """Sum over networks of Ghat_ac Ghat_bd in units of z, shape (couple, couple).
-
-    Given the layer before it is the expectation of z_ia z_jb z_ic z_jd for i != j.
-    """
-    n = t.inputs
-    g = t.kernel[at] / product_of_scales(t.output_scale, t.pairs)
-    products = t.couples(g.T @ g).reshape((n,) * 4)
-    return products.swapaxes(1, 2).reshape(n**2, n**2)
-
-
-def _controlled(sums: dict[str, Array], bounds: Array, unit: Array) -> Estimate:
-    """F with the help of a control: z_ia z_jb z_ic z_jd - Ghat_ac Ghat_bd, whose mean is 0.
-
-    Where the gradients of two outputs go with the outputs themselves, so does Theta_{ic,jd} with
-    z_ic z_jd, and most of what F varies by is the products of z. The coefficient of the control is
-    its regression over blocks of networks, as in batch means (Glasserman 2003, Monte Carlo Methods
-    in Financial Engineering, section 4.1): blocks lose next to nothing against networks, and need
-    no products of each. Its bias, of order 1/networks, is the jackknife's to subtract. Too few
-    blocks for a regression do without.
-    """
-    if len(bounds) - 1 < LEAST_NETWORKS:
-        return mean_of(sums["F"], bounds, unit)
-    x, c = sums["F"], sums["control"]
-    sizes = np.diff(bounds)[:, None]
-    features = {"x": x, "c": c, "xc": x * c / sizes, "cc": c * c / sizes}
-
-    def estimator(s, count):
-        joint = s["xc"] - s["x"] * s["c"] / count
-        spread = s["cc"] - s["c"] ** 2 / count
-        slope = np.divide(joint, spread, out=np.zeros_like(joint), where=spread > 0)
-        return (s["x"] - slope * s["c"]) / count
-
-    result = jackknife(features, bounds, estimator, correct_bias=True)
-    return result.take(np.arange(unit.size).reshape(unit.shape)).times(unit)
-
-
-@dataclass(frozen=True)
-class _Sums:
-    """Sums over networks of products of two tensors l_{ia,jb} and r_{ic,jd}.
-
-    Attributes
-    ----------
-    each, total : array, shape (pair, pair)
-        Sum over i of l_ii r_ii; sum over all i, j of l_ii r_jj.
-    different : array, shape (couple, couple), optional
-        Sum over i != j of l_ij r_ij.
-    """
-
-    tangents: Tangents
-    each: Array
-    total: Array
-    different: Array | None = None
-
-    @classmethod
-    def of(cls, t: Tangents, left: Array, right: Array) -> _Sums:
-        """From l_ii and r_ii, shape (network, output, pair)."""
-        size = len(t.pairs)
-        each = left.reshape(-1, size).T @ right.reshape(-1, size)
-        return cls(t, each, left.sum(axis=1).T @ right.sum(axis=1))
-
-    def beside(self, left: Array, right: Array) -> _Sums:
-        """With l_ij and r_ij of i < j, shape (network x pair of outputs, couple)."""
-        return replace(self, different=self.tangents.both_orders(left.T @ right))
-
-    @property
-    def same(self) -> Array:
-        """Estimate of the sum of l_ii r_ii, shape (pair, pair)."""
-        t = self.tangents
-        if self.different is None:
-            return self.each / t.outputs
-        return t.of_pairs(sum(self._traces)) / (t.outputs * (t.outputs + 2))
-
-    @property
-    def apart(self) -> Array:
-        """Estimate of the sum of l_ii r_jj, i != j, shape (pair, pair)."""
-        t = self.tangents
-        if t.isotropic:
-            return t.of_pairs(isotropic_parts(*self._traces, t.outputs)[0])
-        return (self.total - self.each) / (t.outputs * (t.outputs - 1))
-
-    @property
-    def crossed(self) -> Array:
-        """Estimate of the sum of l_ij r_ij, i != j, shape (couple, couple)."""
-        t = self.tangents
-        if t.isotropic:
-            return isotropic_parts(*self._traces, t.outputs)[1]
-        return self.different / (t.outputs * (t.outputs - 1))
-
-    @cached_property
-    def _traces(self) -> tuple[Array, Array, Array]:
-        t = self.tangents
-        y = t.couples(self.each) + self.different
-        # Exchanging the inputs of the left couple exchanges its outputs.
-        return t.couples(self.total), y, y[t.exchanged]
-
-
-def _means(t: Tangents, x: Array, sums: _Sums) -> dict[str, Array]:
+def _means(t: Tangents, x: Array, sums: PairSums) -> dict[str, Array]:
     """Sums of u, the mean of Theta_{ia,ib} over outputs, and of the products of two u."""
     return {"u": x.sum(axis=(0, 1)) / t.outputs, "uu": sums.total / t.outputs**2}
 

@@ -91,7 +91,7 @@ QUANTITIES: dict[str, tuple[tuple[str, ...], str]] = {
     "ntk_eigenvalue": (("layer", "rank"), "mean eigenvalue of the tangent kernel over the inputs"),
     "way_deviation": (
         ("layer", "way"),
-        "largest deviation of a tangent kernel from the contracted Jacobian, over its largest entry",
+        "largest deviation of a tangent kernel from the contracted Jacobian, over its size",
     ),
     "ntk_log_condition": (
         ("layer",),

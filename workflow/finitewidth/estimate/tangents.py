@@ -72,31 +72,25 @@ class Tangents:
     ----------
     bounds : array of int, shape (block + 1,)
         Blocks of networks of the jackknife.
-    theta : array, shape (network, output, output, input, input)
-        Theta_{ia,jb} of k outputs.
+    outputs, inputs : int
+        Recorded outputs k, and inputs N.
     isotropic : bool
         Whether rotations of the outputs among each other leave their law as it is.
+    theta : array, shape (network, output, output, input, input), optional
+        Theta_{ia,jb}.
     output : array, shape (network, output, input), optional
-        z_ia of the same outputs.
+        z_ia.
     kernel : array, shape (network, pair), optional
         Conditional kernel Ghat_ab of the outputs given the layer before.
     """
 
     bounds: Array
-    theta: Array
+    outputs: int
+    inputs: int
     isotropic: bool = False
+    theta: Array | None = None
     output: Array | None = None
     kernel: Array | None = None
-
-    @property
-    def outputs(self) -> int:
-        """Recorded outputs k."""
-        return self.theta.shape[1]
-
-    @property
-    def inputs(self) -> int:
-        """Number of inputs N."""
-        return self.theta.shape[3]
 
     @cached_property
     def pairs(self) -> Array:
@@ -177,18 +171,18 @@ class Tangents:
 
     def of_pairs(self, of_couples: Array) -> Array:
         """The pairs a <= b out of a matrix over couples, shape (pair, pair)."""
-        return of_couples[np.ix_(self.couple_of_pair, self.couple_of_pair)]
+        return of_couples[self.couple_of_pair][:, self.couple_of_pair]
 
     def couples(self, of_pairs: Array) -> Array:
         """A matrix over pairs, shape (pair, pair), as one over couples, (couple, couple)."""
-        return of_pairs[np.ix_(self.pair_of_couple, self.pair_of_couple)]
+        return of_pairs[self.pair_of_couple][:, self.pair_of_couple]
 
     def both_orders(self, total: Array) -> Array:
         """Add to a sum over outputs i < j, shape (couple, couple), that over i > j.
 
         It is the same numbers, since Theta_{ja,ib} = Theta_{ib,ja}: both couples are exchanged.
         """
-        return total + total[np.ix_(self.exchanged, self.exchanged)]
+        return total + total[self.exchanged][:, self.exchanged]
 
 
 def _center(values: Array) -> Array:

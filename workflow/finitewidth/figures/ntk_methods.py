@@ -10,7 +10,7 @@ from finitewidth.results import MemberResults, Study
 
 
 def ntk_methods(study: Study) -> Figure:
-    """Deviation from the contracted Jacobian, in units of rounding, and operations against width."""
+    """Deviation from the contracted Jacobian, and multiplications, against width."""
     groups = _by_activation(study)
     figure, axes = style.grid(2, len(groups), width=3.0, height=2.3, sharex=True, sharey="row")
     for (top, bottom), (activation, members) in zip(axes.T, groups.items(), strict=True):

@@ -1,4 +1,4 @@
-"""The same networks' tangent kernels, computed in every way: do they agree, and what do they cost?"""
+"""The same networks' tangent kernels in every way: do these agree, and what do they cost?"""
 
 from __future__ import annotations
 

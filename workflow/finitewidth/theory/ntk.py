@@ -1,4 +1,4 @@
-"""The neural tangent kernel at infinite width, layer by layer (PDLT chapter 8; Jacot et al. 2018)."""
+"""The neural tangent kernel at infinite width (PDLT chapter 8; Jacot et al. 2018)."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Given layer l, the NTK of layer l+1 is made of means over n neurons of s^2 and of s'^2 times the NTK
 of layer l. What these fluctuate by, to first order, and how the fluctuations of layer l go through
-them, are the recursions below (PDLT chapters 8 and 11; docs/theory_ntk.md).
+them, are the recursions below (PDLT chapters 8 and 11; docs/theory.md 9).
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ class NTKChain(NamedTuple):
 def first_order(law: Law, rates: Rates, x: np.ndarray, layers: Sequence[int]) -> NTKChain:
     """All tensors of :class:`NTKChain`, to first order in 1/n, each input alone.
 
-    To this order Var Theta_ii = A + 2B. Each hidden width has its own 1/n.
+    To this order Var Theta_ii = A + 2B. Each hidden width has its own 1/n. What leaves the range of
+    floats, or is made of what does, is inf or NaN.
 
     Parameters
     ----------
@@ -70,7 +71,8 @@ def first_order(law: Law, rates: Rates, x: np.ndarray, layers: Sequence[int]) ->
     for k in range(1, depth):
         local = TangentMoments(*(mean[k - 1] for mean in means))
         rate = rates.lambda_b[k], rates.lambda_W[k]
-        state = _next(state, local, K[k], law.C_W[k], rate, law.widths[k])
+        with np.errstate(over="ignore", invalid="ignore"):
+            state = _next(state, local, K[k], law.C_W[k], rate, law.widths[k])
         if k + 1 in layers:
             wanted[k + 1] = state
     return NTKChain(*(np.stack(x) for x in zip(*(wanted[k] for k in layers), strict=True)))

@@ -3,7 +3,7 @@
 sigma(z) = a_+ z for z > 0 and a_- z for z < 0, A_2k = (a_+^2k + a_-^2k)/2. The sign of all weights
 into a neuron and of its bias does not change the law of a network, nor the NTK of two inputs that
 are one; so the gates sigma'(z) decouple from everything even, and second moments of Ghat and Theta
-close among themselves (docs/theory_ntk.md). They are followed as ratios to powers of G and H and
+close among themselves (docs/theory.md 9). They are followed as ratios to powers of G and H and
 as shares of G and H, so that nothing overflows but what is itself beyond a float.
 """
 

@@ -2,7 +2,7 @@
 
 Double scaling: the sum of 1/n over hidden layers is held fixed as depth and widths grow. And the
 laws by which the tensors of :mod:`finitewidth.theory.ntk_chain` grow with depth at a critical point
-(docs/theory_ntk.md).
+(docs/theory.md 9).
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ def ratio_of(law: Law, rates: Rates, layers: Sequence[int]) -> np.ndarray:
     layers = check_rates(law, rates, layers)
     if any(law.C_b) or any(rates.lambda_b):
         raise ValueError(
-            f"double scaling is without biases, not C_b {law.C_b[0]} and"
-            f" lambda_b {rates.lambda_b[0]} and so on"
+            f"double scaling is without biases, not C_b up to {max(law.C_b)} and lambda_b up to"
+            f" {max(rates.lambda_b)}"
         )
     a, s = _kurtosis(law.activation), growth(law)
     inner = pairs = total = tau = 0.0

@@ -10,7 +10,7 @@ import xarray as xr
 from finitewidth.indices import pairs
 from finitewidth.law import Law
 from finitewidth.rates import Rates
-from finitewidth.theory import ntk_chain, predicted_ntk
+from finitewidth.theory import ntk_chain, ntk_vertex, predicted_ntk
 from finitewidth.theory.kernel import check_layers
 from finitewidth.theory.ntk import infinite_width_ntk
 from finitewidth.theory.predict import ORDERS, shared_coordinates, used, variable
@@ -104,7 +104,6 @@ def predict_ntk_ladder(
     theta = infinite_width_ntk(law, rates[0], x, layers)[:, a, b]
     first = np.full(theta.shape, np.nan)
     if 1 < N <= predicted_ntk.MOST_INPUTS:
-        from finitewidth.theory import ntk_vertex
         first = ntk_vertex.first_order(law, rates[0], x, layers).H1[:, a, b]
     first[:, a == b] = ntk_chain.first_order(law, rates[0], x, layers).H1
     early = (np.array(layers) <= 2)[:, None]

@@ -14,7 +14,7 @@ import numpy as np
 from finitewidth.indices import pairs
 from finitewidth.law import Law
 from finitewidth.rates import Rates
-from finitewidth.theory import ntk_chain, ntk_exact, ntk_scaling
+from finitewidth.theory import ntk_chain, ntk_exact, ntk_scaling, ntk_vertex
 from finitewidth.theory.case import Orders
 from finitewidth.theory.ntk import infinite_width_ntk
 
@@ -60,7 +60,6 @@ class TangentCase:
             return found
         layers = [self.law.depth]
         if 1 < N <= MOST_INPUTS:
-            from finitewidth.theory import ntk_vertex
             whole = ntk_vertex.first_order(self.law, self.rates, self.x, layers)
             for name in found:
                 found[name] = getattr(whole, name)[0].copy()
@@ -79,7 +78,7 @@ class TangentCase:
         return ntk_exact.second_moments(self.law, self.rates, self.x, [self.law.depth])
 
     def on_diagonal(self, values: np.ndarray, dims: int) -> np.ndarray:
-        """``values`` (N,) at places (a, a, ...) of an array of ``dims`` dimensions, NaN elsewhere."""
+        """``values`` (N,) at (a, a, ...) of an array of ``dims`` dimensions, NaN elsewhere."""
         result = np.full((self.inputs,) * dims, np.nan)
         result[(np.arange(self.inputs),) * dims] = values
         return result

@@ -189,13 +189,13 @@ NTK_QUANTITIES: dict[str, Quantity] = {
     "ntk_eigenvalue": Quantity(
         ("layer", "rank"),
         "mean of each eigenvalue of the tangent kernel over the inputs, largest first",
-        "docs/theory.md 9.6",
+        "docs/theory.md 9.7",
         "derived here",
     ),
     "ntk_log_condition": Quantity(
         ("layer",),
         "mean logarithm of the condition number of the tangent kernel over the inputs",
-        "docs/theory.md 9.6",
+        "docs/theory.md 9.7",
         "derived here",
     ),
 }

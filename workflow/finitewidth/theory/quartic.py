@@ -109,9 +109,29 @@ def _gelu(activation: Activation, K: np.ndarray, index: np.ndarray):
 
 
 def _two_slopes(activation: Activation, K: np.ndarray, index: np.ndarray):
-    """sigma(z) = z (p + m sgn z), p and m half the sum and half the difference of the slopes.
+    return slope_products(activation, K, index, 4)
 
-    Powers of z gather in front; the gates of proportional inputs are one gate, up to a sign.
+
+def slope_products(
+    activation: Activation, K: np.ndarray, index: np.ndarray, plain: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Means of four factors of a two-slope activation: s at the first ``plain`` inputs, s' after.
+
+    s(z) = z (p + m sgn z), p and m half the sum and half the difference of the slopes, and s' is
+    what stands in brackets, 0 at a kink. Powers of z gather in front; the gates of proportional
+    inputs are one gate, up to a sign.
+
+    Parameters
+    ----------
+    activation : Activation
+    K : ndarray, shape (N, N)
+    index : ndarray of int, shape (Q, 4)
+    plain : int
+
+    Returns
+    -------
+    values, errors : ndarray, shape (Q,)
+        Errors are relative.
     """
     plus, minus = activation.slopes
     p, m = (plus + minus) / 2, (plus - minus) / 2
@@ -131,9 +151,11 @@ def _two_slopes(activation: Activation, K: np.ndarray, index: np.ndarray):
                 np.where(own, p * even + o * odd, even),
                 np.where(own, p * odd + o * even, odd),
             )
-        S = _blocks(K, np.concatenate([index[rows], lead], axis=1))
+        S = _blocks(K, np.concatenate([index[rows, :plain], lead], axis=1))
         values[rows] = gates.gated_moments(S, even, odd)
-        errors[rows] = _rounding(S[:, 4:, 4:])
+        errors[rows] = _rounding(S[:, plain:, plain:])
+    if not activation.is_linear:
+        values[(np.diagonal(K)[index[:, plain:]] == 0).any(axis=1)] = 0.0
     return values, errors
 
 

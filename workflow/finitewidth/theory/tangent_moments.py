@@ -63,10 +63,12 @@ def _two_slopes(activation: Activation, K: np.ndarray) -> TangentMoments:
     A2, A4 = (sum(a**p for a in activation.slopes) / 2 for p in (2, 4))
     one = np.where(K > 0, 1.0, activation.derivative(np.zeros(())) ** 2 / (A2 or 1))
     spread = (A4 - A2**2) * one
+    with np.errstate(over="ignore"):
+        square_variance = (3 * A4 - A2**2) * K**2
     return TangentMoments(
         A2 * K,
         A2 * one,
-        (3 * A4 - A2**2) * K**2,
+        square_variance,
         spread * K,
         spread,
         2 * A2 * one,
@@ -99,7 +101,7 @@ def _integrated(activation: Activation, K: np.ndarray) -> TangentMoments:
     flat = K.ravel()
     chunks = [flat[k : k + _CHUNK] for k in range(0, max(1, len(flat)), _CHUNK)]
     found = np.concatenate([_one_chunk(activation, chunk) for chunk in chunks], axis=-1)
-    return TangentMoments(*found.reshape(-1, *K.shape))
+    return TangentMoments(*found.reshape(len(TangentMoments._fields), *K.shape))
 
 
 def _one_chunk(activation: Activation, K: np.ndarray) -> np.ndarray:
