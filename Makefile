@@ -40,6 +40,8 @@ docs: $(READY)
 benchmark: $(READY)
 	$(BIN)/python benchmarks/sampling.py
 	$(BIN)/python benchmarks/variance.py
+	$(BIN)/python benchmarks/ntk.py
+	$(BIN)/python benchmarks/ntk_sampling.py
 
 lock:
 	$(PYTHON) -m venv .venv-lock

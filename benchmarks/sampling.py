@@ -20,6 +20,7 @@ from finitewidth.blocks import block_size, tile_size
 from finitewidth.law import Law
 from finitewidth.random import torch_stream
 from finitewidth.sampling.ensemble import sample
+from finitewidth.theory.criticality import critical_point
 
 
 def seconds(job: Callable[[], object], repeats: int) -> float:
@@ -34,8 +35,9 @@ def seconds(job: Callable[[], object], repeats: int) -> float:
 
 def member(activation: str, width: int, depth: int) -> Law:
     """A member at its critical initialisation, on inputs of ten components."""
-    C_b, C_W = get(activation).critical
-    return Law.uniform_width(activation, dimension=10, width=width, depth=depth, C_b=C_b, C_W=C_W)
+    at = critical_point(get(activation))
+    rest = {"C_b": at.C_b, "C_W": at.C_W}
+    return Law.uniform_width(activation, dimension=10, width=width, depth=depth, **rest)
 
 
 def inputs(count: int) -> np.ndarray:

@@ -1,0 +1,32 @@
+"""Infinite-width kernels against those that benchmarks/neural_tangents.py took from a library."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from finitewidth.law import Law
+from finitewidth.rates import Rates
+from finitewidth.theory.kernel import infinite_width
+from finitewidth.theory.ntk import infinite_width_ntk
+
+ORACLE = json.loads(
+    (Path(__file__).parents[3] / "benchmarks" / "neural_tangents_oracle.json").read_text()
+)
+
+
+@pytest.mark.parametrize("activation", ["relu", "erf", "gelu", "sin"])
+def test_infinite_width_kernels_are_those_of_neural_tangents(activation):
+    x, depth = np.array(ORACLE["inputs"]), ORACLE["depth"]
+    law = Law(
+        activation,
+        (x.shape[1], *(7,) * depth),
+        (ORACLE["C_b"],) * depth,
+        (ORACLE["C_W"],) * depth,
+    )
+    theirs = ORACLE["kernels"][activation]
+    nngp = infinite_width(law, x, [depth])[0]
+    ntk = infinite_width_ntk(law, Rates.named("ntk", law), x, [depth])[0]
+    assert nngp == pytest.approx(np.array(theirs["nngp"]), rel=1e-12)
+    assert ntk == pytest.approx(np.array(theirs["ntk"]), rel=1e-12)
