@@ -112,8 +112,7 @@ def _forward(law, x, networks, generator, recorder, kernels, dtype):
         if layer == law.depth:
             output = z[..., : kernels.outputs].double() * math.sqrt(unit)
             return hidden, output, C_b + C_W / fan_in * gram
-        s = room(f"s{layer}", z.shape, dtype, x.device)
-        gate = _activate(activation, z, s)
+        s, gate = _activate(activation, z, room(f"s{layer}", z.shape, dtype, x.device))
         gram, factor, regular = gram_factor(s)
         if still is not None:
             gram = gram * unit
@@ -221,10 +220,11 @@ def _times(root: torch.Tensor, normals: torch.Tensor, out: torch.Tensor) -> torc
     return torch.bmm(root, normals, out=out)
 
 
-def _activate(activation, z: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
-    """sigma(z) into ``s``; returns sigma'(z), possibly in place of z."""
-    s.copy_(z)
-    result = activation.on_tensor(torch, s)
-    if result is not s:
-        s.copy_(result)
-    return activation.derivative_on_tensor(torch, z, s)
+def _activate(activation, z: torch.Tensor, spare: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """sigma(z) and sigma'(z), in ``z`` and in ``spare`` where that can be."""
+    if activation.slopes == (1.0, 0.0):
+        # The gate of a ReLU can be told from what comes out of it.
+        s = activation.on_tensor(torch, z)
+        return s, torch.sign(s, out=spare)
+    s = activation.on_tensor(torch, spare.copy_(z))
+    return s, activation.derivative_on_tensor(torch, z, s)

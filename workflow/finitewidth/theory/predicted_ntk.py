@@ -6,7 +6,7 @@ without a layer; NaN where an order says nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -48,7 +48,9 @@ class TangentCase:
         law = self.law
         if not self.is_normal and not law.activation.is_linear and any(law.C_b[: law.depth - 1]):
             return np.full((self.inputs,) * 2, np.nan)
-        return infinite_width_ntk(law, self.rates, self.x, [law.depth])[0]
+        # Sums over infinitely many neurons do not know the law of one weight.
+        normal = replace(law, weights="normal")
+        return infinite_width_ntk(normal, self.rates, self.x, [law.depth])[0]
 
     @cached_property
     def first(self) -> dict[str, np.ndarray]:
