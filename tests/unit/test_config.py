@@ -126,6 +126,7 @@ def test_a_bad_config_is_refused_in_one_sentence(content, key, given, allowed):
         ({"measure": ["ntk", "log_norm"]}, "measure"),
         ({"measure": ["ntk_methods"]}, "sampler"),
         ({"measure": ["ntk_methods", "ntk"], "sampler": "explicit"}, "measure"),
+        ({"measure": ["ntk_methods"], "sampler": "explicit", "shards": 2}, "shards"),
         (
             {"measure": ["ntk", "dntk"], "sampler": "explicit", "estimate": ["dntk"], "outputs": 1},
             r"ntk\.outputs",

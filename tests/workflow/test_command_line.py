@@ -19,7 +19,7 @@ def write(tmp_path, content):
         ("sede", 1, "config key sede: given an unknown key"),
         ("studies", {"s": {"ensembles": ["linear"], "figures": ["pie"]}},
          'config key studies.s.figures: given "pie", allowed is'),
-        ("inputs", {}, 'config key ensembles.ladder.inputs: given "arc", allowed is one of none'),
+        ("inputs", {}, 'config key ensembles.both.inputs: given "pair", allowed is one of none'),
     ],
 )  # fmt: skip
 def test_a_bad_study_file_ends_before_the_first_job_in_one_sentence(tmp_path, key, value, part):

@@ -200,6 +200,33 @@ def test_a_trained_model_is_left_as_it_was(way):
     assert model.training
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_modules_that_stand_twice_and_modules_that_overwrite(way):
+    torch.manual_seed(1)
+    again = nn.SiLU(inplace=True)
+    layers = [nn.Linear(3, 4), nn.Linear(4, 4), nn.Linear(4, 2)]
+    model = nn.Sequential(again, layers[0], again, layers[1], again, layers[2]).double()
+    plain = nn.Sequential(nn.SiLU(), layers[0], nn.SiLU(), layers[1], nn.SiLU(), layers[2]).double()
+    x = torch.randn(3, 3, dtype=torch.float64)
+    before = x.clone()
+    kernel = tangent_kernel(model, x, way)
+    assert torch.equal(x, before)
+    assert close(kernel.total, tangent_kernel(plain, x, "backward").total)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_layer_that_stands_twice_is_differentiated_or_refused(way):
+    torch.manual_seed(1)
+    layer = nn.Linear(3, 3)
+    model = nn.Sequential(layer, nn.Tanh(), layer).double()
+    x = torch.randn(2, 3, dtype=torch.float64)
+    if way == "layerwise":
+        with pytest.raises(ValueError, match="layer 2 has those of layer 0: use jacobian"):
+            tangent_kernel(model, x, way)
+        return
+    assert close(tangent_kernel(model, x, way).total, tangent_kernel(model, x, "backward").total)
+
+
 def test_elementwise_modules_are_the_table():
     z = torch.linspace(-3, 3, 13, dtype=torch.float64)
     for name in [*TABLE, "leaky_relu(-0.5)"]:
@@ -233,6 +260,8 @@ def test_models_whose_outputs_are_no_function_of_one_input_are_refused():
             tangent_kernel(model, x)
     with pytest.raises(ValueError, match="takes a Sequential, not a Pair"):
         tangent_kernel(Pair(), x)
+    with pytest.raises(ValueError, match="takes a Sequential, not a Residual"):
+        tangent_kernel(Residual(nn.Linear(2, 2)), x)
     with pytest.raises(ValueError, match="outputs are"):
         tangent_kernel(nn.Sequential(nn.Flatten(0)), x)
 
@@ -245,3 +274,10 @@ class Pair(nn.Bilinear):
 
     def forward(self, x):
         return super().forward(x, x)
+
+
+class Residual(nn.Sequential):
+    """A Sequential that does something else with its layers."""
+
+    def forward(self, x):
+        return x + super().forward(x)

@@ -42,7 +42,7 @@ def ntk_corrections(study: Study) -> Figure:
     if not members:
         raise ValueError("the figure ntk_corrections needs a ladder of four widths or more")
     columns = min(3, len(members))
-    figure, axes = style.grid(-(-len(members) // columns), columns, width=2.6, height=2.4)
+    figure, axes = style.grid(-(-len(members) // columns), columns, width=3.0, height=2.4)
     for ax in axes.flat[len(members) :]:
         ax.set_visible(False)
     for ax, m in zip(axes.flat, members, strict=False):

@@ -30,8 +30,10 @@ def ntk_concentration(study: Study) -> Figure:
         # d sqrt(v) = dv/(2 sqrt(v)).
         error = spread[1] / (2 * np.sqrt(spread[0])) / infinite
         style.points(bottom, n, band, error, spread[2], **look)
-        top.set(title=activation, xscale="log")
-        bottom.set(xscale="log", yscale="log", xlabel="width $n$")
+        top.set_title(activation)
+        bottom.set(yscale="log", xlabel="width $n$")
+        style.log_ticks(top, n)
+        style.log_ticks(bottom, n)
     axes[0, 0].set_ylabel(r"$\mathrm{E}[\Theta]/\Theta_\infty$, $\pm$ one sd")
     axes[1, 0].set_ylabel(r"$\mathrm{sd}(\Theta)/\Theta_\infty$")
     style.legend_below(figure, "exact", "1/n")
@@ -47,6 +49,15 @@ def ntk_fluctuations(study: Study) -> Figure:
         x = np.array([m.about["depth"] / m.about["width"] for m in members])
         value, error, trusted = _measured(members, "ntk_variance")
         scale = _measured(members, "ntk")[0] ** 2
+        for n in sorted({m.about["width"] for m in members}):
+            mine = sorted((m for m in members if m.about["width"] == n), key=_depth)
+            across = np.array([m.about["depth"] / n for m in mine])
+            infinite = _theory(mine, "ntk", "infinite_width") ** 2
+            for order in ("exact", "1/n"):
+                line = _theory(mine, "ntk_variance", order)
+                if np.isfinite(line).any():
+                    style.curve(left, across, line / infinite, order, color=color, linewidth=0.7)
+                    break
         slope = asymptotics(get(activation)).variance.coefficient
         label = rf"{activation}: {slope:.3g} $L/n$"
         style.points(left, x, value / scale, error / scale, trusted, color=color, label=label)
@@ -72,7 +83,7 @@ def ntk_fluctuations(study: Study) -> Figure:
     right.set(yscale="log", xlabel=r"$\tau=(L-1)/n$", title="relu")
     right.set_ylabel(r"$\mathrm{E}[\Theta^2]/\mathrm{E}[\Theta]^2$")
     right.legend(loc="upper left", fontsize=7)
-    style.legend_below(figure, "exact")
+    style.legend_below(figure, "exact", "1/n")
     return figure
 
 
@@ -95,7 +106,8 @@ def ntk_criticality(study: Study) -> Figure:
         value, error, trusted = _measured(mine, "ntk_variance")
         scale = n / L / _measured(mine, "ntk")[0] ** 2
         style.points(ax, L, scale * value, scale * error, trusted, color=color, label=activation)
-    ax.set(xscale="log", yscale="log", xlabel="depth $L$")
+    ax.set(yscale="log", xlabel="depth $L$")
+    style.log_ticks(ax, [m.about["depth"] for m in study.members if m.about["depth"] > 1])
     ax.set_ylabel(r"$n\,\mathrm{Var}\,\Theta/(\Theta^2 L)$")
     ax.legend(loc="upper left")
     style.legend_below(figure, "1/n", "exact")
@@ -150,8 +162,9 @@ def ntk_spectrum(study: Study) -> Figure:
                 ax, n, value / infinite, error / infinite, trusted, color=color, label=label
             )
         style.unity(ax)
-        ax.set(xscale="log", xlabel="width $n$", title=activation)
-        ax.legend(loc="upper right", fontsize=7)
+        ax.set(xlabel="width $n$", title=activation)
+        style.log_ticks(ax, n)
+        ax.legend(loc="lower right", fontsize=7)
     axes[0, 0].set_ylabel(r"$\mathrm{E}[\lambda]/\lambda_\infty$")
     style.legend_below(figure, "1/n")
     return figure

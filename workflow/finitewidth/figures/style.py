@@ -112,6 +112,14 @@ def _order_handles(orders: Sequence[str]) -> list:
     return [plt.Line2D([], [], color="0.3", **look) for look in looks]
 
 
+def log_ticks(ax: Axes, values) -> None:
+    """A logarithmic axis of x that names the ``values`` of a sweep, and them alone."""
+    values = sorted(set(np.asarray(values).tolist()))
+    ax.set_xscale("log")
+    ax.set_xticks(values, labels=[f"{v:g}" for v in values])
+    ax.minorticks_off()
+
+
 def unity(ax: Axes) -> None:
     """The line that a ratio of measurement to theory should keep to."""
     ax.axhline(1, color="0.3", linewidth=0.8, zorder=1)

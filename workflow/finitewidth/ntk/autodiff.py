@@ -20,7 +20,8 @@ def reverse_jacobian(model: nn.Module, x: torch.Tensor) -> Jacobian:
     """All rows at once: ``vmap`` over inputs of ``jacrev``."""
 
     def of_one(parameters, one):
-        return functional_call(model, parameters, (one[None],))[0]
+        # A copy: a model's first module may overwrite what it is given.
+        return functional_call(model, parameters, (one[None].clone(),))[0]
 
     found = vmap(jacrev(of_one), in_dims=(None, 0))(_detached(model), x)
     return {name: J.flatten(2) for name, J in found.items()}
@@ -30,7 +31,7 @@ def backward_jacobian(model: nn.Module, x: torch.Tensor) -> Jacobian:
     """Row by row: one backward pass an input and output."""
     parameters = {name: p.requires_grad_() for name, p in _detached(model).items()}
     with torch.enable_grad():
-        z = functional_call(model, parameters, (x,))
+        z = functional_call(model, parameters, (x.clone(),))
         rows = [
             torch.autograd.grad(one, list(parameters.values()), retain_graph=True)
             for one in z.flatten()
@@ -47,7 +48,7 @@ def forward_jacobian(model: nn.Module, x: torch.Tensor) -> Jacobian:
     for name, p in parameters.items():
 
         def outputs(value, name=name):
-            return functional_call(model, parameters | {name: value}, (x,))
+            return functional_call(model, parameters | {name: value}, (x.clone(),))
 
         def column(direction, outputs=outputs, p=p):
             return jvp(outputs, (p,), (direction,))[1]
@@ -66,7 +67,7 @@ def kernel_parts(model: nn.Module, x: torch.Tensor, roots: dict[str, float]) -> 
     for name, p in parameters.items():
 
         def outputs(value, name=name):
-            return functional_call(model, parameters | {name: value}, (x,))
+            return functional_call(model, parameters | {name: value}, (x.clone(),))
 
         z, pull = vjp(outputs, p)
         rate = roots[name] ** 2

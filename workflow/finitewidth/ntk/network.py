@@ -90,7 +90,7 @@ def tangent_kernel(
     _check(model)
     roots = _roots(model, rates)
     with torch.no_grad():
-        outputs = model(x)
+        outputs = model(x.clone())
     if outputs.ndim != 2:
         raise ValueError(f"a model's outputs are (inputs, outputs), not of shape {outputs.shape}")
     if form == "smaller":

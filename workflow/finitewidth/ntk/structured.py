@@ -58,13 +58,19 @@ def _passes(model: nn.Module, x: torch.Tensor):
 
     One forward pass, and one backward pass for all outputs.
     """
-    if not isinstance(model, nn.Sequential):
+    if type(model).forward is not nn.Sequential.forward:
         kind = type(model).__name__
         raise ValueError(f"the layerwise way takes a Sequential, not a {kind}: use jacobian")
-    s, steps = x, []
+    s, steps, seen = x.clone(), [], {}
     with torch.no_grad():
-        for name, module in model.named_children():
+        # Not ``named_children``, which leaves out a module's second appearance.
+        for name, module in model._modules.items():
             if isinstance(module, nn.Linear):
+                if (first := seen.setdefault(module.weight, name)) != name:
+                    raise ValueError(
+                        f"the layerwise way takes each weight once; layer {name} has those of layer"
+                        f" {first}: use jacobian"
+                    )
                 steps.append((name, module, s))
                 s = module(s)
             elif isinstance(module, (Elementwise, *ELEMENTWISE)):
