@@ -1,4 +1,4 @@
-"""The other side of benchmarks/neural_tangents.py: runs in an environment of neural-tangents.
+"""The other side of against_neural_tangents.py: runs in an environment of neural-tangents.
 
     python neural_tangents_side.py FILE WIDTH...
 

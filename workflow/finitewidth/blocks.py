@@ -59,7 +59,8 @@ def ntk_tile_size(
     neurons, columns = sum(widths[1:]), inputs * (1 + outputs)
     # Drawn numbers, activations and slopes of every layer, and a few times the way back.
     numbers = 3 * neurons * inputs + 4 * max(widths) * columns
-    tile = tile_size(block, max(widths[1:]), inputs)
+    # Twice as many as of preactivations: there are more small matrices to a tile, too.
+    tile = min(block, max(1, 2 * TILE // (max(widths[1:]) * inputs)))
     if sampler == "explicit":
         numbers = sum(a * b for a, b in pairwise(widths)) + 2 * neurons * (inputs + columns)
         tile = block

@@ -1,4 +1,4 @@
-"""Infinite-width kernels against those that benchmarks/neural_tangents.py took from a library."""
+"""Infinite-width kernels against another library's, kept by benchmarks/against_neural_tangents.py."""
 
 import json
 from pathlib import Path

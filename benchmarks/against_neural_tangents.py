@@ -1,6 +1,6 @@
 """Ensembles of tangent kernels against neural-tangents 0.6.5, and its kernels as an oracle.
 
-    python benchmarks/neural_tangents.py [--widths 256 1024] [--write-oracle]
+    python benchmarks/against_neural_tangents.py [--widths 256 1024] [--write-oracle]
 
 Makes an environment of its own (.venv-neural-tangents, with the old jax that runs it), lets
 neural_tangents_side.py time every way that library has, and the marginal sampler here, one thread
