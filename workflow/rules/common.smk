@@ -91,9 +91,7 @@ NOT_SAMPLED = ("estimate", "normality", "shards")
 
 def estimated(m):
     """What the estimates of a member depend on, besides its samples."""
-    return {
-        key: getattr(m, key) for key in ("ensemble", "name", "ladder", "weights", "estimate")
-    }
+    return {key: getattr(m, key) for key in ("ensemble", "name", "ladder", "weights", "estimate")}
 
 
 def study_members(study):

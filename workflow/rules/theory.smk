@@ -16,7 +16,9 @@ for batch in BATCHES:
             "../../envs/analysis.yaml"
         params:
             members=[
-                m.slice("sampler", "precision", "measure", "normality", "shards", "controls", "memory")
+                m.slice(
+                    "sampler", "precision", "measure", "normality", "shards", "controls", "memory"
+                )
                 for m in batch.members
             ],
             code=code_of("theory.py"),

@@ -1,4 +1,4 @@
-"""Infinite-width kernels against another library's, kept by benchmarks/against_neural_tangents.py."""
+"""Infinite-width kernels against another library's; see benchmarks/against_neural_tangents.py."""
 
 import json
 from pathlib import Path

@@ -12,10 +12,13 @@ from finitewidth.theory.ntk_scaling import asymptotics, bare_growth
 
 
 def ntk_concentration(study: Study) -> Figure:
-    """Mean and spread of Theta against width, an activation a column."""
-    groups = _by_activation(study, "ntk")
+    """Mean and spread of Theta against width, a column an activation and ensemble."""
+    groups: dict[str, list[MemberResults]] = {}
+    for m in sorted(study.members, key=lambda m: m.about["width"]):
+        if m.has("ntk"):
+            groups.setdefault(f"{m.about['activation']}, $L={_depth(m)}$", []).append(m)
     figure, axes = style.grid(2, len(groups), width=2.5, height=2.2, sharex="col")
-    for (top, bottom), (activation, members) in zip(axes.T, groups.items(), strict=True):
+    for (top, bottom), (title, members) in zip(axes.T, groups.items(), strict=True):
         n = np.array([m.about["width"] for m in members])
         infinite = _theory(members, "ntk", "infinite_width")
         mean, spread = _measured(members, "ntk"), _measured(members, "ntk_variance")
@@ -30,7 +33,7 @@ def ntk_concentration(study: Study) -> Figure:
         # d sqrt(v) = dv/(2 sqrt(v)).
         error = spread[1] / (2 * np.sqrt(spread[0])) / infinite
         style.points(bottom, n, band, error, spread[2], **look)
-        top.set_title(activation)
+        top.set_title(title)
         bottom.set(yscale="log", xlabel="width $n$")
         style.log_ticks(top, n)
         style.log_ticks(bottom, n)
