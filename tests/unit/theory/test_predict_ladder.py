@@ -15,6 +15,8 @@ from finitewidth.theory.predict_ladder import predict_ladder
 from finitewidth.theory.quantities import LADDER_QUANTITIES
 from finitewidth.vocabulary import COEFFICIENTS, FROM_LADDER
 
+# The tangent kernels' mean is predicted apart, in tests/unit/theory/test_predict_ntk.py.
+OF_KERNELS = [family for family in FROM_LADDER if family != "ntk_mean"]
 LAYERS = [1, 2, 4]
 WIDTHS = (8, 16, 40)
 X = np.array([[1.0, -0.5, 2.0], [0.2, 1.1, -0.4], [0.5, 0.5, 1.0]])
@@ -40,7 +42,7 @@ def chain(law, G, networks, seed):
 
 @pytest.fixture(scope="module")
 def tanh():
-    return predict_ladder(rungs("tanh", C_b=0.1), X, LAYERS, FROM_LADDER)
+    return predict_ladder(rungs("tanh", C_b=0.1), X, LAYERS, OF_KERNELS)
 
 
 def test_names_dimensions_and_coordinates_are_those_of_the_estimates(tanh):
@@ -58,7 +60,8 @@ def test_names_dimensions_and_coordinates_are_those_of_the_estimates(tanh):
         "kernel_covariance_2": ("layer", "pair", "pair_"),
         "kernel_third_2": ("layer", "input"),
     }
-    assert set(tanh.data_vars) == set(dims) == set(LADDER_QUANTITIES)
+    assert set(tanh.data_vars) == set(dims)
+    assert set(dims) == {name for name in LADDER_QUANTITIES if not name.startswith("ntk_")}
     for name, variable in tanh.data_vars.items():
         assert variable.dims == ("order", *dims[name])
         assert {"long_name", "units", "equation", "references"} <= set(variable.attrs)
@@ -70,11 +73,12 @@ def test_names_dimensions_and_coordinates_are_those_of_the_estimates(tanh):
     assert np.array_equal(tanh.standard_bin_left, EDGES[:-1])
 
 
-@pytest.mark.parametrize("family", FROM_LADDER)
+@pytest.mark.parametrize("family", OF_KERNELS)
 def test_only_what_is_asked_for(family):
     result = predict_ladder(rungs("relu"), X, LAYERS, (family,))
     assert all(family.split("_")[0] in name for name in result.data_vars)
-    assert set(COEFFICIENTS) <= set(result.data_vars) or family != "kernel_moments"
+    coefficients = {name for name in COEFFICIENTS if name.startswith("kernel_")}
+    assert coefficients <= set(result.data_vars) or family != "kernel_moments"
     assert {"order", "rung", "width", "layer"} <= set(result.coords)
 
 
@@ -164,7 +168,7 @@ def test_the_first_two_layers_are_exact_whatever_the_activation(tanh):
 @pytest.mark.parametrize("name", ["linear", "relu", "leaky_relu(0.3)", "abs"])
 def test_what_each_order_leaves_out_falls_with_its_power(name):
     laws = rungs(name, widths=(400, 800))
-    result = predict_ladder(laws, X[:1], [4], FROM_LADDER).isel(layer=0, input=0)
+    result = predict_ladder(laws, X[:1], [4], OF_KERNELS).isel(layer=0, input=0)
     names = ["log_kernel_mean", "log_kernel_variance"]
     if name != "relu":  # where 1/Ghat has no mean
         names.append("inverse_kernel_mean")
@@ -208,7 +212,7 @@ def test_networks_side_with_the_second_order():
     law, networks = rungs("tanh", widths=(30,), depth=5)[0], 4 * 10**5
     square = float(np.mean(X[0] ** 2))
     G = chain(law, 1.2 * square, networks, seed=5)[4].reshape(50, -1)
-    theory = predict_ladder([law], X[:1], [5], FROM_LADDER).isel(rung=0, layer=0)
+    theory = predict_ladder([law], X[:1], [5], OF_KERNELS).isel(rung=0, layer=0)
     for name, values in (
         ("kernel_mean", G.mean(axis=1)),
         ("kernel_covariance", G.var(axis=1, ddof=1)),
@@ -273,7 +277,7 @@ def test_exact_values_of_a_caller_fill_what_is_unknown():
         rungs("tanh", 0.1),
         X[:1],
         LAYERS,
-        FROM_LADDER,
+        OF_KERNELS,
         exact={k: v[..., :1] for k, v in given.items()},
     ).sel(order="exact")
     assert np.all(one.kernel_covariance.values[:, 2] == 8)
@@ -287,7 +291,7 @@ def test_exact_values_of_a_caller_fill_what_is_unknown():
 def test_zero_input_says_no_nonsense():
     for name in ("tanh", "relu"):
         x = np.vstack([X[:1], np.zeros((1, 3))])
-        result = predict_ladder(rungs(name), x, LAYERS, FROM_LADDER)
+        result = predict_ladder(rungs(name), x, LAYERS, OF_KERNELS)
         for quantity in ("log_kernel_mean", "log_kernel_histogram", "inverse_kernel_mean"):
             assert np.isnan(result[quantity].isel(input=1)).all()
         assert np.all(result.kernel_mean.sel(order=["infinite_width", "1/n"]).isel(pair=2) == 0)
@@ -298,12 +302,12 @@ def test_errors():
     with pytest.raises(ValueError, match="unknown families covariance; allowed are kernel_moments"):
         predict_ladder(laws, X, LAYERS, ["covariance"])
     with pytest.raises(ValueError, match="one rung at least"):
-        predict_ladder([], X, LAYERS, FROM_LADDER)
+        predict_ladder([], X, LAYERS, OF_KERNELS)
     with pytest.raises(ValueError, match="weights of a ladder are normal"):
-        predict_ladder([replace(laws[0], weights="uniform")], X, LAYERS, FROM_LADDER)
+        predict_ladder([replace(laws[0], weights="uniform")], X, LAYERS, OF_KERNELS)
     with pytest.raises(ValueError, match="equally wide"):
-        predict_ladder([replace(laws[0], widths=(3, 8, 9, 8, 8))], X, LAYERS, FROM_LADDER)
+        predict_ladder([replace(laws[0], widths=(3, 8, 9, 8, 8))], X, LAYERS, OF_KERNELS)
     with pytest.raises(ValueError, match="differ in their widths alone"):
-        predict_ladder([laws[0], replace(laws[1], C_b=(0.1,) * 4)], X, LAYERS, FROM_LADDER)
+        predict_ladder([laws[0], replace(laws[1], C_b=(0.1,) * 4)], X, LAYERS, OF_KERNELS)
     with pytest.raises(ValueError, match="numbered from 1 to 4"):
-        predict_ladder(laws, X, [9], FROM_LADDER)
+        predict_ladder(laws, X, [9], OF_KERNELS)
