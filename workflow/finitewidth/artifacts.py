@@ -120,6 +120,25 @@ def read_dataset(path: str | Path):
         ) from error
 
 
+def read_sizes(path: str | Path) -> dict[str, int]:
+    """The dimensions of a netCDF artifact and its whole-number attributes, nothing else read.
+
+    Raises ``ArtifactError`` as :func:`read_dataset` does.
+    """
+    import netCDF4
+
+    try:
+        with netCDF4.Dataset(path) as file:
+            sizes = {name: len(dimension) for name, dimension in file.dimensions.items()}
+            attributes = {name: file.getncattr(name) for name in file.ncattrs()}
+    except (OSError, RuntimeError) as error:
+        raise ArtifactError(
+            f"{path} cannot be read as netCDF ({error}): remove it and run again"
+        ) from error
+    whole = {k: int(v) for k, v in attributes.items() if not isinstance(v, str)}
+    return sizes | whole
+
+
 def write_text(text: str, path: str | Path, stamp: Mapping) -> None:
     """Write a CSV, Markdown or TeX file; its first line is the stamp, as a comment."""
     before, after = _COMMENTS[Path(path).suffix]

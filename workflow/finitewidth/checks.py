@@ -9,6 +9,7 @@ from finitewidth.config import Config, Ensemble, Sphere, Study, families_of
 from finitewidth.errors import ConfigError
 from finitewidth.ntk_checks import check_ntk, check_rates
 from finitewidth.theory.criticality import critical_point
+from finitewidth.trained_checks import check_trained
 from finitewidth.vocabulary import (
     COEFFICIENTS,
     FAMILIES,
@@ -20,6 +21,7 @@ from finitewidth.vocabulary import (
     FROM_QUARTIC,
     LEAST_RUNGS,
     QUANTITIES,
+    TRAINED_FAMILIES,
 )
 
 
@@ -30,6 +32,8 @@ def check(config: Config) -> None:
             _check_sphere(f"inputs.{name}", inputs)
     for name, ensemble in config.ensembles.items():
         _check_ensemble(f"ensembles.{name}", ensemble, config)
+    for name, trained in config.trained.items():
+        check_trained(f"trained.{name}", name, trained, config)
     for name, study in config.studies.items():
         _check_study(f"studies.{name}", study, config)
 
@@ -206,26 +210,25 @@ def _check_layers(path: str, ensemble: Ensemble) -> None:
 
 
 def _check_study(path: str, study: Study, config: Config) -> None:
-    if not study.ensembles:
-        raise ConfigError.at(f"{path}.ensembles", [], "at least one ensemble")
-    for name in study.ensembles:
-        if name not in config.ensembles:
-            raise ConfigError.at(
-                f"{path}.ensembles", name, f"one of {', '.join(config.ensembles) or 'none'}"
-            )
-    families = {name: families_of(config.ensembles[name]) for name in study.ensembles}
+    for key, known in (("ensembles", config.ensembles), ("trained", config.trained)):
+        for name in getattr(study, key) or []:
+            if name not in known:
+                raise ConfigError.at(f"{path}.{key}", name, f"one of {', '.join(known) or 'none'}")
+    if study.ensembles is None and study.trained is None:
+        raise ConfigError.at(f"{path}.ensembles", None, "ensembles, trained or both")
+    ensembles = [config.ensembles[name] for name in study.ensembles or []]
+    families = {family: FAMILIES[family] for e in ensembles for family in families_of(e)}
+    families |= TRAINED_FAMILIES if study.trained else {}
     for figure in study.figures or []:
-        missing = [
-            f for f in FIGURES[figure].families if not any(f in g for g in families.values())
-        ]
+        missing = [f for f in FIGURES[figure].families if f not in families]
         if missing:
             raise ConfigError.at(
                 f"{path}.figures",
                 figure,
-                f"a figure of what the study's ensembles estimate (this one needs {missing[0]})",
+                f"a figure of what the study's networks estimate (this one needs {missing[0]})",
             )
-    estimated = {q for g in families.values() for f in g for q in FAMILIES[f]}
-    if any(len(config.ensembles[name].ladder or []) >= LEAST_RUNGS for name in study.ensembles):
+    estimated = {q for family in families.values() for q in family}
+    if any(len(e.ladder or []) >= LEAST_RUNGS for e in ensembles):
         estimated |= {name for name, (source, _) in COEFFICIENTS.items() if source in estimated}
     for quantity in study.quantities or []:
         if quantity not in estimated:

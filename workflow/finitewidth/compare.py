@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from finitewidth.results import MemberResults, Study
-from finitewidth.vocabulary import FAMILIES, FROM_NTK, QUANTITIES
+from finitewidth.vocabulary import FAMILIES, FROM_NTK, TABULATED, TRAINED_FAMILIES
 
 #: Pairs of dimensions under whose exchange a quantity is symmetric: each number stands once.
 _SYMMETRIC = (("pair", "pair_"), ("neuron", "neuron_"), ("input", "input_"))
@@ -24,6 +24,13 @@ _SYMMETRIC_COUPLES = {
 }
 #: Quantities of the last layer alone.
 _LAST_LAYER = tuple(quantity for family in FROM_NTK for quantity in FAMILIES[family])
+#: Quantities that are nothing at some layers: the images have no weights, the read-out no
+#: representation.
+_TRAINED = tuple(quantity for family in TRAINED_FAMILIES.values() for quantity in family)
+#: Dimensions that are spelt out in the column ``component``.
+_SPELT = (
+    "test", "sample", "state", "split", "centring", "basis", "aligned", "drawn", "source",
+)  # fmt: skip
 #: Quantities that are 1 by definition where the two inputs are one.
 _OFF_DIAGONAL = ("correlation",)
 _TAIL = (
@@ -50,7 +57,7 @@ def table(study: Study) -> pd.DataFrame:
         swept.append("width")
     parts = []
     for m in study.members:
-        for quantity in study.quantities or QUANTITIES:
+        for quantity in study.quantities or TABULATED:
             if quantity in m.estimates:
                 rows = _quantity_rows(m, quantity)
                 rows.insert(0, "study", study.name)
@@ -84,9 +91,12 @@ def _quantity_rows(m: MemberResults, quantity: str) -> pd.DataFrame:
         if quantity == "way_deviation":
             elsewhere = True  # the way that the others are held against
         wide = wide[~(elsewhere & wide["estimate"].isna())]
+    if quantity in _TRAINED:
+        wide = wide[wide["estimate"].notna()]
     if "rung" in wide:
         wide["width"] = m.estimates["width"].values[wide["rung"].to_numpy()]
-    wide["layer"] = wide["layer"].astype(int)
+    # A number of whole networks has no layer.
+    wide["layer"] = wide["layer"].astype(int) if "layer" in wide else ""
     wide["inputs"] = _inputs(m.estimates, wide)
     wide["component"] = _component(m.estimates, wide, estimate.dims)
     wide["trusted"] = wide["trusted"].astype(bool)
@@ -139,8 +149,13 @@ def _with_theory(m: MemberResults, quantity: str, wide: pd.DataFrame, dims: list
 
 def _reason(wide: pd.DataFrame) -> np.ndarray:
     finite = np.isfinite(wide["estimate"]) & np.isfinite(wide["standard_error"])
-    reasons = [~finite, wide["standard_error"] == 0]
-    words = ["not finite", "no spread seen: nothing is known of the error"]
+    no_error = np.isfinite(wide["estimate"]) & wide["standard_error"].isna()
+    reasons = [no_error, ~finite, wide["standard_error"] == 0]
+    words = [
+        "too few replicas for an error",
+        "not finite",
+        "no spread seen: nothing is known of the error",
+    ]
     return np.select(reasons, words, "heavy tail or few counts: the error may be too small")
 
 
@@ -184,10 +199,10 @@ def _component(estimates: xr.Dataset, wide: pd.DataFrame, dims: tuple) -> pd.Ser
             text = pd.Series(edges, index=wide.index)
     if "probability" in dims:
         text = "probability " + wide["probability"].map("{:.4g}".format)
-    for dimension in ("rank", "way"):
+    for dimension in ("rank", "way", "widening", "epoch", "rank_a", "rank_b"):
         if dimension in dims:
-            text = f"{dimension} " + wide[dimension].astype(str)
-    for dimension in ("test", "sample"):
+            text = (text + f" {dimension} " + wide[dimension].astype(str)).str.strip()
+    for dimension in _SPELT:
         if dimension in dims:
             text = (text + " " + wide[dimension].astype(str)).str.strip()
     return text

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
 from finitewidth import activations
+from finitewidth.config_fields import (
+    Count,
+    Model,
+    Name,
+    Real,
+    Variance,
+    distinct,
+    key,
+    sweep_of,
+)
+from finitewidth.config_trained import DataSet, Trained
 from finitewidth.rates import PARAMETERISATIONS
 from finitewidth.vocabulary import (
     DEFAULT_FAMILIES,
@@ -22,62 +32,22 @@ from finitewidth.vocabulary import (
 MEASURES = ("preactivations", "log_norm", "ntk", "dntk", "ntk_methods")
 LAYER_NAMES = ("first", "second", "middle", "last")
 
-# A name becomes a folder: letters, digits and _ only, so that it can neither leave the results
-# folder nor upset a shell or a file system.
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,39}$")]
-
-
-def _key(allowed: str, default: Any = ..., **rules: Any) -> Any:
-    """A field whose errors (and whose line in config/README.md) say what is ``allowed``."""
-    return Field(default, description=allowed, **rules)
-
-
-def _as_sweep(value: Any) -> Any:
-    return value if isinstance(value, list) else [value]
-
-
-def _distinct(values: list) -> list:
-    if not values:
-        raise ValueError("a list needs at least one value")
-    if len(set(values)) < len(values):
-        raise ValueError("a value stands twice")
-    return values
-
-
-def _finite(value: float) -> float:
-    if not math.isfinite(value):
-        raise ValueError("not finite")
-    return value
-
 
 def _known_activation(name: str) -> str:
     return activations.get(name).name
 
 
-Count = Annotated[int, Field(ge=1, le=10**9)]
-Real = Annotated[float, AfterValidator(_finite)]
-Variance = Annotated[float, Field(ge=0), AfterValidator(_finite)]
 ActivationName = Annotated[str, AfterValidator(_known_activation)]
-
-
-def _sweep_of(item: Any) -> Any:
-    return Annotated[list[item], BeforeValidator(_as_sweep), AfterValidator(_distinct)]
-
-
-class Model(BaseModel):
-    """Strict: no unknown keys, no coercion of text to numbers."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class Sphere(Model):
     """Vectors of one norm in a random direction, or at one given overlap."""
 
-    kind: Literal["sphere"] = _key("sphere")
-    dimension: Count = _key("a whole number of at least 1: n_0")
-    count: Count = _key("a whole number of at least 1: how many vectors")
-    norm: Annotated[Real, Field(gt=0)] = _key("a number above 0: the norm |x| of each vector", 1.0)
-    overlap: Annotated[Real, Field(ge=-1, le=1)] | None = _key(
+    kind: Literal["sphere"] = key("sphere")
+    dimension: Count = key("a whole number of at least 1: n_0")
+    count: Count = key("a whole number of at least 1: how many vectors")
+    norm: Annotated[Real, Field(gt=0)] = key("a number above 0: the norm |x| of each vector", 1.0)
+    overlap: Annotated[Real, Field(ge=-1, le=1)] | None = key(
         "a number from -1 to 1: the cosine between each two vectors (random where left out)", None
     )
 
@@ -85,9 +55,9 @@ class Sphere(Model):
 class Digits(Model):
     """Real 8x8 images (64 components), each standardised to mean 0 and variance 1."""
 
-    kind: Literal["digits"] = _key("digits")
-    count: Count = _key("a whole number of at least 1: how many images")
-    classes: Annotated[list[Annotated[int, Field(ge=0, le=9)]], AfterValidator(_distinct)] = _key(
+    kind: Literal["digits"] = key("digits")
+    count: Count = key("a whole number of at least 1: how many images")
+    classes: Annotated[list[Annotated[int, Field(ge=0, le=9)]], AfterValidator(distinct)] = key(
         "a list of different digits 0 to 9, taken in turn", list(range(10))
     )
 
@@ -95,12 +65,12 @@ class Digits(Model):
 class Arc(Model):
     """Vectors of one norm in a plane of random direction, at given angles from the first axis."""
 
-    kind: Literal["arc"] = _key("arc")
-    dimension: Annotated[int, Field(ge=2, le=10**9)] = _key("a whole number of at least 2: n_0")
-    angles: Annotated[list[Annotated[Real, Field(ge=-360, le=360)]], Field(min_length=1)] = _key(
+    kind: Literal["arc"] = key("arc")
+    dimension: Annotated[int, Field(ge=2, le=10**9)] = key("a whole number of at least 2: n_0")
+    angles: Annotated[list[Annotated[Real, Field(ge=-360, le=360)]], Field(min_length=1)] = key(
         "a list of angles in degrees, one a vector (equal ones make equal vectors)"
     )
-    norm: Annotated[Real, Field(gt=0)] = _key("a number above 0: the norm |x| of each vector", 1.0)
+    norm: Annotated[Real, Field(gt=0)] = key("a number above 0: the norm |x| of each vector", 1.0)
 
     @property
     def count(self) -> int:
@@ -111,10 +81,10 @@ class Arc(Model):
 class Array(Model):
     """Rows of a user's array: a variable of a netCDF file, or an .npy file."""
 
-    kind: Literal["array"] = _key("array")
-    file: str = _key("the path of a netCDF (.nc) or numpy (.npy) file")
-    variable: str | None = _key("the name of a two-dimensional variable of the netCDF file", None)
-    count: Count | None = _key("a whole number of at least 1: the first rows only", None)
+    kind: Literal["array"] = key("array")
+    file: str = key("the path of a netCDF (.nc) or numpy (.npy) file")
+    variable: str | None = key("the name of a two-dimensional variable of the netCDF file", None)
+    count: Count | None = key("a whole number of at least 1: the first rows only", None)
 
 
 Inputs = Annotated[Sphere | Arc | Digits | Array, Field(discriminator="kind")]
@@ -123,13 +93,13 @@ Inputs = Annotated[Sphere | Arc | Digits | Array, Field(discriminator="kind")]
 class Init(Model):
     """Var W = C_W/fan-in and Var b = C_b, as numbers or beside the critical point."""
 
-    C_W: _sweep_of(Variance) | None = _key(
+    C_W: sweep_of(Variance) | None = key(
         "a number of at least 0, or a list of different ones (a sweep)", None
     )
-    C_b: _sweep_of(Variance) | None = _key(
+    C_b: sweep_of(Variance) | None = key(
         "a number of at least 0, or a list of different ones (a sweep); 0 where left out", None
     )
-    critical_times: _sweep_of(Annotated[Real, Field(gt=0)]) | None = _key(
+    critical_times: sweep_of(Annotated[Real, Field(gt=0)]) | None = key(
         "a number above 0, or a list of different ones (a sweep), instead of C_W and C_b: the"
         " critical C_b, and so many times the critical C_W",
         None,
@@ -139,18 +109,18 @@ class Init(Model):
 class Ntk(Model):
     """The learning-rate tensor of tangent kernels, and how many outputs are taken."""
 
-    parameterisation: Literal[PARAMETERISATIONS] = _key(
+    parameterisation: Literal[PARAMETERISATIONS] = key(
         "ntk (rates C_b and C_W), standard (what differentiating the plain network gives: 1 and"
         " fan-in) or pdlt (lambda_b and lambda_W as given)",
         "ntk",
     )
-    lambda_b: Variance | None = _key(
+    lambda_b: Variance | None = key(
         "a number of at least 0, with pdlt only: rate of the biases", None
     )
-    lambda_W: Variance | None = _key(
+    lambda_W: Variance | None = key(
         "a number of at least 0, with pdlt only: fan-in times the rate of the weights", None
     )
-    outputs: Annotated[int, Field(ge=1, le=4)] = _key(
+    outputs: Annotated[int, Field(ge=1, le=4)] = key(
         "a whole number from 1 to 4: outputs to take (1 with the scalar sampler)", 2
     )
 
@@ -158,11 +128,11 @@ class Ntk(Model):
 class Normality(Model):
     """How the tests of normality divide an ensemble."""
 
-    groups: Count = _key("a whole number of at least 1: groups of networks, one p-value each", 40)
-    networks: Annotated[int, Field(ge=20, le=5000)] = _key(
+    groups: Count = key("a whole number of at least 1: groups of networks, one p-value each", 40)
+    networks: Annotated[int, Field(ge=20, le=5000)] = key(
         "a whole number from 20 to 5000: networks a group", 250
     )
-    neurons: Annotated[int, Field(ge=2, le=20)] = _key(
+    neurons: Annotated[int, Field(ge=2, le=20)] = key(
         "a whole number from 2 to 20: recorded neurons drawn for each group (above 20 the p-values"
         " of Henze-Zirkler degenerate)",
         16,
@@ -172,106 +142,109 @@ class Normality(Model):
 class Ensemble(Model):
     """Networks that share a law; every list among width, depth, activation, C_W, C_b is a sweep."""
 
-    activation: _sweep_of(ActivationName) = _key(
+    activation: sweep_of(ActivationName) = key(
         f"one of {', '.join(activations.names())}, or a list of different ones (a sweep)"
     )
-    init: Literal["critical"] | Init | None = _key(
+    init: Literal["critical"] | Init | None = key(
         "critical, {C_W: number, C_b: number} or {critical_times: number} (left out for pytorch"
         " weights)",
         None,
     )
-    weights: Literal["normal", "uniform", "pytorch"] = _key(
+    weights: Literal["normal", "uniform", "pytorch"] = key(
         "normal, uniform (of the same variances) or pytorch (the default of torch.nn.Linear)",
         "normal",
     )
-    width: _sweep_of(Count) | None = _key(
+    width: sweep_of(Count) | None = key(
         "a whole number of at least 1, or a list of different ones (a sweep); one of width, hidden"
         " and ladder has to be given",
         None,
     )
-    hidden: Annotated[list[Count], Field(min_length=1)] | None = _key(
+    hidden: Annotated[list[Count], Field(min_length=1)] | None = key(
         "a list of whole numbers of at least 1, instead of width and depth: n_1, n_2, ... of each"
         " hidden layer",
         None,
     )
-    ladder: Annotated[list[Count], AfterValidator(_distinct)] | None = _key(
+    ladder: Annotated[list[Count], AfterValidator(distinct)] | None = key(
         "a list of different whole numbers of at least 1, instead of width: widths sampled"
         " together on common random numbers, and extrapolated to infinite width where there are"
         " four or more",
         None,
     )
-    depth: _sweep_of(Count) | None = _key(
+    depth: sweep_of(Count) | None = key(
         "a whole number of at least 1, or a list of different ones (a sweep): L, weight matrices;"
         " left out with hidden",
         None,
     )
-    outputs: Count | None = _key(
+    outputs: Count | None = key(
         "a whole number of at least 1: neurons of the last layer (as many as the width where left"
         " out)",
         None,
     )
-    inputs: _sweep_of(str) = _key(
+    inputs: sweep_of(str) = key(
         "the name of one of the config's inputs, or a list of different ones (a sweep)"
     )
-    networks: Annotated[int, Field(ge=50, le=10**9)] = _key(
+    networks: Annotated[int, Field(ge=50, le=10**9)] = key(
         "a whole number of at least 50 (a standard error needs that many)"
     )
-    sampler: Literal["marginal", "explicit", "scalar"] = _key(
+    sampler: Literal["marginal", "explicit", "scalar"] = key(
         "marginal (weights integrated out), explicit (weights drawn) or scalar (tangent kernels of"
         " two-slope networks without bias on one input, at a cost that width does not change)",
         "marginal",
     )
-    precision: Literal["float32", "float64"] = _key("float32 or float64", "float32")
-    layers: Literal["all"] | list[Count | Literal[LAYER_NAMES]] | None = _key(
+    precision: Literal["float32", "float64"] = key("float32 or float64", "float32")
+    layers: Literal["all"] | list[Count | Literal[LAYER_NAMES]] | None = key(
         f"all, or a list of layers from 1 to the depth and of the words {', '.join(LAYER_NAMES)}"
         " (all where left out, up to depth 32; powers of two and the last beyond)",
         None,
     )
-    record: Literal["all"] | Count = _key(
+    record: Literal["all"] | Count = key(
         "all, or a whole number of at least 1: neurons recorded in each layer", 8
     )
-    measure: Annotated[list[Literal[MEASURES]], AfterValidator(_distinct)] = _key(
+    measure: Annotated[list[Literal[MEASURES]], AfterValidator(distinct)] = key(
         f"a list of different ones of {', '.join(MEASURES)}", ["preactivations"]
     )
-    ntk: Ntk | None = _key(
+    ntk: Ntk | None = key(
         "{parameterisation: , lambda_b: , lambda_W: , outputs: }, where tangent kernels are"
         " measured (the first by default)",
         None,
     )
-    memory: Annotated[Real, Field(gt=0)] = _key(
+    memory: Annotated[Real, Field(gt=0)] = key(
         "a number above 0: GiB that networks whose tangent kernels are computed together may take",
         1.0,
     )
-    estimate: Annotated[list[Literal[tuple(FAMILIES)]], AfterValidator(_distinct)] | None = _key(
+    estimate: Annotated[list[Literal[tuple(FAMILIES)]], AfterValidator(distinct)] | None = key(
         f"a list of different ones of {', '.join(FAMILIES)}"
         f" ({', '.join(DEFAULT_FAMILIES)} where left out, kernel_moments for a ladder,"
         f" {', '.join(NTK_FAMILIES)} where tangent kernels are measured)",
         None,
     )
-    controls: bool = _key(
+    controls: bool = key(
         "true or false: whether a ladder records the means of its random numbers, as control"
         " variates",
         True,
     )
-    normality: Normality = _key("{groups: , networks: , neurons: }", Normality())
-    shards: Count = _key(
-        "a whole number of at least 1: files (jobs) to divide the networks over", 1
-    )
+    normality: Normality = key("{groups: , networks: , neurons: }", Normality())
+    shards: Count = key("a whole number of at least 1: files (jobs) to divide the networks over", 1)
 
 
 class Study(Model):
     """One claim: a table and its figures."""
 
-    title: str | None = _key("a line of text", None)
-    ensembles: Annotated[list[str], AfterValidator(_distinct)] = _key(
-        "a list of different names of the config's ensembles"
-    )
-    quantities: Annotated[list[Literal[QUANTITIES]], AfterValidator(_distinct)] | None = _key(
-        f"a list of different ones of {', '.join(QUANTITIES)} (everything estimated where left"
-        " out): the rows of the table",
+    title: str | None = key("a line of text", None)
+    ensembles: Annotated[list[str], AfterValidator(distinct)] | None = key(
+        "a list of different names of the config's ensembles; one of ensembles and trained has to"
+        " be given",
         None,
     )
-    figures: Annotated[list[Literal[tuple(FIGURES)]], AfterValidator(_distinct)] | None = _key(
+    trained: Annotated[list[str], AfterValidator(distinct)] | None = key(
+        "a list of different names of the config's trained networks", None
+    )
+    quantities: Annotated[list[Literal[QUANTITIES]], AfterValidator(distinct)] | None = key(
+        f"a list of different ones of {', '.join(QUANTITIES)} (everything estimated where left"
+        " out, but spectra and curves of trained networks): the rows of the table",
+        None,
+    )
+    figures: Annotated[list[Literal[tuple(FIGURES)]], AfterValidator(distinct)] | None = key(
         f"a list of different ones of {', '.join(FIGURES)}", None
     )
 
@@ -279,18 +252,27 @@ class Study(Model):
 class Config(Model):
     """A study file."""
 
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = _key("a whole number of at least 0")
-    device: Literal["auto", "cpu", "cuda"] = _key(
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = key("a whole number of at least 0")
+    device: Literal["auto", "cpu", "cuda"] = key(
         "auto (a GPU where there is one), cpu or cuda", "auto"
     )
-    inputs: dict[Name, Inputs] = _key(
+    inputs: dict[Name, Inputs] = key(
         "a mapping from names (letters, digits and _) to inputs of kind sphere, arc, digits or"
-        " array"
+        " array",
+        {},
     )
-    ensembles: dict[Name, Ensemble] = _key(
-        "a mapping from names (letters, digits and _) to ensembles"
+    ensembles: dict[Name, Ensemble] = key(
+        "a mapping from names (letters, digits and _) to ensembles", {}
     )
-    studies: dict[Name, Study] = _key("a mapping from names (letters, digits and _) to studies", {})
+    data: dict[Name, DataSet] = key(
+        "a mapping from names (letters, digits and _) to labelled images of kind digits, cifar10 or"
+        " array",
+        {},
+    )
+    trained: dict[Name, Trained] = key(
+        "a mapping from names (letters, digits and _) to networks that get trained", {}
+    )
+    studies: dict[Name, Study] = key("a mapping from names (letters, digits and _) to studies", {})
 
 
 def families_of(ensemble: Ensemble) -> tuple[str, ...]:

@@ -20,7 +20,16 @@ from finitewidth.config import (
     Sphere,
     Study,
 )
-from finitewidth.vocabulary import FAMILIES, FIGURES
+from finitewidth.config_trained import (
+    ArrayImages,
+    Cifar10,
+    Convolutions,
+    DigitImages,
+    Published,
+    Rainbow,
+    Trained,
+)
+from finitewidth.vocabulary import FAMILIES, FIGURES, TRAINED_FAMILIES
 
 FOLDER = Path(__file__).parents[2] / "config"
 
@@ -34,12 +43,28 @@ _SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("ensembles.&lt;name&gt;.init", Init, "Var W = C_W/fan-in, Var b = C_b."),
     ("ensembles.&lt;name&gt;.ntk", Ntk, "Rates of tangent kernels: λ_b, and λ_W/fan-in."),
     ("ensembles.&lt;name&gt;.normality", Normality, "How the tests of normality group networks."),
+    (
+        "data.&lt;name&gt;, kind: digits",
+        DigitImages,
+        "Labelled 8×8 images, to train on: the 1797 that ship with scikit-learn.",
+    ),
+    (
+        "data.&lt;name&gt;, kind: cifar10",
+        Cifar10,
+        "CIFAR-10 in its binary version, without pickles.",
+    ),
+    ("data.&lt;name&gt;, kind: array", ArrayImages, "Your own labelled images."),
+    ("trained.&lt;name&gt;", Trained, "Replicas that are trained together. Lists are sweeps."),
+    ("trained.&lt;name&gt;.cnn", Convolutions, "Convolutions and a linear read-out."),
+    ("trained.&lt;name&gt;.rainbow", Rainbow, "Networks drawn from weight covariances, aligned."),
+    ("trained.&lt;name&gt;.published", Published, "Numbers to stand beside the measured ones."),
     ("studies.&lt;name&gt;", Study, "A table and its figures."),
 )
 
 _FRONT = """# The config, key by key
 
-Made by `make docs` from `workflow/finitewidth/config.py`; `schema.json` serves editors.
+Made by `make docs` from `workflow/finitewidth/config.py` and `config_trained.py`; `schema.json`
+serves editors.
 
 A study file stands alone: `snakemake --cores all --configfile my.yaml` reads it instead of
 `config.yaml`, and `--config seed=7` changes a key of either. Where a value can be a list of
@@ -59,6 +84,10 @@ def readme() -> str:
             parts.append(f"| `{key}` | {allowed} | {_default(field)} |")
     parts += ["\n## What can be estimated\n", "| `estimate` | quantities |", "|---|---|"]
     parts += [f"| `{f}` | {', '.join(f'`{q}`' for q in qs)} |" for f, qs in FAMILIES.items()]
+    parts += ["\n## What is measured of trained networks\n", "| family | quantities |", "|---|---|"]
+    parts += [
+        f"| `{f}` | {', '.join(f'`{q}`' for q in qs)} |" for f, qs in TRAINED_FAMILIES.items()
+    ]
     parts += ["\n## Figures\n", "| figure | shows | needs |", "|---|---|---|"]
     parts += [f"| `{n}` | {f.caption} | {', '.join(f.families)} |" for n, f in FIGURES.items()]
     return "\n".join(parts) + "\n"

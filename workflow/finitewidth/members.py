@@ -87,6 +87,27 @@ class Member:
         """Files of samples: as the config asks, but never fewer than one block each."""
         return min(self.shards, self.blocks)
 
+    @property
+    def folder(self) -> str:
+        """Where its files stand."""
+        return f"results/ensembles/{self.ensemble}/{self.name}"
+
+    @property
+    def samples(self) -> list[str]:
+        """Its files of samples, shard by shard."""
+        return [f"{self.folder}/samples/{shard}.nc" for shard in range(self.shard_count)]
+
+    @property
+    def seconds(self) -> list[str]:
+        """How long each way of computing a tangent kernel took: no two runs agree on that."""
+        return [f"{self.folder}/seconds.nc"] if "ntk_methods" in self.measure else []
+
+    @property
+    def results(self) -> list[str]:
+        """What stands in its folder besides samples."""
+        tests = ["normality.nc"] if "normality" in self.estimate else []
+        return [f"{self.folder}/{file}" for file in ["estimates.nc", "theory.nc", *tests]]
+
     def slice(self, *leave_out: str) -> dict:
         """The member as plain data, without the fields named: a stage's slice of the config."""
         fields = {k: v for k, v in asdict(self).items() if k not in ("swept", *leave_out)}

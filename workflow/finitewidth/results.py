@@ -10,7 +10,7 @@ import xarray as xr
 
 from finitewidth.artifacts import read_dataset
 from finitewidth.extrapolate import extrapolate
-from finitewidth.vocabulary import FAMILIES
+from finitewidth.vocabulary import FAMILIES, TRAINED_FAMILIES
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class MemberResults:
     swept : mapping
         The swept keys and this member's values.
     estimates, theory : xarray.Dataset
-        Tests of normality and coefficients of the expansion in 1/n, where there are any, stand
-        among the estimates.
+        Tests of normality, coefficients of the expansion in 1/n and generated networks, where
+        there are any, stand among the estimates.
     """
 
     about: Mapping
@@ -42,7 +42,7 @@ class MemberResults:
     def swept_words(self) -> list[str]:
         """The swept keys with the field's symbols, for example ``n = 128``."""
         symbols = {"width": "n", "depth": "L", "C_W": "$C_W$", "C_b": "$C_b$"}
-        symbols |= {"activation": "σ", "input_set": "x"}
+        symbols |= {"activation": "σ", "input_set": "x", "widen": "widths ×", "weights": "weights"}
         values = {k: f"{v:.4g}" if not isinstance(v, str) else v for k, v in self.swept.items()}
         return [f"{symbols[key]} = {value}" for key, value in values.items()]
 
@@ -52,7 +52,7 @@ class MemberResults:
 
     def has(self, family: str) -> bool:
         """Whether the member estimates a family of quantities."""
-        return any(q in self.estimates for q in FAMILIES[family])
+        return any(q in self.estimates for q in (FAMILIES | TRAINED_FAMILIES)[family])
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,9 @@ class Study:
 def _read_member(about: Mapping) -> MemberResults:
     folder = Path(about["folder"])
     estimates = read_dataset(folder / "estimates.nc")
+    if "replicas" in about:
+        estimates = estimates.merge(read_dataset(folder / "generated.nc"))
+        return MemberResults(about, about["swept"], estimates, read_dataset(folder / "theory.nc"))
     if "normality" in about["estimate"]:
         tests = read_dataset(folder / "normality.nc")
         # Groups of p-values have a dimension of their own, `sample` is shared with `quadruple`.

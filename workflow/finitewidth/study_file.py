@@ -4,26 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from finitewidth.checks import check
-from finitewidth.config import (
-    Arc,
-    Array,
-    Config,
-    Digits,
-    Ensemble,
-    Init,
-    Normality,
-    Sphere,
-    Study,
-)
+from finitewidth.config import Config
 from finitewidth.errors import ConfigError, describe
 
-KINDS = {"sphere": Sphere, "arc": Arc, "digits": Digits, "array": Array}
 NAMES = "a name of at most 40 letters, digits and _ that starts with a letter"
 
 
@@ -102,16 +91,16 @@ def _sentence(error: ValidationError, content: Mapping) -> ConfigError:
     top = problems[0][0][:2]
     path, problem = max((p for p in problems if p[0][:2] == top), key=lambda p: len(p[0]))
     dotted = ".".join(path) or "(the whole file)"
-    model, allowed = _allowed(path, content)
+    models, allowed = _allowed(path, content)
     given = problem["input"]
     if problem["type"] == "extra_forbidden":
-        allowed = ", ".join(model.model_fields)
+        allowed = ", ".join(models[0].model_fields)
         return ConfigError(f"config key {dotted}: given an unknown key, allowed are {allowed}")
     if problem["type"] == "missing":
         return ConfigError(f"config key {dotted}: given nothing, allowed is {allowed}")
     if problem["type"].startswith("union_tag"):
         kind = given.get("kind") if isinstance(given, Mapping) else given
-        return ConfigError.at(f"{dotted}.kind", kind, f"one of {', '.join(KINDS)}")
+        return ConfigError.at(f"{dotted}.kind", kind, f"one of {', '.join(_kinds(models))}")
     if problem["loc"][-1:] == ("[key]",):
         return ConfigError.at(".".join(path[:-1]), path[-1], NAMES)
     reason = str(problem["ctx"]["error"]) if problem["type"] == "value_error" else ""
@@ -135,16 +124,34 @@ def _user_path(problem: Mapping, content: Any) -> list[str]:
     return path
 
 
-def _allowed(path: list[str], content: Mapping) -> tuple[type[BaseModel], str]:
-    """The model that a key belongs to, and what that model's description allows there."""
-    model: type[BaseModel] = Config
-    if len(path) > 2:
-        entry = content[path[0]][path[1]]
-        sections = {"ensembles": Ensemble, "studies": Study}
-        model = sections.get(path[0]) or KINDS[entry["kind"]]
-    if len(path) > 3:
-        model = {"init": Init, "normality": Normality}[path[2]]
-    key = path[0] if len(path) == 2 else path[-1] if path else None
-    field = model.model_fields.get(key)
-    keys = f"a mapping with the keys {', '.join(model.model_fields)}"
-    return model, field.description if field else keys
+def _allowed(path: list[str], content: Any) -> tuple[list[type[BaseModel]], str]:
+    """The models that the last key may belong to, and what their description allows there."""
+    models: list[type[BaseModel]] = [Config]
+    allowed = f"a mapping with the keys {', '.join(Config.model_fields)}"
+    named = False  # whether the next key is a name that the user gave
+    for key in path:
+        content = content.get(key) if isinstance(content, Mapping) else None
+        if not named:
+            field = next((m.model_fields[key] for m in models if key in m.model_fields), None)
+            if field is None:
+                break
+            allowed, named = field.description, get_origin(field.annotation) is dict
+            inner = _models(field.annotation)
+        else:
+            named = False
+        if not named and inner:
+            kind = content.get("kind") if isinstance(content, Mapping) else None
+            models = [m for m in inner if kind in _kinds([m])] or inner
+    return models, allowed
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """Every model that stands in an annotation: of a field, a union or a mapping's values."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models(part)]
+
+
+def _kinds(models: list[type[BaseModel]]) -> list[str]:
+    """What the key ``kind`` calls them."""
+    return [m.model_fields["kind"].description for m in models if "kind" in m.model_fields]

@@ -68,7 +68,35 @@ NTK_FAMILIES = ("ntk", "ntk_tensors")
 #: What an ensemble estimates unless told otherwise.
 DEFAULT_FAMILIES = ("covariance", "four_point", "kurtosis", "log_norm")
 
-QUANTITIES: tuple[str, ...] = (*(q for family in FAMILIES.values() for q in family), *COEFFICIENTS)
+#: The same of trained networks, all of which are always estimated.
+TRAINED_FAMILIES: dict[str, tuple[str, ...]] = {
+    "training": ("accuracy", "loss"),
+    "training_curves": ("accuracy_curve", "loss_curve"),
+    "activations": ("activation_participation", "activation_slope"),
+    "activation_spectrum": ("activation_eigenvalue",),
+    "weights": ("weight_participation", "weight_largest", "weight_outliers"),
+    "weight_spectrum": ("weight_eigenvalue",),
+    "clipping": ("rank_needed",),
+    "clipping_curves": ("clipped_accuracy",),
+    "alignment": ("alignment", "alignment_r2", "alignment_chance"),
+    "eigenvectors": ("eigenvector_cosine",),
+    "rainbow": ("generated_accuracy",),
+}
+#: Of these, what a table leaves out unless told otherwise: a number a rank, a pair of ranks or an
+#: epoch, which figures show.
+LONG_FAMILIES = (
+    "training_curves", "activation_spectrum", "weight_spectrum", "clipping_curves", "eigenvectors",
+)  # fmt: skip
+#: Quantities of a table where a study does not name them.
+TABULATED: tuple[str, ...] = (
+    *(q for family in FAMILIES.values() for q in family),
+    *COEFFICIENTS,
+    *(q for name, family in TRAINED_FAMILIES.items() if name not in LONG_FAMILIES for q in family),
+)
+QUANTITIES: tuple[str, ...] = (
+    *TABULATED,
+    *(q for name in LONG_FAMILIES for q in TRAINED_FAMILIES[name]),
+)
 
 
 class FigureEntry(NamedTuple):
@@ -232,5 +260,40 @@ FIGURES: dict[str, FigureEntry] = {
         "corrections",
         ("ntk_mean",),
         "n times (mean tangent kernel minus infinite width) against 1/n: the intercept is H^{1}.",
+    ),
+    "training_curves": FigureEntry(
+        "training",
+        ("training_curves",),
+        "Loss and accuracy of every replica against epoch, on training and validation images.",
+    ),
+    "activation_spectra": FigureEntry(
+        "latent",
+        ("activation_spectrum", "clipping_curves"),
+        "Spectra of activations before and after training, and accuracy when a layer sees the"
+        " first k components of its input only.",
+    ),
+    "weight_spectra": FigureEntry(
+        "latent",
+        ("weight_spectrum", "clipping_curves"),
+        "Spectra of weights before and after training beside the Marchenko-Pastur law, and accuracy"
+        " when the weights keep their first k components only.",
+    ),
+    "eigenvectors": FigureEntry(
+        "replicas",
+        ("activation_spectrum", "weight_spectrum", "eigenvectors"),
+        "Spectra of replicas, and the cosines between the eigenvectors of two of them, before and"
+        " after alignment.",
+    ),
+    "alignment": FigureEntry(
+        "replicas",
+        ("alignment",),
+        "What alignment explains of one replica by another, against layer and width, beside what"
+        " chance gives.",
+    ),
+    "rainbow": FigureEntry(
+        "replicas",
+        ("training", "rainbow"),
+        "Accuracy of networks generated from weight covariances beside that of trained ones,"
+        " against width.",
     ),
 }

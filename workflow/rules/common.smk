@@ -13,6 +13,7 @@ from finitewidth.environment import prepare
 from finitewidth.errors import ConfigError
 from finitewidth.members import batches, member, members
 from finitewidth.study_file import load
+from finitewidth.trained_members import NOT_TRAINED, trained_batches, trained_members
 from finitewidth.vocabulary import FIGURES
 
 prepare()
@@ -29,6 +30,7 @@ def read_config():
 
 STUDY_FILE = read_config()
 BATCHES = batches(STUDY_FILE)
+TRAINED = trained_batches(STUDY_FILE)
 SHARDED = [m for batch in BATCHES for m in batch.members if m.shard_count > 1]
 
 
@@ -36,6 +38,7 @@ wildcard_constraints:
     name="|".join(STUDY_FILE.inputs) or "none",
     ensemble="|".join(STUDY_FILE.ensembles) or "none",
     study="|".join(STUDY_FILE.studies) or "none",
+    data="|".join(STUDY_FILE.data) or "none",
     member=r"[^/]+",
     sharded="|".join(f"{m.ensemble}/{re.escape(m.name)}" for m in SHARDED) or "none",
     shard=r"\d+",
@@ -64,21 +67,8 @@ def sharded_member(wildcards):
     return member(STUDY_FILE, *wildcards.sharded.split("/"))
 
 
-def member_folder(m):
-    return f"results/ensembles/{m.ensemble}/{m.name}"
-
-
-def samples(m):
-    return [f"{member_folder(m)}/samples/{shard}.nc" for shard in range(m.shard_count)]
-
-
-def seconds(m):
-    """How long each way of computing a tangent kernel took: no two runs agree on that."""
-    return [f"{member_folder(m)}/seconds.nc"] if "ntk_methods" in m.measure else []
-
-
 def samples_of(wildcards):
-    return samples(member_of(wildcards))
+    return member_of(wildcards).samples
 
 
 def inputs_file(m):
@@ -95,25 +85,20 @@ def estimated(m):
 
 
 def study_members(study):
-    return [m for e in STUDY_FILE.studies[study].ensembles for m in members(STUDY_FILE, e)]
-
-
-def member_results(m):
-    """What stands in a member's folder besides its samples."""
-    files = ["estimates.nc", "theory.nc"]
-    if "normality" in m.estimate:
-        files.append("normality.nc")
-    return [f"{member_folder(m)}/{file}" for file in files]
+    """Members of the study's ensembles, then of its trained networks."""
+    study = STUDY_FILE.studies[study]
+    random = [m for e in study.ensembles or [] for m in members(STUDY_FILE, e)]
+    return random + [m for e in study.trained or [] for m in trained_members(STUDY_FILE, e)]
 
 
 def study_inputs(wildcards):
-    return [file for m in study_members(wildcards.study) for file in member_results(m)]
+    return [file for m in study_members(wildcards.study) for file in m.results]
 
 
 def figure_inputs(wildcards):
     files = study_inputs(wildcards)
     if wildcards.figure == "ntk_times":
-        files += [file for m in study_members(wildcards.study) for file in seconds(m)]
+        files += [file for m in study_members(wildcards.study) for file in m.seconds]
     return files
 
 
@@ -126,9 +111,9 @@ def study_slice(wildcards):
         "quantities": study.quantities,
         "members": [
             {
-                **m.slice("shards", "precision", "normality"),
+                **m.slice("shards", "precision", "normality", "checkpoint"),
                 "swept": m.swept,
-                "folder": member_folder(m),
+                "folder": m.folder,
             }
             for m in study_members(wildcards.study)
         ],
@@ -143,6 +128,6 @@ def study_results(name):
 
 
 def every_result():
-    every_member = [m for e in STUDY_FILE.ensembles for m in members(STUDY_FILE, e)]
-    results = [file for m in every_member for file in member_results(m)]
+    every_member = [m for batch in (*BATCHES, *TRAINED) for m in batch.members]
+    results = [file for m in every_member for file in m.results]
     return results + [file for name in STUDY_FILE.studies for file in study_results(name)]

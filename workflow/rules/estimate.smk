@@ -7,9 +7,9 @@ for batch in BATCHES:
         name:
             f"estimate_{batch.name}"
         input:
-            [file for m in batch.members for file in samples(m)],
+            [file for m in batch.members for file in m.samples],
         output:
-            [f"{member_folder(m)}/estimates.nc" for m in batch.members],
+            [f"{m.folder}/estimates.nc" for m in batch.members],
         log:
             f"results/logs/estimate/{batch.name}.log",
         conda:

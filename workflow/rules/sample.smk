@@ -28,8 +28,8 @@ for batch in BATCHES:
             input:
                 [inputs_file(m) for m in batch.members],
             output:
-                samples=[file for m in batch.members for file in samples(m)],
-                seconds=[file for m in batch.members for file in seconds(m)],
+                samples=[file for m in batch.members for file in m.samples],
+                seconds=[file for m in batch.members for file in m.seconds],
             log:
                 f"results/logs/sample/{batch.name}.log",
             conda:

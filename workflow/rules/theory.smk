@@ -9,7 +9,7 @@ for batch in BATCHES:
         input:
             [inputs_file(m) for m in batch.members],
         output:
-            [f"{member_folder(m)}/theory.nc" for m in batch.members],
+            [f"{m.folder}/theory.nc" for m in batch.members],
         log:
             f"results/logs/theory/{batch.name}.log",
         conda:

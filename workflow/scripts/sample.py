@@ -5,15 +5,13 @@ from pathlib import Path
 import torch
 
 from finitewidth.artifacts import read_dataset, write_dataset
-from finitewidth.job import log, progress, run, stamp
+from finitewidth.job import device_of, log, progress, run, stamp
 from finitewidth.sampling.member import sample_member
 
 
 def main(job):
     torch.set_num_threads(1)
-    device, seed = job.params.device, job.params.seed
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device, seed = device_of(job.params.device), job.params.seed
     seconds = iter(job.output.seconds)
     jobs = zip(job.params.members, job.params.blocks, job.input, job.output.samples, strict=True)
     for member, blocks, source, path in jobs:

@@ -1,0 +1,1 @@
+"""Trained networks: data, training of replicas, spectra, alignment, and networks generated anew."""

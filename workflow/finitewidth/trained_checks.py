@@ -1,0 +1,46 @@
+"""What no single key can tell about networks that get trained."""
+
+from __future__ import annotations
+
+from finitewidth.architecture import of_member
+from finitewidth.config import Config
+from finitewidth.config_trained import Cifar10, DigitImages, Trained
+from finitewidth.errors import ConfigError
+
+
+def check_trained(path: str, name: str, trained: Trained, config: Config) -> None:
+    """Raise a :class:`ConfigError` for the first contradiction."""
+    if trained.data not in config.data:
+        raise ConfigError.at(
+            f"{path}.data", trained.data, f"one of {', '.join(config.data) or 'none'}"
+        )
+    if (trained.mlp is None) == (trained.cnn is None):
+        given = "neither" if trained.mlp is None else "mlp and cnn"
+        raise ConfigError.at(path, given, "one of mlp and cnn")
+    hidden = len(trained.mlp) - 2 if trained.mlp else len(trained.cnn.channels) - 1
+    _check_architecture(name, trained, config)
+    allowed = f"all, or lists of different layers from 1 to {hidden}"
+    for layers in trained.rainbow.layers:
+        if layers == "all":
+            continue
+        if not layers or max(layers) > hidden or len(set(layers)) < len(layers):
+            raise ConfigError.at(f"{path}.rainbow.layers", layers, allowed)
+    if not trained.rainbow.layers:
+        raise ConfigError.at(f"{path}.rainbow.layers", [], allowed)
+    published = trained.published
+    if published and published.alignment and len(published.alignment) != hidden:
+        raise ConfigError.at(
+            f"{path}.published.alignment", published.alignment, f"{hidden} numbers, one a layer"
+        )
+
+
+def _check_architecture(name: str, trained: Trained, config: Config) -> None:
+    """Whether the model fits the images, where their shape is known before they are read."""
+    data = config.data[trained.data]
+    if isinstance(data, DigitImages):
+        shape = (1, 8, 8)
+    elif isinstance(data, Cifar10):
+        shape = (1 if data.grayscale else 3, 32, 32)
+    else:
+        return
+    of_member({"ensemble": name, **trained.model_dump(include={"mlp", "cnn"})}, shape, 10)

@@ -1,0 +1,128 @@
+"""Members of the config's ``trained``: replicas of one architecture, resolved to plain values."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import asdict, dataclass
+
+from finitewidth.architecture import widened
+from finitewidth.config import Config
+from finitewidth.config_trained import Trained
+
+#: Members of an entry share a job as long as training them takes fewer multiplications together,
+#: some ten seconds of them: starting a job takes as long.
+BATCH = 3 * 10**11
+#: Training images of a set, where nothing else is known of it.
+_IMAGES = {"digits": 1437, "cifar10": 50_000, "array": 10_000}
+
+#: What training does not depend on.
+NOT_TRAINED = ("rainbow", "published", "checkpoint")
+
+
+@dataclass(frozen=True)
+class TrainedMember:
+    """One point of the sweep over ``widen`` and ``weights``; every field is plain data."""
+
+    ensemble: str
+    name: str
+    swept: dict
+    data: str
+    mlp: list[int] | None
+    cnn: dict | None
+    widen: float
+    weights: str
+    C_W: float
+    replicas: int
+    epochs: int
+    batch: int
+    learning_rate: float
+    momentum: float
+    checkpoint: int
+    rainbow: dict
+    published: dict | None
+
+    @property
+    def folder(self) -> str:
+        """Where its files stand."""
+        return f"results/trained/{self.ensemble}/{self.name}"
+
+    @property
+    def seconds(self) -> list[str]:
+        """Nothing of trained networks is timed."""
+        return []
+
+    @property
+    def results(self) -> list[str]:
+        """What stands in its folder besides the networks."""
+        return [f"{self.folder}/{file}.nc" for file in ("estimates", "generated", "theory")]
+
+    def slice(self, *leave_out: str) -> dict:
+        """The member as plain data, without the fields named: a stage's slice of the config."""
+        return {k: v for k, v in asdict(self).items() if k not in ("swept", *leave_out)}
+
+
+def trained_members(config: Config, ensemble: str) -> list[TrainedMember]:
+    """All members of one entry of ``trained``, in the order of its lists."""
+    trained = config.trained[ensemble]
+    axes = {"weights": trained.weights, "widen": trained.widen}
+    swept_keys = [key for key, values in axes.items() if len(values) > 1]
+    result = []
+    for values in itertools.product(*axes.values()):
+        point = dict(zip(axes, values, strict=True))
+        swept = {key: point[key] for key in swept_keys}
+        names = (f"{k}-{v:g}" if isinstance(v, float) else f"{k}-{v}" for k, v in swept.items())
+        result.append(_resolved(ensemble, "_".join(names) or "only", swept, trained, point))
+    return result
+
+
+def _resolved(ensemble: str, name: str, swept: dict, trained: Trained, point: dict):
+    fields = trained.model_dump(exclude={"widen", "weights", "mlp", "cnn"})
+    mlp = trained.mlp and [
+        trained.mlp[0],
+        *widened(trained.mlp[1:-1], point["widen"]),
+        trained.mlp[-1],
+    ]
+    cnn = trained.cnn and trained.cnn.model_dump()
+    if cnn:
+        first, *hidden = cnn["channels"]
+        cnn["channels"] = [first, *widened(hidden, point["widen"])]
+    return TrainedMember(
+        ensemble=ensemble, name=name, swept=swept, mlp=mlp, cnn=cnn, **point, **fields
+    )
+
+
+@dataclass(frozen=True)
+class TrainedBatch:
+    """Members of one entry that are trained, measured and predicted by one job each."""
+
+    name: str
+    data: str
+    members: tuple[TrainedMember, ...]
+
+
+def trained_batches(config: Config) -> list[TrainedBatch]:
+    """Every member of ``trained`` in batches."""
+    result = []
+    for ensemble, trained in config.trained.items():
+        images = _IMAGES[config.data[trained.data].kind]
+        groups: list[list[TrainedMember]] = []
+        for m in trained_members(config, ensemble):
+            if groups and images * sum(_work(x) for x in [*groups[-1], m]) < BATCH:
+                groups[-1].append(m)
+            else:
+                groups.append([m])
+        for k, group in enumerate(groups):
+            name = f"{ensemble}_{k}" if len(groups) > 1 else ensemble
+            result.append(TrainedBatch(name, trained.data, tuple(group)))
+    return result
+
+
+def _work(m: TrainedMember) -> int:
+    """Multiplications an image that training takes, near enough to tell cheap from dear."""
+    if m.mlp:
+        weights = sum(a * b for a, b in itertools.pairwise(m.mlp))
+    else:
+        weights = sum(a * b for a, b in itertools.pairwise(m.cnn["channels"]))
+        # A patch, at some places.
+        weights *= 16 * m.cnn["kernel"] ** 2
+    return 3 * m.replicas * m.epochs * weights

@@ -1,0 +1,130 @@
+# Trained networks: images, replicas trained together, what is measured of them, and theory.
+
+
+def images_from(wildcards):
+    """What a set of images is read from, so that a change of it is seen."""
+    spec = STUDY_FILE.data[wildcards.data]
+    if spec.kind == "cifar10":
+        return [spec.archive or f"results/downloads/{wildcards.data}.tar.gz"]
+    return [spec.file] if spec.kind == "array" else []
+
+
+rule download:
+    output:
+        "results/downloads/{data}.tar.gz",
+    log:
+        "results/logs/download/{data}.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        url=lambda wildcards: STUDY_FILE.data[wildcards.data].url,
+        sha256=lambda wildcards: STUDY_FILE.data[wildcards.data].sha256,
+        code=code_of("download.py"),
+    script:
+        "../scripts/download.py"
+
+
+rule data:
+    input:
+        images_from,
+    output:
+        "results/data/{data}.nc",
+    log:
+        "results/logs/data/{data}.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        seed=STUDY_FILE.seed,
+        spec=lambda wildcards: STUDY_FILE.data[wildcards.data].model_dump(),
+        code=code_of("data.py"),
+    script:
+        "../scripts/data.py"
+
+
+# Cheap members of an entry share a job in each stage, since starting one costs more than they do.
+for batch in TRAINED:
+
+    rule:
+        name:
+            f"train_{batch.name}"
+        input:
+            data=f"results/data/{batch.data}.nc",
+        output:
+            [f"{m.folder}/networks.nc" for m in batch.members],
+        log:
+            f"results/logs/train/{batch.name}.log",
+        conda:
+            "../../envs/torch.yaml"
+        resources:
+            gpu=1 if STUDY_FILE.device == "cuda" else 0,
+        params:
+            seed=STUDY_FILE.seed,
+            device=STUDY_FILE.device,
+            members=[m.slice(*NOT_TRAINED) for m in batch.members],
+            checkpoints=[m.checkpoint for m in batch.members],
+            code=code_of("train.py"),
+        script:
+            "../scripts/train.py"
+
+    rule:
+        name:
+            f"measure_{batch.name}"
+        input:
+            data=f"results/data/{batch.data}.nc",
+            networks=[f"{m.folder}/networks.nc" for m in batch.members],
+        output:
+            [f"{m.folder}/estimates.nc" for m in batch.members],
+        log:
+            f"results/logs/measure/{batch.name}.log",
+        conda:
+            "../../envs/torch.yaml"
+        resources:
+            gpu=1 if STUDY_FILE.device == "cuda" else 0,
+        params:
+            seed=STUDY_FILE.seed,
+            device=STUDY_FILE.device,
+            members=[m.slice(*NOT_TRAINED) for m in batch.members],
+            code=code_of("measure.py"),
+        script:
+            "../scripts/measure.py"
+
+    rule:
+        name:
+            f"generate_{batch.name}"
+        input:
+            data=f"results/data/{batch.data}.nc",
+            networks=[f"{m.folder}/networks.nc" for m in batch.members],
+        output:
+            [f"{m.folder}/generated.nc" for m in batch.members],
+        log:
+            f"results/logs/generate/{batch.name}.log",
+        conda:
+            "../../envs/torch.yaml"
+        resources:
+            gpu=1 if STUDY_FILE.device == "cuda" else 0,
+        params:
+            seed=STUDY_FILE.seed,
+            device=STUDY_FILE.device,
+            members=[m.slice("published", "checkpoint") for m in batch.members],
+            code=code_of("generate.py"),
+        script:
+            "../scripts/generate.py"
+
+    rule:
+        name:
+            f"predict_{batch.name}"
+        input:
+            data=f"results/data/{batch.data}.nc",
+            estimates=[f"{m.folder}/estimates.nc" for m in batch.members],
+        output:
+            [f"{m.folder}/theory.nc" for m in batch.members],
+        log:
+            f"results/logs/predict/{batch.name}.log",
+        conda:
+            "../../envs/analysis.yaml"
+        params:
+            seed=STUDY_FILE.seed,
+            members=[m.slice("checkpoint") for m in batch.members],
+            code=code_of("predict.py"),
+        script:
+            "../scripts/predict.py"

@@ -1,0 +1,19 @@
+"""Rule data: labelled images, divided into those to train on and those held out."""
+
+from pathlib import Path
+
+from finitewidth.artifacts import write_dataset
+from finitewidth.job import run, stamp
+from finitewidth.trained.data import labelled, to_dataset
+
+
+def main(job):
+    name = Path(job.output[0]).stem
+    spec = dict(job.params.spec)
+    if spec["kind"] == "cifar10":
+        spec["archive"] = job.input[0]
+    images = labelled(name, spec, job.params.seed)
+    write_dataset(to_dataset(images), job.output[0], stamp(job), title=f"labelled images {name}")
+
+
+run(main, snakemake)

@@ -1,0 +1,39 @@
+"""Rules generate: draw networks from the covariances of trained ones, and see how they do."""
+
+import torch
+
+from finitewidth.artifacts import read_dataset, write_dataset
+from finitewidth.job import device_of, log, progress, run, stamp
+from finitewidth.trained.data import from_dataset
+from finitewidth.trained.member import generate_member
+
+
+def main(job):
+    torch.set_num_threads(1)
+    device, seed, source = device_of(job.params.device), job.params.seed, job.input.data
+    images = from_dataset(read_dataset(source))
+    for member, networks, path in zip(
+        job.params.members, job.input.networks, job.output, strict=True
+    ):
+        ensemble, name = member["ensemble"], member["name"]
+        log.info("%s, %s", ensemble, name)
+        generated = generate_member(
+            member,
+            images,
+            read_dataset(networks),
+            seed=seed,
+            device=device,
+            on_network=progress("references"),
+        )
+        mark = stamp(
+            job,
+            rule="generate",
+            wildcards={"ensemble": ensemble, "member": name},
+            config={"seed": seed, "device": job.params.device, "member": member},
+            inputs=[source, networks],
+            device=device,
+        )
+        write_dataset(generated, path, mark, title=f"generated networks of {ensemble}, {name}")
+
+
+run(main, snakemake)

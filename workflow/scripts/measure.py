@@ -1,0 +1,34 @@
+"""Rules measure: spectra, clipping and alignment of the replicas of each of several members."""
+
+import torch
+
+from finitewidth.artifacts import read_dataset, write_dataset
+from finitewidth.job import device_of, log, run, stamp
+from finitewidth.trained.data import from_dataset
+from finitewidth.trained.member import estimate_member
+
+
+def main(job):
+    torch.set_num_threads(1)
+    device, seed, source = device_of(job.params.device), job.params.seed, job.input.data
+    images = from_dataset(read_dataset(source))
+    for member, networks, path in zip(
+        job.params.members, job.input.networks, job.output, strict=True
+    ):
+        ensemble, name = member["ensemble"], member["name"]
+        log.info("%s, %s", ensemble, name)
+        estimates = estimate_member(
+            member, images, read_dataset(networks), seed=seed, device=device, on_step=log.info
+        )
+        mark = stamp(
+            job,
+            rule="measure",
+            wildcards={"ensemble": ensemble, "member": name},
+            config={"seed": seed, "device": job.params.device, "member": member},
+            inputs=[source, networks],
+            device=device,
+        )
+        write_dataset(estimates, path, mark, title=f"estimates of {ensemble}, {name}")
+
+
+run(main, snakemake)

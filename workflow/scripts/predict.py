@@ -1,0 +1,28 @@
+"""Rules predict: what theory says of the networks of each of several trained members."""
+
+from finitewidth.artifacts import read_dataset, read_sizes, write_dataset
+from finitewidth.job import run, stamp
+from finitewidth.theory.predict_trained import predict_trained
+
+
+def main(job):
+    seed, source = job.params.seed, job.input.data
+    sizes = read_sizes(source)
+    shape = tuple(sizes[name] for name in ("channel", "row", "column"))
+    for member, measured, path in zip(
+        job.params.members, job.input.estimates, job.output, strict=True
+    ):
+        ensemble, name = member["ensemble"], member["name"]
+        estimates = read_dataset(measured)
+        theory = predict_trained(member, shape, sizes["classes"], estimates, seed)
+        mark = stamp(
+            job,
+            rule="predict",
+            wildcards={"ensemble": ensemble, "member": name},
+            config={"seed": seed, "member": member},
+            inputs=[source, measured],
+        )
+        write_dataset(theory, path, mark, title=f"theory of {ensemble}, {name}")
+
+
+run(main, snakemake)

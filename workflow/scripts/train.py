@@ -1,0 +1,45 @@
+"""Rules train: train the replicas of each of several members, from where a killed job left off."""
+
+from pathlib import Path
+
+import torch
+
+from finitewidth.artifacts import canonical, read_dataset, sha256, write_dataset
+from finitewidth.job import device_of, log, progress, run, stamp
+from finitewidth.trained.data import from_dataset
+from finitewidth.trained.member import train_member
+
+
+def main(job):
+    torch.set_num_threads(1)
+    device, seed, source = device_of(job.params.device), job.params.seed, job.input.data
+    images, digest = from_dataset(read_dataset(source)), sha256(source)
+    kept = [Path(path).with_name(".training.pt") for path in job.output]
+    each = zip(job.params.members, job.params.checkpoints, kept, job.output, strict=True)
+    for member, epochs, state, path in each:
+        ensemble, name = member["ensemble"], member["name"]
+        log.info("%s, %s: %d replicas on %s", ensemble, name, member["replicas"], device)
+        config = {"seed": seed, "device": job.params.device, "member": member}
+        networks = train_member(
+            {**member, "checkpoint": epochs},
+            images,
+            seed=seed,
+            device=device,
+            kept=state,
+            fingerprint=canonical([config, digest, job.params.code, device]),
+            on_epoch=progress("epochs"),
+        )
+        mark = stamp(
+            job,
+            rule="train",
+            wildcards={"ensemble": ensemble, "member": name},
+            config=config,
+            device=device,
+        )
+        write_dataset(networks, path, mark, title=f"trained networks of {ensemble}, {name}")
+    for state in kept:
+        # Until all of the job's members are written: what Snakemake removes can be had again.
+        state.unlink(missing_ok=True)
+
+
+run(main, snakemake)
