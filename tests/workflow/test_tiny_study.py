@@ -9,7 +9,7 @@ import yaml
 
 from finitewidth.artifacts import read_dataset, read_stamp, sha256
 from finitewidth.tables import read_csv
-from finitewidth.vocabulary import FAMILIES
+from finitewidth.vocabulary import FAMILIES, TRAINED_FAMILIES
 from running import TINY, digests, snakemake
 
 MEMBERS = [
@@ -56,6 +56,7 @@ def test_every_result_stands_there(tiny):
     for study, figures in (
         ("covariance", ["covariance", "histograms"]),
         ("everything", ["normality", "quadruple", "log_norm"]),
+        ("trained", ["training_curves", "rainbow"]),
         ("tangents", ["ntk_cross", "ntk_fluctuations", "ntk_times"]),
     ):
         for figure in figures:
@@ -65,6 +66,24 @@ def test_every_result_stands_there(tiny):
                 ).stat().st_size > 4000
         for ending in ("csv", "md", "tex"):
             assert (results / f"studies/{study}/comparison.{ending}").stat().st_size > 1000
+
+
+def test_estimates_and_theory_of_trained_networks_join_name_by_name(tiny):
+    for member in ("mlp/widen-1", "mlp/widen-2", "cnn/only"):
+        folder = tiny / "results" / "trained" / member
+        names = ("networks", "estimates", "generated", "theory")
+        networks, estimates, generated, theory = (read_dataset(folder / f"{x}.nc") for x in names)
+        assert networks.sizes["replica"] == 3
+        estimates = estimates.merge(generated)
+        for name, values in theory.data_vars.items():
+            assert values.dims == ("order", *estimates[name].dims)
+            shared = [d for d in estimates[name].dims if d != "rank"]
+            for d in shared:
+                assert (values[d] == estimates[name][d]).all()
+            assert values.attrs["equation"]
+        for name in (q for family in TRAINED_FAMILIES.values() for q in family):
+            assert {f"{name}_stderr", f"{name}_trusted"} <= set(estimates.data_vars)
+        assert not list(folder.glob(".*"))
 
 
 def test_estimates_and_theory_join_name_by_name(tiny):
@@ -130,6 +149,9 @@ def test_a_changed_key_rebuilds_only_what_depends_on_it(tiny, tmp_path):
     def title(content):
         content["studies"]["covariance"]["title"] = "Another"
 
+    def rainbow(content):
+        content["trained"]["cnn"]["rainbow"]["networks"] = 3
+
     jobs = planned(tiny, "--configfile", variant(tmp_path, networks))
     rules = {rule for rule, _ in jobs}
     assert rules == {"sample", "estimate", "theory", "compare", "figure"}
@@ -139,6 +161,11 @@ def test_a_changed_key_rebuilds_only_what_depends_on_it(tiny, tmp_path):
     jobs = planned(tiny, "--configfile", variant(tmp_path, groups))
     assert {rule for rule, _ in jobs} == {"normality", "compare", "figure"}
     assert not any("covariance" in w for rule, w in jobs if rule == "compare")
+
+    jobs = planned(tiny, "--configfile", variant(tmp_path, rainbow))
+    rules = {rule for rule, _ in jobs}
+    assert rules == {"generate", "predict", "compare", "figure"}
+    assert not any("mlp" in w for _, w in jobs)
 
     jobs = planned(tiny, "--configfile", variant(tmp_path, title))
     assert {rule for rule, _ in jobs} == {"compare", "figure"}

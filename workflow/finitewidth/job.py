@@ -83,7 +83,7 @@ def progress(what: str, every: float = 5.0) -> Callable[[int, int], None]:
     def report(done: int, total: int) -> None:
         nonlocal last
         now = time.monotonic()
-        if now - last < every and done < total:
+        if done == 0 or (now - last < every and done < total):
             return
         last = now
         rate = done / max(now - start, 1e-9)

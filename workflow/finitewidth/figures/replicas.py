@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -99,7 +100,7 @@ def _against_layer(ax: Axes, m: MemberResults) -> None:
         ax.plot(layers, chance, color=color, linestyle=":", linewidth=1)
         value, error = (m.estimates[f"alignment_chance{x}"].sel(where) for x in ("", "_stderr"))
         label = f"{state}: samples paired at random" if state == "trained" else None
-        style.points(ax, layers, value, error, color=color, marker="s", label=label)
+        style.points(ax, layers, value, error, color=color, fmt="s", label=label)
     ax.plot([], [], color="0.4", linestyle=":", label="chance, theory")
     ax.set(xlabel="layer", ylim=(0, 1.03), title=title(m))
     ax.set_xticks(layers[1:-1])
@@ -117,7 +118,7 @@ def _against_width(ax: Axes, group: list[MemberResults]) -> None:
                 np.array([float(m.estimates[f"alignment_r2{x}"].sel(where)) for m in group])
                 for x in ("", "_stderr")
             )
-            look = {"color": color, "marker": marker, "linestyle": line, "linewidth": 0.8}
+            look = {"color": color, "fmt": marker, "linestyle": line, "linewidth": 0.8}
             style.points(ax, n, 1 - value, error, label=f"{state}, layer {layer}", **look)
             if layer == hidden[0] and state == "start":
                 ends = np.array([min(n), max(n)])
@@ -127,10 +128,6 @@ def _against_width(ax: Axes, group: list[MemberResults]) -> None:
     style.log_ticks(ax, [n for m in group for n in m.estimates["width"].values[1:-1]])
     ax.set_title("training images")
     ax.legend(fontsize=6)
-
-
-#: Networks that are generated as wide as their reference, and from it alone.
-_OWN = {"drawn": "all", "source": "reference", "widening": 1.0}
 
 
 def rainbow(study: Study) -> Figure:
@@ -155,11 +152,12 @@ def _by_width(ax: Axes, m: MemberResults, group: list[MemberResults]) -> None:
     look = {"color": STATES["trained"], "label": "trained", "linestyle": "-"}
     style.points(ax, n, value, error, **look)
     ax.fill_between(n, value - spread, value + spread, color=look["color"], alpha=0.25, linewidth=0)
+    # The first of each: all layers, from the reference, as wide as it where the config says so.
     value, error = (
-        np.array([float(x.estimates[f"generated_accuracy{part}"].sel(_OWN)) for x in group])
+        np.array([float(_first(x.estimates[f"generated_accuracy{part}"])) for x in group])
         for part in ("", "_stderr")
     )
-    look = {"color": "0.35", "marker": "s", "linestyle": "--", "label": "generated, own width"}
+    look = {"color": "0.35", "fmt": "s", "linestyle": "--", "label": "generated, own width"}
     if len(group) > 1:
         style.points(ax, n, value, error, **look)
     first = int(m.estimates["width"].sel(layer=1))
@@ -215,3 +213,9 @@ def _fit_accuracy(ax: Axes) -> None:
     drawn = [np.asarray(line.get_ydata(), float) for line in ax.lines if line.get_marker() == "o"]
     lowest = min((np.nanmin(y) for y in drawn if len(y)), default=0.1)
     ax.set_ylim(max(0.0, lowest - 0.1), 1.01)
+
+
+def _first(values: xr.DataArray) -> xr.DataArray:
+    """The first subset of layers and source, at the width of the reference or next to it."""
+    factor = min(values["widening"].values, key=lambda f: abs(np.log(f)))
+    return values.isel(drawn=0, source=0).sel(widening=factor)

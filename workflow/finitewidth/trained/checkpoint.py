@@ -34,6 +34,7 @@ def load(path: Path, fingerprint: str, device: torch.device | str) -> State | No
             return None
         curves = content.pop("curves")
         content["curves"] = {k: [v.cpu() for v in values] for k, values in curves.items()}
+        log.info("goes on after epoch %d, from %s", content["epoch"], path)
         return State(**content)
     except Exception as error:  # whatever a damaged file makes of the reader
         log.warning("%s cannot be read (%s): training starts anew", path, error)
