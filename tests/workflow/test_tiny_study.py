@@ -154,22 +154,22 @@ def test_a_changed_key_rebuilds_only_what_depends_on_it(tiny, tmp_path):
 
     jobs = planned(tiny, "--configfile", variant(tmp_path, networks))
     rules = {rule for rule, _ in jobs}
-    assert rules == {"sample", "estimate", "theory", "compare", "figure"}
+    assert rules == {"sample", "estimate", "theory", "compare", "figures"}
     assert all("norms" in w for rule, w in jobs if rule in ("sample", "estimate", "theory"))
-    assert all("everything" in w for rule, w in jobs if rule in ("compare", "figure"))
+    assert all("everything" in w for rule, w in jobs if rule in ("compare", "figures"))
 
     jobs = planned(tiny, "--configfile", variant(tmp_path, groups))
-    assert {rule for rule, _ in jobs} == {"normality", "compare", "figure"}
+    assert {rule for rule, _ in jobs} == {"normality", "compare", "figures"}
     assert not any("covariance" in w for rule, w in jobs if rule == "compare")
 
     jobs = planned(tiny, "--configfile", variant(tmp_path, rainbow))
     rules = {rule for rule, _ in jobs}
-    assert rules == {"generate", "predict", "compare", "figure"}
+    assert rules == {"generate", "predict", "compare", "figures"}
     assert not any("mlp" in w for _, w in jobs)
 
     jobs = planned(tiny, "--configfile", variant(tmp_path, title))
-    assert {rule for rule, _ in jobs} == {"compare", "figure"}
-    assert all("study=covariance" in w for _, w in jobs)
+    assert {rule for rule, _ in jobs} == {"compare", "figures"}
+    assert all("covariance" in w for _, w in jobs)
 
 
 def test_one_core_gives_the_same_bytes_as_two(tiny, run_tiny):

@@ -42,7 +42,6 @@ wildcard_constraints:
     member=r"[^/]+",
     sharded="|".join(f"{m.ensemble}/{re.escape(m.name)}" for m in SHARDED) or "none",
     shard=r"\d+",
-    figure="|".join(FIGURES),
 
 
 def code_of(script):
@@ -53,6 +52,14 @@ def code_of(script):
 def input_files(wildcards):
     """A user's own array is an input of the rule, so that a change of it is seen."""
     spec = STUDY_FILE.inputs[wildcards.name]
+    return [spec.file] if spec.kind == "array" else []
+
+
+def images_from(wildcards):
+    """What a set of images is read from, so that a change of it is seen."""
+    spec = STUDY_FILE.data[wildcards.data]
+    if spec.kind == "cifar10":
+        return [spec.archive or f"results/downloads/{wildcards.data}.tar.gz"]
     return [spec.file] if spec.kind == "array" else []
 
 
@@ -91,22 +98,21 @@ def study_members(study):
     return random + [m for e in study.trained or [] for m in trained_members(STUDY_FILE, e)]
 
 
-def study_inputs(wildcards):
-    return [file for m in study_members(wildcards.study) for file in m.results]
+def study_files(study):
+    return [file for m in study_members(study) for file in m.results]
 
 
-def figure_inputs(wildcards):
-    files = study_inputs(wildcards)
-    if wildcards.figure == "ntk_times":
-        files += [file for m in study_members(wildcards.study) for file in m.seconds]
-    return files
+def study_seconds(study):
+    """What was timed, where the study draws it."""
+    timed = "ntk_times" in (STUDY_FILE.studies[study].figures or [])
+    return [file for m in study_members(study) for file in m.seconds if timed]
 
 
-def study_slice(wildcards):
+def study_slice(name):
     """What a table or figure takes from the config: the study, and where its members stand."""
-    study = STUDY_FILE.studies[wildcards.study]
+    study = STUDY_FILE.studies[name]
     return {
-        "name": wildcards.study,
+        "name": name,
         "title": study.title,
         "quantities": study.quantities,
         "members": [
@@ -115,16 +121,19 @@ def study_slice(wildcards):
                 "swept": m.swept,
                 "folder": m.folder,
             }
-            for m in study_members(wildcards.study)
+            for m in study_members(name)
         ],
     }
 
 
+def figure_files(study, figure):
+    return [f"results/studies/{study}/figures/{figure}.{ending}" for ending in ("pdf", "png")]
+
+
 def study_results(name):
-    folder = f"results/studies/{name}"
     for figure in STUDY_FILE.studies[name].figures or []:
-        yield from (f"{folder}/figures/{figure}.{ending}" for ending in ("pdf", "png"))
-    yield from (f"{folder}/comparison.{ending}" for ending in ("csv", "md", "tex"))
+        yield from figure_files(name, figure)
+    yield from (f"results/studies/{name}/comparison.{ending}" for ending in ("csv", "md", "tex"))
 
 
 def every_result():

@@ -3,7 +3,7 @@
 
 rule compare:
     input:
-        study_inputs,
+        lambda wildcards: study_files(wildcards.study),
     output:
         csv="results/studies/{study}/comparison.csv",
         markdown="results/studies/{study}/comparison.md",
@@ -13,7 +13,7 @@ rule compare:
     conda:
         "../../envs/analysis.yaml"
     params:
-        study=study_slice,
+        study=lambda wildcards: study_slice(wildcards.study),
         code=code_of("compare.py"),
     script:
         "../scripts/compare.py"

@@ -1,19 +1,29 @@
-# Figures, each from the files of its study's members.
+# Figures, each from the files of its study's members: those of a study share a job, since starting
+# one costs as much as drawing two.
 
 
-rule figure:
-    input:
-        figure_inputs,
-    output:
-        pdf="results/studies/{study}/figures/{figure}.pdf",
-        png="results/studies/{study}/figures/{figure}.png",
-    log:
-        "results/logs/figure/{study}/{figure}.log",
-    conda:
-        "../../envs/analysis.yaml"
-    params:
-        study=study_slice,
-        code=lambda wildcards: code_of("figure.py")
-        + digest(WORKFLOW / "finitewidth" / "figures" / f"{FIGURES[wildcards.figure].module}.py"),
-    script:
-        "../scripts/figure.py"
+for name, study in STUDY_FILE.studies.items():
+    if study.figures:
+
+        rule:
+            name:
+                f"figures_{name}"
+            input:
+                study_files(name),
+                seconds=study_seconds(name),
+            output:
+                [file for figure in study.figures for file in figure_files(name, figure)],
+            log:
+                f"results/logs/figures/{name}.log",
+            conda:
+                "../../envs/analysis.yaml"
+            params:
+                study=study_slice(name),
+                figures=study.figures,
+                code=code_of("figures.py")
+                + "".join(
+                    digest(WORKFLOW / "finitewidth" / "figures" / f"{module}.py")
+                    for module in sorted({FIGURES[figure].module for figure in study.figures})
+                ),
+            script:
+                "../scripts/figures.py"

@@ -1,14 +1,6 @@
 # Trained networks: images, replicas trained together, what is measured of them, and theory.
 
 
-def images_from(wildcards):
-    """What a set of images is read from, so that a change of it is seen."""
-    spec = STUDY_FILE.data[wildcards.data]
-    if spec.kind == "cifar10":
-        return [spec.archive or f"results/downloads/{wildcards.data}.tar.gz"]
-    return [spec.file] if spec.kind == "array" else []
-
-
 rule download:
     output:
         "results/downloads/{data}.tar.gz",
