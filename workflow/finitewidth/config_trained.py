@@ -92,10 +92,13 @@ class Rainbow(Model):
     networks: Annotated[int, Field(ge=1, le=10**5)] = key(
         "a whole number of at least 1: networks aligned to each replica", 8
     )
-    covariance: Annotated[list[Literal["reference", "average"]], AfterValidator(distinct)] = key(
+    covariance: Annotated[
+        list[Literal["reference", "average", "white"]], AfterValidator(distinct)
+    ] = key(
         "a list of different ones of reference (covariances of the replica that networks are"
-        " aligned to) and average (over all replicas)",
-        ["reference", "average"],
+        " aligned to), average (over all replicas) and white (no covariance: what the trained"
+        " read-out makes of random features)",
+        ["reference", "average", "white"],
     )
     widen: sweep_of(Positive) = key(
         "a number above 0, or a list of different ones: hidden widths in units of the replicas'",

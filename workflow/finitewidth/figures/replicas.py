@@ -12,7 +12,7 @@ from finitewidth.figures.trained import STATES, alike, band, title, typical
 from finitewidth.results import MemberResults, Study
 
 _SPLITS = {"train": "-", "validation": "--"}
-_SOURCES = {"reference": style.PALETTE[1], "average": style.PALETTE[2]}
+_SOURCES = {"reference": style.PALETTE[1], "average": style.PALETTE[2], "white": style.PALETTE[3]}
 
 
 def eigenvectors(study: Study) -> Figure:
@@ -169,7 +169,7 @@ def _by_width(ax: Axes, m: MemberResults, group: list[MemberResults]) -> None:
         sd = each.std(("replica", "network"))
         color = _SOURCES[str(source)]
         label = f"generated from $n_1={first}$"
-        label += ", averaged" if source == "average" else ""
+        label += {"average": ", averaged", "white": ", white"}.get(str(source), "")
         style.points(ax, own, value, error, color=color, label=label, linestyle="-")
         ax.fill_between(own, value - sd, value + sd, color=color, alpha=0.2, linewidth=0)
     for quantity, where in (("accuracy", {"split": "validation"}), ("generated_accuracy", {})):
@@ -192,7 +192,7 @@ def _by_layers(ax: Axes, m: MemberResults) -> None:
     drawn = m.estimates["drawn"].values
     places = np.arange(len(drawn))
     widening = min(m.estimates["widening"].values, key=lambda f: abs(np.log(f)))
-    for shift, source in zip((-0.1, 0.1), m.estimates["source"].values, strict=False):
+    for shift, source in zip((-0.15, 0, 0.15), m.estimates["source"].values, strict=False):
         where = {"source": source, "widening": widening}
         value, error = (m.estimates[f"generated_accuracy{x}"].sel(where) for x in ("", "_stderr"))
         each = m.estimates["generated_each"].sel(where)

@@ -50,11 +50,11 @@ def generated(
     names = ["all" if s == "all" else " ".join(map(str, s)) for s in spec["layers"]]
     shape = (len(subsets), len(spec["covariance"]), len(spec["widen"]))
     found = np.zeros((*shape, replicas.count, spec["networks"]))
-    own = rainbow.roots(weights)
+    own, white = rainbow.roots(weights), rainbow.white_roots(weights)
     # Alignments of every replica to every other, before each layer; the images are everybody's.
     cross = [m.second for m in moments(architecture, weights, x)][1:]
     for reference in range(replicas.count):
-        roots = {"reference": each(own, reference)}
+        roots = {"reference": each(own, reference), "white": each(white, reference)}
         if "average" in spec["covariance"]:
             turns = [torch.from_numpy(rotation(_to(c, reference))) for c in cross]
             turns = [None, *(turn.to(x.device) for turn in turns)]

@@ -52,6 +52,19 @@ def averaged_roots(
     return found
 
 
+def white_roots(weights: Sequence[Tensor]) -> list[Tensor]:
+    """B with B^T B proportional to 1 and as large a trace: rows that training did not shape.
+
+    Tensors (network, fan_in, fan_in), one a hidden layer.
+    """
+    found = []
+    for weight in weights[:-1]:
+        fan_in = weight.shape[-1]
+        scale = weight.double().square().sum((1, 2)) / (weight.shape[-2] * fan_in)
+        found.append(torch.eye(fan_in).to(scale) * scale.sqrt()[:, None, None])
+    return found
+
+
 @torch.no_grad()
 def generate(
     architecture: Architecture,
@@ -71,7 +84,8 @@ def generate(
     reference : sequence of tensors (1, out, fan_in)
         The network that the new ones are aligned to; its read-out is theirs, through A.
     covariance_roots : sequence of tensors (1, rank, fan_in)
-        Of each hidden layer, in the reference's space: :func:`roots` or :func:`averaged_roots`.
+        Of each hidden layer, in the reference's space: :func:`roots`, :func:`averaged_roots` or
+        :func:`white_roots`.
     x : tensor, shape (image, channel, row, column)
         Images that alignments are fitted on.
     networks : int
