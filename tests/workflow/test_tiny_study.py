@@ -3,6 +3,7 @@
 import re
 import shutil
 
+import numpy as np
 import pytest
 import xarray as xr
 import yaml
@@ -84,6 +85,15 @@ def test_estimates_and_theory_of_trained_networks_join_name_by_name(tiny):
         for name in (q for family in TRAINED_FAMILIES.values() for q in family):
             assert {f"{name}_stderr", f"{name}_trusted"} <= set(estimates.data_vars)
         assert not list(folder.glob(".*"))
+        covariances = read_dataset(folder / "covariances.nc")
+        last = estimates.sizes["layer"] - 2
+        second, frame = (
+            covariances[f"{x}_{last}"].values for x in ("second_moment", "eigenvector")
+        )
+        values = np.einsum("rak,rab,rbk->rk", frame, second, frame)
+        where = {"state": "trained", "centring": "uncentred", "layer": last}
+        expected = estimates["activation_eigenvalue"].sel(where).dropna("rank")
+        assert np.allclose(values.mean(0), expected, rtol=1e-4, atol=1e-5 * expected.max())
 
 
 def test_estimates_and_theory_join_name_by_name(tiny):

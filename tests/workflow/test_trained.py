@@ -111,6 +111,14 @@ def test_diverged_training_leaves_nothing_behind(tmp_path):
     assert left == {"images.nc", "images.log", "networks.log"}
 
 
+def test_more_replicas_than_memory_holds_are_refused_before_anything_is_computed(tmp_path):
+    path = study(tmp_path, replicas=100_000, mlp=[64, 2000, 10])
+    done = snakemake(tmp_path, "--configfile", path, "--cores", "1")
+    assert done.returncode != 0
+    (line,) = (x for x in done.stdout.splitlines() if x.startswith("train_networks: "))
+    assert "config key trained.networks.replicas: given 100000, allowed is at most" in line
+
+
 def images_file(folder: Path, change) -> Path:
     stream = np.random.default_rng(0)
     x, label = stream.normal(size=(60, 8, 8)), np.arange(60) % 10

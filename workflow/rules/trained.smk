@@ -65,7 +65,8 @@ for batch in TRAINED:
             data=f"results/data/{batch.data}.nc",
             networks=[f"{m.folder}/networks.nc" for m in batch.members],
         output:
-            [f"{m.folder}/estimates.nc" for m in batch.members],
+            estimates=[f"{m.folder}/estimates.nc" for m in batch.members],
+            covariances=[f"{m.folder}/covariances.nc" for m in batch.members],
         log:
             f"results/logs/measure/{batch.name}.log",
         conda:

@@ -1,5 +1,7 @@
 """Rules measure: spectra, clipping and alignment of the replicas of each of several members."""
 
+from pathlib import Path
+
 import torch
 
 from finitewidth.artifacts import read_dataset, write_dataset
@@ -12,12 +14,17 @@ def main(job):
     torch.set_num_threads(1)
     device, seed, source = device_of(job.params.device), job.params.seed, job.input.data
     images = from_dataset(read_dataset(source))
-    for member, networks, path in zip(
-        job.params.members, job.input.networks, job.output, strict=True
-    ):
+    files = zip(
+        job.params.members,
+        job.input.networks,
+        job.output.estimates,
+        job.output.covariances,
+        strict=True,
+    )
+    for member, networks, *paths in files:
         ensemble, name = member["ensemble"], member["name"]
         log.info("%s, %s", ensemble, name)
-        estimates = estimate_member(
+        measured = estimate_member(
             member, images, read_dataset(networks), seed=seed, device=device, on_step=log.info
         )
         mark = stamp(
@@ -28,7 +35,9 @@ def main(job):
             inputs=[source, networks],
             device=device,
         )
-        write_dataset(estimates, path, mark, title=f"estimates of {ensemble}, {name}")
+        for dataset, path in zip(measured, paths, strict=True):
+            title = f"{Path(path).stem} of {ensemble}, {name}"
+            write_dataset(dataset, path, mark, title=title)
 
 
 run(main, snakemake)

@@ -15,7 +15,7 @@ _BAND = "bands: one standard deviation over replicas"
 
 def activation_spectra(study: Study) -> Figure:
     """Eigenvalues of the input of each layer, and accuracy when it is projected on the first k."""
-    figure, rows = _panels(study)
+    figure, rows = _panels(study, dashed="accuracy at all ranks", dotted="chance")
     for m, number, top, bottom in rows:
         if m.estimates["width"].sel(layer=number - 1) == 1:
             # Images of one channel have one component.
@@ -33,7 +33,7 @@ def activation_spectra(study: Study) -> Figure:
         ratio, spread = _with_error(m, "activation_participation", where)
         words = [f"dim. {ratio:.2f} ± {spread:.2f}" if spread > 0 else f"dim. {ratio:.2f}"]
         if np.isfinite(slope):
-            words.append(rf"$\alpha={slope:.2f}\pm{error:.2f}$")
+            words.append(rf"$\alpha={slope:.2f}" + (rf"\pm{error:.2f}$" if error > 0 else "$"))
         top.text(0.04, 0.06, "\n".join(words), transform=top.transAxes, fontsize=7)
         _clipped(m, number, "activations", bottom)
         bottom.set(xscale="log", xlabel="rank $k$")
@@ -42,7 +42,8 @@ def activation_spectra(study: Study) -> Figure:
 
 def weight_spectra(study: Study) -> Figure:
     """Eigenvalues of W^T W/n_out beside Marchenko-Pastur, and accuracy with the first k kept."""
-    figure, rows = _panels(study)
+    dashed = "Marchenko–Pastur; accuracy at all ranks"
+    figure, rows = _panels(study, dashed=dashed, dotted="chance; the start's edge")
     for m, number, top, bottom in rows:
         top.set(yscale="log", title=f"{title(m)}\nweights of layer {number}")
         for state, color in STATES.items():
@@ -66,7 +67,9 @@ def weight_spectra(study: Study) -> Figure:
     return figure
 
 
-def _panels(study: Study) -> tuple[Figure, list[tuple[MemberResults, int, Axes, Axes]]]:
+def _panels(
+    study: Study, *, dashed: str, dotted: str
+) -> tuple[Figure, list[tuple[MemberResults, int, Axes, Axes]]]:
     """Two rows an ensemble and a column a layer, with one legend below."""
     members = typical(study)
     depths = [m.estimates.sizes["layer"] - 1 for m in members]
@@ -79,10 +82,8 @@ def _panels(study: Study) -> tuple[Figure, list[tuple[MemberResults, int, Axes, 
             ax.set_axis_off()
         rows += [(m, j + 1, axes[2 * k, j], axes[2 * k + 1, j]) for j in range(depth)]
     handles = [style.plt.Line2D([], [], color=c, label=s) for s, c in STATES.items()]
-    handles.append(
-        style.plt.Line2D([], [], color="k", linestyle="--", label="Marchenko–Pastur; all ranks")
-    )
-    handles.append(style.plt.Line2D([], [], color="0.4", linestyle=":", label="chance; edge"))
+    for look, color, label in (("--", "k", dashed), (":", "0.4", dotted)):
+        handles.append(style.plt.Line2D([], [], color=color, linestyle=look, label=label))
     figure.legend(handles=handles, title=_BAND, loc="outside lower center", ncols=4)
     return figure, rows
 

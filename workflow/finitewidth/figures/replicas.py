@@ -176,13 +176,8 @@ def _by_width(ax: Axes, m: MemberResults, group: list[MemberResults]) -> None:
         said = m.theory[quantity].sel(where | {"order": "published"}).values
         for value in said[np.isfinite(said)].ravel():
             ax.axhline(value, color="0.4", linestyle="-.", linewidth=0.9, label="published")
-    ax.axhline(
-        float(m.theory["accuracy"].sel(order="chance", split="validation")),
-        color="0.4",
-        linestyle=":",
-        linewidth=0.9,
-        label="chance",
-    )
+    chance = float(m.theory["accuracy"].sel(order="chance", split="validation"))
+    ax.axhline(chance, color="0.4", linestyle=":", linewidth=0.9, label=f"chance, {chance:.2g}")
     ax.set(xlabel="width $n_1$", title=title(m))
     _fit_accuracy(ax)
     style.log_ticks(ax, sorted({*n, *np.round(own).astype(int)}))

@@ -73,8 +73,8 @@ def estimates(
     curves: Mapping[str, np.ndarray],
     largest: Sequence[float],
     on_step: Callable[[str], None] = lambda step: None,
-) -> xr.Dataset:
-    """Everything but generated networks.
+) -> tuple[xr.Dataset, xr.Dataset]:
+    """Everything but generated networks, and the second moments that most of it is made of.
 
     Parameters
     ----------
@@ -86,6 +86,14 @@ def estimates(
         probability of 5 %: beyond it eigenvalues count as outliers.
     on_step : callable, optional
         Told in a word what is computed.
+
+    Returns
+    -------
+    estimates, covariances : xarray.Dataset
+        The second has, of each representation l of the trained networks on the training images,
+        ``second_moment_<l>`` (replica, channel_<l>, other_<l>), uncentred, ``mean_<l>`` (replica,
+        channel_<l>) and ``eigenvector_<l>`` (replica, channel_<l>, rank_<l>), largest eigenvalue
+        first; of the images there is one for all replicas.
     """
     architecture = replicas.architecture
     found: dict = {}
@@ -120,7 +128,22 @@ def estimates(
     }
     dataset = xr.Dataset(found, coords)
     ranks = {d: np.arange(1, n + 1) for d, n in dataset.sizes.items() if d.startswith("rank")}
-    return dataset.assign_coords(ranks)
+    return dataset.assign_coords(ranks), _covariances(seen["trained", "train"], frames)
+
+
+def _covariances(seen: Sequence[Moments], frames: Sequence[np.ndarray]) -> xr.Dataset:
+    found = {}
+    for layer, (m, frame) in enumerate(zip(seen, frames, strict=True)):
+        dims = (f"replica_{layer}", f"channel_{layer}")
+        mean = m.first.cpu().numpy()
+        for name, extra, values, what in (
+            ("second_moment", (f"other_{layer}",), _own(m.second), "E[phi phi^T]"),
+            ("mean", (), mean, "E[phi]"),
+            ("eigenvector", (f"rank_{layer}",), frame[: len(mean)], "eigenvectors of E[phi phi^T]"),
+        ):
+            about = {"long_name": f"{what} of representation {layer}", "units": "1"}
+            found[f"{name}_{layer}"] = ((*dims, *extra), values.astype(np.float32), about)
+    return xr.Dataset(found)
 
 
 def _training(replicas: Replicas) -> dict:

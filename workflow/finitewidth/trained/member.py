@@ -15,6 +15,7 @@ from finitewidth.trained import checkpoint
 from finitewidth.trained.data import Labelled
 from finitewidth.trained.estimates import SPLITS, Replicas, estimates
 from finitewidth.trained.generated import generated
+from finitewidth.trained.memory import check_replicas
 from finitewidth.trained.training import (
     DivergenceError,
     Settings,
@@ -59,9 +60,12 @@ def train_member(
 
     Raises
     ------
-    ConfigError, DivergenceError, MemoryError
+    ConfigError
+        Where the model does not fit the images, or its replicas do not fit in memory.
+    DivergenceError
     """
     architecture = architecture_of(member, data)
+    check_replicas(architecture, member, device)
     settings = _settings(member, seed)
     sets = _tensors(architecture, data, device)
 
@@ -139,8 +143,8 @@ def estimate_member(
     seed: int,
     device: str,
     on_step: Callable[[str], None] = lambda step: None,
-) -> xr.Dataset:
-    """Everything that is measured of a member's networks but generated ones."""
+) -> tuple[xr.Dataset, xr.Dataset]:
+    """Estimates of a member's networks, and their covariances: :func:`estimates`."""
     replicas = replicas_of(member, data, networks, device)
     curves = {name: networks[name].values for name in _CURVES}
     on_step("largest eigenvalues at the start")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -124,11 +123,8 @@ def train(
     ------
     DivergenceError
         Where a loss is not finite: at once after the epoch in which that happens.
-    MemoryError
-        Before anything is computed, where the replicas do not fit in memory.
     """
     x, y = train_set
-    _check_memory(architecture, settings, x.device)
     if state is None:
         weights = [w.to(x.device) for w in initial(architecture, settings)]
         state = State(0, weights, [torch.zeros_like(w) for w in weights])
@@ -194,27 +190,3 @@ def _check(loss: Tensor, epoch: int, settings: Settings) -> None:
             f" {settings.momentum:g}, the loss of {which} is not finite in epoch {epoch}; allowed"
             " are rates at which every loss stays finite, and nothing of this run is kept"
         )
-
-
-def _check_memory(architecture: Architecture, settings: Settings, device: torch.device) -> None:
-    """Weights, those of the start, gradients, velocities; activations with their gradients."""
-    numbers = 5 * architecture.parameters + 3 * settings.batch * architecture.activations
-    available = _available(device)
-    most = int(available // (4 * numbers))
-    if settings.replicas > most:
-        raise MemoryError(
-            f"config key replicas: given {settings.replicas}, allowed is at most {most}: each takes"
-            f" {4 * numbers / 2**20:.3g} MiB of the {available / 2**30:.3g} GiB that are free"
-        )
-
-
-def _available(device: torch.device) -> int:
-    """Bytes that are free on the device."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            lines = dict(line.split(":") for line in file)
-        return int(lines["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError):
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
