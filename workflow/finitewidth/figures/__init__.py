@@ -17,4 +17,8 @@ def draw(name: str, study):
     Each figure is a function of its own name in the module that ``vocabulary.FIGURES`` gives.
     """
     module = import_module(f"finitewidth.figures.{FIGURES[name].module}")
-    return getattr(module, name)(study)
+    figure = getattr(module, name)(study)
+    # Laid out once, which takes as long as drawing, and not again for every format.
+    figure.get_layout_engine().execute(figure)
+    figure.set_layout_engine("none")
+    return figure

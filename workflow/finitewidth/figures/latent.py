@@ -98,9 +98,7 @@ def _clipped(m: MemberResults, number: int, basis: str, ax: Axes) -> None:
     needed, error = _with_error(m, "rank_needed", where)
     if np.isfinite(needed):
         words = f"$k={needed:.1f}$" + (rf"$\pm{error:.1f}$" if error > 0 else "")
-        ax.text(
-            0.96, 0.12, f"within 0.01: {words}", transform=ax.transAxes, fontsize=7, ha="right"
-        )
+        ax.text(0.96, 0.12, f"within 0.01: {words}", transform=ax.transAxes, fontsize=7, ha="right")
     ax.set_ylim(0, 1.04)
 
 

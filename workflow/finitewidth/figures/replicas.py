@@ -138,7 +138,8 @@ def rainbow(study: Study) -> Figure:
         _by_width(left, m, alike(study, m))
         _by_layers(right, m)
     axes[0, 0].set_ylabel("validation accuracy")
-    axes[0, 0].legend(fontsize=7, loc="lower right")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     return figure
 
 

@@ -152,7 +152,7 @@ def _alignment(
     for number, layer in enumerate(architecture.layers[:-1], 1):
         samples = int(estimates["samples"].sel(layer=number))
         white[:, 1, 0, number] = chance_r2(layer.out, layer.out, samples)
-        draws = max(4, min(DRAWS, 10**7 // layer.out**2))
+        draws = max(4, min(DRAWS, 10**6 // layer.out**2))
         for s, state in enumerate(_STATES):
             place = {"state": state, "centring": "centred", "layer": number}
             values = estimates["activation_eigenvalue"].sel(place).dropna("rank").values
