@@ -33,6 +33,10 @@ class Moments:
     chance: Tensor
     samples: int
 
+    def taken(self, centring: str) -> Moments:
+        """These as they are (``uncentred``), or about the means (``centred``)."""
+        return self.centred() if centring == "centred" else self
+
     def centred(self) -> Moments:
         """The same about the means: covariances."""
         means = self.first

@@ -13,7 +13,7 @@ from finitewidth.random import torch_stream
 from finitewidth.trained import rainbow
 from finitewidth.trained.activations import moments
 from finitewidth.trained.alignment import rotation
-from finitewidth.trained.estimates import Replicas
+from finitewidth.trained.measured import Replicas
 from finitewidth.trained.networks import each, evaluate
 from finitewidth.trained.replicas import over_replicas
 

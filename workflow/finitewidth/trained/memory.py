@@ -9,7 +9,7 @@ import torch
 
 from finitewidth.architecture import Architecture
 from finitewidth.errors import ConfigError
-from finitewidth.trained.estimates import COMPARED
+from finitewidth.trained.pairs import COMPARED
 
 
 def check_replicas(architecture: Architecture, member: Mapping, device: str) -> None:
