@@ -50,20 +50,24 @@ def test_an_edit_deep_down_reaches_all_that_stand_on_it(package):
     assert all(digest(name) != before[name] for name in before)
 
 
-def test_only_sampling_computes_with_torch():
+def test_only_sampling_and_training_compute_with_torch():
+    computes = {"sample.py", "train.py", "measure.py", "generate.py"}
     for script in SCRIPTS.glob("*.py"):
         files = [script, *code.modules(script)]
         # random.py and activations.py name torch inside functions that only sampling calls.
         uses = [f.name for f in files if "\nimport torch" in f.read_text()]
-        assert bool(uses) == (script.name == "sample.py"), uses
+        assert bool(uses) == (script.name in computes), uses
 
 
 def test_theory_sampling_and_estimates_do_not_import_each_other():
-    stages = {"sampling", "theory", "estimate"}
+    stages = {"sampling", "theory", "estimate", "trained"}
     for script, own in (
         ("sample.py", "sampling"),
         ("theory.py", "theory"),
         ("estimate.py", "estimate"),
+        ("train.py", "trained"),
+        ("measure.py", "trained"),
+        ("predict.py", "theory"),
     ):
         folders = {path.parent.name for path in code.modules(SCRIPTS / script)}
         assert folders & stages == {own}

@@ -25,10 +25,12 @@ def check_trained(path: str, name: str, trained: Trained, config: Config) -> Non
             continue
         if not layers or max(layers) > hidden or len(set(layers)) < len(layers):
             raise ConfigError.at(f"{path}.rainbow.layers", layers, allowed)
-    if not trained.rainbow.layers:
-        raise ConfigError.at(f"{path}.rainbow.layers", [], allowed)
+    layers = trained.rainbow.layers
+    different = {x if x == "all" else frozenset(x) for x in layers}
+    if not layers or len(different) < len(layers):
+        raise ConfigError.at(f"{path}.rainbow.layers", layers, f"{allowed}, each of them once")
     published = trained.published
-    if published and published.alignment and len(published.alignment) != hidden:
+    if published and published.alignment is not None and len(published.alignment) != hidden:
         raise ConfigError.at(
             f"{path}.published.alignment", published.alignment, f"{hidden} numbers, one a layer"
         )

@@ -70,9 +70,16 @@ def trained_members(config: Config, ensemble: str) -> list[TrainedMember]:
     for values in itertools.product(*axes.values()):
         point = dict(zip(axes, values, strict=True))
         swept = {key: point[key] for key in swept_keys}
-        names = (f"{k}-{v:g}" if isinstance(v, float) else f"{k}-{v}" for k, v in swept.items())
+        names = (f"{key}-{_readable(value)}" for key, value in swept.items())
         result.append(_resolved(ensemble, "_".join(names) or "only", swept, trained, point))
     return result
+
+
+def _readable(value: float | str) -> str:
+    """Short, but not so short that two values of a sweep would share a folder."""
+    if isinstance(value, str):
+        return value
+    return f"{value:g}" if float(f"{value:g}") == value else repr(value)
 
 
 def _resolved(ensemble: str, name: str, swept: dict, trained: Trained, point: dict):

@@ -156,6 +156,8 @@ def _alignment(
         for s, state in enumerate(_STATES):
             place = {"state": state, "centring": "centred", "layer": number}
             values = estimates["activation_eigenvalue"].sel(place).dropna("rank").values
+            if not values.any():  # a layer that is dead in every replica
+                continue
             by_chance = chance_r2_of_spectra(values, values, samples, stream, draws)
             coloured[s, 1, 0, number] = by_chance.mean
     dims = ("order", "state", "centring", "split", "layer")

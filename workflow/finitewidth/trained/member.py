@@ -49,7 +49,8 @@ def train_member(
     Parameters
     ----------
     kept : Path
-        Where the state is kept on the way; removed in the end, and where training diverges.
+        Where the state is kept on the way; removed where training diverges, and left for whoever
+        called to remove once the result is safe.
     fingerprint : str
         Of everything that the result depends on: a state with another one is not taken up.
 

@@ -130,7 +130,8 @@ def clipping(replicas: Replicas, bases: Mapping[str, list[np.ndarray]]) -> dict:
             frame = torch.from_numpy(bases[basis][number].copy()).to(x)
             curve = clipped_accuracy(architecture, weights, number, frame, x, y).cpu().numpy()
             curves[b, number + 1, :, : curve.shape[1]] = curve
-            enough = curve >= whole[:, None] - LOSS
+            # But for rounding: of 100 answers one may be lost.
+            enough = curve >= whole[:, None] - LOSS - 1e-9
             # From there on never less: the last rank that is not enough, and one.
             needed[b, number + 1] = (
                 1
