@@ -83,6 +83,7 @@ def test_chunks_do_not_change_results_beyond_rounding(case, monkeypatch):
     whole = evaluate(shape, weights, x, y)
     assert len(list(chunks(shape, 3, 41))) == 1
     monkeypatch.setattr(networks, "_NUMBERS", 3 * shape.activations * 6)
+    monkeypatch.setattr(networks, "_FEW", 3 * shape.activations * 6)
     parts = list(chunks(shape, 3, 41))
     assert [k for part in parts for k in range(41)[part]] == list(range(41))
     sizes = [len(range(41)[part]) for part in parts]
@@ -93,6 +94,7 @@ def test_chunks_do_not_change_results_beyond_rounding(case, monkeypatch):
     assert torch.equal(found[1], whole[1])
     # At least one image at a time, however little memory there is.
     monkeypatch.setattr(networks, "_NUMBERS", 1)
+    monkeypatch.setattr(networks, "_FEW", 1)
     assert len(list(chunks(shape, 3, 41))) == 41
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from finitewidth.architecture import of_member
-from finitewidth.trained import checkpoint, training
+from finitewidth.trained import checkpoint, networks, training
 from finitewidth.trained.networks import evaluate
 from finitewidth.trained.training import (
     DivergenceError,
@@ -280,6 +280,17 @@ def test_divergence_names_its_replicas_and_ends_at_once():
     with pytest.raises(DivergenceError, match=r"loss of replicas \[1\] is not finite in epoch 2;"):
         train(shape, how, train_set, validation_set, state=state, on_epoch=seen.append)
     assert not seen
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_groups_that_fit_the_cache_change_nothing_beyond_rounding(case, monkeypatch):
+    train_set, validation_set = sets(case)
+    together = train(architecture(case), settings(), train_set, validation_set)
+    monkeypatch.setattr(networks, "_FEW", 1)
+    assert len(networks.groups(architecture(case), 3, 16)) == 3
+    alone = train(architecture(case), settings(), train_set, validation_set)
+    for a, b in zip(together.weights, alone.weights, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
 
 
 def test_the_threshold_of_outliers_is_met_by_five_percent_of_untrained_matrices():

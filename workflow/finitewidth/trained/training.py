@@ -11,7 +11,14 @@ from torch import Tensor
 
 from finitewidth.architecture import Architecture
 from finitewidth.random import torch_stream
-from finitewidth.trained.networks import cross_entropy, evaluate, outputs
+from finitewidth.trained.networks import (
+    add_gradient,
+    each,
+    evaluate,
+    gradient_by_input,
+    groups,
+    representations,
+)
 
 
 class DivergenceError(ValueError):
@@ -146,25 +153,46 @@ def train(
     return state
 
 
+@torch.no_grad()
 def _epoch(architecture, settings, state, x, y, order) -> tuple[Tensor, Tensor]:
     """One pass over the images; mean loss and share of right answers, both (replica,)."""
-    weights = [w.requires_grad_() for w in state.weights]
-    loss_sum = torch.zeros(settings.replicas, dtype=torch.float64, device=x.device)
-    right = torch.zeros_like(loss_sum)
-    for first in range(0, len(x), settings.batch):
-        index = order[:, first : first + settings.batch]
-        logits, labels = outputs(architecture, weights, x[index]), y[index]
-        loss = cross_entropy(logits, labels)
-        # Replicas share nothing, so that the gradient of the sum is each one's own.
-        gradients = torch.autograd.grad(loss.sum(), weights)
-        with torch.no_grad():
-            torch._foreach_mul_(state.velocity, settings.momentum)
-            torch._foreach_add_(state.velocity, gradients)
-            torch._foreach_add_(weights, state.velocity, alpha=-settings.learning_rate)
-            loss_sum += loss.double() * index.shape[1]
-            right += (logits.argmax(2) == labels).sum(1)
-    state.weights = [w.detach() for w in weights]
-    return loss_sum / len(x), right / len(x)
+    loss = torch.zeros(settings.replicas, dtype=torch.float64, device=x.device)
+    right = torch.zeros_like(loss)
+    for group in groups(architecture, settings.replicas, settings.batch):
+        weights, velocity = each(state.weights, group), each(state.velocity, group)
+        for first in range(0, len(x), settings.batch):
+            index = order[group, first : first + settings.batch]
+            seen = [x[index]]
+            seen.extend(representations(architecture, weights, seen[0]))
+            delta = _answer(seen.pop(), y[index], loss[group], right[group])
+            _accumulate(architecture, weights, velocity, seen, delta, settings.momentum)
+            torch._foreach_add_(weights, velocity, alpha=-settings.learning_rate)
+    return loss / len(x), right / len(x)
+
+
+def _answer(outputs: Tensor, labels: Tensor, loss: Tensor, right: Tensor) -> Tensor:
+    """Gradient of the mean cross-entropy by the outputs; adds to the sums over images."""
+    logits = outputs.flatten(2)
+    right += (logits.argmax(2) == labels).sum(1)
+    logarithms = torch.log_softmax(logits, 2)
+    loss -= logarithms.gather(2, labels[..., None]).sum((1, 2), dtype=torch.float64)
+    delta = logarithms.exp_()
+    delta.scatter_add_(2, labels[..., None], -torch.ones_like(delta[..., :1]))
+    return (delta / labels.shape[1])[..., None, None]
+
+
+def _accumulate(architecture, weights, velocity, seen, delta, momentum) -> None:
+    """velocity <- momentum velocity + gradient, from what layers saw and ``delta`` at the end.
+
+    By hand, because products add to the velocity as they go: autograd would make a gradient of the
+    size of all weights at every step, to be read and thrown away.
+    """
+    for number in reversed(range(architecture.depth)):
+        layer = architecture.layers[number]
+        add_gradient(layer, velocity[number], seen[number], delta, momentum)
+        if number:
+            by_input = gradient_by_input(layer, weights[number], delta)
+            delta = torch.ops.aten.threshold_backward(by_input, seen[number], 0)
 
 
 def _order(settings: Settings, epoch: int, images: int) -> Tensor:
