@@ -11,6 +11,9 @@ from torch import Tensor
 from finitewidth.architecture import Architecture
 from finitewidth.trained.networks import chunks, representations
 
+#: Columns that products are made of at least.
+_COLUMNS = 256
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -83,21 +86,38 @@ class _Sum:
 
     def add(self, phi: Tensor) -> None:
         replicas, _, channels = phi.shape[:3]
-        flat = phi.permute(1, 3, 4, 0, 2).reshape(-1, replicas * channels)
-        second = (flat.T @ flat).double()
-        self.second = self.second + second.view(replicas, channels, replicas, channels)
-        self.first = self.first + flat.sum(0, dtype=torch.float64).view(replicas, channels)
+        flat = phi.permute(1, 3, 4, 0, 2).reshape(-1, replicas, channels)
+        if not self.samples:
+            shape = (replicas, channels, replicas, channels)
+            self.second = torch.zeros(shape, dtype=torch.float64, device=flat.device)
+        # Each pair of replicas once, what is below the diagonal being a transpose; several replicas
+        # of few channels at a time, as narrow products are slow.
+        few = max(1, _COLUMNS // channels)
+        for first in range(0, replicas, few):
+            some = slice(first, first + few)
+            found = flat[:, some].flatten(1).T @ flat[:, first:].flatten(1)
+            shape = (-1, channels, replicas - first, channels)
+            self.second[some, :, first:] += found.view(shape)
+        self.first = self.first + flat.sum(0).double()
+        self.chance = self.chance + self._met(flat).double()
+        self.samples += len(flat)
+
+    @staticmethod
+    def _met(flat: Tensor) -> Tensor:
+        """Products of each replica with the next one on other samples."""
         # Which samples meet does not depend on what they are, only on the chunk and the replica.
         pairing = torch.Generator().manual_seed(len(flat))
-        of_replica = flat.view(-1, replicas, channels)
+        replicas = flat.shape[1]
         met = []
         for replica in range(replicas):
             order = torch.randperm(len(flat), generator=pairing).to(flat.device)
-            other = of_replica[order, (replica + 1) % replicas]
-            met.append(of_replica[:, replica].T @ other)
-        self.chance = self.chance + torch.stack(met).double()
-        self.samples += len(flat)
+            other = flat[:, (replica + 1) % replicas].index_select(0, order)
+            met.append(flat[:, replica].T @ other)
+        return torch.stack(met)
 
     def mean(self) -> Moments:
         n = self.samples
-        return Moments(self.second / n, self.first / n, self.chance / n, n)
+        second = self.second / n
+        for replica in range(1, len(second)):
+            second[replica, :, :replica] = second[:replica, :, replica].permute(2, 0, 1)
+        return Moments(second, self.first / n, self.chance / n, n)

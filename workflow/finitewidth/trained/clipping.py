@@ -85,13 +85,23 @@ def _right(architecture, weights, number, frame, seen, y) -> Tensor:
     together = max(1, _NUMBERS // total.numel())
     for first in range(0, ranks, together):
         some = slice(first, min(first + together, ranks))
-        # (rank, 1, out, q) @ (rank, image, q, position), and the sum over ranks so far.
-        added = gains[some, None] @ coefficients[some]
-        added[0] += total
-        z = torch.cumsum(added, 0) if len(added) > 1 else added
+        z = _sums(total, gains[some, None], coefficients[some])
         total = z[-1].clone()
         found.append(_answers(architecture, weights, number, z, y))
     return torch.cat(found)
+
+
+def _sums(total: Tensor, gains: Tensor, coefficients: Tensor) -> Tensor:
+    """total + (rank, 1, out, q) @ (rank, image, q, position), summed over the ranks so far."""
+    if gains.shape[3] > 1:
+        z = gains @ coefficients
+        z[0] += total
+        return torch.cumsum(z, 0)
+    # Outer products: one pass each. torch is slow at many products this small, and at cumsum.
+    z = total.new_empty(len(gains), *total.shape)
+    for rank, out in enumerate(z):
+        total = torch.addcmul(total, gains[rank], coefficients[rank], out=out)
+    return z
 
 
 def _by_patch(layer: Layer, weight: Tensor, frame: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:

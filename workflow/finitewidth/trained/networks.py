@@ -123,7 +123,7 @@ def representations(
             continue
         x = apply(layer, weight, x)
         if number < architecture.depth - 1:
-            x = torch.relu(x)
+            x = torch.relu_(x)
         yield x
 
 
