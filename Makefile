@@ -42,6 +42,7 @@ benchmark: $(READY)
 	$(BIN)/python benchmarks/variance.py
 	$(BIN)/python benchmarks/ntk.py
 	$(BIN)/python benchmarks/ntk_sampling.py
+	$(BIN)/python benchmarks/trained.py
 
 lock:
 	$(PYTHON) -m venv .venv-lock

@@ -287,7 +287,7 @@ def test_groups_that_fit_the_cache_change_nothing_beyond_rounding(case, monkeypa
     train_set, validation_set = sets(case)
     together = train(architecture(case), settings(), train_set, validation_set)
     monkeypatch.setattr(networks, "_FEW", 1)
-    assert len(networks.groups(architecture(case), 3, 16)) == 3
+    assert len(networks.groups(architecture(case), 3, 16, torch.device("cpu"))) == 3
     alone = train(architecture(case), settings(), train_set, validation_set)
     for a, b in zip(together.weights, alone.weights, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)

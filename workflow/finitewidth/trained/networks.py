@@ -18,7 +18,7 @@ from finitewidth.architecture import Architecture, Layer
 
 #: Numbers that stand in memory together while networks are evaluated, without gradients.
 _NUMBERS = 2**24
-#: The same where nothing is gained from more: what is in cache, or at hand without new pages.
+#: The same on the CPU, where nothing is gained from more than what is in cache.
 _FEW = 2**21
 #: A product with fewer outputs is several times faster on the CPU the other way round.
 _NARROW = 32
@@ -141,9 +141,16 @@ def chunks(
     return (slice(a, b) for a, b in pairwise(edges))
 
 
-def groups(architecture: Architecture, networks: int, images: int) -> list[slice]:
+def _cached(device: torch.device) -> int:
+    """Numbers that had better not be exceeded on a device."""
+    return _FEW if device.type == "cpu" else _NUMBERS
+
+
+def groups(
+    architecture: Architecture, networks: int, images: int, device: torch.device
+) -> list[slice]:
     """Networks that are trained together on batches of ``images``: as many as stay in cache."""
-    together = max(1, _FEW // (images * architecture.activations))
+    together = max(1, _cached(device) // (images * architecture.activations))
     return [slice(first, first + together) for first in range(0, networks, together)]
 
 
@@ -161,7 +168,7 @@ def evaluate(
     networks = len(weights[0])
     loss = torch.zeros(networks, dtype=torch.float64, device=x.device)
     right = torch.zeros(networks, dtype=torch.float64, device=x.device)
-    for part in chunks(architecture, networks, len(x), _FEW):
+    for part in chunks(architecture, networks, len(x), _cached(x.device)):
         logits = outputs(architecture, weights, x[None, part])
         loss += cross_entropy(logits, y[None, part]).double() * len(y[part])
         right += (logits.argmax(2) == y[part]).sum(1)

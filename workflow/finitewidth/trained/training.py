@@ -158,7 +158,7 @@ def _epoch(architecture, settings, state, x, y, order) -> tuple[Tensor, Tensor]:
     """One pass over the images; mean loss and share of right answers, both (replica,)."""
     loss = torch.zeros(settings.replicas, dtype=torch.float64, device=x.device)
     right = torch.zeros_like(loss)
-    for group in groups(architecture, settings.replicas, settings.batch):
+    for group in groups(architecture, settings.replicas, settings.batch, x.device):
         weights, velocity = each(state.weights, group), each(state.velocity, group)
         for first in range(0, len(x), settings.batch):
             index = order[group, first : first + settings.batch]
