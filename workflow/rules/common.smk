@@ -15,8 +15,10 @@ from finitewidth.members import batches, member, members
 from finitewidth.study_file import load
 from finitewidth.trained_members import NOT_TRAINED, trained_batches, trained_members
 from finitewidth.vocabulary import FIGURES
+from scheduler import calm
 
 prepare()
+calm()
 
 
 def read_config():
