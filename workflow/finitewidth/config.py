@@ -30,6 +30,9 @@ from finitewidth.vocabulary import (
 )
 
 MEASURES = ("preactivations", "log_norm", "ntk", "dntk", "ntk_methods")
+#: What a GPU can be had for: networks sampled without and with tangent kernels, and the stages of
+#: trained ones.
+TASKS = ("sample", "ntk", "train", "measure", "generate")
 LAYER_NAMES = ("first", "second", "middle", "last")
 
 
@@ -224,7 +227,11 @@ class Ensemble(Model):
         True,
     )
     normality: Normality = key("{groups: , networks: , neurons: }", Normality())
-    shards: Count = key("a whole number of at least 1: files (jobs) to divide the networks over", 1)
+    shards: Count | None = key(
+        "a whole number of at least 1: files (jobs) to divide the networks over (where left out as"
+        " many as job_minutes asks for; results are the same bytes however many there are)",
+        None,
+    )
 
 
 class Study(Model):
@@ -255,6 +262,16 @@ class Config(Model):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = key("a whole number of at least 0")
     device: Literal["auto", "cpu", "cuda"] = key(
         "auto (a GPU where there is one), cpu or cuda", "auto"
+    )
+    devices: dict[Literal[TASKS], Literal["auto", "cpu", "cuda"]] = key(
+        f"a mapping from some of {', '.join(TASKS)} to auto, cpu or cuda: where these are computed,"
+        " if not on device",
+        {},
+    )
+    job_minutes: Annotated[Real, Field(gt=0)] = key(
+        "a number above 0: minutes of one core that a job of sampling takes at most, near enough;"
+        " members that would take longer are divided into shards",
+        10.0,
     )
     inputs: dict[Name, Inputs] = key(
         "a mapping from names (letters, digits and _) to inputs of kind sphere, arc, digits or"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import asdict, dataclass, replace
 
+from finitewidth import cost
 from finitewidth.activations import get
 from finitewidth.blocks import block_size
 from finitewidth.config import Config, Ensemble, Init, Ntk, families_of
@@ -16,9 +18,9 @@ ALL_LAYERS_UP_TO = 32
 #: Keys that may be swept, as the columns of a table are called (its column "inputs" tells inputs of
 #: one set from each other).
 SWEEPABLE = ("activation", "input_set", "width", "depth", "C_W", "C_b")
-#: Members of an ensemble share a job as long as they draw fewer random numbers together than this,
-#: some ten seconds of them: starting a job costs as much as drawing half a billion.
-BATCH = 2**31
+#: Members of an ensemble share a job as long as sampling them together takes less: starting a job
+#: takes as long as the cheap ones do.
+BATCH_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -57,20 +59,6 @@ class Member:
     def block(self) -> int:
         """Networks that share one random stream."""
         return block_size(self.sampler, max(self.width, self.outputs))
-
-    @property
-    def cost(self) -> int:
-        """Random numbers that sampling the member takes."""
-        widths = (*(self.hidden or (self.width,) * (self.depth - 1)), self.outputs)
-        if self.sampler == "scalar":
-            # Chi-square and binomial variables, which cost some ten normals each.
-            return self.networks * self.depth * 50
-        if self.ntk is not None and self.sampler == "marginal" and self.ladder is None:
-            # The way back takes as many a recorded output, and each its passes over the neurons.
-            return self.networks * sum(widths) * 2 * (1 + self.ntk_outputs)
-        if self.sampler == "explicit":
-            return self.networks * sum(a * b for a, b in itertools.pairwise((widths[0], *widths)))
-        return self.networks * sum(widths) * len(self.ladder or (1,))
 
     @property
     def blocks(self) -> int:
@@ -116,7 +104,20 @@ class Member:
 
 def members(config: Config, ensemble: str) -> list[Member]:
     """All members of one ensemble, in the order of its lists."""
-    return _expand(ensemble, config.ensembles[ensemble])
+    return [_divided(config, m) for m in _expand(ensemble, config.ensembles[ensemble])]
+
+
+def input_count(config: Config, m: Member) -> int:
+    """How many vectors a member is evaluated on; one for a user's array, read later, without it."""
+    return config.inputs[m.inputs].count or 1
+
+
+def _divided(config: Config, m: Member) -> Member:
+    """A member with its number of shards: as many as the config asks, or as its cost does."""
+    if config.ensembles[m.ensemble].shards is not None or "ntk_methods" in m.measure:
+        return m
+    seconds = cost.sampling(m, input_count(config, m)).seconds
+    return replace(m, shards=max(1, math.ceil(seconds / (60 * config.job_minutes))))
 
 
 def member(config: Config, ensemble: str, name: str) -> Member:
@@ -132,6 +133,16 @@ class Batch:
     ensemble: str
     members: tuple[Member, ...]
 
+    @property
+    def task(self) -> str:
+        """What a GPU would be had for: sampling with tangent kernels, or without."""
+        return "sample" if self.members[0].ntk is None else "ntk"
+
+    @property
+    def shards(self) -> int:
+        """Jobs that sample them: several for a single member only."""
+        return self.members[0].shard_count
+
 
 def batches(config: Config) -> list[Batch]:
     """Every member of a config in batches; a member in more than one shard has one to itself."""
@@ -140,7 +151,8 @@ def batches(config: Config) -> list[Batch]:
         groups: list[list[Member]] = []
         for m in members(config, ensemble):
             last = groups[-1] if groups else []
-            together = sum(x.cost for x in [*last, m]) < BATCH
+            costs = (cost.sampling(x, input_count(config, x)).seconds for x in [*last, m])
+            together = sum(costs) < min(BATCH_SECONDS, 60 * config.job_minutes)
             if last and together and m.shard_count == last[-1].shard_count == 1:
                 last.append(m)
             else:
@@ -214,7 +226,7 @@ def _resolve(name: str, ensemble: Ensemble, point: dict, swept_keys: list[str]) 
         memory=ensemble.memory,
         estimate=families_of(ensemble),
         normality=ensemble.normality.model_dump(),
-        shards=ensemble.shards,
+        shards=ensemble.shards or 1,
     )
 
 

@@ -43,7 +43,7 @@ def check_ntk(
         raise ConfigError.at(f"{path}.measure", "log_norm", "no log_norm beside tangent kernels")
     if "ntk_methods" in measure and len(measure) > 1:
         raise ConfigError.at(f"{path}.measure", measure, "nothing beside ntk_methods")
-    if "ntk_methods" in measure and ensemble.shards > 1:
+    if "ntk_methods" in measure and (ensemble.shards or 1) > 1:
         raise ConfigError.at(f"{path}.shards", ensemble.shards, "1 to measure ntk_methods")
     if "dntk" in measure and "ntk" not in measure:
         raise ConfigError.at(f"{path}.measure", "dntk", "dntk beside ntk only")

@@ -1,5 +1,4 @@
 # What the rules share: the validated config, the members, and the parameters of each stage.
-import re
 import sys
 from pathlib import Path
 
@@ -8,10 +7,11 @@ from snakemake.exceptions import WorkflowError
 WORKFLOW = Path(str(workflow.current_basedir)).parent
 sys.path.insert(0, str(WORKFLOW))
 
+from finitewidth import cost, trained_cost
 from finitewidth.code import digest
 from finitewidth.environment import prepare
 from finitewidth.errors import ConfigError
-from finitewidth.members import batches, member, members
+from finitewidth.members import batches, input_count, members
 from finitewidth.study_file import load
 from finitewidth.trained_members import NOT_TRAINED, trained_batches, trained_members
 from finitewidth.vocabulary import FIGURES
@@ -33,7 +33,7 @@ def read_config():
 STUDY_FILE = read_config()
 BATCHES = batches(STUDY_FILE)
 TRAINED = trained_batches(STUDY_FILE)
-SHARDED = [m for batch in BATCHES for m in batch.members if m.shard_count > 1]
+MEMBERS = {(m.ensemble, m.name): m for batch in BATCHES for m in batch.members}
 
 
 wildcard_constraints:
@@ -42,7 +42,6 @@ wildcard_constraints:
     study="|".join(STUDY_FILE.studies) or "none",
     data="|".join(STUDY_FILE.data) or "none",
     member=r"[^/]+",
-    sharded="|".join(f"{m.ensemble}/{re.escape(m.name)}" for m in SHARDED) or "none",
     shard=r"\d+",
 
 
@@ -67,13 +66,9 @@ def images_from(wildcards):
 
 def member_of(wildcards):
     try:
-        return member(STUDY_FILE, wildcards.ensemble, wildcards.member)
+        return MEMBERS[wildcards.ensemble, wildcards.member]
     except KeyError:
         raise WorkflowError(f"there is no member {wildcards.member} of {wildcards.ensemble}")
-
-
-def sharded_member(wildcards):
-    return member(STUDY_FILE, *wildcards.sharded.split("/"))
 
 
 def samples_of(wildcards):

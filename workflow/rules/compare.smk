@@ -12,6 +12,8 @@ rule compare:
         "results/logs/compare/{study}.log",
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        **asked([max(map(comparing, STUDY_FILE.studies), default=NOTHING)]),
     params:
         study=lambda wildcards: study_slice(wildcards.study),
         code=code_of("compare.py"),

@@ -14,6 +14,8 @@ for batch in BATCHES:
             f"results/logs/estimate/{batch.name}.log",
         conda:
             "../../envs/analysis.yaml"
+        resources:
+            **asked(map(estimating, batch.members)),
         params:
             seed=STUDY_FILE.seed,
             members=[estimated(m) for m in batch.members],
@@ -32,6 +34,8 @@ rule normality:
         "results/logs/normality/{ensemble}/{member}.log",
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        **asked([max(map(estimating, MEMBERS.values()), default=NOTHING)]),
     params:
         seed=STUDY_FILE.seed,
         normality=lambda wildcards: member_of(wildcards).normality,

@@ -17,6 +17,8 @@ for name, study in STUDY_FILE.studies.items():
                 f"results/logs/figures/{name}.log",
             conda:
                 "../../envs/analysis.yaml"
+            resources:
+                **asked([drawing(name)]),
             params:
                 study=study_slice(name),
                 figures=study.figures,

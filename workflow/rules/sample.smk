@@ -18,9 +18,10 @@ rule inputs:
         "../scripts/inputs.py"
 
 
-# The members of a batch share a job, since starting one costs more than they do.
+# The members of a batch share a job, since starting one costs more than they do; a member that takes
+# long has one job a shard, each a number of whole blocks of networks.
 for batch in BATCHES:
-    if batch.members[0] not in SHARDED:
+    if batch.shards == 1:
 
         rule:
             name:
@@ -35,37 +36,39 @@ for batch in BATCHES:
             conda:
                 "../../envs/torch.yaml"
             resources:
-                gpu=1 if STUDY_FILE.device == "cuda" else 0,
+                **asked([sampling(m) for m in batch.members], batch.task),
             params:
                 seed=STUDY_FILE.seed,
-                device=STUDY_FILE.device,
+                device=device_for(batch.task),
                 members=[m.slice(*NOT_SAMPLED) for m in batch.members],
                 blocks=[[0, m.blocks] for m in batch.members],
                 code=code_of("sample.py"),
             script:
                 "../scripts/sample.py"
 
+    else:
 
-# One job a shard, each a number of whole blocks of networks.
-rule sample_shard:
-    input:
-        lambda wildcards: inputs_file(sharded_member(wildcards)),
-    output:
-        samples=["results/ensembles/{sharded}/samples/{shard}.nc"],
-        seconds=[],
-    log:
-        "results/logs/sample/{sharded}/{shard}.log",
-    conda:
-        "../../envs/torch.yaml"
-    resources:
-        gpu=1 if STUDY_FILE.device == "cuda" else 0,
-    params:
-        seed=STUDY_FILE.seed,
-        device=STUDY_FILE.device,
-        members=lambda wildcards: [sharded_member(wildcards).slice(*NOT_SAMPLED)],
-        blocks=lambda wildcards: [
-            list(sharded_member(wildcards).shard_bounds(int(wildcards.shard)))
-        ],
-        code=code_of("sample.py"),
-    script:
-        "../scripts/sample.py"
+        rule:
+            name:
+                f"sample_{batch.name}"
+            input:
+                inputs_file(batch.members[0]),
+            output:
+                samples=[f"{batch.members[0].folder}/samples/{{shard}}.nc"],
+                seconds=[],
+            log:
+                f"results/logs/sample/{batch.name}/{{shard}}.log",
+            conda:
+                "../../envs/torch.yaml"
+            resources:
+                **asked([sampling(m) for m in batch.members], batch.task),
+            params:
+                seed=STUDY_FILE.seed,
+                device=device_for(batch.task),
+                members=[batch.members[0].slice(*NOT_SAMPLED)],
+                blocks=lambda wildcards, m=batch.members[0]: [
+                    list(m.shard_bounds(int(wildcards.shard)))
+                ],
+                code=code_of("sample.py"),
+            script:
+                "../scripts/sample.py"

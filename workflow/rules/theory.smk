@@ -14,6 +14,8 @@ for batch in BATCHES:
             f"results/logs/theory/{batch.name}.log",
         conda:
             "../../envs/analysis.yaml"
+        resources:
+            **asked(map(predicting, batch.members)),
         params:
             members=[
                 m.slice(

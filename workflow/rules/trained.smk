@@ -48,10 +48,13 @@ for batch in TRAINED:
         conda:
             "../../envs/torch.yaml"
         resources:
-            gpu=1 if STUDY_FILE.device == "cuda" else 0,
+            **asked(
+                [trained_cost.training(m, STUDY_FILE.data[batch.data]) for m in batch.members],
+                "train",
+            ),
         params:
             seed=STUDY_FILE.seed,
-            device=STUDY_FILE.device,
+            device=device_for("train"),
             members=[m.slice(*NOT_TRAINED) for m in batch.members],
             checkpoints=[m.checkpoint for m in batch.members],
             code=code_of("train.py"),
@@ -72,10 +75,13 @@ for batch in TRAINED:
         conda:
             "../../envs/torch.yaml"
         resources:
-            gpu=1 if STUDY_FILE.device == "cuda" else 0,
+            **asked(
+                [trained_cost.measuring(m, STUDY_FILE.data[batch.data]) for m in batch.members],
+                "measure",
+            ),
         params:
             seed=STUDY_FILE.seed,
-            device=STUDY_FILE.device,
+            device=device_for("measure"),
             members=[m.slice(*NOT_TRAINED) for m in batch.members],
             code=code_of("measure.py"),
         script:
@@ -94,10 +100,13 @@ for batch in TRAINED:
         conda:
             "../../envs/torch.yaml"
         resources:
-            gpu=1 if STUDY_FILE.device == "cuda" else 0,
+            **asked(
+                [trained_cost.generating(m, STUDY_FILE.data[batch.data]) for m in batch.members],
+                "generate",
+            ),
         params:
             seed=STUDY_FILE.seed,
-            device=STUDY_FILE.device,
+            device=device_for("generate"),
             members=[m.slice("published", "checkpoint") for m in batch.members],
             code=code_of("generate.py"),
         script:
@@ -115,6 +124,8 @@ for batch in TRAINED:
             f"results/logs/predict/{batch.name}.log",
         conda:
             "../../envs/analysis.yaml"
+        resources:
+            **asked([trained_cost.predicting(m) for m in batch.members]),
         params:
             seed=STUDY_FILE.seed,
             members=[m.slice("checkpoint") for m in batch.members],
