@@ -1,6 +1,7 @@
 # make        set up and run the default study
 # make test   set up and test everything
 # make CONFIG=config/paper.yaml   run another study file
+# make estimate CONFIG=config/paper.yaml   say what that takes, before anything runs
 
 PYTHON ?= python3
 CORES ?= all
@@ -9,7 +10,7 @@ READY := .venv/.ready
 STUDY := $(if $(CONFIG),--configfile $(CONFIG))
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --workflow-profile workflow/profiles/default $(STUDY)
 
-.PHONY: all test check docs lock benchmark clean
+.PHONY: all estimate test check docs lock benchmark clean
 
 all: $(READY)
 	@$(SNAKEMAKE)
@@ -21,6 +22,9 @@ $(READY): envs/requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
+
+estimate: $(READY)
+	@$(BIN)/python -m finitewidth estimate $(or $(CONFIG),config.yaml)
 
 # Everything that has to hold: style, lint, the documents made from code, the tests (which run the
 # default study end to end).

@@ -13,6 +13,7 @@ from finitewidth.artifacts import (
     read_dataset,
     read_stamp,
     replacing,
+    samples_digest,
     sha256,
     write_dataset,
     write_figure,
@@ -108,3 +109,20 @@ def test_a_truncated_or_missing_file_is_named(tmp_path, stamp):
     for broken in (path, tmp_path / "missing.nc"):
         with pytest.raises(ArtifactError, match=broken.name):
             read_dataset(broken)
+
+
+def test_the_digest_of_samples_is_that_of_what_they_hold():
+    network = np.arange(10)
+    values = np.random.default_rng(0).standard_normal((10, 3))
+    whole = xr.Dataset(
+        {"z": (("network", "layer"), values), "fixed": ("layer", [1.0, 2.0, 3.0])},
+        coords={"network": network},
+    )
+    parts = [whole.isel(network=slice(a, b)) for a, b in [(4, 9), (9, 10), (0, 4)]]
+    digest = samples_digest([whole])
+    assert samples_digest([p.assign_attrs(shard=1) for p in parts]) == digest
+    changed = whole.copy(deep=True)
+    changed["z"][7, 1] += 1e-15
+    renamed = whole.rename(z="y")
+    other = whole.assign(fixed=("layer", [1.0, 2.0, 4.0]))
+    assert len({digest, *(samples_digest([d]) for d in (changed, renamed, other))}) == 4

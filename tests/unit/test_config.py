@@ -255,10 +255,12 @@ def test_a_ladder_is_one_member_with_a_law_a_width():
 
 
 def test_members_share_a_job_until_they_are_dear():
-    content = changed(*LIN, "networks", 2 * 10**6)
+    content = changed(*LIN, "networks", 10**6)
     assert [len(b.members) for b in batches(validate(content))] == [4]
-    content = changed(*LIN, "networks", 3 * 10**7)
-    assert [len(b.members) for b in batches(validate(content))] == [2, 1, 1]
+    content = changed(*LIN, "networks", 10**7)
+    found = batches(validate(content))
+    assert [len(b.members) for b in found] == [1] * 4
+    assert {b.shards for b in found} == {1}
     content["ensembles"]["lin"]["shards"] = 2
     found = batches(validate(content))
     assert [len(b.members) for b in found] == [1] * 4

@@ -39,6 +39,23 @@ def sha256(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def samples_digest(shards: Sequence) -> str:
+    """SHA-256 of what the files of one member's samples hold, the same for any division of it.
+
+    Each shard is an ``xarray.Dataset`` with the coordinate ``network``; attributes do not count.
+    """
+    shards = sorted(shards, key=lambda shard: int(shard["network"][0]))
+    total = hashlib.sha256()
+    for name in sorted(shards[0].variables):
+        first = shards[0][name]
+        divided = "network" in first.dims
+        total.update(f"{name} {first.dtype} {first.dims} {divided or first.shape}\n".encode())
+        for shard in shards if divided else shards[:1]:
+            values = shard[name].transpose("network", ...) if divided else shard[name]
+            total.update(values.values.tobytes())
+    return total.hexdigest()
+
+
 def canonical(data: object) -> str:
     """``data`` as JSON with one spelling: keys sorted, no spaces."""
     return json.dumps(data, sort_keys=True, separators=(",", ":"), default=list)
@@ -49,17 +66,22 @@ def make_stamp(
     rule: str,
     wildcards: Mapping[str, str],
     config: Mapping,
-    inputs: Sequence[str],
+    inputs: Sequence[str] | Mapping[str, str],
     code_digest: str,
     device: str = "cpu",
 ) -> dict:
-    """The stamp of what one job writes, as plain data."""
+    """The stamp of what one job writes, as plain data.
+
+    ``inputs`` are paths of files, or a mapping from paths to digests already taken.
+    """
+    if not isinstance(inputs, Mapping):
+        inputs = {str(path): sha256(path) for path in inputs}
     return {
         "rule": rule,
         "wildcards": dict(wildcards),
         "config": json.loads(canonical(config)),
         "config_sha256": hashlib.sha256(canonical(config).encode()).hexdigest(),
-        "inputs": {str(path): sha256(path) for path in inputs},
+        "inputs": dict(inputs),
         "code": {**code.commit(), "sha256": code_digest, "version": __version__},
         "device": device,
         "packages": _versions(),

@@ -8,26 +8,45 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from finitewidth import activations
-from finitewidth.blocks import tile_size
 
 MiB = 2**20
 #: What an interpreter with its imports takes: MiB, and seconds that are no member's.
-START_MEMORY, START_SECONDS = 250, 2.0
+START_MEMORY, START_SECONDS = 300, 1.5
 
-#: Nanoseconds a count, by what is sampled.
-_SAMPLE = {
-    "marginal": {"normals": 6.0, "curves": 4.0, "sums": 2.0, "matrices": 100.0, "calls": 50_000.0},
-    "explicit": {"weights": 6.0, "curves": 4.0, "sums": 2.0, "matrices": 100.0, "calls": 50_000.0},
-    "marginal ntk": {"normals": 10.0, "ways": 3.0, "matrices": 500.0, "calls": 100_000.0},
-    "explicit ntk": {"weights": 10.0, "ways": 3.0, "matrices": 500.0, "calls": 100_000.0},
-    "ladder": {"normals": 6.0, "curves": 6.0, "controls": 3.0, "calls": 100_000.0},
-    "scalar": {"layers": 800.0},
-    "ntk_methods": {"networks": 5e6, "weights": 50.0},
+#: Nanoseconds a count, by stage and by what it is about; what is counted stands at `_drawn`,
+#: `_estimated` and `_predicted`.
+# fmt: off
+PRICES: dict[str, dict[str, dict[str, float]]] = {
+    "sample": {
+        "marginal": {"member": 7e7, "normals": 4.1, "curves": 2.0, "sums": 1.8, "matrices": 75.0},
+        "explicit": {"member": 6e7, "weights": 5.8, "curves": 7.5},
+        "marginal ntk": {"member": 5.5e7, "layers": 40.0, "normals": 20.0, "curves": 16.0,
+                         "ways": 1.2},
+        "explicit ntk": {"member": 1.5e7, "weights": 3.2, "ways": 62.0},
+        "ladder": {"member": 1.6e8, "normals": 1.2, "curves": 2.2, "matrices": 310.0,
+                   "controls": 7.7},
+        "scalar": {"member": 5e6, "networks": 660.0, "layers": 140.0},
+        "ntk_methods": {"networks": 2.9e7, "weights": 72.0},
+    },
+    "estimate": {
+        "networks": {"member": 2.6e7, "families": 4.2e7, "correlation": 420.0, "four_point": 390.0,
+                     "six_point": 260.0, "distribution": 260.0, "log_norm": 1270.0,
+                     "quadruple": 710.0, "ntk": 360.0, "dntk": 19_000.0},
+        "ladder": {"member": 4.8e7, "kernel_moments": 170.0, "log_kernel": 170.0,
+                   "inverse_kernel": 170.0, "controls": 1700.0, "ntk_mean": 14_600.0},
+    },
+    "theory": {
+        "two slopes": {"member": 4.6e7, "kernels": 2500.0, "vertices": 1.5e5, "laws": 2.4e6},
+        "curved": {"member": 3.4e7, "kernels": 6.8e5, "vertices": 2.1e5, "laws": 3.5e6},
+        "two slopes, ladder": {"member": 6e7, "kernels": 2e5},
+        "curved, ladder": {"kernels": 1.6e7, "rungs": 6.7e7},
+    },
 }
+# fmt: on
 
 
 @dataclass(frozen=True, order=True)
@@ -69,40 +88,93 @@ def sampling(member, inputs: int, networks: float | None = None) -> Cost:
         How many vectors the networks are evaluated on.
     """
     networks = member.networks if networks is None else networks
-    counts = _counts(member, inputs, networks)
-    prices = _SAMPLE[_kind(member)]
-    seconds = sum(price * counts[name] for name, price in prices.items()) * 1e-9
     written = networks * _recorded(member, inputs) / MiB
+    seconds = _seconds("sample", member, inputs, networks)
     return Cost(seconds, 2.2 * written + _tile(member), written)
 
 
 def estimating(member, inputs: int) -> Cost:
     """What estimates of a member's samples take."""
     read = member.networks * _recorded(member, inputs) / MiB
-    rungs = len(member.ladder or (1,))
-    values = member.networks * len(member.layers) * rungs * math.comb(inputs + 3, 4)
-    return Cost(0.1 + 4e-7 * values, 3 * read, 1.0)
+    return Cost(_seconds("estimate", member, inputs, member.networks), 3 * read, 1.0)
+
+
+def testing(member, inputs: int) -> Cost:
+    """What tests of normality of a member take."""
+    groups = member.normality["groups"] * len(member.layers) * inputs
+    per_group = member.normality["networks"] ** 2 * member.normality["neurons"]
+    read = member.networks * _recorded(member, inputs) / MiB
+    return Cost(1.0 + 5e-9 * groups * per_group, 3 * read, 0.1)
 
 
 def predicting(member, inputs: int) -> Cost:
     """What theory of a member takes."""
+    return Cost(_seconds("theory", member, inputs, member.networks), 100.0, 0.5)
+
+
+def _seconds(stage: str, member, inputs: int, networks: float) -> float:
+    counted = counts(stage, member, inputs, networks)
+    return 1e-9 * sum(p * counted[name] for name, p in PRICES[stage][kind(stage, member)].items())
+
+
+def kind(stage: str, member) -> str:
+    """What has a list of prices of its own."""
     simple = activations.get(member.activation).is_scale_invariant
-    seconds = 0.1 if simple else 0.3 + 0.02 * member.depth * inputs**2
-    return Cost(min(seconds, 60.0), 100.0, 0.5)
-
-
-def _kind(member) -> str:
-    if "ntk_methods" in member.measure:
-        return "ntk_methods"
+    if stage == "theory":
+        return ("two slopes" if simple else "curved") + (", ladder" if member.ladder else "")
     if member.ladder is not None:
         return "ladder"
+    if stage == "estimate":
+        return "networks"
+    if "ntk_methods" in member.measure:
+        return "ntk_methods"
     if member.sampler == "scalar":
         return "scalar"
     return f"{member.sampler} ntk" if "ntk" in member.measure else member.sampler
 
 
-def _counts(member, inputs: int, networks: int) -> Mapping[str, float]:
+def counts(stage: str, member, inputs: int, networks: float) -> dict[str, float]:
     """How often each of the things that cost is done."""
+    count = {"sample": _drawn, "estimate": _estimated, "theory": _predicted}[stage]
+    return {"member": 1.0, **count(member, inputs, networks)}
+
+
+def _estimated(member, inputs: int, networks: float) -> dict[str, float]:
+    """Numbers that each family reads, and how many families there are."""
+    values = networks * len(member.layers) * len(member.ladder or (1,))
+    pairs, quads = math.comb(inputs + 1, 2), math.comb(inputs + 3, 4)
+    tangents = networks * (inputs * member.ntk_outputs) ** 2
+    each = {
+        "covariance": inputs**2 + inputs * member.record, "correlation": pairs,
+        "four_point": quads, "six_point": quads, "kurtosis": quads,
+        "distribution": inputs * member.record, "log_norm": inputs, "quadruple": inputs,
+        "kernel_moments": pairs, "log_kernel": inputs, "inverse_kernel": pairs,
+        "ntk_mean": pairs,
+    }  # fmt: skip
+    found = {name: values * size * (name in member.estimate) for name, size in each.items()}
+    found["controls"] = values * pairs * member.depth * member.controls
+    for name in ("ntk", "ntk_tensors", "ntk_spectrum", "dntk"):
+        found[name] = tangents * (name in member.estimate)
+    return found | {"families": len(member.estimate)}
+
+
+def _predicted(member, inputs: int, networks: float) -> dict[str, float]:
+    """Kernels and vertices, layer by layer; laws that are inverted; widths of a ladder."""
+    pairs, quads = math.comb(inputs + 1, 2), math.comb(inputs + 3, 4)
+    families = {*member.estimate}
+    higher = families & {"four_point", "kurtosis", "ntk", "ntk_tensors", "kernel_moments"}
+    laws = families & {"distribution", "log_norm", "log_kernel"}
+    return {
+        "kernels": member.depth * pairs,
+        "vertices": member.depth * quads * bool(higher),
+        "laws": len(member.layers) * len(laws),
+        "rungs": len(member.ladder or ()),
+    }
+
+
+def _drawn(member, inputs: int, networks: float) -> dict[str, float]:
+    """Normals a neuron and input; weights; activations that are not two lines; passes over neurons
+    for what is recorded; small matrices of kernels; neurons on the way back; control variates."""
     rungs = member.ladder or (member.width,)
     neurons = weights = 0
     for rung in rungs:
@@ -113,8 +185,6 @@ def _counts(member, inputs: int, networks: int) -> Mapping[str, float]:
     curved = not activations.get(member.activation).is_scale_invariant
     products = math.comb(inputs + 1, 2) * ("quartic" in member.measure)
     recorded = neurons * len(member.layers) / member.depth
-    widest = max(*rungs, *(member.hidden or ()), member.outputs)
-    tiles = networks / max(1, min(networks, tile_size(member.block, widest, inputs)))
     return {
         "networks": networks,
         "layers": networks * member.depth,
@@ -123,7 +193,6 @@ def _counts(member, inputs: int, networks: int) -> Mapping[str, float]:
         "curves": networks * neurons * inputs * curved,
         "sums": networks * recorded * (inputs + 2 * products),
         "matrices": networks * member.depth * len(rungs) * inputs**2,
-        "calls": tiles * member.depth * len(rungs),
         "ways": networks * neurons * inputs * (1 + member.ntk_outputs),
         "controls": networks * neurons * inputs * member.controls,
     }
@@ -151,14 +220,17 @@ def _tile(member) -> float:
     """MiB of the networks that are computed together."""
     if "ntk" in member.measure or "ntk_methods" in member.measure:
         return 1024 * member.memory
-    return 100.0 if member.sampler == "explicit" else 60.0
+    if member.sampler == "explicit":
+        # A block, or one network where its weights fill more than a block.
+        return 40.0 + 2 * 4 * max(2**22, max(member.width, member.outputs) ** 2) / MiB
+    return 60.0
 
 
 def comparing(members: int) -> Cost:
     """What the table of a study of so many members takes."""
-    return Cost(0.05 * members, 100.0 + 2 * members, 1.0)
+    return Cost(0.5 + 0.06 * members, 50.0 + members, 1.0)
 
 
 def drawing(members: int, figures: int) -> Cost:
     """What the figures of a study take."""
-    return Cost(0.05 * members + 1.0 * figures, 200.0 + 2 * members, 0.3 * figures)
+    return Cost(0.05 * members + 1.5 * figures, 50.0 + members, 0.2 * figures)

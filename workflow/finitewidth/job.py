@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import sys
 import time
 from collections.abc import Callable
@@ -17,21 +18,22 @@ log = logging.getLogger("finitewidth")
 def run(main: Callable, snakemake) -> None:
     """Call ``main(snakemake)`` with a log file; end in one line and status 1 where it fails.
 
-    The log holds what happened, tracebacks too; the terminal gets the line that matters and the
-    path of the log.
+    The log holds what happened, tracebacks too, each line with the time and with the seconds of
+    processor time so far; the terminal gets the line that matters and the path of the log.
     """
     path = snakemake.log[0]
+    handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+    handler.addFilter(_with_processor_time)
     logging.basicConfig(
-        filename=path,
-        filemode="w",
+        handlers=[handler],
         level=logging.INFO,
-        format="%(asctime)s %(message)s",
+        format="%(asctime)s %(processor).2f s: %(message)s",
         force=True,
     )
     logging.captureWarnings(True)
     try:
         main(snakemake)
-        log.info("done")
+        log.info("done, %.0f MiB at most", _peak_memory())
     except (ArtifactError, ConfigError, ValueError, MemoryError, OSError) as error:
         log.exception("failed")
         _end(f"{snakemake.rule}: {error or type(error).__name__} (log: {path})")
@@ -41,6 +43,18 @@ def run(main: Callable, snakemake) -> None:
     except Exception as error:
         log.exception("failed")
         _end(f"{snakemake.rule}: {type(error).__name__}: {error} (log: {path})")
+
+
+def _with_processor_time(record: logging.LogRecord) -> bool:
+    record.processor = time.process_time()
+    return True
+
+
+def _peak_memory() -> float:
+    """MiB of memory that this process has held at most."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Bytes on a Mac, KiB elsewhere.
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def _end(sentence: str) -> None:

@@ -11,8 +11,12 @@ from finitewidth.cost import Cost, MiB
 _IMAGES = {"digits": (1437, 1797), "cifar10": (50_000, 60_000), "array": (10_000, 12_000)}
 #: Places that a filter is applied at, near enough.
 _PLACES = 16
-#: Nanoseconds a multiplication of training, of measuring and of generating; seconds a replica.
-_TRAIN, _MEASURE, _GENERATE, _REPLICA = 0.1, 0.1, 0.1, 0.1
+#: Nanoseconds a count, by stage.
+PRICES: dict[str, dict[str, float]] = {
+    "train": {"products": 0.02, "steps": 1.9e6},
+    "measure": {"member": 1.0e9, "moments": 0.38},
+    "generate": {"member": 0.12e9, "products": 0.05, "decompositions": 0.8},
+}
 
 
 def images(data) -> tuple[int, int]:
@@ -33,25 +37,52 @@ def products(member) -> int:
 
 def training(member, data) -> Cost:
     """What training a member's replicas takes."""
-    work = 3 * member.replicas * member.epochs * images(data)[0] * products(member)
-    return Cost(0.5 + 1e-9 * _TRAIN * work, _memory(member, data), 2 * _weights(member))
+    return Cost(_seconds("train", member, data), _memory(member, data), 2 * _weights(member))
 
 
 def measuring(member, data) -> Cost:
     """What spectra, clipping and alignment of the replicas take."""
-    ranks = sum(_widths(member))
-    work = member.replicas * images(data)[1] * (products(member) + ranks**2)
     moments = 8 * 6 * sum((member.replicas * n) ** 2 for n in _widths(member)) / MiB
-    seconds = 1.0 + _REPLICA * member.replicas**2 + 1e-9 * _MEASURE * work
-    return Cost(seconds, _memory(member, data) + moments, 1.0 + moments / 6)
+    memory = _memory(member, data) + moments
+    return Cost(_seconds("measure", member, data), memory, 1.0 + moments / 6)
 
 
 def generating(member, data) -> Cost:
     """What drawing networks from covariances, and trying them, takes."""
+    return Cost(_seconds("generate", member, data), _memory(member, data), 0.5)
+
+
+def _seconds(stage: str, member, data) -> float:
+    counted = counts(stage, member, data)
+    return 1e-9 * sum(price * counted[name] for name, price in PRICES[stage].items())
+
+
+def counts(stage: str, member, data) -> dict[str, float]:
+    """How often each of the things that cost is done."""
+    train, total = images(data)
+    one, widths = products(member), _widths(member)
+    if stage == "train":
+        return {
+            "member": 1.0,
+            "products": 3 * member.replicas * member.epochs * train * one,
+            "steps": member.epochs * train / member.batch,
+        }
+    if stage == "measure":
+        places = 1 if member.mlp else _PLACES
+        return {
+            "member": 1.0,
+            "ranks": member.replicas * total * sum(n * one for n in widths),
+            "moments": total * places * sum((member.replicas * n) ** 2 for n in widths),
+            "pairs": member.replicas**2 * sum(n**3 for n in widths),
+        }
     rainbow: Mapping = member.rainbow
-    drawn = member.replicas * rainbow["networks"] * len(rainbow["widen"]) * 3
-    work = drawn * images(data)[1] * products(member) * max(rainbow["widen"])
-    return Cost(1.0 + 1e-9 * _GENERATE * work, _memory(member, data), 0.5)
+    ways = len(rainbow["widen"]) + len(rainbow["covariance"]) + len(rainbow["layers"])
+    drawn = member.replicas * rainbow["networks"] * ways
+    return {
+        "member": 1.0,
+        "products": drawn * total * one * max(rainbow["widen"]),
+        "decompositions": drawn * sum(n**3 for n in widths),
+    }
 
 
 def predicting(member) -> Cost:

@@ -7,11 +7,11 @@ from snakemake.exceptions import WorkflowError
 WORKFLOW = Path(str(workflow.current_basedir)).parent
 sys.path.insert(0, str(WORKFLOW))
 
-from finitewidth import cost, trained_cost
+
 from finitewidth.code import digest
 from finitewidth.environment import prepare
 from finitewidth.errors import ConfigError
-from finitewidth.members import batches, input_count, members
+from finitewidth.members import batches, members
 from finitewidth.study_file import load
 from finitewidth.trained_members import NOT_TRAINED, trained_batches, trained_members
 from finitewidth.vocabulary import FIGURES

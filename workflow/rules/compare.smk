@@ -13,7 +13,7 @@ rule compare:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        **asked([max(map(comparing, STUDY_FILE.studies), default=NOTHING)]),
+        **asked("compare"),
     params:
         study=lambda wildcards: study_slice(wildcards.study),
         code=code_of("compare.py"),

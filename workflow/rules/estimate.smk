@@ -15,7 +15,7 @@ for batch in BATCHES:
         conda:
             "../../envs/analysis.yaml"
         resources:
-            **asked(map(estimating, batch.members)),
+            **asked(f"estimate_{batch.name}"),
         params:
             seed=STUDY_FILE.seed,
             members=[estimated(m) for m in batch.members],
@@ -35,7 +35,7 @@ rule normality:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        **asked([max(map(estimating, MEMBERS.values()), default=NOTHING)]),
+        **asked("normality"),
     params:
         seed=STUDY_FILE.seed,
         normality=lambda wildcards: member_of(wildcards).normality,

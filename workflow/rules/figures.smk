@@ -18,7 +18,7 @@ for name, study in STUDY_FILE.studies.items():
             conda:
                 "../../envs/analysis.yaml"
             resources:
-                **asked([drawing(name)]),
+                **asked(f"figures_{name}"),
             params:
                 study=study_slice(name),
                 figures=study.figures,

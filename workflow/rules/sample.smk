@@ -36,7 +36,7 @@ for batch in BATCHES:
             conda:
                 "../../envs/torch.yaml"
             resources:
-                **asked([sampling(m) for m in batch.members], batch.task),
+                **asked(f"sample_{batch.name}"),
             params:
                 seed=STUDY_FILE.seed,
                 device=device_for(batch.task),
@@ -61,7 +61,7 @@ for batch in BATCHES:
             conda:
                 "../../envs/torch.yaml"
             resources:
-                **asked([sampling(m) for m in batch.members], batch.task),
+                **asked(f"sample_{batch.name}"),
             params:
                 seed=STUDY_FILE.seed,
                 device=device_for(batch.task),

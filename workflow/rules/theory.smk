@@ -15,7 +15,7 @@ for batch in BATCHES:
         conda:
             "../../envs/analysis.yaml"
         resources:
-            **asked(map(predicting, batch.members)),
+            **asked(f"theory_{batch.name}"),
         params:
             members=[
                 m.slice(

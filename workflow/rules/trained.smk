@@ -48,10 +48,7 @@ for batch in TRAINED:
         conda:
             "../../envs/torch.yaml"
         resources:
-            **asked(
-                [trained_cost.training(m, STUDY_FILE.data[batch.data]) for m in batch.members],
-                "train",
-            ),
+            **asked(f"train_{batch.name}"),
         params:
             seed=STUDY_FILE.seed,
             device=device_for("train"),
@@ -75,10 +72,7 @@ for batch in TRAINED:
         conda:
             "../../envs/torch.yaml"
         resources:
-            **asked(
-                [trained_cost.measuring(m, STUDY_FILE.data[batch.data]) for m in batch.members],
-                "measure",
-            ),
+            **asked(f"measure_{batch.name}"),
         params:
             seed=STUDY_FILE.seed,
             device=device_for("measure"),
@@ -100,10 +94,7 @@ for batch in TRAINED:
         conda:
             "../../envs/torch.yaml"
         resources:
-            **asked(
-                [trained_cost.generating(m, STUDY_FILE.data[batch.data]) for m in batch.members],
-                "generate",
-            ),
+            **asked(f"generate_{batch.name}"),
         params:
             seed=STUDY_FILE.seed,
             device=device_for("generate"),
@@ -125,7 +116,7 @@ for batch in TRAINED:
         conda:
             "../../envs/analysis.yaml"
         resources:
-            **asked([trained_cost.predicting(m) for m in batch.members]),
+            **asked(f"predict_{batch.name}"),
         params:
             seed=STUDY_FILE.seed,
             members=[m.slice("checkpoint") for m in batch.members],

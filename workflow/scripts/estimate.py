@@ -1,6 +1,8 @@
 """Rules estimate: from the shards of each of several members to estimates with standard errors."""
 
-from finitewidth.artifacts import read_dataset, write_dataset
+from pathlib import Path
+
+from finitewidth.artifacts import read_dataset, samples_digest, write_dataset
 from finitewidth.estimate.member import estimate_member
 from finitewidth.job import log, run, stamp
 
@@ -18,7 +20,8 @@ def main(job):
             rule="estimate",
             wildcards={"ensemble": ensemble, "member": name},
             config={"seed": job.params.seed, "member": member},
-            inputs=mine,
+            # Of the samples, not of the files: so the division into shards leaves no trace.
+            inputs={str(Path(mine[0]).parent): samples_digest(samples)},
         )
         write_dataset(estimates, path, mark, title=f"estimates of {ensemble}, {name}")
 

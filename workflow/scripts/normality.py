@@ -1,19 +1,23 @@
 """Rule normality: tests of normality on groups of networks, and on Gaussian controls."""
 
+from pathlib import Path
+
 import xarray as xr
 
-from finitewidth.artifacts import read_dataset, write_dataset
+from finitewidth.artifacts import read_dataset, samples_digest, write_dataset
 from finitewidth.estimate.normality import normality
 from finitewidth.job import run, stamp
 
 
 def main(job):
     ensemble, member = job.wildcards.ensemble, job.wildcards.member
-    samples = xr.concat([read_dataset(path) for path in job.input], "network", data_vars="minimal")
+    shards = [read_dataset(path) for path in job.input]
+    samples = xr.concat(shards, "network", data_vars="minimal")
     result = normality(
         samples, seed=job.params.seed, ensemble=ensemble, member=member, **job.params.normality
     )
-    write_dataset(result, job.output[0], stamp(job), title=f"normality of {ensemble}, {member}")
+    mark = stamp(job, inputs={str(Path(job.input[0]).parent): samples_digest(shards)})
+    write_dataset(result, job.output[0], mark, title=f"normality of {ensemble}, {member}")
 
 
 run(main, snakemake)

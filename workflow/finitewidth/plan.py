@@ -1,0 +1,138 @@
+"""Every job of a config with what it should take: what a cluster is asked for, and what is
+printed before anything is submitted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from finitewidth import cost, trained_cost
+from finitewidth.config import Config
+from finitewidth.cost import Cost
+from finitewidth.members import batches, input_count, members
+from finitewidth.trained_members import trained_batches, trained_members
+
+#: How many times faster than one core a GPU is taken to be. Assumed: none could be measured yet.
+GPU_SPEED = 30.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """Jobs of one rule that cost the same.
+
+    Attributes
+    ----------
+    stage : str
+    count : int
+        How many: the shards of a member, for example.
+    cost : Cost
+        Of each.
+    task : str or None
+        What the config's ``devices`` call it; None where a GPU is of no use.
+    """
+
+    stage: str
+    count: int
+    cost: Cost
+    task: str | None = None
+
+
+def plan(config: Config) -> dict[str, Job]:
+    """The jobs of a config by the name of their rule."""
+    jobs = {}
+    for batch in batches(config):
+        each = [(m, input_count(config, m)) for m in batch.members]
+        sampled = [cost.sampling(m, k, m.networks / batch.shards) for m, k in each]
+        jobs[f"sample_{batch.name}"] = Job("sample", batch.shards, cost.job(sampled), batch.task)
+        jobs[f"estimate_{batch.name}"] = _one("estimate", (cost.estimating(*one) for one in each))
+        jobs[f"theory_{batch.name}"] = _one("theory", (cost.predicting(*one) for one in each))
+    for batch in trained_batches(config):
+        each = [(m, config.data[batch.data]) for m in batch.members]
+        for stage, taken in (
+            ("train", trained_cost.training),
+            ("measure", trained_cost.measuring),
+            ("generate", trained_cost.generating),
+        ):
+            jobs[f"{stage}_{batch.name}"] = _one(stage, (taken(*one) for one in each), stage)
+        jobs[f"predict_{batch.name}"] = _one(
+            "predict", (trained_cost.predicting(m) for m, _ in each)
+        )
+    return jobs | _of_members(config) | _of_studies(config)
+
+
+def _one(stage: str, costs, task: str | None = None) -> Job:
+    return Job(stage, 1, cost.job(costs), task)
+
+
+def _of_members(config: Config) -> dict[str, Job]:
+    """Rules with wildcards: their dearest job stands for all of them."""
+    tested = [
+        cost.testing(m, input_count(config, m))
+        for ensemble in config.ensembles
+        for m in members(config, ensemble)
+        if "normality" in m.estimate
+    ]
+    return _several("normality", tested)
+
+
+def _of_studies(config: Config) -> dict[str, Job]:
+    sizes = {}
+    for name, study in config.studies.items():
+        random = sum(len(members(config, e)) for e in study.ensembles or [])
+        trained = sum(len(trained_members(config, e)) for e in study.trained or [])
+        sizes[name] = random + trained
+    drawn = {
+        f"figures_{name}": _one("figures", [cost.drawing(sizes[name], len(study.figures))])
+        for name, study in config.studies.items()
+        if study.figures
+    }
+    return drawn | _several("compare", [cost.comparing(size) for size in sizes.values()])
+
+
+def _several(rule: str, costs: list[Cost]) -> dict[str, Job]:
+    return {rule: Job(rule, len(costs), cost.job([max(costs)]))} if costs else {}
+
+
+def report(config: Config) -> str:
+    """What a config takes, stage by stage, as a table to read before it is submitted."""
+    jobs = list(plan(config).values())
+    stages = list(dict.fromkeys(job.stage for job in jobs))
+    rows = [_row(stage, [job for job in jobs if job.stage == stage], config) for stage in stages]
+    rows.append(_row("total", jobs, config))
+    head = ("stage", "jobs", "core-hours", "GPU-hours", "longest job", "memory", "disk")
+    table = [head, *rows]
+    widths = [max(len(row[k]) for row in table) for k in range(len(head))]
+    lines = [
+        "  ".join(
+            text.ljust(width) if k == 0 else text.rjust(width)
+            for k, (text, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in table
+    ]
+    return "\n".join(lines)
+
+
+def _row(name: str, jobs: list[Job], config: Config) -> tuple[str, ...]:
+    core = gpu = 0.0
+    for job in jobs:
+        seconds = job.count * job.cost.seconds
+        if job.task and config.devices.get(job.task, config.device) == "cuda":
+            gpu += seconds / GPU_SPEED
+            seconds /= GPU_SPEED
+        core += seconds
+    return (
+        name,
+        str(sum(job.count for job in jobs)),
+        f"{core / 3600:.3g}",
+        f"{gpu / 3600:.3g}",
+        _time(max(job.cost.seconds for job in jobs)),
+        _size(max(job.cost.memory for job in jobs)),
+        _size(sum(job.count * job.cost.disk for job in jobs)),
+    )
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+def _size(mebibytes: float) -> str:
+    return f"{mebibytes:.0f} MiB" if mebibytes < 1000 else f"{mebibytes / 1024:.3g} GiB"
