@@ -13,11 +13,11 @@ def device_for(task):
     return STUDY_FILE.devices.get(task, STUDY_FILE.device)
 
 
-def asked(rule):
+def asked(name):
     """Resources of a rule's jobs, with a GPU where their task is for one."""
-    if rule not in PLAN:
+    if name not in PLAN:
         return {}
-    job = PLAN[rule]
+    job = PLAN[name]
     wanted = {
         "mem_mb": lambda wildcards, attempt: attempt * asked_memory(job.cost),
         "runtime": lambda wildcards, attempt: attempt * asked_minutes(job.cost),
