@@ -99,6 +99,15 @@ def test_a_gpu_is_counted_where_the_config_asks_for_it():
     assert some["train"] == 0 < some["sample"] < everywhere["sample"]
 
 
+def test_what_is_computed_on_the_cpu_anyhow_asks_for_no_gpu():
+    config = load([ROOT / "config.yaml"], {"device": "cuda"})
+    tasks = {batch.ensemble: batch.task for batch in batches(config)}
+    assert tasks["ntk_scalar"] is tasks["ntk_ways"] is None
+    assert tasks["ntk_widths"] == tasks["ntk_ladder"] == "ntk"
+    assert tasks["relu"] == "sample"
+    assert config.device_for(tasks["ntk_scalar"]) == "cpu"
+
+
 @pytest.mark.parametrize(
     ("changes", "key"),
     [

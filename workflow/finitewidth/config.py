@@ -291,6 +291,10 @@ class Config(Model):
     )
     studies: dict[Name, Study] = key("a mapping from names (letters, digits and _) to studies", {})
 
+    def device_for(self, task: str | None) -> str:
+        """Where a task is computed; on the CPU what is none of ``TASKS``."""
+        return self.devices.get(task, self.device) if task else "cpu"
+
 
 def families_of(ensemble: Ensemble) -> tuple[str, ...]:
     """The families of estimates of an ensemble, defaults filled in."""

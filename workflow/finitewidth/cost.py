@@ -16,6 +16,8 @@ from finitewidth import activations
 MiB = 2**20
 #: What an interpreter with its imports takes: MiB, and seconds that are no member's.
 START_MEMORY, START_SECONDS = 300, 1.5
+#: How many times faster than one core a GPU is taken to be. Assumed: none could be measured yet.
+GPU_SPEED = 30.0
 
 #: Nanoseconds a count, by stage and by what it is about; what is counted stands at `_drawn`,
 #: `_estimated` and `_predicted`.

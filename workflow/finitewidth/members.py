@@ -76,6 +76,14 @@ class Member:
         return min(self.shards, self.blocks)
 
     @property
+    def task(self) -> str | None:
+        """What a GPU would be had for: sampling, with tangent kernels or without, but for what is
+        computed on the CPU anyhow."""
+        if self.sampler == "scalar" or "ntk_methods" in self.measure:
+            return None
+        return "sample" if self.ntk is None else "ntk"
+
+    @property
     def folder(self) -> str:
         """Where its files stand."""
         return f"results/ensembles/{self.ensemble}/{self.name}"
@@ -117,6 +125,8 @@ def _divided(config: Config, m: Member) -> Member:
     if config.ensembles[m.ensemble].shards is not None or "ntk_methods" in m.measure:
         return m
     seconds = cost.sampling(m, input_count(config, m)).seconds
+    if config.device_for(m.task) == "cuda":
+        seconds /= cost.GPU_SPEED
     return replace(m, shards=max(1, math.ceil(seconds / (60 * config.job_minutes))))
 
 
@@ -134,9 +144,9 @@ class Batch:
     members: tuple[Member, ...]
 
     @property
-    def task(self) -> str:
-        """What a GPU would be had for: sampling with tangent kernels, or without."""
-        return "sample" if self.members[0].ntk is None else "ntk"
+    def task(self) -> str | None:
+        """What a GPU would be had for."""
+        return self.members[0].task
 
     @property
     def shards(self) -> int:

@@ -3,16 +3,13 @@ printed before anything is submitted."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from finitewidth import cost, trained_cost
 from finitewidth.config import Config
-from finitewidth.cost import Cost
+from finitewidth.cost import GPU_SPEED, Cost
 from finitewidth.members import batches, input_count, members
 from finitewidth.trained_members import trained_batches, trained_members
-
-#: How many times faster than one core a GPU is taken to be. Assumed: none could be measured yet.
-GPU_SPEED = 30.0
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,18 @@ def plan(config: Config) -> dict[str, Job]:
         jobs[f"predict_{batch.name}"] = _one(
             "predict", (trained_cost.predicting(m) for m, _ in each)
         )
-    return jobs | _of_members(config) | _of_studies(config)
+    return {name: _placed(job, config) for name, job in jobs.items()} | _rest(config)
+
+
+def _placed(job: Job, config: Config) -> Job:
+    """As fast as it is where the config has it computed."""
+    if config.device_for(job.task) != "cuda":
+        return job
+    return replace(job, cost=replace(job.cost, seconds=job.cost.seconds / GPU_SPEED))
+
+
+def _rest(config: Config) -> dict[str, Job]:
+    return _of_members(config) | _of_studies(config)
 
 
 def _one(stage: str, costs, task: str | None = None) -> Job:
@@ -115,10 +123,9 @@ def _row(name: str, jobs: list[Job], config: Config) -> tuple[str, ...]:
     core = gpu = 0.0
     for job in jobs:
         seconds = job.count * job.cost.seconds
-        if job.task and config.devices.get(job.task, config.device) == "cuda":
-            gpu += seconds / GPU_SPEED
-            seconds /= GPU_SPEED
         core += seconds
+        if config.device_for(job.task) == "cuda":
+            gpu += seconds
     return (
         name,
         str(sum(job.count for job in jobs)),

@@ -8,11 +8,6 @@ PLAN = plan(STUDY_FILE)
 SITE = workflow.resource_settings.default_resources or {}
 
 
-def device_for(task):
-    """Where a task is computed, as the config says."""
-    return STUDY_FILE.devices.get(task, STUDY_FILE.device)
-
-
 def asked(name):
     """Resources of a rule's jobs, with a GPU where their task is for one."""
     if name not in PLAN:
@@ -22,7 +17,7 @@ def asked(name):
         "mem_mb": lambda wildcards, attempt: attempt * asked_memory(job.cost),
         "runtime": lambda wildcards, attempt: attempt * asked_minutes(job.cost),
     }
-    device = device_for(job.task) if job.task else "cpu"
+    device = STUDY_FILE.device_for(job.task)
     if device == "cuda" or (device == "auto" and "gpu_partition" in SITE):
         wanted["gpu"] = 1
         if "gpu_partition" in SITE:

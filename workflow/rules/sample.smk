@@ -39,7 +39,7 @@ for batch in BATCHES:
                 **asked(f"sample_{batch.name}"),
             params:
                 seed=STUDY_FILE.seed,
-                device=device_for(batch.task),
+                device=STUDY_FILE.device_for(batch.task),
                 members=[m.slice(*NOT_SAMPLED) for m in batch.members],
                 blocks=[[0, m.blocks] for m in batch.members],
                 code=code_of("sample.py"),
@@ -64,7 +64,7 @@ for batch in BATCHES:
                 **asked(f"sample_{batch.name}"),
             params:
                 seed=STUDY_FILE.seed,
-                device=device_for(batch.task),
+                device=STUDY_FILE.device_for(batch.task),
                 members=[batch.members[0].slice(*NOT_SAMPLED)],
                 blocks=lambda wildcards, m=batch.members[0]: [
                     list(m.shard_bounds(int(wildcards.shard)))

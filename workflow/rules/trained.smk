@@ -51,7 +51,7 @@ for batch in TRAINED:
             **asked(f"train_{batch.name}"),
         params:
             seed=STUDY_FILE.seed,
-            device=device_for("train"),
+            device=STUDY_FILE.device_for("train"),
             members=[m.slice(*NOT_TRAINED) for m in batch.members],
             checkpoints=[m.checkpoint for m in batch.members],
             code=code_of("train.py"),
@@ -75,7 +75,7 @@ for batch in TRAINED:
             **asked(f"measure_{batch.name}"),
         params:
             seed=STUDY_FILE.seed,
-            device=device_for("measure"),
+            device=STUDY_FILE.device_for("measure"),
             members=[m.slice(*NOT_TRAINED) for m in batch.members],
             code=code_of("measure.py"),
         script:
@@ -97,7 +97,7 @@ for batch in TRAINED:
             **asked(f"generate_{batch.name}"),
         params:
             seed=STUDY_FILE.seed,
-            device=device_for("generate"),
+            device=STUDY_FILE.device_for("generate"),
             members=[m.slice("published", "checkpoint") for m in batch.members],
             code=code_of("generate.py"),
         script:
