@@ -1,5 +1,6 @@
 """What jobs cost: shards that follow from it, and what is said before anything runs."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -88,7 +89,7 @@ def test_how_members_are_divided_is_no_part_of_what_they_depend_on():
 def test_a_gpu_is_counted_where_the_config_asks_for_it():
     def hours(**changes):
         lines = report(load([ROOT / "config.yaml"], changes)).splitlines()
-        table = {line.split()[0]: line.split() for line in lines[1:]}
+        table = {line.split()[0]: line.split() for line in lines[1 : lines.index("")]}
         return {stage: float(row[3]) for stage, row in table.items()}
 
     assert set(hours(device="cpu").values()) == {0}
@@ -123,7 +124,9 @@ def test_a_bad_key_is_named(changes, key):
 
 def test_the_command_prints_every_stage_and_a_total(capsys):
     assert __main__.main(["estimate", str(ROOT / "config.yaml")]) == 0
-    stages = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    table, after = capsys.readouterr().out.split("\n\n")
+    assert re.fullmatch(r"On the \d+ cores of this machine: about \d.*\.\n", after)
+    stages = [line.split()[0] for line in table.splitlines()]
     assert stages[0] == "stage"
     assert stages[-1] == "total"
     assert {"sample", "estimate", "theory", "train", "figures", "compare"} <= set(stages)

@@ -3,6 +3,7 @@ printed before anything is submitted."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 
 from finitewidth import cost, trained_cost
@@ -53,7 +54,10 @@ def plan(config: Config) -> dict[str, Job]:
         jobs[f"predict_{batch.name}"] = _one(
             "predict", (trained_cost.predicting(m) for m, _ in each)
         )
-    return {name: _placed(job, config) for name, job in jobs.items()} | _rest(config)
+    return {name: _placed(job, config) for name, job in jobs.items()} | {
+        **_of_members(config),
+        **_of_studies(config),
+    }
 
 
 def _placed(job: Job, config: Config) -> Job:
@@ -61,10 +65,6 @@ def _placed(job: Job, config: Config) -> Job:
     if config.device_for(job.task) != "cuda":
         return job
     return replace(job, cost=replace(job.cost, seconds=job.cost.seconds / GPU_SPEED))
-
-
-def _rest(config: Config) -> dict[str, Job]:
-    return _of_members(config) | _of_studies(config)
 
 
 def _one(stage: str, costs, task: str | None = None) -> Job:
@@ -116,6 +116,11 @@ def report(config: Config) -> str:
         )
         for row in table
     ]
+    seconds = sum(job.count * job.cost.seconds for job in jobs)
+    cores = os.cpu_count() or 1
+    lines.append(f"\nOn the {cores} cores of this machine: about {_time(seconds / cores)}.")
+    if any(config.device_for(job.task) == "cuda" for job in jobs):
+        lines.append(f"A GPU is taken to be {GPU_SPEED:.0f} times as fast as a core: not measured.")
     return "\n".join(lines)
 
 
@@ -138,7 +143,9 @@ def _row(name: str, jobs: list[Job], config: Config) -> tuple[str, ...]:
 
 
 def _time(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def _size(mebibytes: float) -> str:
