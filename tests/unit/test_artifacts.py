@@ -9,6 +9,7 @@ import xarray as xr
 from finitewidth.__main__ import main
 from finitewidth.artifacts import (
     ArtifactError,
+    digest_of,
     make_stamp,
     read_dataset,
     read_stamp,
@@ -111,7 +112,7 @@ def test_a_truncated_or_missing_file_is_named(tmp_path, stamp):
             read_dataset(broken)
 
 
-def test_the_digest_of_samples_is_that_of_what_they_hold():
+def test_the_digest_of_samples_is_that_of_what_they_hold(tmp_path, stamp):
     network = np.arange(10)
     values = np.random.default_rng(0).standard_normal((10, 3))
     whole = xr.Dataset(
@@ -125,4 +126,8 @@ def test_the_digest_of_samples_is_that_of_what_they_hold():
     changed["z"][7, 1] += 1e-15
     renamed = whole.rename(z="y")
     other = whole.assign(fixed=("layer", [1.0, 2.0, 4.0]))
+    for number, part in enumerate([parts[2], parts[0], parts[1], parts[0]]):
+        write_dataset(part, tmp_path / f"{number}.nc", stamp, title="shard")
+    # The last one is left from another division.
+    assert digest_of(tmp_path) == digest
     assert len({digest, *(samples_digest([d]) for d in (changed, renamed, other))}) == 4

@@ -56,6 +56,20 @@ def samples_digest(shards: Sequence) -> str:
     return total.hexdigest()
 
 
+def digest_of(path: str | Path) -> str:
+    """What a stamp says of an input: SHA-256 of a file, or :func:`samples_digest` of a folder."""
+    if not Path(path).is_dir():
+        return sha256(path)
+    shards: list = []
+    while (file := Path(path) / f"{len(shards)}.nc").exists():
+        shard = read_dataset(file)
+        # One that does not go on where the last one ended is left from another division.
+        if shards and shard["network"][0] != shards[-1]["network"][-1] + 1:
+            break
+        shards.append(shard)
+    return samples_digest(shards)
+
+
 def canonical(data: object) -> str:
     """``data`` as JSON with one spelling: keys sorted, no spaces."""
     return json.dumps(data, sort_keys=True, separators=(",", ":"), default=list)
