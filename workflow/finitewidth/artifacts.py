@@ -67,6 +67,8 @@ def digest_of(path: str | Path) -> str:
         if shards and shard["network"][0] != shards[-1]["network"][-1] + 1:
             break
         shards.append(shard)
+    if not shards:
+        raise ArtifactError(f"{path} holds no samples")
     return samples_digest(shards)
 
 
