@@ -47,6 +47,7 @@ benchmark: $(READY)
 	$(BIN)/python benchmarks/ntk.py
 	$(BIN)/python benchmarks/ntk_sampling.py
 	$(BIN)/python benchmarks/trained.py
+	$(BIN)/python benchmarks/gpu.py
 
 lock:
 	$(PYTHON) -m venv .venv-lock

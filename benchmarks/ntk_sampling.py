@@ -17,6 +17,7 @@ from finitewidth.law import Law
 from finitewidth.rates import Rates
 from finitewidth.sampling import explicit_ntk, marginal_ntk, scalar_ntk
 from finitewidth.sampling.record import NtkRecorder
+from finitewidth.sampling.streams import Streams
 
 REPEATS = 7
 
@@ -37,7 +38,7 @@ def seconds(module, law, rates, x, networks, generator) -> float:
     """Of one network of a tile of ``networks``; memory is there already."""
     recorder = seconds.recorders.setdefault((module, law), NtkRecorder(networks, len(x), 1))
     start = time.perf_counter()
-    module.sample_block(law, rates, x, networks, generator, None, recorder)
+    module.sample_tile(law, rates, x, Streams([generator], [networks]), None, recorder)
     return (time.perf_counter() - start) / networks
 
 

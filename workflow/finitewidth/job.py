@@ -81,15 +81,6 @@ def stamp(snakemake, **differences) -> dict:
     return make_stamp(code_digest=digest, **(of_job | differences))
 
 
-def device_of(wanted: str) -> str:
-    """``cuda`` or ``cpu``; ``auto`` is a GPU where there is one."""
-    import torch
-
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return wanted
-
-
 def progress(what: str, every: float = 5.0) -> Callable[[int, int], None]:
     """A callback (done, total) that logs a line with rate and time left every few seconds."""
     start = last = time.monotonic()

@@ -1,16 +1,14 @@
 """Rules generate: draw networks from the covariances of trained ones, and see how they do."""
 
-import torch
-
 from finitewidth.artifacts import read_dataset, write_dataset
-from finitewidth.job import device_of, log, progress, run, stamp
+from finitewidth.device import label, prepare
+from finitewidth.job import log, progress, run, stamp
 from finitewidth.trained.data import from_dataset
 from finitewidth.trained.member import generate_member
 
 
 def main(job):
-    torch.set_num_threads(1)
-    device, seed, source = device_of(job.params.device), job.params.seed, job.input.data
+    device, seed, source = prepare(job.params.device), job.params.seed, job.input.data
     images = from_dataset(read_dataset(source))
     for member, networks, path in zip(
         job.params.members, job.input.networks, job.output, strict=True
@@ -31,7 +29,7 @@ def main(job):
             wildcards={"ensemble": ensemble, "member": name},
             config={"seed": seed, "device": job.params.device, "member": member},
             inputs=[source, networks],
-            device=device,
+            device=label(device),
         )
         write_dataset(generated, path, mark, title=f"generated networks of {ensemble}, {name}")
 

@@ -2,17 +2,15 @@
 
 from pathlib import Path
 
-import torch
-
 from finitewidth.artifacts import read_dataset, write_dataset
-from finitewidth.job import device_of, log, run, stamp
+from finitewidth.device import label, prepare
+from finitewidth.job import log, run, stamp
 from finitewidth.trained.data import from_dataset
 from finitewidth.trained.member import estimate_member
 
 
 def main(job):
-    torch.set_num_threads(1)
-    device, seed, source = device_of(job.params.device), job.params.seed, job.input.data
+    device, seed, source = prepare(job.params.device), job.params.seed, job.input.data
     images = from_dataset(read_dataset(source))
     files = zip(
         job.params.members,
@@ -33,7 +31,7 @@ def main(job):
             wildcards={"ensemble": ensemble, "member": name},
             config={"seed": seed, "device": job.params.device, "member": member},
             inputs=[source, networks],
-            device=device,
+            device=label(device),
         )
         for dataset, path in zip(measured, paths, strict=True):
             title = f"{Path(path).stem} of {ensemble}, {name}"

@@ -2,16 +2,14 @@
 
 from pathlib import Path
 
-import torch
-
 from finitewidth.artifacts import read_dataset, write_dataset
-from finitewidth.job import device_of, log, progress, run, stamp
+from finitewidth.device import label, prepare
+from finitewidth.job import log, progress, run, stamp
 from finitewidth.sampling.member import sample_member
 
 
 def main(job):
-    torch.set_num_threads(1)
-    device, seed = device_of(job.params.device), job.params.seed
+    device, seed = prepare(job.params.device), job.params.seed
     seconds = iter(job.output.seconds)
     jobs = zip(job.params.members, job.params.blocks, job.input, job.output.samples, strict=True)
     for member, blocks, source, path in jobs:
@@ -27,7 +25,7 @@ def main(job):
             wildcards={"ensemble": ensemble, "member": name, "shard": Path(path).stem},
             inputs=[source],
             config={"seed": seed, "device": job.params.device, "member": member, "blocks": blocks},
-            device=device,
+            device=label(device),
         )
         if "seconds" in samples:
             # What differs from run to run stands in a file of its own.

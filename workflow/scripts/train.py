@@ -2,17 +2,15 @@
 
 from pathlib import Path
 
-import torch
-
 from finitewidth.artifacts import canonical, read_dataset, sha256, write_dataset
-from finitewidth.job import device_of, log, progress, run, stamp
+from finitewidth.device import label, prepare
+from finitewidth.job import log, progress, run, stamp
 from finitewidth.trained.data import from_dataset
 from finitewidth.trained.member import train_member
 
 
 def main(job):
-    torch.set_num_threads(1)
-    device, seed, source = device_of(job.params.device), job.params.seed, job.input.data
+    device, seed, source = prepare(job.params.device), job.params.seed, job.input.data
     images, digest = from_dataset(read_dataset(source)), sha256(source)
     kept = [Path(path).with_name(".training.pt") for path in job.output]
     each = zip(job.params.members, job.params.checkpoints, kept, job.output, strict=True)
@@ -26,7 +24,7 @@ def main(job):
             seed=seed,
             device=device,
             kept=state,
-            fingerprint=canonical([config, digest, job.params.code, device]),
+            fingerprint=canonical([config, digest, job.params.code, label(device)]),
             on_epoch=progress("epochs"),
         )
         mark = stamp(
@@ -34,7 +32,7 @@ def main(job):
             rule="train",
             wildcards={"ensemble": ensemble, "member": name},
             config=config,
-            device=device,
+            device=label(device),
         )
         write_dataset(networks, path, mark, title=f"trained networks of {ensemble}, {name}")
     for state in kept:

@@ -120,8 +120,12 @@ def pseudo_inverse(kernel: torch.Tensor) -> torch.Tensor:
     size = torch.diagonal(kernel, dim1=1, dim2=2).sqrt()
     unit = torch.where(size > 0, 1 / size, 0.0)
     two = unit[:, :, None] * unit[:, None, :]
-    return torch.linalg.pinv(kernel * two, rtol=_SINGULAR, hermitian=True) * two
+    few = (kernel * two).split(_TOGETHER)
+    found = [torch.linalg.pinv(part, rtol=_SINGULAR, hermitian=True) for part in few]
+    return torch.cat(found) * two
 
 
 #: Eigenvalues of correlations under this share of the largest are rounding.
 _SINGULAR = 4 * math.sqrt(torch.finfo(torch.float64).eps)
+#: Matrices that a GPU's library diagonalises in one call; it takes no more than some 32,000.
+_TOGETHER = 2**14

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 import xarray as xr
 
-from finitewidth.blocks import block_size, tile_size
+from finitewidth.blocks import block_size, explicit_tile_size, tile_size
 from finitewidth.indices import quads
 from finitewidth.law import Law
 from finitewidth.random import torch_stream
 from finitewidth.sampling import explicit, marginal
 from finitewidth.sampling.record import Recorder
+from finitewidth.sampling.streams import tiles
 from finitewidth.vocabulary import FOUR_POINT_MOST_INPUTS as MOST_INPUTS
 
-SAMPLERS = {"marginal": marginal.sample_block, "explicit": explicit.sample_block}
+SAMPLERS = {"marginal": marginal.sample_tile, "explicit": explicit.sample_tile}
 
 _DIMENSIONS = {
     "preactivation": ("network", "layer", "input", "neuron"),
@@ -100,16 +102,15 @@ def sample(
     with_norm = law.is_scale_invariant
     recorder = Recorder(end - begin, layers, len(x), neurons, measure, with_norm)
     tensor = torch.from_numpy(x).to(device)
-    tile = tile_size(size, max(law.widths[1:]), len(x)) if sampler == "marginal" else size
-    for block in range(first, last):
-        stream = torch_stream(seed, *name, "networks", block, device=device)
-        done, stop = block * size, min((block + 1) * size, networks)
-        while done < stop:
-            count = min(tile, stop - done)
-            SAMPLERS[sampler](law, tensor, count, stream, recorder, getattr(torch, precision))
-            recorder.end_tile(slice(done - begin, done - begin + count))
-            done += count
-            on_tile(done - begin, end - begin)
+    if sampler == "marginal":
+        tile = tile_size(size, max(law.widths[1:]), len(x), device, recorder.numbers)
+    else:
+        tile = explicit_tile_size(size, law.widths, len(x), device, recorder.numbers)
+    stream = partial(torch_stream, seed, *name, "networks", device=device)
+    for at, streams in tiles(stream, (first, last), size, networks, tile):
+        SAMPLERS[sampler](law, tensor, streams, recorder, getattr(torch, precision))
+        recorder.end_tile(at)
+        on_tile(at.stop, end - begin)
     return dataset(law, recorder, np.arange(begin, end), np.array(layers))
 
 

@@ -8,17 +8,17 @@ import torch
 
 from finitewidth.law import Law
 from finitewidth.sampling.record import Recorder
+from finitewidth.sampling.streams import Streams
 
 
-def sample_block(
+def sample_tile(
     law: Law,
     x: torch.Tensor,
-    networks: int,
-    generator: torch.Generator,
+    streams: Streams,
     recorder: Recorder,
     dtype: torch.dtype = torch.float32,
 ) -> None:
-    """Draw ``networks`` networks and hand their layers to ``recorder``.
+    """Draw the networks of a tile and hand their layers to ``recorder``.
 
     Parameters
     ----------
@@ -26,16 +26,15 @@ def sample_block(
         Weights of any law.
     x : tensor, shape (inputs, n_0), float64
         On the device to compute on.
-    generator : torch.Generator
-        The stream to draw from.
+    streams : Streams
+        What to draw from, and how many networks.
     """
+    networks = streams.networks
     s = x.T.to(dtype).expand(networks, -1, -1)
     log_scale = x.new_zeros(networks, x.shape[0]) if law.is_scale_invariant else None
     last = max(recorder.layers)
     for layer in range(1, last + 1):
-        weights, biases = draw_layer(
-            law, layer, networks, generator, dtype, x.device, recorder.room, "weights"
-        )
+        weights, biases = draw_layer(law, layer, streams, dtype, x.device, recorder.room, "weights")
         z = torch.bmm(weights, s)
         if biases is not None:
             z += biases[:, :, None]
@@ -48,26 +47,25 @@ def sample_block(
         s = law.activation.on_tensor(torch, z)
 
 
-def draw_layer(law, layer, networks, generator, dtype, device, room, name=None):
+def draw_layer(law, layer, streams: Streams, dtype, device, room, name=None):
     """The weights (networks, n_l, n_{l-1}) of one layer and its biases (networks, n_l), or None.
 
     ``name`` is that of the memory in ``room``; each layer has its own where it is left out.
     """
     draw = _normal if law.weights == "normal" else _uniform
-    fan_in, fan_out = law.widths[layer - 1], law.widths[layer]
+    fan_in, fan_out, networks = law.widths[layer - 1], law.widths[layer], streams.networks
     weights = room(name or f"weights{layer}", (networks, fan_out, fan_in), dtype, device)
-    draw(weights, law.C_W[layer - 1] / fan_in, generator)
+    draw(weights, law.C_W[layer - 1] / fan_in, streams)
     if law.C_b[layer - 1] == 0:
         return weights, None
     biases = torch.empty(networks, fan_out, dtype=dtype, device=device)
-    draw(biases, law.C_b[layer - 1], generator)
+    draw(biases, law.C_b[layer - 1], streams)
     return weights, biases
 
 
-def _normal(values: torch.Tensor, variance: float, generator: torch.Generator) -> None:
-    values.normal_(std=math.sqrt(variance), generator=generator)
+def _normal(values: torch.Tensor, variance: float, streams: Streams) -> None:
+    streams.normal_(values, math.sqrt(variance))
 
 
-def _uniform(values: torch.Tensor, variance: float, generator: torch.Generator) -> None:
-    edge = math.sqrt(3 * variance)
-    values.uniform_(-edge, edge, generator=generator)
+def _uniform(values: torch.Tensor, variance: float, streams: Streams) -> None:
+    streams.uniform_(values, math.sqrt(3 * variance))

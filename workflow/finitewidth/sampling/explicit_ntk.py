@@ -10,25 +10,26 @@ from finitewidth.rates import Rates
 from finitewidth.sampling.dntk import dntk
 from finitewidth.sampling.explicit import draw_layer
 from finitewidth.sampling.record import NtkRecorder, Recorder
+from finitewidth.sampling.streams import Streams
 
 
-def sample_block(
+def sample_tile(
     law: Law,
     rates: Rates,
     x: torch.Tensor,
-    networks: int,
-    generator: torch.Generator,
+    streams: Streams,
     recorder: Recorder | None,
     kernels: NtkRecorder,
     dtype: torch.dtype = torch.float32,
 ) -> None:
-    """Draw ``networks`` networks; hand layers to ``recorder`` and tangent kernels to ``kernels``.
+    """Draw the networks of a tile; hand layers to ``recorder`` and tangent kernels to ``kernels``.
 
-    As :func:`finitewidth.sampling.marginal_ntk.sample_block`, for weights of any law.
+    As :func:`finitewidth.sampling.marginal_ntk.sample_tile`, for weights of any law.
     """
+    networks = streams.networks
     weights, biases = [], []
     for layer in range(1, law.depth + 1):
-        W, b = draw_layer(law, layer, networks, generator, dtype, x.device, kernels.room)
+        W, b = draw_layer(law, layer, streams, dtype, x.device, kernels.room)
         if b is None and rates.lambda_b[layer - 1] > 0:
             # A bias of variance 0 is there, and learns.
             b = W.new_zeros(1).expand(networks, W.shape[1])

@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from itertools import combinations_with_replacement, pairwise
 
 import numpy as np
@@ -20,7 +21,7 @@ import torch
 import xarray as xr
 
 from finitewidth.activations import Activation
-from finitewidth.blocks import block_size, tile_size
+from finitewidth.blocks import block_size, ladder_tile_size
 from finitewidth.indices import pairs
 from finitewidth.law import Law
 from finitewidth.random import torch_stream
@@ -28,6 +29,7 @@ from finitewidth.rates import Rates
 from finitewidth.sampling.conditional_ntk import LayerSums, conditional_ntk, layer_sums
 from finitewidth.sampling.marginal import correlate, gram_of, unit_diagonal
 from finitewidth.sampling.record import Room
+from finitewidth.sampling.streams import Streams, tiles
 
 #: Frequencies of the waves among the controls of one input. Beside u and u^2 - 1 they leave 3e-6 of
 #: the variance of sigma(z)^2 unexplained (GELU at E z^2 = 2), where Hermite polynomials to degree
@@ -107,28 +109,15 @@ def sample_ladder(
         np.zeros((*shape, len(layers), len(pairs(len(x))))) if rates else None,
     )
     tensor, room = torch.from_numpy(x).to(device), Room()
-    # Normals, neurons and controls stand beside each other, so a tile holds half as many networks.
-    tile = tile_size(size, 2 * widest, len(x))
-    for block in range(first, stop):
-        stream = torch_stream(seed, *name, "networks", block, device=device)
-        done, last_of_block = block * size, min((block + 1) * size, networks)
-        while done < last_of_block:
-            count = min(tile, last_of_block - done)
-            at = slice(done - begin, done - begin + count)
-            _sample_tile(
-                laws,
-                rates,
-                tensor,
-                at,
-                layers,
-                names,
-                stream,
-                room,
-                getattr(torch, precision),
-                kept,
-            )
-            done += count
-            on_tile(done - begin, end - begin)
+    summed = last - 1 if rates else 0
+    tile = ladder_tile_size(size, widths, len(x), device, kept.numbers, summed)
+    stream = partial(torch_stream, seed, *name, "networks", device=device)
+    for at, streams in tiles(stream, (first, stop), size, networks, tile):
+        found = kept.of_tile(streams.networks, device)
+        dtype = getattr(torch, precision)
+        _sample_tile(laws, rates, tensor, layers, names, streams, room, dtype, found)
+        kept.put(at, found)
+        on_tile(at.stop, end - begin)
     return _dataset(kept, np.arange(begin, end), widths, np.array(layers), names, len(x))
 
 
@@ -168,12 +157,36 @@ def _count(inputs: int, top: int, step: int) -> int:
 
 @dataclass(frozen=True)
 class _Kept:
-    """What is recorded: kernels of recorded layers, kernels and means of every driven layer."""
+    """What is recorded: kernels of recorded layers, kernels and means of every driven layer.
 
-    kernel: np.ndarray
-    driven: np.ndarray | None
-    drive: np.ndarray | None
-    ntk: np.ndarray | None
+    Arrays (network, rung, ...) of the shard, or tensors of the tile under way on its device, from
+    where they are fetched once: a GPU that is waited for at every layer does nothing meanwhile.
+    """
+
+    kernel: np.ndarray | torch.Tensor
+    driven: np.ndarray | torch.Tensor | None
+    drive: np.ndarray | torch.Tensor | None
+    ntk: np.ndarray | torch.Tensor | None
+
+    @property
+    def numbers(self) -> int:
+        """How many are recorded of one network."""
+        return sum(math.prod(v.shape[1:]) for v in vars(self).values() if v is not None)
+
+    def of_tile(self, networks: int, device: str) -> _Kept:
+        """Room for a tile's own, on its device."""
+
+        def room(array: np.ndarray) -> torch.Tensor:
+            dtype = torch.from_numpy(array).dtype
+            return torch.empty((networks, *array.shape[1:]), dtype=dtype, device=device)
+
+        return _Kept(**{k: None if v is None else room(v) for k, v in vars(self).items()})
+
+    def put(self, at: slice, tile: _Kept) -> None:
+        """Store what was found of a tile as that of the networks ``at``."""
+        for name, array in vars(self).items():
+            if array is not None:
+                array[at] = getattr(tile, name).cpu().numpy()
 
 
 def _check(laws: Sequence[Law], x: np.ndarray) -> list[int]:
@@ -197,9 +210,9 @@ def _check(laws: Sequence[Law], x: np.ndarray) -> list[int]:
     return [law.widths[1] for law in laws]
 
 
-def _sample_tile(laws, rates, x, at, layers, names, stream, room, dtype, kept) -> None:
-    """Draw the networks ``at`` of every rung and store what is recorded of them."""
-    inputs, networks, last = len(x), at.stop - at.start, max(layers)
+def _sample_tile(laws, rates, x, layers, names, streams: Streams, room, dtype, kept: _Kept) -> None:
+    """Draw the networks of a tile, of every rung, and keep what is recorded of them."""
+    inputs, networks, last = len(x), streams.networks, max(layers)
     widths = [law.widths[1] for law in laws]
     a, b = pairs(inputs).T
     first = laws[0].C_b[0] + laws[0].C_W[0] / laws[0].widths[0] * (x @ x.T)
@@ -216,22 +229,22 @@ def _sample_tile(laws, rates, x, at, layers, names, stream, room, dtype, kept) -
                 scale = log_scales[rung].exp()
                 kernel = gram * (scale[:, :, None] * scale[:, None, :])
                 grams[rung], log_scales[rung] = unit_diagonal(gram, log_scales[rung])
-            kernel = kernel[:, a, b].cpu().numpy()
+            kernel = kernel[:, a, b]
             if layer in places:
-                kept.kernel[at, rung, places[layer]] = kernel
+                kept.kernel[:, rung, places[layer]] = kernel
             if layer < last and names:
-                kept.driven[at, rung, layer - 1] = kernel
+                kept.driven[:, rung, layer - 1] = kernel
             if rates and layer in places:
                 law = laws[rung]
                 ntk = conditional_ntk(sums[rung], x @ x.T, rates[rung], law.widths, law.C_W)
                 ntk = ntk.expand(networks, inputs, inputs)[:, a, b]
-                kept.ntk[at, rung, places[layer]] = ntk.cpu().numpy()
+                kept.ntk[:, rung, places[layer]] = ntk
         if layer == last:
             return
         shape = (networks, inputs, max(widths))
-        normals = room("normals", shape, dtype, x.device).normal_(generator=stream)
+        normals = streams.normal_(room("normals", shape, dtype, x.device))
         if names:
-            kept.drive[at, :, layer - 1] = _drive(normals, names, widths, room).cpu().numpy()
+            kept.drive[:, :, layer - 1] = _drive(normals, names, widths, room)
         for rung, (law, n) in enumerate(zip(laws, widths, strict=True)):
             z = room(f"z{n}", (networks, inputs, n), dtype, x.device).copy_(normals[..., :n])
             z = correlate(grams[rung], z, room)

@@ -14,6 +14,7 @@ import torch
 
 from finitewidth.law import Law
 from finitewidth.sampling.record import Recorder, Room
+from finitewidth.sampling.streams import Streams
 
 #: A pivot below this share of its diagonal is the rounding of a dependent input, and exactly 0.
 DEPENDENT = 1e-13
@@ -23,15 +24,14 @@ DISTINCT = 0.99
 STRETCH = 2**18
 
 
-def sample_block(
+def sample_tile(
     law: Law,
     x: torch.Tensor,
-    networks: int,
-    generator: torch.Generator,
+    streams: Streams,
     recorder: Recorder,
     dtype: torch.dtype = torch.float32,
 ) -> None:
-    """Draw ``networks`` networks and hand their layers to ``recorder``.
+    """Draw the networks of a tile and hand their layers to ``recorder``.
 
     Parameters
     ----------
@@ -39,8 +39,8 @@ def sample_block(
         Weights must be normal.
     x : tensor, shape (inputs, n_0), float64
         On the device to compute on; zero, duplicated and linearly dependent inputs are ordinary.
-    generator : torch.Generator
-        The stream to draw from.
+    streams : Streams
+        What to draw from, and how many networks.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def sample_block(
             f"the marginal sampler integrates out normal weights only, not {law.weights} ones:"
             " use the explicit sampler"
         )
-    inputs, room = x.shape[0], recorder.room
+    networks, inputs, room = streams.networks, x.shape[0], recorder.room
     shared = law.C_b[0] + law.C_W[0] / law.widths[0] * (x @ x.T)
     gram = shared.expand(networks, inputs, inputs)
     log_scale = x.new_zeros(networks, inputs) if law.is_scale_invariant else None
@@ -61,14 +61,14 @@ def sample_block(
     while layer <= last:
         if log_scale is not None:
             gram, log_scale = unit_diagonal(gram, log_scale)
-            stretch = _stretch(law, layer, recorder, networks) if inputs == 1 else 0
+            stretch = _stretch(law, layer, recorder, streams.most) if inputs == 1 else 0
             if stretch:
-                gain = _log_norm_gain(law, layer, stretch, networks, generator, dtype, room, x)
+                gain = _log_norm_gain(law, layer, stretch, streams, dtype, room, x)
                 log_scale = log_scale + gain
                 layer += stretch
                 continue
         shape = (networks, inputs, law.widths[layer])
-        normals = room("normals", shape, dtype, x.device).normal_(generator=generator)
+        normals = streams.normal_(room("normals", shape, dtype, x.device))
         z = correlate(gram, normals, room)
         recorder.put(layer, z, log_scale)
         if layer < last:
@@ -81,7 +81,9 @@ def gram_of(s: torch.Tensor, room: Room) -> torch.Tensor:
     """Sums over neurons of s_a s_b, float64, shape (networks, inputs, inputs)."""
     if s.shape[1] == 1:
         return torch.linalg.vector_norm(s, dim=2, keepdim=True).double().square_()
-    if s.shape[1] == 2:
+    # Which sums will do is not asked of a GPU, which would have to be waited for; nor must a
+    # network there depend on those beside it.
+    if s.shape[1] == 2 and s.device.type == "cpu":
         gram = torch.bmm(s, s.transpose(1, 2)).double()
         product = gram[:, 0, 0] * gram[:, 1, 1]
         if bool((gram[:, 0, 1].square() <= DISTINCT * product).all()):
@@ -96,7 +98,9 @@ def correlate(gram: torch.Tensor, normals: torch.Tensor, room: Room) -> torch.Te
     """Turn independent normals into rows of covariance ``gram``; may overwrite ``normals``."""
     if gram.shape[1] == 1:
         scale = gram.sqrt().to(normals.dtype)
-        return normals if bool((scale == 1).all()) else normals.mul_(scale)
+        # Worth a look on a processor; a GPU would have to be waited for.
+        unit = scale.device.type == "cpu" and bool((scale == 1).all())
+        return normals if unit else normals.mul_(scale)
     if gram.shape[1] == 2:
         return _correlate_two(gram, normals)
     factor = semidefinite_factor(gram).to(normals.dtype)
@@ -168,15 +172,15 @@ def _stretch(law: Law, layer: int, recorder: Recorder, networks: int) -> int:
     return count if count > 1 else 0
 
 
-def _log_norm_gain(law, layer, count, networks, generator, dtype, room, x) -> torch.Tensor:
+def _log_norm_gain(law, layer, count, streams, dtype, room, x) -> torch.Tensor:
     """Growth of the log-scale over ``count`` unrecorded layers, one input, no bias.
 
     Each layer multiplies the squared norm by C_W times the mean of sigma(g)^2 over fresh normals g,
     independent of all that came before (Hanin and Nica 2018), so the layers need no order.
     Returns shape (networks, 1).
     """
-    shape = (count, networks, law.widths[layer])
-    normals = room("stretch", shape, dtype, x.device).normal_(generator=generator)
+    shape = (count, streams.networks, law.widths[layer])
+    normals = streams.normal_(room("stretch", shape, dtype, x.device), axis=1)
     s = law.activation.on_tensor(torch, normals)
     squares = torch.linalg.vector_norm(s, dim=2).double().square_()
     constant = sum(math.log(law.C_W[k] / law.widths[k]) for k in range(layer, layer + count))

@@ -19,6 +19,7 @@ from finitewidth.law import Law
 from finitewidth.rates import Rates
 from finitewidth.sampling.marginal import semidefinite_factor
 from finitewidth.sampling.record import NtkRecorder, Recorder
+from finitewidth.sampling.streams import Streams
 
 #: Pivots of a Gram matrix, as shares of its diagonal, down to which single precision will do.
 _DISTINCT = 0.01
@@ -38,17 +39,16 @@ class _Hidden:
     drawn: torch.Tensor | None = None  #: (networks, inputs, next n), T of the next layer's weights
 
 
-def sample_block(
+def sample_tile(
     law: Law,
     rates: Rates,
     x: torch.Tensor,
-    networks: int,
-    generator: torch.Generator,
+    streams: Streams,
     recorder: Recorder | None,
     kernels: NtkRecorder,
     dtype: torch.dtype = torch.float32,
 ) -> None:
-    """Draw ``networks`` networks; hand layers to ``recorder`` and tangent kernels to ``kernels``.
+    """Draw the networks of a tile; hand layers to ``recorder`` and tangent kernels to ``kernels``.
 
     Parameters
     ----------
@@ -58,8 +58,8 @@ def sample_block(
     x : tensor, shape (inputs, n_0), float64
         Zero, duplicated and linearly dependent inputs are ordinary, and so are more inputs than
         neurons.
-    generator : torch.Generator
-        The stream to draw from.
+    streams : Streams
+        What to draw from, and how many networks.
     recorder : Recorder, optional
     kernels : NtkRecorder
 
@@ -75,13 +75,14 @@ def sample_block(
         )
     if law.is_scale_invariant and sum(1 / n for n in law.widths[1:-1]) > _DEEP:
         dtype = torch.float64
-    hidden, *output = _forward(law, x, networks, generator, recorder, kernels, dtype)
-    kernels.put(_backward(law, rates, x, hidden, networks, kernels, generator, dtype), *output)
+    hidden, *output = _forward(law, x, streams, recorder, kernels, dtype)
+    kernels.put(_backward(law, rates, x, hidden, streams, kernels, dtype), *output)
 
 
-def _forward(law, x, networks, generator, recorder, kernels, dtype):
+def _forward(law, x, streams, recorder, kernels, dtype):
     """Every hidden layer, and z^(L) of the outputs wanted with its conditional kernel."""
     inputs, room, activation = len(x), kernels.room, law.activation
+    networks = streams.networks
     gram = (x @ x.T).expand(networks, inputs, inputs)
     factor = semidefinite_factor(gram[:1]).expand(networks, inputs, inputs)
     # Scale-invariant networks are computed at the scale where the mean kernel stands still.
@@ -98,11 +99,10 @@ def _forward(law, x, networks, generator, recorder, kernels, dtype):
         root = factor * math.sqrt(gain / fan_in)
         # What drives the first layer is not looked at again.
         where = f"drawn {layer}" if layer > 1 else "fresh"
-        drawn = room(where, (networks, inputs, n), dtype, x.device)
-        drawn.normal_(generator=generator)
+        drawn = streams.normal_(room(where, (networks, inputs, n), dtype, x.device))
         z = _times(root.to(dtype), drawn, room(f"z{layer}", drawn.shape, dtype, x.device))
         if C_b > 0:
-            bias = room("bias", (networks, 1, n), dtype, x.device).normal_(generator=generator)
+            bias = streams.normal_(room("bias", (networks, 1, n), dtype, x.device))
             z.add_(bias, alpha=math.sqrt(C_b))
         if hidden:
             hidden[-1].drawn = drawn
@@ -120,9 +120,10 @@ def _forward(law, x, networks, generator, recorder, kernels, dtype):
     raise AssertionError("the last layer returns")
 
 
-def _backward(law, rates, x, hidden, networks, kernels, generator, dtype) -> torch.Tensor:
+def _backward(law, rates, x, hidden, streams, kernels, dtype) -> torch.Tensor:
     """The tangent kernel, (networks, output, output, input, input), float64."""
     inputs, outputs, room = len(x), kernels.outputs, kernels.room
+    networks = streams.networks
     weight = [(x @ x.T).expand(networks, inputs, inputs), *(h.gram for h in hidden)]
     count = [law.widths[layer] for layer in range(law.depth)]
 
@@ -144,7 +145,7 @@ def _backward(law, rates, x, hidden, networks, kernels, generator, dtype) -> tor
         fresh = room(
             "fresh top" if rows is None else "fresh", (networks, below.shape[1], n), dtype, x.device
         )
-        fresh.normal_(generator=generator)
+        streams.normal_(fresh)
         lost = torch.bmm(below, torch.bmm(fresh, here.s.transpose(1, 2)).double())
         lost = torch.bmm(lost, here.inverse.transpose(1, 2))
         scale = math.sqrt(law.C_W[layer] / n)
@@ -175,14 +176,18 @@ def gram_factor(s: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, bool]:
     if s.shape[1] == 1:
         gram = torch.linalg.vector_norm(s, dim=2, keepdim=True).double().square_()
         return gram, gram.sqrt(), False
-    gram = torch.bmm(s, s.transpose(1, 2)).double()
-    # LAPACK is ten times as fast as going column by column, where it will do.
-    factor, failed = torch.linalg.cholesky_ex(gram)
-    if not bool(failed.any()):
-        share = torch.diagonal(factor, dim1=1, dim2=2).square()
-        share = share / torch.diagonal(gram, dim1=1, dim2=2)
-        if float(share.amin()) >= _DISTINCT:
-            return gram, factor, True
+    on_cpu = s.device.type == "cpu"
+    if on_cpu or s.dtype == torch.float64:
+        gram = torch.bmm(s, s.transpose(1, 2)).double()
+    # LAPACK is ten times as fast as going column by column, where it will do. A GPU would have to
+    # be waited for to tell, and a network there must not depend on those beside it.
+    if on_cpu:
+        factor, failed = torch.linalg.cholesky_ex(gram)
+        if not bool(failed.any()):
+            share = torch.diagonal(factor, dim1=1, dim2=2).square()
+            share = share / torch.diagonal(gram, dim1=1, dim2=2)
+            if float(share.amin()) >= _DISTINCT:
+                return gram, factor, True
     if s.dtype != torch.float64:
         # What one row has of its own is a difference of these sums, and is not to be lost.
         s = s.double()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from finitewidth.rates import Rates
 from finitewidth.sampling import explicit_ntk, marginal_ntk, scalar_ntk
 from finitewidth.sampling.ensemble import check_inputs, dataset
 from finitewidth.sampling.record import NtkRecorder, Recorder
+from finitewidth.sampling.streams import tiles
 
 _OUTPUTS = ("output", "output_", "output__")
 _INPUTS = ("input", "input_", "input__")
@@ -111,20 +113,25 @@ def sample_ntk(
         recorder = Recorder(len(index), layers, len(x), neurons, measure, law.is_scale_invariant)
     module = {"marginal": marginal_ntk, "explicit": explicit_ntk}[sampler]
     dtype = getattr(torch, precision)
-    tile = ntk_tile_size(sampler, law.widths, size, len(x), outputs, dtype.itemsize, memory)
+    tile = ntk_tile_size(
+        sampler,
+        law.widths,
+        size,
+        len(x),
+        outputs,
+        dtype.itemsize,
+        memory,
+        device,
+        dntk="dntk" in measure,
+    )
     tensor = torch.from_numpy(x).to(device)
-    for block in range(first, last):
-        stream = torch_stream(seed, *name, "networks", block, device=device)
-        done, stop = block * size, min((block + 1) * size, networks)
-        while done < stop:
-            count = min(tile, stop - done)
-            module.sample_block(law, rates, tensor, count, stream, recorder, kernels, dtype)
-            at = slice(done - begin, done - begin + count)
-            kernels.end_tile(at)
-            if recorder is not None:
-                recorder.end_tile(at)
-            done += count
-            on_tile(done - begin, end - begin)
+    stream = partial(torch_stream, seed, *name, "networks", device=device)
+    for at, streams in tiles(stream, (first, last), size, networks, tile):
+        module.sample_tile(law, rates, tensor, streams, recorder, kernels, dtype)
+        kernels.end_tile(at)
+        if recorder is not None:
+            recorder.end_tile(at)
+        on_tile(at.stop, end - begin)
     return _dataset(law, kernels, recorder, index, layers)
 
 

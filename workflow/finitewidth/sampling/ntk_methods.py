@@ -19,6 +19,7 @@ from finitewidth.rates import Rates
 from finitewidth.sampling.ensemble import check_inputs
 from finitewidth.sampling.explicit import draw_layer
 from finitewidth.sampling.record import Room
+from finitewidth.sampling.streams import Streams
 
 
 def sample_methods(
@@ -46,14 +47,15 @@ def sample_methods(
         one variable that differs from run to run.
     """
     tensor = torch.from_numpy(check_inputs(law, x))
-    stream, k = torch_stream(seed, *name, "networks", 0), min(outputs, law.widths[-1])
+    stream = Streams([torch_stream(seed, *name, "networks", 0)], [1])
+    k = min(outputs, law.widths[-1])
     kernels = np.zeros((networks, len(WAYS), k, k, len(x), len(x)))
     operations = np.zeros((networks, len(WAYS)), dtype=np.int64)
     taken: dict[str, list[float]] = {way: [] for way in WAYS}
     for network in range(networks):
         room, weights, biases = Room(), [], []
         for layer in range(1, law.depth + 1):
-            W, b = draw_layer(law, layer, 1, stream, torch.float64, tensor.device, room)
+            W, b = draw_layer(law, layer, stream, torch.float64, tensor.device, room)
             last = slice(k) if layer == law.depth else slice(None)
             weights.append(W[0, last])
             biases.append(weights[-1].new_zeros(len(weights[-1])) if b is None else b[0, last])

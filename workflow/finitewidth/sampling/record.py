@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -70,13 +71,26 @@ class Recorder:
         if with_norm:
             self.arrays["log_norm"] = np.zeros(shape)
 
+    @property
+    def numbers(self) -> int:
+        """How many are recorded of one network."""
+        return sum(math.prod(values.shape[1:]) for values in self.arrays.values())
+
     def _index_products(self) -> None:
         self._quads, self._pairs = quads(self.inputs), pairs(self.inputs)
         # Of the Gram matrix of products, pair by pair, one place a distinct quadruple.
-        _, self._quad_places = np.unique(quad_positions(self.inputs), return_index=True)
-        self._kernel_places = np.zeros((self.inputs, self.inputs), int)
+        _, quad_places = np.unique(quad_positions(self.inputs), return_index=True)
+        kernel_places = np.zeros((self.inputs, self.inputs), int)
         for place, (a, b) in enumerate(self._pairs):
-            self._kernel_places[a, b] = self._kernel_places[b, a] = place
+            kernel_places[a, b] = kernel_places[b, a] = place
+        self._places = {"quad": quad_places, "kernel": kernel_places}
+
+    def _at(self, places: str, device: torch.device) -> torch.Tensor:
+        """An index on the device, brought there once."""
+        index = self._places[places]
+        if not isinstance(index, torch.Tensor):
+            index = self._places[places] = torch.from_numpy(index).to(device)
+        return index
 
     def put(self, layer: int, z: torch.Tensor, log_scale: torch.Tensor | None) -> None:
         """Take one layer of the tile under way, if it is a recorded one.
@@ -134,8 +148,8 @@ class Recorder:
             quartic = _squared_norm(products)
         else:
             gram = torch.bmm(products, products.transpose(1, 2))
-            quartic = gram.flatten(1)[:, self._quad_places]
-        kernel = products.sum(2)[:, self._kernel_places]
+            quartic = gram.flatten(1)[:, self._at("quad", z.device)]
+        kernel = products.sum(2)[:, self._at("kernel", z.device)]
         square = torch.diagonal(kernel, dim1=1, dim2=2)
         sums = {"square": square, "kernel": kernel, "quartic": quartic}
         if "sextic" in self.arrays:

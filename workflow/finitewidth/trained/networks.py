@@ -29,19 +29,22 @@ def apply(layer: Layer, weight: Tensor, x: Tensor) -> Tensor:
     if layer.is_linear:
         z = _product(weight, x.flatten(2))
         return z.unflatten(2, (layer.out, 1, 1))
-    networks, images = weight.shape[0], x.shape[1]
+    networks = weight.shape[0]
     kernels = weight.view(networks, layer.out, layer.channels, *layer.kernel)
     options = {"stride": layer.stride, "padding": layer.padding}
     if weight.device.type == "cpu":
         # Faster there than the same as groups of one convolution.
         pairs = zip(x.expand(networks, -1, -1, -1, -1), kernels, strict=True)
         return _stacked([functional.conv2d(_dense(a), _dense(k), **options) for a, k in pairs])
-    if len(x) < networks:
-        z = functional.conv2d(x[0], kernels.flatten(0, 1), **options)
-        return z.view(images, networks, layer.out, *layer.size).transpose(0, 1)
+    return _grouped(x, kernels, **options).unflatten(1, (networks, layer.out)).transpose(0, 1)
+
+
+def _grouped(x: Tensor, kernels: Tensor, **options) -> Tensor:
+    """The same as one convolution: (image, network * out, row, column)."""
+    if len(x) < len(kernels):
+        return functional.conv2d(x[0], kernels.flatten(0, 1), **options)
     grouped = x.transpose(0, 1).flatten(1, 2)
-    z = functional.conv2d(grouped, kernels.flatten(0, 1), groups=networks, **options)
-    return z.view(images, networks, layer.out, *layer.size).transpose(0, 1)
+    return functional.conv2d(grouped, kernels.flatten(0, 1), groups=len(kernels), **options)
 
 
 def _product(weight: Tensor, x: Tensor) -> Tensor:
