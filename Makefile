@@ -48,6 +48,7 @@ benchmark: $(READY)
 	$(BIN)/python benchmarks/ntk_sampling.py
 	$(BIN)/python benchmarks/trained.py
 	$(BIN)/python benchmarks/gpu.py
+	$(BIN)/python benchmarks/overhead.py
 
 lock:
 	$(PYTHON) -m venv .venv-lock

@@ -30,7 +30,7 @@ def read_log(path: Path) -> tuple[list[tuple[float, str]], float | None]:
     """(processor seconds, text) of each line, and the memory in MiB that a finished job reports."""
     lines = [m.groups() for m in map(_LINE.match, path.read_text().splitlines()) if m]
     lines = [(float(seconds), text) for seconds, text in lines]
-    done = re.match(r"done, (\d+) MiB", lines[-1][1]) if lines else None
+    done = re.search(r"(\d+) MiB at most", lines[-1][1]) if lines else None
     return lines, float(done[1]) if done else None
 
 

@@ -20,10 +20,10 @@ import torch
 from finitewidth.architecture import of_member
 from finitewidth.device import label, prepare
 from finitewidth.law import Law
-from finitewidth.random import torch_stream
 from finitewidth.rates import Rates
 from finitewidth.sampling.ensemble import sample
 from finitewidth.sampling.ntk_ensemble import sample_ntk
+from finitewidth.torch_random import torch_stream
 from finitewidth.trained.training import Settings, train
 
 REPEATS, DEPTH, INPUTS = 3, 4, 2

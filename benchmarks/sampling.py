@@ -18,9 +18,9 @@ import torch
 from finitewidth.activations import get
 from finitewidth.blocks import block_size, tile_size
 from finitewidth.law import Law
-from finitewidth.random import torch_stream
 from finitewidth.sampling.ensemble import sample
 from finitewidth.theory.criticality import critical_point
+from finitewidth.torch_random import torch_stream
 
 
 def seconds(job: Callable[[], object], repeats: int) -> float:

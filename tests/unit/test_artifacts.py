@@ -1,6 +1,7 @@
 """Files of results: stamped, atomic, the same bytes twice, and never read when damaged."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -33,6 +34,7 @@ def stamp(tmp_path):
         config={"seed": 3, "odd": "brackets ) ( and \\ and ü"},
         inputs=[str(source)],
         code_digest="abc",
+        packages=["numpy", "sklearn", "os"],
     )
 
 
@@ -60,6 +62,12 @@ def test_every_kind_of_file_holds_its_stamp_and_nothing_that_varies(tmp_path, st
     assert read_stamp(one) == stamp
     assert one.read_bytes() == two.read_bytes()
     assert stamp["inputs"] == {str(tmp_path / "input.txt"): sha256(tmp_path / "input.txt")}
+
+
+def test_packages_are_those_of_the_code_and_not_of_the_process(stamp):
+    assert "xarray" in sys.modules
+    assert list(stamp["packages"]) == ["python", "numpy", "scikit-learn"]
+    assert stamp["packages"]["numpy"] == np.__version__
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

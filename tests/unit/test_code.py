@@ -1,11 +1,13 @@
 """Digests of code: what a stage runs, and nothing else."""
 
+import ast
 import shutil
 from pathlib import Path
 
 import pytest
 
 from finitewidth import code
+from finitewidth.vocabulary import FIGURES
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 
@@ -18,10 +20,10 @@ def package(tmp_path, monkeypatch):
     return copy
 
 
-def digest(script):
-    for cached in (code._tree, code._source, code._imports):
+def digest(script, *modules):
+    for cached in (code._tree, code._source, code._imports, code._names):
         cached.cache_clear()
-    return code.digest(SCRIPTS / script)
+    return code.digest(SCRIPTS / script, *modules)
 
 
 def edit(path, old, new):
@@ -50,13 +52,48 @@ def test_an_edit_deep_down_reaches_all_that_stand_on_it(package):
     assert all(digest(name) != before[name] for name in before)
 
 
-def test_only_sampling_and_training_compute_with_torch():
+def test_what_does_not_compute_with_torch_never_imports_it():
     computes = {"sample.py", "train.py", "measure.py", "generate.py"}
+    figures = [code.PACKAGE / "figures" / f"{figure.module}.py" for figure in FIGURES.values()]
     for script in SCRIPTS.glob("*.py"):
-        files = [script, *code.modules(script)]
-        # random.py and activations.py name torch inside functions that only sampling calls.
-        uses = [f.name for f in files if "\nimport torch" in f.read_text()]
-        assert bool(uses) == (script.name in computes), uses
+        more = figures if script.name == "figures.py" else []
+        assert ("torch" in code.packages(script, *more)) == (script.name in computes), script.name
+
+
+def test_packages_are_those_of_all_that_a_script_imports_wherever_it_does():
+    figures = code.PACKAGE / "figures"
+    assert "pingouin" in code.packages(SCRIPTS / "normality.py")
+    assert "scipy" in code.packages(SCRIPTS / "theory.py")
+    assert "matplotlib" not in code.packages(SCRIPTS / "figures.py")
+    drawn = code.packages(SCRIPTS / "figures.py", figures / "covariance.py")
+    assert {"matplotlib", "seaborn", "xarray"} <= set(drawn)
+    assert "seaborn" not in code.packages(SCRIPTS / "figures.py", figures / "flow.py")
+    for names in (drawn, code.packages(SCRIPTS / "data.py")):
+        assert names == sorted(names)
+        assert not {"finitewidth", "os", "json", "__future__"} & set(names)
+
+
+def test_what_is_imported_by_name_counts_as_code(package):
+    modules = (package / "figures" / "flow.py", package / "figures" / "ntk.py")
+    before = digest("figures.py", *modules)
+    assert before != digest("figures.py") != digest("figures.py", modules[0])
+    edit(modules[1], "ax.", "ax .")
+    assert digest("figures.py", *modules) == before
+    edit(package / "figures" / "style.py", '"font.size": 9', '"font.size": 8')
+    assert digest("figures.py", *modules) != before
+
+
+def test_the_light_half_of_the_library_stays_light():
+    """What takes a second or more to import stands inside the functions that need it."""
+    heavy = {"pingouin", "seaborn", "sklearn"}
+    for path in code.PACKAGE.rglob("*.py"):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.Import):
+                names = {alias.name for alias in node.names}
+            else:
+                names = {node.module or ""} if isinstance(node, ast.ImportFrom) else set()
+            assert not {name.partition(".")[0] for name in names} & heavy, path
+            assert "scipy.stats" not in names, path
 
 
 def test_theory_sampling_and_estimates_do_not_import_each_other():

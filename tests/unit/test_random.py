@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from finitewidth.random import numpy_stream, stream_words, torch_stream
+from finitewidth.random import numpy_stream, stream_words
+from finitewidth.torch_random import torch_stream
 
 
 def test_a_stream_depends_on_seed_and_every_part_of_its_name():

@@ -55,11 +55,11 @@ def jobs_of(folder: Path, script: str) -> list[int]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            command = (process / "cmdline").read_bytes().decode().replace("\0", " ")
+            here = os.readlink(process / "cwd") == str(folder)
+            if here and (process / "comm").read_text().strip() == script:
+                found.append(int(process.name))
         except OSError:
             continue
-        if str(folder) in command and f".{script}" in command and "-m snakemake" not in command:
-            found.append(int(process.name))
     return found
 
 

@@ -13,7 +13,6 @@ import json
 import os
 import platform
 import re
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -84,11 +83,13 @@ def make_stamp(
     config: Mapping,
     inputs: Sequence[str] | Mapping[str, str],
     code_digest: str,
+    packages: Sequence[str] = (),
     device: str = "cpu",
 ) -> dict:
     """The stamp of what one job writes, as plain data.
 
-    ``inputs`` are paths of files, or a mapping from paths to digests already taken.
+    ``inputs`` are paths of files, or a mapping from paths to digests already taken; ``packages``
+    is what the code imports.
     """
     if not isinstance(inputs, Mapping):
         inputs = {str(path): sha256(path) for path in inputs}
@@ -100,13 +101,16 @@ def make_stamp(
         "inputs": dict(inputs),
         "code": {**code.commit(), "sha256": code_digest, "version": __version__},
         "device": device,
-        "packages": _versions(),
+        "packages": _versions(packages),
     }
 
 
-def _versions() -> dict[str, str]:
-    """Versions of Python and of those packages that this job has imported."""
-    used = [p for p in PACKAGES if _IMPORTED_AS.get(p, p) in sys.modules]
+def _versions(imported: Sequence[str]) -> dict[str, str]:
+    """Versions of Python and of the packages that the code imports.
+
+    Of the code and not of this process, which may have been forked from one that has more loaded.
+    """
+    used = [p for p in PACKAGES if _IMPORTED_AS.get(p, p) in imported]
     return {"python": platform.python_version(), **{p: metadata.version(p) for p in used}}
 
 

@@ -6,27 +6,44 @@ import ast
 import functools
 import hashlib
 import subprocess
+import sys
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 
 
-def digest(script: str | Path) -> str:
-    """SHA-256 over a script and every module of the package that it imports, however deep.
+def used(*scripts: str | Path) -> dict:
+    """What a rule says of its code: a digest of it, and the packages that it imports."""
+    return {"sha256": digest(*scripts), "packages": packages(*scripts)}
+
+
+def digest(*scripts: str | Path) -> str:
+    """SHA-256 over scripts and every module of the package that they import, however deep.
 
     Taken of the syntax tree without docstrings: an edit that cannot change a result does not
     change the digest.
     """
     total = hashlib.sha256()
-    for path in (Path(script), *modules(script)):
+    for path in (*map(Path, scripts), *modules(*scripts)):
         total.update(f"{path.name}\n{_source(path)}\n".encode())
     return total.hexdigest()
 
 
-def modules(script: str | Path) -> list[Path]:
-    """The files of the package that ``script`` imports, directly or through each other, sorted."""
+def packages(*scripts: str | Path) -> list[str]:
+    """Names of the packages of others that scripts and all their modules import, sorted.
+
+    Told by the code alone, wherever in a file the import stands: what else happens to be loaded,
+    or was not needed this time, makes no difference.
+    """
+    names = {name.partition(".")[0] for path in (*scripts, *modules(*scripts))
+             for name in _names(Path(path))}  # fmt: skip
+    return sorted(names - sys.stdlib_module_names - {PACKAGE.name})
+
+
+def modules(*scripts: str | Path) -> list[Path]:
+    """The files of the package that scripts import, directly or through each other, sorted."""
     found: set[Path] = set()
-    waiting = [Path(script)]
+    waiting = [Path(script) for script in scripts]
     while waiting:
         for path in _imports(waiting.pop()):
             if path not in found:
@@ -56,6 +73,12 @@ def _is_text(node: ast.AST) -> bool:
 
 @functools.cache
 def _imports(path: Path) -> frozenset[Path]:
+    return frozenset(file for name in _names(path) for file in _files(name))
+
+
+@functools.cache
+def _names(path: Path) -> frozenset[str]:
+    """What a file imports, anywhere in it: modules, and what it takes from them."""
     names: set[str] = set()
     for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Import):
@@ -63,7 +86,7 @@ def _imports(path: Path) -> frozenset[Path]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module)
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return frozenset(file for name in names for file in _files(name))
+    return frozenset(names)
 
 
 def _files(name: str) -> list[Path]:

@@ -31,9 +31,12 @@ def run(main: Callable, snakemake) -> None:
         force=True,
     )
     logging.captureWarnings(True)
+    start = time.process_time()
     try:
         main(snakemake)
-        log.info("done, %.0f MiB at most", _peak_memory())
+        # Without imports, which come before (benchmarks/overhead.py).
+        seconds = time.process_time() - start
+        log.info("done in %.3f s of processor time, %.0f MiB at most", seconds, _peak_memory())
     except (ArtifactError, ConfigError, ValueError, MemoryError, OSError) as error:
         log.exception("failed")
         _end(f"{snakemake.rule}: {error or type(error).__name__} (log: {path})")
@@ -71,14 +74,15 @@ def stamp(snakemake, **differences) -> dict:
     ``inputs``, ``device``): a job for several members stamps each file as if it had been alone.
     """
     parameters = dict(snakemake.params.items())
-    digest = parameters.pop("code")
+    code = parameters.pop("code")
     of_job = {
         "rule": snakemake.rule,
         "wildcards": dict(snakemake.wildcards.items()),
         "config": parameters,
         "inputs": list(snakemake.input),
     }
-    return make_stamp(code_digest=digest, **(of_job | differences))
+    marks = {"code_digest": code["sha256"], "packages": code["packages"]}
+    return make_stamp(**(marks | of_job | differences))
 
 
 def progress(what: str, every: float = 5.0) -> Callable[[int, int], None]:

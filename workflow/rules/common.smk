@@ -7,8 +7,7 @@ from snakemake.exceptions import WorkflowError
 WORKFLOW = Path(str(workflow.current_basedir)).parent
 sys.path.insert(0, str(WORKFLOW))
 
-
-from finitewidth.code import digest
+from finitewidth.code import used
 from finitewidth.environment import prepare
 from finitewidth.errors import ConfigError
 from finitewidth.members import batches, members
@@ -16,9 +15,11 @@ from finitewidth.study_file import load
 from finitewidth.trained_members import NOT_TRAINED, trained_batches, trained_members
 from finitewidth.vocabulary import FIGURES
 from scheduler import calm
+from warm import warm
 
 prepare()
 calm()
+warm(workflow)
 
 
 def read_config():
@@ -45,9 +46,13 @@ wildcard_constraints:
     shard=r"\d+",
 
 
-def code_of(script):
-    """Digest of the code that a rule's script runs, a parameter of the rule: edit it, and it reruns."""
-    return digest(WORKFLOW / "scripts" / script)
+def code_of(script, *modules):
+    """The code that a rule's script runs, a parameter of the rule: edit it, and it reruns.
+
+    ``modules`` are those of the library that it imports by a name that it is given.
+    """
+    library = WORKFLOW / "finitewidth"
+    return used(WORKFLOW / "scripts" / script, *(library / module for module in modules))
 
 
 def input_files(wildcards):

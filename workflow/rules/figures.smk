@@ -22,10 +22,9 @@ for name, study in STUDY_FILE.studies.items():
             params:
                 study=study_slice(name),
                 figures=study.figures,
-                code=code_of("figures.py")
-                + "".join(
-                    digest(WORKFLOW / "finitewidth" / "figures" / f"{module}.py")
-                    for module in sorted({FIGURES[figure].module for figure in study.figures})
+                code=code_of(
+                    "figures.py",
+                    *sorted({f"figures/{FIGURES[figure].module}.py" for figure in study.figures}),
                 ),
             script:
                 "../scripts/figures.py"

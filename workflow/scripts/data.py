@@ -4,7 +4,8 @@ from pathlib import Path
 
 from finitewidth.artifacts import write_dataset
 from finitewidth.job import run, stamp
-from finitewidth.trained.data import labelled, to_dataset
+from finitewidth.trained.data import labelled
+from finitewidth.trained.images import to_dataset
 
 
 def main(job):

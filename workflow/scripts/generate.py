@@ -3,7 +3,7 @@
 from finitewidth.artifacts import read_dataset, write_dataset
 from finitewidth.device import label, prepare
 from finitewidth.job import log, progress, run, stamp
-from finitewidth.trained.data import from_dataset
+from finitewidth.trained.images import from_dataset
 from finitewidth.trained.member import generate_member
 
 

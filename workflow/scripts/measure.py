@@ -5,7 +5,7 @@ from pathlib import Path
 from finitewidth.artifacts import read_dataset, write_dataset
 from finitewidth.device import label, prepare
 from finitewidth.job import log, run, stamp
-from finitewidth.trained.data import from_dataset
+from finitewidth.trained.images import from_dataset
 from finitewidth.trained.member import estimate_member
 
 

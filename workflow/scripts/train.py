@@ -5,7 +5,7 @@ from pathlib import Path
 from finitewidth.artifacts import canonical, read_dataset, sha256, write_dataset
 from finitewidth.device import label, prepare
 from finitewidth.job import log, progress, run, stamp
-from finitewidth.trained.data import from_dataset
+from finitewidth.trained.images import from_dataset
 from finitewidth.trained.member import train_member
 
 

@@ -17,9 +17,9 @@ from scipy.stats import ks_2samp
 from finitewidth.activations import get
 from finitewidth.indices import pairs
 from finitewidth.law import Law
-from finitewidth.random import torch_stream
 from finitewidth.sampling.ensemble import sample
 from finitewidth.sampling.ladder import control_names, sample_ladder
+from finitewidth.torch_random import torch_stream
 
 X = np.array([[1.0, -0.5, 0.3], [0.2, 0.9, -1.1]])
 

@@ -14,12 +14,12 @@ from scipy import stats
 from finitewidth.activations import get
 from finitewidth.law import Law
 from finitewidth.ntk.layerwise import layerwise
-from finitewidth.random import torch_stream
 from finitewidth.rates import Rates
 from finitewidth.sampling.conditional_ntk import conditional_ntk, layer_sums
 from finitewidth.sampling.dntk import dntk
 from finitewidth.sampling.marginal_ntk import gram_factor, pseudo_inverse
 from finitewidth.sampling.ntk_ensemble import sample_ntk
+from finitewidth.torch_random import torch_stream
 
 LEAST_P = 1e-5
 

@@ -13,7 +13,6 @@ import torch
 from finitewidth import blocks
 from finitewidth.activations import TABLE
 from finitewidth.law import Law
-from finitewidth.random import torch_stream
 from finitewidth.rates import Rates
 from finitewidth.sampling import ensemble, ladder, ntk_ensemble
 from finitewidth.sampling.ensemble import sample
@@ -21,6 +20,7 @@ from finitewidth.sampling.ladder import sample_ladder
 from finitewidth.sampling.ntk_ensemble import sample_ntk
 from finitewidth.sampling.record import NtkRecorder, Recorder
 from finitewidth.sampling.streams import Streams, tiles
+from finitewidth.torch_random import torch_stream
 from watched import Watched
 
 X = np.random.default_rng(0).standard_normal((3, 4))

@@ -7,7 +7,8 @@ from sklearn.datasets import load_digits
 
 from finitewidth.artifacts import make_stamp, read_dataset, write_dataset
 from finitewidth.errors import ConfigError
-from finitewidth.trained.data import from_dataset, labelled, to_dataset
+from finitewidth.trained.data import labelled
+from finitewidth.trained.images import from_dataset, to_dataset
 
 
 def digits(seed=1, name="d", **change):

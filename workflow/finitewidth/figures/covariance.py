@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import seaborn as sns
 from matplotlib.figure import Figure
 
 from finitewidth.figures import style
@@ -46,6 +45,9 @@ def covariance(study: Study) -> Figure:
 
 def neuron_covariance(study: Study) -> Figure:
     """Different neurons: a matrix in units of its own error, and the pooled value by layer."""
+    # Here, for it takes seconds to import.
+    import seaborn as sns
+
     members = [m for m in study.members if m.has("covariance")]
     figure, axes = style.grid(1, 2, width=3.6, height=3.0)
     left, right = axes[0]

@@ -12,10 +12,10 @@ import xarray as xr
 from finitewidth.blocks import block_size, explicit_tile_size, tile_size
 from finitewidth.indices import quads
 from finitewidth.law import Law
-from finitewidth.random import torch_stream
 from finitewidth.sampling import explicit, marginal
 from finitewidth.sampling.record import Recorder
 from finitewidth.sampling.streams import tiles
+from finitewidth.torch_random import torch_stream
 from finitewidth.vocabulary import FOUR_POINT_MOST_INPUTS as MOST_INPUTS
 
 SAMPLERS = {"marginal": marginal.sample_tile, "explicit": explicit.sample_tile}

@@ -24,12 +24,12 @@ from finitewidth.activations import Activation
 from finitewidth.blocks import block_size, ladder_tile_size
 from finitewidth.indices import pairs
 from finitewidth.law import Law
-from finitewidth.random import torch_stream
 from finitewidth.rates import Rates
 from finitewidth.sampling.conditional_ntk import LayerSums, conditional_ntk, layer_sums
 from finitewidth.sampling.marginal import correlate, gram_of, unit_diagonal
 from finitewidth.sampling.record import Room
 from finitewidth.sampling.streams import Streams, tiles
+from finitewidth.torch_random import torch_stream
 
 #: Frequencies of the waves among the controls of one input. Beside u and u^2 - 1 they leave 3e-6 of
 #: the variance of sigma(z)^2 unexplained (GELU at E z^2 = 2), where Hermite polynomials to degree

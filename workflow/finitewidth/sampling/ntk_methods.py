@@ -14,12 +14,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from finitewidth.law import Law
 from finitewidth.ntk.network import WAYS, tangent_kernel
 from finitewidth.ntk.structured import sequential
-from finitewidth.random import torch_stream
 from finitewidth.rates import Rates
 from finitewidth.sampling.ensemble import check_inputs
 from finitewidth.sampling.explicit import draw_layer
 from finitewidth.sampling.record import Room
 from finitewidth.sampling.streams import Streams
+from finitewidth.torch_random import torch_stream
 
 
 def sample_methods(

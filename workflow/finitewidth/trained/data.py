@@ -1,33 +1,19 @@
-"""Labelled sets of images, in a training part and a validation part."""
+"""Labelled sets of images as the config describes them, divided in two parts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import xarray as xr
 
 from finitewidth.errors import ConfigError
 from finitewidth.random import numpy_stream
 from finitewidth.trained import cifar10
+from finitewidth.trained.images import Labelled
 
 #: Labels are stored as int16.
 MOST_CLASSES = 2**15
-
-_PARTS = {"train": "training", "validation": "validation"}
-
-
-@dataclass(frozen=True, eq=False)
-class Labelled:
-    """Images and their labels; pixels are what the config's ``normalise`` made of them."""
-
-    train_x: np.ndarray  #: (sample, channel, height, width), float32
-    train_y: np.ndarray  #: (sample,), int64, 0 to classes - 1
-    validation_x: np.ndarray  #: (sample, channel, height, width), float32
-    validation_y: np.ndarray  #: (sample,), int64, 0 to classes - 1
-    classes: int
 
 
 def labelled(name: str, spec: Mapping, seed: int) -> Labelled:
@@ -42,29 +28,6 @@ def labelled(name: str, spec: Mapping, seed: int) -> Labelled:
     """
     make = {"digits": _digits, "array": _array, "cifar10": _cifar10}[spec["kind"]]
     return make(f"data.{name}", spec, numpy_stream(seed, "data", name))
-
-
-def to_dataset(data: Labelled) -> xr.Dataset:
-    """``data`` as variables with attributes, images in float32 and labels in int16."""
-    variables = {}
-    for part, meaning in _PARTS.items():
-        images, labels = getattr(data, f"{part}_x"), getattr(data, f"{part}_y")
-        about = {"long_name": f"{meaning} images, pixels as the networks get them", "units": "1"}
-        variables[f"{part}_x"] = ((part, "channel", "row", "column"), images, about)
-        about = {"long_name": f"class of each {meaning} image, from 0", "units": "1"}
-        variables[f"{part}_label"] = (part, labels.astype(np.int16), about)
-    return xr.Dataset(variables, attrs={"classes": data.classes})
-
-
-def from_dataset(dataset: xr.Dataset) -> Labelled:
-    """What `to_dataset` was given."""
-    return Labelled(
-        train_x=dataset["train_x"].values,
-        train_y=dataset["train_label"].values.astype(np.int64),
-        validation_x=dataset["validation_x"].values,
-        validation_y=dataset["validation_label"].values.astype(np.int64),
-        classes=int(dataset.attrs["classes"]),
-    )
 
 
 def _cifar10(path: str, spec: Mapping, stream: np.random.Generator) -> Labelled:

@@ -9,7 +9,7 @@ import torch
 import xarray as xr
 
 from finitewidth.architecture import widened
-from finitewidth.random import torch_stream
+from finitewidth.torch_random import torch_stream
 from finitewidth.trained import rainbow
 from finitewidth.trained.activations import moments
 from finitewidth.trained.alignment import rotation

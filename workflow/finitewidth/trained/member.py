@@ -12,9 +12,9 @@ from torch import Tensor
 
 from finitewidth.architecture import Architecture, of_member
 from finitewidth.trained import checkpoint
-from finitewidth.trained.data import Labelled
 from finitewidth.trained.estimates import estimates
 from finitewidth.trained.generated import generated
+from finitewidth.trained.images import Labelled
 from finitewidth.trained.measured import SPLITS, Replicas
 from finitewidth.trained.memory import check_replicas
 from finitewidth.trained.training import (

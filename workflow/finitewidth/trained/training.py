@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from finitewidth.architecture import Architecture
-from finitewidth.random import torch_stream
+from finitewidth.torch_random import torch_stream
 from finitewidth.trained.networks import (
     add_gradient,
     each,
