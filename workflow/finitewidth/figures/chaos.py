@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -67,7 +69,7 @@ def log_norm_moments(study: Study) -> Figure:
     """Mean and variance of the log-norm over tau, in units of the log-normal limit."""
     members = _members(study)
     figure, axes = style.grid(1, 2, width=3.6, height=3.0)
-    for color, m in zip(style.PALETTE * 3, members, strict=False):
+    for color, m in zip(itertools.cycle(style.PALETTE), members, strict=False):
         layers = np.array([n for n in m.estimates["layer"].values if n > 1])
         here = {"layer": layers, "input": 0}
         tau = (layers - 1) / m.about["width"]
@@ -89,7 +91,7 @@ def log_norm_moments(study: Study) -> Figure:
         )
         ax.set(xscale="log", xlabel=r"$\tau = (\ell-1)/n$", title=f"{name} of the log-norm")
     axes[0, 0].set_ylabel("in units of the log-normal limit")
-    axes[0, 1].legend()
+    style.member_legend(axes[0, 1])
     style.order_legend(axes[0, 0], "exact", "double_scaling")
     return figure
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -21,7 +23,7 @@ def covariance(study: Study) -> Figure:
     )
     for column, (a, b) in enumerate(pairs):
         top, bottom = axes[:, column]
-        for color, m in zip(style.PALETTE * 3, members, strict=False):
+        for color, m in zip(itertools.cycle(style.PALETTE), members, strict=False):
             here = {"input": a, "input_": b}
             value = m.estimates["covariance"].sel(here)
             error = m.estimates["covariance_stderr"].sel(here)
@@ -38,8 +40,8 @@ def covariance(study: Study) -> Figure:
         bottom.xaxis.get_major_locator().set_params(integer=True)
     axes[0, 0].set_ylabel(r"$|G^{(\ell)}_{ab}|$")
     axes[1, 0].set_ylabel("measured / theory")
-    axes[0, 0].legend(loc="upper left")
-    style.order_legend(axes[0, -1], _best_order(members[0]), loc="upper left")
+    style.order_legend(axes[0, 0], _best_order(members[0]), loc="upper left")
+    style.member_legend(axes[0, -1], loc="upper left")
     return figure
 
 
@@ -71,20 +73,20 @@ def neuron_covariance(study: Study) -> Figure:
         cbar_kws={"label": "(measured − theory) / error", "shrink": 0.8},
     )
     left.set(xlabel="neuron $i$", ylabel="neuron $j$", title=f"last layer, {_label(m)}")
-    for shift, m in enumerate(members):
+    for shift, (color, m) in enumerate(zip(itertools.cycle(style.PALETTE), members, strict=False)):
         here = {"input": 0, "input_": 0}
         scale = m.estimates["covariance"].sel(here)
         value = m.estimates["cross_covariance"].sel(here) / scale
         error = m.estimates["cross_covariance_stderr"].sel(here) / scale
         layer = value["layer"].values + 0.08 * (shift - (len(members) - 1) / 2)
-        style.points(right, layer, value, error, color=style.PALETTE[shift], label=_label(m))
+        style.points(right, layer, value, error, color=color, label=_label(m))
     right.axhline(0, color="0.3", linewidth=0.8, zorder=1)
     right.set(
         xlabel=r"layer $\ell$",
         ylabel=r"$\mathrm{E}[z_i z_j] / G$,  $i \neq j$",
         title="pooled over recorded neurons",
     )
-    right.legend(loc="upper left")
+    style.member_legend(right, loc="upper left")
     right.xaxis.get_major_locator().set_params(integer=True)
     return figure
 

@@ -100,6 +100,13 @@ def order_legend(ax: Axes, *orders: str, **options) -> None:
     ax.add_artist(ax.legend(handles=_order_handles(orders), **options))
 
 
+def member_legend(ax: Axes, **options) -> None:
+    """What each colour is: within the axes, or beside them where they are many."""
+    many = len(ax.get_legend_handles_labels()[1]) > 5
+    beside = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
+    ax.legend(**(options | (beside if many else {})))
+
+
 def legend_below(figure: Figure, *orders: str, more: Sequence = ()) -> None:
     """The same below all axes of a figure, with ``more`` handles."""
     handles = [*_order_handles(orders), *more]
