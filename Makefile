@@ -1,5 +1,6 @@
 # make        set up and run the default study
 # make test   set up and test everything
+# make slurm-test   install SLURM and test the workflow on a real one, of this machine alone
 # make CONFIG=config/paper.yaml   run another study file
 # make estimate CONFIG=config/paper.yaml   say what that takes, before anything runs
 
@@ -8,9 +9,10 @@ CORES ?= all
 BIN := .venv/bin
 READY := .venv/.ready
 STUDY := $(if $(CONFIG),--configfile $(CONFIG))
+SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --workflow-profile workflow/profiles/default $(STUDY)
 
-.PHONY: all estimate test check docs lock benchmark clean
+.PHONY: all estimate test check slurm slurm-test docs lock benchmark clean
 
 all: $(READY)
 	@$(SNAKEMAKE)
@@ -27,9 +29,21 @@ estimate: $(READY)
 	@$(BIN)/python -m finitewidth estimate $(or $(CONFIG),config.yaml)
 
 # Everything that has to hold: style, lint, the documents made from code, the tests (which run the
-# default study end to end).
+# default study end to end, and the tiny one on SLURM where that is installed).
 test: check
 	$(BIN)/python -m pytest
+
+slurm-test: slurm $(READY)
+	$(SUDO) env PYTHONDONTWRITEBYTECODE=1 $(BIN)/python -m pytest -p no:cacheprovider tests/slurm
+
+# SLURM's daemons, where they are not there yet.
+slurm:
+	@export PATH=$$PATH:/usr/sbin; for name in slurmctld slurmd munged; do \
+	  command -v $$name >/dev/null || missing=1; done; test -z "$$missing" || { \
+	  command -v apt-get >/dev/null || { echo "There is no apt-get here: install SLURM (slurmctld," \
+	    "slurmd) and munge in your system's own way, then run this again." >&2; exit 1; }; \
+	  $(SUDO) apt-get update --quiet && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install \
+	    --quiet --yes --no-install-recommends slurm-wlm munge; }
 
 check: $(READY)
 	$(BIN)/ruff check .

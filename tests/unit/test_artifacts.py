@@ -139,3 +139,20 @@ def test_the_digest_of_samples_is_that_of_what_they_hold(tmp_path, stamp):
     # The last one is left from another division.
     assert digest_of(tmp_path) == digest
     assert len({digest, *(samples_digest([d]) for d in (changed, renamed, other))}) == 4
+
+
+def test_two_writers_of_a_file_never_share_a_name_and_leave_nothing(tmp_path):
+    path = tmp_path / "a.b.nc"
+    left = tmp_path / f".a.b.{16 * 'f'}.part.nc"
+    others = [tmp_path / f".{name}.{16 * 'f'}.part.nc" for name in ("a", "b", "a.b.c")]
+    for file in (left, *others):
+        file.write_text("what a killed job left")
+    with replacing(path) as one:
+        assert not left.exists()
+        with replacing(path) as two:
+            assert one != two
+            two.write_text("two")
+        assert path.read_text() == "two"
+        one.write_text("one")
+    assert path.read_text() == "one"
+    assert sorted(tmp_path.iterdir()) == sorted([path, *others])

@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import re
+import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -116,10 +117,17 @@ def _versions(imported: Sequence[str]) -> dict[str, str]:
 
 @contextlib.contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its place only if the block ends well."""
+    """A temporary path beside ``path`` that takes its place only if the block ends well.
+
+    No two writers share one, on whatever machines they are; what a killed one left goes.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    name = rf"\.{re.escape(path.stem)}\.[0-9a-f]{{16}}\.part{re.escape(path.suffix)}"
+    for left in path.parent.glob(".*.part*"):
+        if re.fullmatch(name, left.name):
+            left.unlink(missing_ok=True)
+    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(8)}.part{path.suffix}")
     try:
         yield temporary
         with open(temporary, "rb") as file:

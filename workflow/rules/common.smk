@@ -7,6 +7,7 @@ from snakemake.exceptions import WorkflowError
 WORKFLOW = Path(str(workflow.current_basedir)).parent
 sys.path.insert(0, str(WORKFLOW))
 
+from cluster import make_safe
 from finitewidth.code import used
 from finitewidth.environment import prepare
 from finitewidth.errors import ConfigError
@@ -20,6 +21,7 @@ from warm import warm
 prepare()
 calm()
 warm(workflow)
+make_safe(workflow)
 
 
 def read_config():

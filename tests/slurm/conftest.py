@@ -1,0 +1,76 @@
+"""One cluster for all tests, started where SLURM is installed; local runs to compare with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from unittest import mock
+
+import pytest
+import yaml
+from slurm_cluster import NODES, Cluster
+from slurm_run import SMALL, TARGETS, profile
+
+from running import TINY, digests, snakemake
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    # Sockets want short paths.
+    base = Path(tempfile.mkdtemp(prefix="slurm-"))
+    started = Cluster(base)
+    try:
+        started.start()
+        yield started
+    finally:
+        started.stop()
+        left = [f"{process.pid} {process.name()}" for process in started.processes()]
+        shutil.rmtree(base)
+    assert not left
+
+
+@pytest.fixture
+def steady(cluster):
+    """The cluster, for a test that takes a part of it down: whole before, and again after."""
+    yield cluster
+    if "is UP" not in cluster.ask("scontrol", "ping"):
+        cluster.start_controller()
+    for node in NODES:
+        if not (cluster.base / f"run/slurmd.{node}.pid").exists():
+            cluster.start_node(node)
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """The profile with this site's partitions."""
+    folder = tmp_path_factory.mktemp("profile")
+    return profile(folder, slurm_partition="cpu", gpu_partition="gpu")
+
+
+@pytest.fixture(scope="session")
+def tiny_for_gpus(tmp_path_factory):
+    """The tiny study for GPUs where there are some."""
+    path = tmp_path_factory.mktemp("tiny") / "tiny.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(TINY.read_text()) | {"device": "auto"}))
+    return path
+
+
+def local(folder: Path, *arguments: str | Path) -> dict[str, str]:
+    # Of a machine that has a GPU, as on the cluster, the CPU.
+    with mock.patch.dict(os.environ, CUDA_VISIBLE_DEVICES=""):
+        done = snakemake(folder, *arguments, "--cores", "2")
+    assert done.returncode == 0, done.stdout
+    return digests(folder)
+
+
+@pytest.fixture(scope="session")
+def local_tiny(cluster, tmp_path_factory, tiny_for_gpus):
+    """What the tiny study is without a cluster: digests by file."""
+    return local(tmp_path_factory.mktemp("local"), "--configfile", tiny_for_gpus)
+
+
+@pytest.fixture(scope="session")
+def local_small(cluster, tmp_path_factory):
+    return local(tmp_path_factory.mktemp("local"), *TARGETS, "--configfile", SMALL)

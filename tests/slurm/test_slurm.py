@@ -1,0 +1,206 @@
+"""The workflow through the profile on a real SLURM: where jobs run, and what may happen to them."""
+
+from __future__ import annotations
+
+import re
+import signal
+import time
+
+import pytest
+from slurm_cluster import missing, wait_until
+from slurm_run import (
+    SMALL,
+    TARGETS,
+    Run,
+    Watch,
+    never_two_at_once,
+    of_rule,
+    running,
+)  # fmt: skip
+
+from running import digests, snakemake
+
+pytestmark = pytest.mark.slurm
+if reason := missing():
+    # Once, not test by test.
+    pytest.skip(reason, allow_module_level=True)
+
+#: The jobs of the small study, once each.
+ONCE = {
+    "sample_quick", "sample_slow_wildcards_0", "sample_slow_wildcards_1", "estimate_slow",
+}  # fmt: skip
+
+
+@pytest.fixture
+def before(cluster):
+    """Which jobs of earlier tests are on record."""
+    return {job.id for job in cluster.jobs()}
+
+
+@pytest.fixture
+def new(cluster, before):
+    """The jobs of this test."""
+    return lambda: [job for job in cluster.jobs() if job.id not in before]
+
+
+@pytest.fixture
+def start(cluster, site, tmp_path):
+    """Start the small study on the cluster."""
+    small = (*TARGETS, "--configfile", SMALL)
+    return lambda *more: Run(cluster, site, tmp_path, *small, *more)
+
+
+@pytest.fixture
+def watch(tmp_path, local_small):
+    with Watch(tmp_path, local_small) as watching:
+        yield watching
+    assert not watching.wrong
+    assert set(watching.seen) == set(local_small)
+
+
+def all_is_well(folder, expected, jobs):
+    """The bytes of a local run, no rest of a file, no file that two jobs wrote at once."""
+    assert digests(folder) == expected
+    assert not list((folder / "results").rglob(".*"))
+    never_two_at_once(jobs)
+    assert {job.rule for job in jobs if job.state == "COMPLETED"} == ONCE
+    for rule in ONCE:
+        assert [job.state for job in of_rule(jobs, rule)].count("COMPLETED") == 1, rule
+
+
+def test_the_tiny_study_runs_where_its_rules_belong(
+    cluster, site, tmp_path, tiny_for_gpus, local_tiny, new
+):
+    with Run(cluster, site, tmp_path, "--configfile", tiny_for_gpus) as run:
+        run.succeeds(1500)
+    assert digests(tmp_path) == local_tiny
+    assert not list((tmp_path / "results").rglob(".*"))
+    jobs = new()
+    assert {job.state for job in jobs} == {"COMPLETED"}
+    assert len({job.rule for job in jobs}) == len(jobs)
+    # Those that may use a GPU, and no other, got one, on the partition that has them.
+    on_gpus = {job.rule.split("_")[0] for job in jobs if job.gpus}
+    assert on_gpus == {"sample", "train", "measure", "generate"}
+    for job in jobs:
+        # These two sample on the CPU, whatever there is.
+        of_cpu = job.rule.startswith(("sample_scalar", "sample_ways"))
+        gpu = job.rule.split("_")[0] in on_gpus and not of_cpu
+        assert (job.gpus, job.partition) == ((1, "gpu") if gpu else (0, "cpu")), job
+        assert (job.node == "gpu1") == gpu
+    # Light rules stayed with the controller.
+    ours = {job.rule.split("_")[0] for job in jobs}
+    assert ours == on_gpus | {"estimate", "theory", "predict", "normality", "compare", "figures"}
+    # What the cost model asks for is what SLURM was asked for.
+    plan = ("--dry-run", "--forceall", "--workflow-profile", site)
+    asked = snakemake(tmp_path, *plan, "--configfile", tiny_for_gpus).stdout
+    checked = set()
+    for text in re.split(r"^rule ", asked, flags=re.MULTILINE)[1:]:
+        name = text.split(":")[0]
+        wanted = {key: int(n) for key, n in re.findall(r"\b(mem_mb|runtime)=(\d+)", text)}
+        for job in (job for job in jobs if job.rule.split("_wildcards")[0] == name):
+            assert {"mem_mb": job.memory, "runtime": job.minutes} == wanted, job
+            checked.add(job.id)
+    assert checked == {job.id for job in jobs}
+
+
+def test_a_job_that_takes_more_memory_than_it_asked_for_gets_more_next_time(
+    start, watch, tmp_path, local_small, new
+):
+    with start("--set-resources", "sample_quick:mem_mb=200 if attempt == 1 else 1500") as run:
+        run.succeeds()
+    jobs = new()
+    all_is_well(tmp_path, local_small, jobs)
+    first, second = of_rule(jobs, "sample_quick")
+    assert (first.state in ("FAILED", "OUT_OF_MEMORY"), first.memory) == (True, 200)
+    assert (second.state, second.memory) == ("COMPLETED", 1500)
+    (log,) = (tmp_path / ".snakemake/slurm_logs").rglob(f"{first.id}.log")
+    assert "exceeded memory limit" in log.read_text()
+    assert len(jobs) == len(ONCE) + 1
+
+
+def test_the_jobs_of_a_node_that_goes_down_run_again_elsewhere(
+    steady, start, watch, tmp_path, local_small, new
+):
+    with start() as run:
+        lost = running(steady, run, 0)
+        steady.kill_node(lost.node)
+        run.succeeds()
+    jobs = new()
+    all_is_well(tmp_path, local_small, jobs)
+    again = of_rule(jobs, lost.rule)
+    assert [job.state for job in again] == ["NODE_FAIL", "COMPLETED"]
+    assert again[1].node != lost.node
+
+
+def test_a_cancelled_job_runs_again_and_asks_for_more(
+    cluster, start, watch, tmp_path, local_small, new
+):
+    with start() as run:
+        cancelled = running(cluster, run, 1)
+        cluster.run("scancel", cancelled.id)
+        run.succeeds()
+    jobs = new()
+    all_is_well(tmp_path, local_small, jobs)
+    first, second = of_rule(jobs, cancelled.rule)
+    assert (first.state, second.state) == ("CANCELLED", "COMPLETED")
+    assert (second.memory, second.minutes) == (2 * first.memory, 2 * first.minutes)
+    assert len(jobs) == len(ONCE) + 1
+
+
+def test_a_controller_that_was_killed_starts_again_beside_no_job_of_its_own(
+    cluster, start, watch, tmp_path, local_small, new
+):
+    def states(rule):
+        return [job.state for job in of_rule(new(), rule)]
+
+    with start() as run:
+        slow = running(cluster, run, 1)
+        # Takes long: it is still there when the next controller starts.
+        cluster.run("scontrol", "suspend", slow.id)
+        wait_until("the quick job is at work", lambda: run.works_on("sample/quick.log"))
+        run.process.kill()
+        run.process.wait()
+
+    # Nobody looks on while this one ends.
+    wait_until("the quick job has ended", lambda: states("sample_quick") == ["COMPLETED"])
+    kept = tmp_path / "results/ensembles/quick/only/samples/0.nc"
+    first = kept.stat()
+
+    with start() as run:
+        assert run.ends() == 1
+        assert "--unlock" in run.said()
+    # Refused for the lock, it has touched nothing.
+    assert "cancelling" not in run.said()
+    assert states(slow.rule) == ["SUSPENDED"]
+
+    assert snakemake(tmp_path, "--unlock", "--configfile", SMALL).returncode == 0
+    with start() as run:
+        run.succeeds()
+    (line,) = (line for line in run.said().splitlines() if "cancelling" in line)
+    all_is_well(tmp_path, local_small, new())
+    assert states("sample_quick") == ["COMPLETED"]
+    assert kept.stat().st_ino == first.st_ino
+    assert states(slow.rule) == ["CANCELLED", "COMPLETED"]
+    assert slow.id in re.findall(r"\d+", line)
+
+
+def test_ten_seconds_without_slurm_cost_nothing(steady, start, watch, tmp_path, local_small, new):
+    with start() as run:
+        running(steady, run, 0)
+        steady.stop_controller()
+        time.sleep(10)
+        steady.start_controller()
+        run.succeeds()
+    assert "SLURM answers again" in run.said()
+    jobs = new()
+    all_is_well(tmp_path, local_small, jobs)
+    assert len(jobs) == len(ONCE)
+
+
+def test_ctrl_c_leaves_no_job_behind(cluster, start, new):
+    with start() as run:
+        running(cluster, run, 0)
+        run.process.send_signal(signal.SIGINT)
+        assert run.ends(60) == 1
+    wait_until("the queue is empty", lambda: not cluster.ask("squeue", "-h"), 30)
+    assert {job.state for job in new()} <= {"CANCELLED", "COMPLETED"}
