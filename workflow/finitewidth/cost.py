@@ -15,7 +15,7 @@ from finitewidth import activations
 
 MiB = 2**20
 #: What an interpreter with its imports takes: MiB, and seconds that are no member's.
-START_MEMORY, START_SECONDS = 300, 1.5
+START_MEMORY, START_SECONDS = 300, 0.5
 #: How many times faster than one core a GPU is taken to be. Assumed: none could be measured yet.
 GPU_SPEED = 30.0
 
@@ -24,28 +24,27 @@ GPU_SPEED = 30.0
 # fmt: off
 PRICES: dict[str, dict[str, dict[str, float]]] = {
     "sample": {
-        "marginal": {"member": 7e7, "normals": 4.1, "curves": 2.0, "sums": 1.8, "matrices": 75.0},
-        "explicit": {"member": 6e7, "weights": 5.8, "curves": 7.5},
-        "marginal ntk": {"member": 5.5e7, "layers": 40.0, "normals": 20.0, "curves": 16.0,
-                         "ways": 1.2},
-        "explicit ntk": {"member": 1.5e7, "weights": 3.2, "ways": 62.0},
-        "ladder": {"member": 1.6e8, "normals": 1.2, "curves": 2.2, "matrices": 310.0,
-                   "controls": 7.7},
-        "scalar": {"member": 5e6, "networks": 660.0, "layers": 140.0},
-        "ntk_methods": {"networks": 2.9e7, "weights": 72.0},
+        "marginal": {"member": 4e7, "normals": 3.5, "curves": 2.3, "sums": 1.3, "matrices": 45.0},
+        "explicit": {"member": 4e7, "weights": 4.7},
+        "marginal ntk": {"member": 4e7, "layers": 120.0, "normals": 18.0, "curves": 6.0},
+        "explicit ntk": {"member": 1.6e7, "weights": 3.2, "ways": 50.0},
+        "ladder": {"member": 1.2e8, "normals": 1.2, "curves": 2.1, "matrices": 200.0,
+                   "controls": 4.8},
+        "scalar": {"member": 1.5e7, "networks": 160.0, "layers": 115.0},
+        "ntk_methods": {"networks": 2.8e7, "weights": 40.0},
     },
     "estimate": {
-        "networks": {"member": 2.6e7, "families": 4.2e7, "correlation": 420.0, "four_point": 390.0,
-                     "six_point": 260.0, "distribution": 260.0, "log_norm": 1270.0,
-                     "quadruple": 710.0, "ntk": 360.0, "dntk": 19_000.0},
-        "ladder": {"member": 4.8e7, "kernel_moments": 170.0, "log_kernel": 170.0,
-                   "inverse_kernel": 170.0, "controls": 1700.0, "ntk_mean": 14_600.0},
+        "networks": {"member": 2.4e7, "families": 3.1e7, "correlation": 280.0, "four_point": 330.0,
+                     "six_point": 300.0, "distribution": 210.0, "log_norm": 950.0,
+                     "quadruple": 1310.0, "ntk": 190.0, "dntk": 11_000.0},
+        "ladder": {"member": 4.6e7, "kernel_moments": 130.0, "log_kernel": 900.0,
+                   "inverse_kernel": 130.0, "controls": 1200.0, "ntk_mean": 10_000.0},
     },
     "theory": {
-        "two slopes": {"member": 4.6e7, "kernels": 2500.0, "vertices": 1.5e5, "laws": 2.4e6},
-        "curved": {"member": 3.4e7, "kernels": 6.8e5, "vertices": 2.1e5, "laws": 3.5e6},
-        "two slopes, ladder": {"member": 6e7, "kernels": 2e5},
-        "curved, ladder": {"kernels": 1.6e7, "rungs": 6.7e7},
+        "two slopes": {"member": 3.2e7, "kernels": 2300.0, "vertices": 1.6e5, "laws": 5e6},
+        "curved": {"member": 2.4e7, "kernels": 9e5, "vertices": 1.6e5, "laws": 4.7e6},
+        "two slopes, ladder": {"member": 4.6e7, "kernels": 3.4e4},
+        "curved, ladder": {"kernels": 1.4e7, "rungs": 5e7},
     },
 }
 # fmt: on
@@ -106,7 +105,7 @@ def testing(member, inputs: int) -> Cost:
     groups = member.normality["groups"] * len(member.layers) * inputs
     per_group = member.normality["networks"] ** 2 * member.normality["neurons"]
     read = member.networks * _recorded(member, inputs) / MiB
-    return Cost(1.0 + 5e-9 * groups * per_group, 3 * read, 0.1)
+    return Cost(0.2 + 2e-9 * groups * per_group, 3 * read, 0.1)
 
 
 def predicting(member, inputs: int) -> Cost:
@@ -230,9 +229,9 @@ def _tile(member) -> float:
 
 def comparing(members: int) -> Cost:
     """What the table of a study of so many members takes."""
-    return Cost(0.5 + 0.06 * members, 50.0 + members, 1.0)
+    return Cost(0.2 + 0.06 * members, 50.0 + members, 1.0)
 
 
 def drawing(members: int, figures: int) -> Cost:
     """What the figures of a study take."""
-    return Cost(0.05 * members + 1.5 * figures, 50.0 + members, 0.2 * figures)
+    return Cost(0.05 * members + 1.2 * figures, 50.0 + members, 0.2 * figures)

@@ -72,7 +72,6 @@ def _one(stage: str, costs, task: str | None = None) -> Job:
 
 
 def _of_members(config: Config) -> dict[str, Job]:
-    """Rules with wildcards: their dearest job stands for all of them."""
     tested = [
         cost.testing(m, input_count(config, m))
         for ensemble in config.ensembles
@@ -97,7 +96,12 @@ def _of_studies(config: Config) -> dict[str, Job]:
 
 
 def _several(rule: str, costs: list[Cost]) -> dict[str, Job]:
-    return {rule: Job(rule, len(costs), cost.job([max(costs)]))} if costs else {}
+    """Jobs of one rule that differ: seconds and disk are means, memory that of the largest."""
+    if not costs:
+        return {}
+    total, count = cost.job(costs), len(costs)
+    one = replace(total, seconds=cost.START_SECONDS + sum(c.seconds for c in costs) / count)
+    return {rule: Job(rule, count, replace(one, disk=total.disk / count))}
 
 
 def report(config: Config) -> str:

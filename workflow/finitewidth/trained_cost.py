@@ -13,9 +13,9 @@ _IMAGES = {"digits": (1437, 1797), "cifar10": (50_000, 60_000), "array": (10_000
 _PLACES = 16
 #: Nanoseconds a count, by stage.
 PRICES: dict[str, dict[str, float]] = {
-    "train": {"products": 0.02, "steps": 1.9e6},
-    "measure": {"member": 1.0e9, "moments": 0.38},
-    "generate": {"member": 0.12e9, "products": 0.05, "decompositions": 0.8},
+    "train": {"products": 0.015, "steps": 1.3e6},
+    "measure": {"member": 0.57e9, "moments": 0.3},
+    "generate": {"member": 0.085e9, "products": 0.035, "decompositions": 0.65},
 }
 
 
@@ -87,7 +87,7 @@ def counts(stage: str, member, data) -> dict[str, float]:
 
 def predicting(member) -> Cost:
     """What theory of a member's networks takes."""
-    return Cost(1.0, 100.0, 0.5)
+    return Cost(0.4, 100.0, 0.5)
 
 
 def _widths(member) -> list[int]:
