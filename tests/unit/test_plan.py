@@ -132,6 +132,11 @@ def test_the_command_prints_every_stage_and_a_total(capsys):
     assert {"sample", "estimate", "theory", "train", "figures", "compare"} <= set(stages)
 
 
+def test_a_file_that_asks_for_nothing_takes_nothing():
+    total = report(validate({"seed": 1})).splitlines()[1]
+    assert total.split()[:4] == ["total", "0", "0", "0"]
+
+
 def test_the_command_names_what_is_wrong(capsys, tmp_path):
     path = tmp_path / "bad.yaml"
     path.write_text("seed: -1\n")

@@ -140,8 +140,8 @@ def _row(name: str, jobs: list[Job], config: Config) -> tuple[str, ...]:
         str(sum(job.count for job in jobs)),
         f"{core / 3600:.3g}",
         f"{gpu / 3600:.3g}",
-        _time(max(job.cost.seconds for job in jobs)),
-        _size(max(job.cost.memory for job in jobs)),
+        _time(max((job.cost.seconds for job in jobs), default=0)),
+        _size(max((job.cost.memory for job in jobs), default=0)),
         _size(sum(job.count * job.cost.disk for job in jobs)),
     )
 
