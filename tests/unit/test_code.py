@@ -21,7 +21,7 @@ def package(tmp_path, monkeypatch):
 
 
 def digest(script, *modules):
-    for cached in (code._tree, code._source, code._imports, code._names):
+    for cached in (code._read, code._imports, code.used):
         cached.cache_clear()
     return code.digest(SCRIPTS / script, *modules)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent
 
 
+@functools.cache
 def used(*scripts: str | Path) -> dict:
     """What a rule says of its code: a digest of it, and the packages that it imports."""
     return {"sha256": digest(*scripts), "packages": packages(*scripts)}
@@ -25,7 +26,7 @@ def digest(*scripts: str | Path) -> str:
     """
     total = hashlib.sha256()
     for path in (*map(Path, scripts), *modules(*scripts)):
-        total.update(f"{path.name}\n{_source(path)}\n".encode())
+        total.update(f"{path.name}\n{_read(path)[0]}\n".encode())
     return total.hexdigest()
 
 
@@ -36,7 +37,7 @@ def packages(*scripts: str | Path) -> list[str]:
     or was not needed this time, makes no difference.
     """
     names = {name.partition(".")[0] for path in (*scripts, *modules(*scripts))
-             for name in _names(Path(path))}  # fmt: skip
+             for name in _read(Path(path))[1]}  # fmt: skip
     return sorted(names - sys.stdlib_module_names - {PACKAGE.name})
 
 
@@ -53,18 +54,21 @@ def modules(*scripts: str | Path) -> list[Path]:
 
 
 @functools.cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
-@functools.cache
-def _source(path: Path) -> str:
+def _read(path: Path) -> tuple[str, frozenset[str]]:
+    """A file without comments and docstrings, and what it imports, anywhere in it: modules, and
+    what it takes from them."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
+    names: set[str] = set()
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list) and body and _is_text(body[0]):
             body[:1] = [ast.Pass()] if len(body) == 1 else []
-    return ast.unparse(tree)
+        elif isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return ast.unparse(tree), frozenset(names)
 
 
 def _is_text(node: ast.AST) -> bool:
@@ -73,20 +77,7 @@ def _is_text(node: ast.AST) -> bool:
 
 @functools.cache
 def _imports(path: Path) -> frozenset[Path]:
-    return frozenset(file for name in _names(path) for file in _files(name))
-
-
-@functools.cache
-def _names(path: Path) -> frozenset[str]:
-    """What a file imports, anywhere in it: modules, and what it takes from them."""
-    names: set[str] = set()
-    for node in ast.walk(_tree(path)):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return frozenset(names)
+    return frozenset(file for name in _read(path)[1] for file in _files(name))
 
 
 def _files(name: str) -> list[Path]:
