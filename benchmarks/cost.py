@@ -62,14 +62,10 @@ def measured(config, folder: Path):
 def features(stage: str, m, about) -> tuple[str, dict[str, float], dict[str, float]]:
     """A kind of work, the counts of what costs in it, and their present prices."""
     if stage in ("train", "measure", "generate"):
-        counts = trained_cost.counts(stage, m, about)
-        return stage, counts, trained_cost.PRICES.get(stage, {})
+        return stage, trained_cost.counts(stage, m, about), trained_cost.PRICES[stage]
     kind = cost.kind(stage, m)
-    return (
-        f"{stage} {kind}",
-        cost.counts(stage, m, about, m.networks),
-        cost.PRICES.get(stage, {}).get(kind, {}),
-    )
+    counts = cost.counts(stage, m, about, m.networks)
+    return f"{stage} {kind}", counts, cost.PRICES[stage][kind]
 
 
 def main() -> None:

@@ -16,6 +16,9 @@ from finitewidth import activations
 MiB = 2**20
 #: What an interpreter with its imports takes: MiB, and seconds that are no member's.
 START_MEMORY, START_SECONDS = 300, 0.5
+#: Members of an entry share a job as long as sampling or training them together takes less, since
+#: starting a job takes as long as the cheap ones do.
+BATCH_SECONDS = 10.0
 #: How many times faster than one core a GPU is taken to be. Assumed: none could be measured yet.
 GPU_SPEED = 30.0
 

@@ -18,9 +18,6 @@ ALL_LAYERS_UP_TO = 32
 #: Keys that may be swept, as the columns of a table are called (its column "inputs" tells inputs of
 #: one set from each other).
 SWEEPABLE = ("activation", "input_set", "width", "depth", "C_W", "C_b")
-#: Members of an ensemble share a job as long as sampling them together takes less: starting a job
-#: takes as long as the cheap ones do.
-BATCH_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -130,11 +127,6 @@ def _divided(config: Config, m: Member) -> Member:
     return replace(m, shards=max(1, math.ceil(seconds / (60 * config.job_minutes))))
 
 
-def member(config: Config, ensemble: str, name: str) -> Member:
-    """The member called ``name``, for example ``width-128_depth-10``."""
-    return {m.name: m for m in members(config, ensemble)}[name]
-
-
 @dataclass(frozen=True)
 class Batch:
     """Members of one ensemble that are sampled, estimated and predicted by one job each."""
@@ -162,7 +154,7 @@ def batches(config: Config) -> list[Batch]:
         for m in members(config, ensemble):
             last = groups[-1] if groups else []
             costs = (cost.sampling(x, input_count(config, x)).seconds for x in [*last, m])
-            together = sum(costs) < min(BATCH_SECONDS, 60 * config.job_minutes)
+            together = sum(costs) < min(cost.BATCH_SECONDS, 60 * config.job_minutes)
             if last and together and m.shard_count == last[-1].shard_count == 1:
                 last.append(m)
             else:

@@ -71,9 +71,7 @@ def counts(stage: str, member, data) -> dict[str, float]:
         places = 1 if member.mlp else _PLACES
         return {
             "member": 1.0,
-            "ranks": member.replicas * total * sum(n * one for n in widths),
             "moments": total * places * sum((member.replicas * n) ** 2 for n in widths),
-            "pairs": member.replicas**2 * sum(n**3 for n in widths),
         }
     rainbow: Mapping = member.rainbow
     ways = len(rainbow["widen"]) + len(rainbow["covariance"]) + len(rainbow["layers"])

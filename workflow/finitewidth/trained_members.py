@@ -5,15 +5,10 @@ from __future__ import annotations
 import itertools
 from dataclasses import asdict, dataclass
 
+from finitewidth import cost, trained_cost
 from finitewidth.architecture import widened
 from finitewidth.config import Config
 from finitewidth.config_trained import Trained
-
-#: Members of an entry share a job as long as training them takes fewer multiplications together,
-#: some ten seconds of them: starting a job takes as long.
-BATCH = 3 * 10**11
-#: Training images of a set, where nothing else is known of it.
-_IMAGES = {"digits": 1437, "cifar10": 50_000, "array": 10_000}
 
 #: What training does not depend on.
 NOT_TRAINED = ("rainbow", "published", "checkpoint")
@@ -111,10 +106,12 @@ def trained_batches(config: Config) -> list[TrainedBatch]:
     """Every member of ``trained`` in batches."""
     result = []
     for ensemble, trained in config.trained.items():
-        images = _IMAGES[config.data[trained.data].kind]
+        data = config.data[trained.data]
         groups: list[list[TrainedMember]] = []
         for m in trained_members(config, ensemble):
-            if groups and images * sum(_work(x) for x in [*groups[-1], m]) < BATCH:
+            together = [*groups[-1], m] if groups else [m]
+            seconds = sum(trained_cost.training(x, data).seconds for x in together)
+            if groups and seconds < cost.BATCH_SECONDS:
                 groups[-1].append(m)
             else:
                 groups.append([m])
@@ -122,14 +119,3 @@ def trained_batches(config: Config) -> list[TrainedBatch]:
             name = f"{ensemble}_{k}" if len(groups) > 1 else ensemble
             result.append(TrainedBatch(name, trained.data, tuple(group)))
     return result
-
-
-def _work(m: TrainedMember) -> int:
-    """Multiplications an image that training takes, near enough to tell cheap from dear."""
-    if m.mlp:
-        weights = sum(a * b for a, b in itertools.pairwise(m.mlp))
-    else:
-        weights = sum(a * b for a, b in itertools.pairwise(m.cnn["channels"]))
-        # A patch, at some places.
-        weights *= 16 * m.cnn["kernel"] ** 2
-    return 3 * m.replicas * m.epochs * weights
