@@ -62,10 +62,11 @@ def _suits(script: PythonScript) -> bool:
 def _request(script: PythonScript, file: str) -> dict:
     """What the server is told; ``packages`` are what the rule's parameter ``code`` says."""
     code = script.params.get("code")
+    each = [part for part in (code if isinstance(code, list) else [code]) if isinstance(part, dict)]
     return {
         "file": os.path.abspath(file),
         "folder": os.getcwd(),
-        "packages": code.get("packages", []) if isinstance(code, dict) else [],
+        "packages": sorted({name for part in each for name in part.get("packages", [])}),
         "environment": _environment(script),
     }
 

@@ -3,6 +3,7 @@
 import json
 import sys
 
+import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
@@ -10,6 +11,8 @@ import xarray as xr
 from finitewidth.__main__ import main
 from finitewidth.artifacts import (
     ArtifactError,
+    DamagedError,
+    check,
     digest_of,
     make_stamp,
     read_dataset,
@@ -33,8 +36,7 @@ def stamp(tmp_path):
         wildcards={"member": "width-8"},
         config={"seed": 3, "odd": "brackets ) ( and \\ and ü"},
         inputs=[str(source)],
-        code_digest="abc",
-        packages=["numpy", "sklearn", "os"],
+        used={"sha256": "abc", "modules": {}, "packages": ["numpy", "sklearn", "os"]},
     )
 
 
@@ -43,7 +45,7 @@ def write(path, stamp):
         values = np.arange(4000.0).reshape(40, 100)
         dataset = xr.Dataset({"v": (("a", "b"), values)}, attrs={"provenance": "stale"})
         write_dataset(dataset, path, stamp, title="a test")
-    elif path.suffix in (".png", ".pdf"):
+    elif path.suffix in (".png", ".pdf", ".svg"):
         figure, axes = style.grid(1, 1)
         axes[0, 0].plot([1, 2, 3])
         write_figure(figure, path, stamp, title="a test")
@@ -51,7 +53,7 @@ def write(path, stamp):
         write_text("a,b\n1,2\n", path, stamp)
 
 
-ENDINGS = ["nc", "png", "pdf", "csv", "md", "tex"]
+ENDINGS = ["nc", "png", "pdf", "svg", "csv", "md", "tex"]
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -59,7 +61,9 @@ def test_every_kind_of_file_holds_its_stamp_and_nothing_that_varies(tmp_path, st
     one, two = tmp_path / f"one.{ending}", tmp_path / f"two.{ending}"
     write(one, stamp)
     write(two, stamp)
-    assert read_stamp(one) == stamp
+    found = read_stamp(one)
+    assert len(found.pop("content_sha256")) == 64
+    assert found == stamp
     assert one.read_bytes() == two.read_bytes()
     assert stamp["inputs"] == {str(tmp_path / "input.txt"): sha256(tmp_path / "input.txt")}
 
@@ -81,7 +85,7 @@ def test_a_file_without_a_stamp_says_so(tmp_path, ending):
 def test_the_command_prints_a_stamp(tmp_path, stamp, capsys):
     write(tmp_path / "a.csv", stamp)
     assert main(["stamp", str(tmp_path / "a.csv")]) == 0
-    assert json.loads(capsys.readouterr().out) == stamp
+    assert json.loads(capsys.readouterr().out) == read_stamp(tmp_path / "a.csv")
     assert main(["stamp", str(tmp_path / "none.csv")]) == 1
 
 
@@ -107,8 +111,45 @@ def test_a_flipped_bit_is_found_not_read(tmp_path, stamp):
     place = bytes(content).index(np.arange(1000.0, 1004.0).tobytes())
     content[place] ^= 1
     path.write_bytes(content)
-    with pytest.raises(ArtifactError, match=r"a\.nc cannot be read"):
+    with pytest.raises(DamagedError, match=r"a\.nc is damaged"):
         read_dataset(path)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_bit_flipped_anywhere_in_what_is_read_is_found(tmp_path, stamp, ending):
+    """In a netCDF file some bytes are padding, which nobody reads: the rest is as it was."""
+    path = tmp_path / f"a.{ending}"
+    write(path, stamp)
+    check(path)
+    whole = path.read_bytes()
+    before = read_dataset(path) if ending == "nc" else None
+    missed = 0
+    places = np.random.default_rng(5).integers(0, 8 * len(whole), 60)
+    for place in places:
+        content = bytearray(whole)
+        content[place // 8] ^= 1 << place % 8
+        path.write_bytes(content)
+        try:
+            check(path)
+        except DamagedError:
+            continue
+        assert ending == "nc"
+        assert read_dataset(path).identical(before)
+        missed += 1
+    assert missed < len(places) / 2
+
+
+def test_an_edit_by_a_program_that_mends_checksums_is_found(tmp_path, stamp):
+    path = tmp_path / "a.nc"
+    write(path, stamp)
+    with netCDF4.Dataset(path, "a") as file:
+        file.title = "another"
+    with pytest.raises(DamagedError, match="digest"):
+        read_dataset(path)
+    path.unlink()
+    for missing in (path, tmp_path / "a.csv"):
+        with pytest.raises(ArtifactError, match="missing"):
+            check(missing)
 
 
 def test_a_truncated_or_missing_file_is_named(tmp_path, stamp):

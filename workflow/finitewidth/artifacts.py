@@ -8,7 +8,8 @@ gives the same bytes.
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import html
+import io
 import json
 import os
 import platform
@@ -19,6 +20,17 @@ from importlib import metadata
 from pathlib import Path
 
 from finitewidth import __version__, code
+from finitewidth.digests import (
+    OWN,
+    UNKNOWN,
+    canonical,
+    dataset_digest,
+    digest_of_data,
+    is_sealed,
+    samples_digest,
+    sealed,
+    sha256,
+)
 
 PACKAGES = (
     "matplotlib", "netCDF4", "numpy", "pandas", "pingouin", "scikit-learn", "scipy", "seaborn",
@@ -27,33 +39,21 @@ PACKAGES = (
 _IMPORTED_AS = {"scikit-learn": "sklearn"}
 #: How each kind of text file marks a line that its readers skip.
 _COMMENTS = {".csv": ("# ", ""), ".tex": ("% ", ""), ".md": ("<!-- ", " -->")}
+#: Where each kind of figure holds its stamp, and what matplotlib would otherwise say of the day.
+_STAMP_IN = {"pdf": "Keywords", "png": "provenance", "svg": "Description"}
+_NO_DATES = {"pdf": {"CreationDate": None}, "png": {"Software": None}, "svg": {"Date": None}}
 
 
 class ArtifactError(Exception):
     """A file of results that cannot be read as what it should be."""
 
 
-def sha256(path: str | Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+class DamagedError(ArtifactError):
+    """A file of results whose bytes are not those that were written."""
 
-
-def samples_digest(shards: Sequence) -> str:
-    """SHA-256 of what the files of one member's samples hold, the same for any division of it.
-
-    Each shard is an ``xarray.Dataset`` with the coordinate ``network``; attributes do not count.
-    """
-    shards = sorted(shards, key=lambda shard: int(shard["network"][0]))
-    total = hashlib.sha256()
-    for name in sorted(shards[0].variables):
-        first = shards[0][name]
-        divided = "network" in first.dims
-        total.update(f"{name} {first.dtype} {first.dims} {divided or first.shape}\n".encode())
-        for shard in shards if divided else shards[:1]:
-            values = shard[name].transpose("network", ...) if divided else shard[name]
-            total.update(values.values.tobytes())
-    return total.hexdigest()
+    def __init__(self, path: str | Path, problem: object) -> None:
+        super().__init__(f"{path} is damaged ({problem}): remove it and run again")
+        self.path = Path(path)
 
 
 def digest_of(path: str | Path) -> str:
@@ -72,25 +72,19 @@ def digest_of(path: str | Path) -> str:
     return samples_digest(shards)
 
 
-def canonical(data: object) -> str:
-    """``data`` as JSON with one spelling: keys sorted, no spaces."""
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), default=list)
-
-
 def make_stamp(
     *,
     rule: str,
     wildcards: Mapping[str, str],
     config: Mapping,
     inputs: Sequence[str] | Mapping[str, str],
-    code_digest: str,
-    packages: Sequence[str] = (),
+    used: Mapping,
     device: str = "cpu",
 ) -> dict:
     """The stamp of what one job writes, as plain data.
 
-    ``inputs`` are paths of files, or a mapping from paths to digests already taken; ``packages``
-    is what the code imports.
+    ``inputs`` are paths of files, or a mapping from paths to digests already taken; ``used`` is
+    what :func:`finitewidth.code.used` says of the code. What writes a file adds its own digest.
     """
     if not isinstance(inputs, Mapping):
         inputs = {str(path): sha256(path) for path in inputs}
@@ -98,11 +92,16 @@ def make_stamp(
         "rule": rule,
         "wildcards": dict(wildcards),
         "config": json.loads(canonical(config)),
-        "config_sha256": hashlib.sha256(canonical(config).encode()).hexdigest(),
+        "config_sha256": digest_of_data(config),
         "inputs": dict(inputs),
-        "code": {**code.commit(), "sha256": code_digest, "version": __version__},
+        "code": {
+            **code.commit_of(rule, wildcards),
+            "sha256": used["sha256"],
+            "modules": dict(used["modules"]),
+            "version": __version__,
+        },
         "device": device,
-        "packages": _versions(packages),
+        "packages": _versions(used["packages"]),
     }
 
 
@@ -138,7 +137,10 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def write_dataset(dataset, path: str | Path, stamp: Mapping, *, title: str) -> None:
-    """Write an ``xarray.Dataset`` as netCDF-4, each variable with a checksum of its own."""
+    """Write an ``xarray.Dataset`` as netCDF-4, with checksums and a digest of all that it holds.
+
+    What it was stamped with before, as arithmetic on datasets may carry along, is replaced.
+    """
     dataset = dataset.assign_attrs(
         title=title,
         source=f"finitewidth {__version__}",
@@ -146,28 +148,33 @@ def write_dataset(dataset, path: str | Path, stamp: Mapping, *, title: str) -> N
         config_sha256=stamp["config_sha256"],
         provenance=canonical(stamp),
     )
+    dataset.attrs[OWN] = dataset_digest(dataset)
     with_checksum = {name: {"fletcher32": True} for name, v in dataset.variables.items() if v.ndim}
     with replacing(path) as temporary:
         dataset.to_netcdf(temporary, engine="netcdf4", format="NETCDF4", encoding=with_checksum)
 
 
 def read_dataset(path: str | Path):
-    """Load a netCDF artifact into memory.
+    """Load a netCDF artifact into memory; what it holds is held against its digest.
 
     Raises
     ------
     ArtifactError
-        In one sentence, where the file is missing, truncated or fails its checksum.
+        In one sentence, where the file is missing; ``DamagedError`` where it is truncated or was
+        changed.
     """
     import xarray as xr
 
     try:
         with xr.open_dataset(path, engine="netcdf4", decode_times=False) as dataset:
-            return dataset.load()
-    except (OSError, RuntimeError, ValueError) as error:
-        raise ArtifactError(
-            f"{path} cannot be read as netCDF ({error}): remove it and run again"
-        ) from error
+            dataset.load()
+        if dataset_digest(dataset) == dataset.attrs.get(OWN):
+            return dataset
+    except FileNotFoundError:
+        raise ArtifactError(f"{path} is missing") from None
+    except (OSError, RuntimeError, ValueError, LookupError, TypeError) as error:
+        raise DamagedError(path, error) from error
+    raise DamagedError(path, "what it holds does not have the digest that it was written with")
 
 
 def read_sizes(path: str | Path) -> dict[str, int]:
@@ -181,10 +188,10 @@ def read_sizes(path: str | Path) -> dict[str, int]:
         with netCDF4.Dataset(path) as file:
             sizes = {name: len(dimension) for name, dimension in file.dimensions.items()}
             attributes = {name: file.getncattr(name) for name in file.ncattrs()}
+    except FileNotFoundError:
+        raise ArtifactError(f"{path} is missing") from None
     except (OSError, RuntimeError) as error:
-        raise ArtifactError(
-            f"{path} cannot be read as netCDF ({error}): remove it and run again"
-        ) from error
+        raise DamagedError(path, error) from error
     whole = {k: int(v) for k, v in attributes.items() if not isinstance(v, str)}
     return sizes | whole
 
@@ -192,20 +199,41 @@ def read_sizes(path: str | Path) -> dict[str, int]:
 def write_text(text: str, path: str | Path, stamp: Mapping) -> None:
     """Write a CSV, Markdown or TeX file; its first line is the stamp, as a comment."""
     before, after = _COMMENTS[Path(path).suffix]
+    line = f"{before}provenance: {_open(stamp)}{after}\n"
     with replacing(path) as temporary:
-        line = f"{before}provenance: {canonical(stamp)}{after}\n"
-        temporary.write_text(line + text, encoding="utf-8", newline="\n")
+        temporary.write_bytes(sealed((line + text).encode()))
 
 
 def write_figure(figure, path: str | Path, stamp: Mapping, *, title: str) -> None:
-    """Write a matplotlib figure as PDF or PNG, the stamp in the file's metadata."""
-    fields: dict[str, str | None] = {"Title": title, "Creator": f"finitewidth {__version__}"}
-    if Path(path).suffix == ".pdf":
-        fields |= {"Keywords": canonical(stamp), "CreationDate": None}
-    else:
-        fields = {**fields, "Software": None, "provenance": canonical(stamp)}
+    """Write a matplotlib figure as PDF, PNG or SVG, the stamp in the file's metadata."""
+    ending = Path(path).suffix[1:]
+    # None leaves out what would differ from run to run, or tell of the machine.
+    fields = {"Title": title, "Creator": f"finitewidth {__version__}", **_NO_DATES[ending]}
+    content = io.BytesIO()
+    figure.savefig(content, format=ending, metadata=fields | {_STAMP_IN[ending]: _open(stamp)})
     with replacing(path) as temporary:
-        figure.savefig(temporary, metadata=fields)
+        temporary.write_bytes(sealed(content.getvalue()))
+
+
+def _open(stamp: Mapping) -> str:
+    """A stamp with a place for its file's digest."""
+    return canonical({**stamp, OWN: UNKNOWN})
+
+
+def check(path: str | Path) -> None:
+    """Hold an artifact of any kind against the digest in it.
+
+    Raises ``DamagedError`` where it was altered, ``ArtifactError`` where it is missing.
+    """
+    if Path(path).suffix == ".nc":
+        read_dataset(path)
+        return
+    try:
+        whole = is_sealed(Path(path).read_bytes())
+    except FileNotFoundError:
+        raise ArtifactError(f"{path} is missing") from None
+    if not whole:
+        raise DamagedError(path, "its bytes do not have the digest that they were written with")
 
 
 def read_stamp(path: str | Path) -> dict:
@@ -218,6 +246,7 @@ def read_stamp(path: str | Path) -> dict:
     """
     readers: dict[str, Callable[[Path], str]] = {
         ".nc": _stamp_in_netcdf, ".png": _stamp_in_png, ".pdf": _stamp_in_pdf,
+        ".svg": _stamp_in_svg,
     }  # fmt: skip
     try:
         return json.loads(readers.get(Path(path).suffix, _stamp_in_text)(Path(path)))
@@ -229,7 +258,7 @@ def _stamp_in_netcdf(path: Path) -> str:
     import netCDF4
 
     with netCDF4.Dataset(path) as file:
-        return file.provenance
+        return json.dumps({**json.loads(file.provenance), OWN: file.getncattr(OWN)})
 
 
 def _stamp_in_png(path: Path) -> str:
@@ -244,6 +273,11 @@ def _stamp_in_pdf(path: Path) -> str:
     # parentheses and backslashes are escaped.
     keywords = re.search(rb"/Keywords \((.*?[^\\])\)", path.read_bytes(), re.DOTALL)[1]
     return re.sub(rb"\\(.)", rb"\1", keywords, flags=re.DOTALL).decode("latin-1")
+
+
+def _stamp_in_svg(path: Path) -> str:
+    text = path.read_text(encoding="utf-8")
+    return html.unescape(re.search(r"<dc:description>(.*?)</dc:description>", text, re.DOTALL)[1])
 
 
 def _stamp_in_text(path: Path) -> str:

@@ -5,29 +5,47 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import json
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
+#: Names the file that says which commits a rebuild's stamps should name.
+REBUILD = "FINITEWIDTH_REBUILD"
 
 
 @functools.cache
 def used(*scripts: str | Path) -> dict:
-    """What a rule says of its code: a digest of it, and the packages that it imports."""
-    return {"sha256": digest(*scripts), "packages": packages(*scripts)}
+    """What a rule says of its code: a digest of it all, of each module, and the packages imported.
 
-
-def digest(*scripts: str | Path) -> str:
-    """SHA-256 over scripts and every module of the package that they import, however deep.
-
-    Taken of the syntax tree without docstrings: an edit that cannot change a result does not
-    change the digest.
+    The modules are the scripts and every module of the package that they import, however deep. The
+    digests are SHA-256 of the syntax trees without docstrings: an edit that cannot change a result
+    does not change them.
     """
-    total = hashlib.sha256()
-    for path in (*map(Path, scripts), *modules(*scripts)):
-        total.update(f"{path.name}\n{_read(path)[0]}\n".encode())
-    return total.hexdigest()
+    files = {_name(path): path for path in (*map(Path, scripts), *modules(*scripts))}
+    each = {name: _digest(path) for name, path in sorted(files.items())}
+    total = hashlib.sha256("".join(f"{k} {v}\n" for k, v in each.items()).encode())
+    return {"sha256": total.hexdigest(), "modules": each, "packages": packages(*scripts)}
+
+
+def changed(modules: Mapping[str, str]) -> list[str]:
+    """Names of those modules, of what ``used`` said of them, that are gone or are others now."""
+    files = {name: PACKAGE.parent / name for name in modules}
+    return [k for k, path in files.items() if not path.is_file() or _digest(path) != modules[k]]
+
+
+def _name(path: Path) -> str:
+    """How a stamp calls a module: its path in the workflow."""
+    folder = PACKAGE.parent
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else path.name
+
+
+@functools.cache
+def _digest(path: Path) -> str:
+    return hashlib.sha256(_read(path)[0].encode()).hexdigest()[:16]
 
 
 def packages(*scripts: str | Path) -> list[str]:
@@ -88,6 +106,20 @@ def _files(name: str) -> list[Path]:
     files = [PACKAGE.joinpath(*parts[1:i], "__init__.py") for i in range(1, len(parts) + 1)]
     files.append(PACKAGE.joinpath(*parts[1:]).with_suffix(".py"))
     return [file for file in files if file.is_file()]
+
+
+def commit_of(rule: str, wildcards: Mapping[str, str]) -> dict[str, str]:
+    """The git commit for the stamp of one artifact, and whether the code differs from it.
+
+    Where a file is made again to be compared (``rebuild.py``), what its stamp said: the digests say
+    that the code is the same, and bytes can only be if the commit is not another's.
+    """
+    as_before = os.environ.get(REBUILD)
+    if as_before:
+        commits = json.loads(Path(as_before).read_text(encoding="utf-8"))
+        if (key := json.dumps([rule, dict(wildcards)], sort_keys=True)) in commits:
+            return commits[key]
+    return commit()
 
 
 @functools.cache

@@ -273,6 +273,9 @@ class Config(Model):
         " members that would take longer are divided into shards",
         10.0,
     )
+    formats: Annotated[list[Literal["pdf", "png", "svg"]], AfterValidator(distinct)] = key(
+        "a list of some of pdf, png and svg: how each figure is written", ["pdf", "png"]
+    )
     inputs: dict[Name, Inputs] = key(
         "a mapping from names (letters, digits and _) to inputs of kind sphere, arc, digits or"
         " array",

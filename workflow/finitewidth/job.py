@@ -68,21 +68,21 @@ def _end(sentence: str) -> None:
 
 
 def stamp(snakemake, **differences) -> dict:
-    """The stamp of a job's outputs: by convention every parameter but ``code`` is config.
+    """The stamp of a job's outputs, from its rule, wildcards, inputs and parameters.
 
     ``differences`` replace what is read off the job (``rule``, ``wildcards``, ``config``,
-    ``inputs``, ``device``): a job for several members stamps each file as if it had been alone.
+    ``inputs``, ``code``, ``device``): a job for several members stamps each file as if it had been
+    alone.
     """
-    parameters = dict(snakemake.params.items())
-    code = parameters.pop("code")
-    of_job = {
+    told = {
         "rule": snakemake.rule,
         "wildcards": dict(snakemake.wildcards.items()),
-        "config": parameters,
+        "config": snakemake.params.get("config"),
         "inputs": list(snakemake.input),
+        "code": snakemake.params.code,
+        **differences,
     }
-    marks = {"code_digest": code["sha256"], "packages": code["packages"]}
-    return make_stamp(**(marks | of_job | differences))
+    return make_stamp(used=told.pop("code"), **told)
 
 
 def progress(what: str, every: float = 5.0) -> Callable[[int, int], None]:

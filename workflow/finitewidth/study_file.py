@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -9,6 +10,7 @@ from typing import Any, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from finitewidth.artifacts import replacing
 from finitewidth.checks import check
 from finitewidth.config import Config
 from finitewidth.errors import ConfigError, describe
@@ -30,6 +32,13 @@ class _NoRepeatedKeys(yaml.SafeLoader):
                 raise ConfigError(f'{where}: given the key "{key}" twice, allowed is once')
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+
+class _NoAliases(yaml.SafeDumper):
+    """Writes what stands in two places twice."""
+
+    def ignore_aliases(self, data):
+        return True
 
 
 def read_yaml(path: str | Path) -> dict:
@@ -61,18 +70,32 @@ def merged(base: Mapping, over: Mapping) -> dict:
     return result
 
 
+def content(paths: Iterable[str | Path], overrides: Mapping | None = None) -> dict:
+    """What study files say (a later one over an earlier one), with ``overrides`` on top."""
+    result: dict = {}
+    for path in paths:
+        result = merged(result, read_yaml(path))
+    return merged(result, overrides or {})
+
+
 def load(paths: Iterable[str | Path], overrides: Mapping | None = None) -> Config:
-    """Read study files (a later one over an earlier one), lay ``overrides`` on top, validate.
+    """Read study files as :func:`content` does, and validate.
 
     Raises
     ------
     ConfigError
         One sentence that names the key, what was given and what is allowed.
     """
-    content: dict = {}
-    for path in paths:
-        content = merged(content, read_yaml(path))
-    return validate(merged(content, overrides or {}))
+    return validate(content(paths, overrides))
+
+
+def keep(given: Mapping, folder: str | Path) -> Path:
+    """Keep what a run was given, as a study file of its own that is named by its digest."""
+    text = yaml.dump(dict(given), Dumper=_NoAliases, sort_keys=True, allow_unicode=True)
+    path = Path(folder) / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.yaml"
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+    return path
 
 
 def validate(content: Mapping) -> Config:

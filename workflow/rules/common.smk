@@ -8,12 +8,14 @@ WORKFLOW = Path(str(workflow.current_basedir)).parent
 sys.path.insert(0, str(WORKFLOW))
 
 from cluster import make_safe
+from finitewidth import slices
 from finitewidth.code import used
+from finitewidth.digests import sha256
 from finitewidth.environment import prepare
 from finitewidth.errors import ConfigError
-from finitewidth.members import batches, members
-from finitewidth.study_file import load
-from finitewidth.trained_members import NOT_TRAINED, trained_batches, trained_members
+from finitewidth.members import batches
+from finitewidth.study_file import content, keep, validate
+from finitewidth.trained_members import trained_batches
 from finitewidth.vocabulary import FIGURES
 from scheduler import calm
 from warm import warm
@@ -28,12 +30,13 @@ def read_config():
     """The study file given with --configfile stands alone; --config goes on top of either."""
     paths = workflow.overwrite_configfiles or [WORKFLOW.parent / "config.yaml"]
     try:
-        return load(paths, workflow.config_settings.config)
+        given = content(paths, workflow.config_settings.config)
+        return given, validate(given)
     except ConfigError as error:
         raise WorkflowError(str(error)) from None
 
 
-STUDY_FILE = read_config()
+CONTENT, STUDY_FILE = read_config()
 BATCHES = batches(STUDY_FILE)
 TRAINED = trained_batches(STUDY_FILE)
 MEMBERS = {(m.ensemble, m.name): m for batch in BATCHES for m in batch.members}
@@ -71,6 +74,11 @@ def images_from(wildcards):
     return [spec.file] if spec.kind == "array" else []
 
 
+def digests_of(files):
+    """Of what a user gives: Snakemake itself would see a change only by the time of the file."""
+    return {file: sha256(file) for file in files if Path(file).is_file()}
+
+
 def member_of(wildcards):
     try:
         return MEMBERS[wildcards.ensemble, wildcards.member]
@@ -86,58 +94,24 @@ def inputs_file(m):
     return f"results/inputs/{m.inputs}.nc"
 
 
-#: What sampling a member does not depend on.
-NOT_SAMPLED = ("estimate", "normality", "shards")
-
-
-def estimated(m):
-    """What the estimates of a member depend on, besides its samples."""
-    return {key: getattr(m, key) for key in ("ensemble", "name", "ladder", "weights", "estimate")}
-
-
-def study_members(study):
-    """Members of the study's ensembles, then of its trained networks."""
-    study = STUDY_FILE.studies[study]
-    random = [m for e in study.ensembles or [] for m in members(STUDY_FILE, e)]
-    return random + [m for e in study.trained or [] for m in trained_members(STUDY_FILE, e)]
-
-
 def study_files(study):
-    return [file for m in study_members(study) for file in m.results]
+    return [file for m in slices.study_members(STUDY_FILE, study) for file in m.results]
 
 
 def study_seconds(study):
     """What was timed, where the study draws it."""
     timed = "ntk_times" in (STUDY_FILE.studies[study].figures or [])
-    return [file for m in study_members(study) for file in m.seconds if timed]
-
-
-def study_slice(name):
-    """What a table or figure takes from the config: the study, and where its members stand."""
-    study = STUDY_FILE.studies[name]
-    return {
-        "name": name,
-        "title": study.title,
-        "quantities": study.quantities,
-        "members": [
-            {
-                **m.slice("shards", "precision", "normality", "checkpoint"),
-                "swept": m.swept,
-                "folder": m.folder,
-            }
-            for m in study_members(name)
-        ],
-    }
+    return [file for m in slices.study_members(STUDY_FILE, study) for file in m.seconds if timed]
 
 
 def figure_files(study, figure):
-    return [f"results/studies/{study}/figures/{figure}.{ending}" for ending in ("pdf", "png")]
+    return [f"results/studies/{study}/figures/{figure}.{ending}" for ending in STUDY_FILE.formats]
 
 
 def study_results(name):
     for figure in STUDY_FILE.studies[name].figures or []:
         yield from figure_files(name, figure)
-    yield from (f"results/studies/{name}/comparison.{ending}" for ending in ("csv", "md", "tex"))
+    yield from (f"results/studies/{name}/comparison.{ending}" for ending in slices.TABLES)
 
 
 def every_result():

@@ -15,7 +15,7 @@ rule compare:
     resources:
         **asked("compare"),
     params:
-        study=lambda wildcards: study_slice(wildcards.study),
+        config=lambda wildcards: slices.study(STUDY_FILE, wildcards.study),
         code=code_of("compare.py"),
     script:
         "../scripts/compare.py"

@@ -17,8 +17,7 @@ for batch in BATCHES:
         resources:
             **asked(f"estimate_{batch.name}"),
         params:
-            seed=STUDY_FILE.seed,
-            members=[estimated(m) for m in batch.members],
+            configs=[slices.estimate(STUDY_FILE, m) for m in batch.members],
             shards=[m.shard_count for m in batch.members],
             code=code_of("estimate.py"),
         script:
@@ -37,8 +36,7 @@ rule normality:
     resources:
         **asked("normality"),
     params:
-        seed=STUDY_FILE.seed,
-        normality=lambda wildcards: member_of(wildcards).normality,
+        config=lambda wildcards: slices.normality(STUDY_FILE, member_of(wildcards)),
         code=code_of("normality.py"),
     script:
         "../scripts/normality.py"

@@ -20,11 +20,11 @@ for name, study in STUDY_FILE.studies.items():
             resources:
                 **asked(f"figures_{name}"),
             params:
-                study=study_slice(name),
+                config=slices.study(STUDY_FILE, name),
                 figures=study.figures,
-                code=code_of(
-                    "figures.py",
-                    *sorted({f"figures/{FIGURES[figure].module}.py" for figure in study.figures}),
-                ),
+                code=[
+                    code_of("figures.py", f"figures/{FIGURES[figure].module}.py")
+                    for figure in study.figures
+                ],
             script:
                 "../scripts/figures.py"

@@ -11,8 +11,8 @@ rule inputs:
     conda:
         "../../envs/analysis.yaml"
     params:
-        seed=STUDY_FILE.seed,
-        spec=lambda wildcards: STUDY_FILE.inputs[wildcards.name].model_dump(),
+        config=lambda wildcards: slices.vectors(STUDY_FILE, wildcards.name),
+        given=lambda wildcards: digests_of(input_files(wildcards)),
         code=code_of("inputs.py"),
     script:
         "../scripts/inputs.py"
@@ -38,10 +38,8 @@ for batch in BATCHES:
             resources:
                 **asked(f"sample_{batch.name}"),
             params:
-                seed=STUDY_FILE.seed,
                 device=STUDY_FILE.device_for(batch.task),
-                members=[m.slice(*NOT_SAMPLED) for m in batch.members],
-                blocks=[[0, m.blocks] for m in batch.members],
+                configs=[slices.sample(STUDY_FILE, m, 0) for m in batch.members],
                 code=code_of("sample.py"),
             script:
                 "../scripts/sample.py"
@@ -63,11 +61,9 @@ for batch in BATCHES:
             resources:
                 **asked(f"sample_{batch.name}"),
             params:
-                seed=STUDY_FILE.seed,
                 device=STUDY_FILE.device_for(batch.task),
-                members=[batch.members[0].slice(*NOT_SAMPLED)],
-                blocks=lambda wildcards, m=batch.members[0]: [
-                    list(m.shard_bounds(int(wildcards.shard)))
+                configs=lambda wildcards, m=batch.members[0]: [
+                    slices.sample(STUDY_FILE, m, int(wildcards.shard))
                 ],
                 code=code_of("sample.py"),
             script:

@@ -17,12 +17,7 @@ for batch in BATCHES:
         resources:
             **asked(f"theory_{batch.name}"),
         params:
-            members=[
-                m.slice(
-                    "sampler", "precision", "measure", "normality", "shards", "controls", "memory"
-                )
-                for m in batch.members
-            ],
+            configs=[slices.theory(m) for m in batch.members],
             code=code_of("theory.py"),
         script:
             "../scripts/theory.py"

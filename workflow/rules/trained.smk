@@ -26,8 +26,8 @@ rule data:
     conda:
         "../../envs/analysis.yaml"
     params:
-        seed=STUDY_FILE.seed,
-        spec=lambda wildcards: STUDY_FILE.data[wildcards.data].model_dump(),
+        config=lambda wildcards: slices.images(STUDY_FILE, wildcards.data),
+        given=lambda wildcards: digests_of(images_from(wildcards)),
         code=code_of("data.py"),
     script:
         "../scripts/data.py"
@@ -50,9 +50,8 @@ for batch in TRAINED:
         resources:
             **asked(f"train_{batch.name}"),
         params:
-            seed=STUDY_FILE.seed,
             device=STUDY_FILE.device_for("train"),
-            members=[m.slice(*NOT_TRAINED) for m in batch.members],
+            configs=[slices.train(STUDY_FILE, m) for m in batch.members],
             checkpoints=[m.checkpoint for m in batch.members],
             code=code_of("train.py"),
         script:
@@ -74,9 +73,8 @@ for batch in TRAINED:
         resources:
             **asked(f"measure_{batch.name}"),
         params:
-            seed=STUDY_FILE.seed,
             device=STUDY_FILE.device_for("measure"),
-            members=[m.slice(*NOT_TRAINED) for m in batch.members],
+            configs=[slices.measure(STUDY_FILE, m) for m in batch.members],
             code=code_of("measure.py"),
         script:
             "../scripts/measure.py"
@@ -96,9 +94,8 @@ for batch in TRAINED:
         resources:
             **asked(f"generate_{batch.name}"),
         params:
-            seed=STUDY_FILE.seed,
             device=STUDY_FILE.device_for("generate"),
-            members=[m.slice("published", "checkpoint") for m in batch.members],
+            configs=[slices.generate(STUDY_FILE, m) for m in batch.members],
             code=code_of("generate.py"),
         script:
             "../scripts/generate.py"
@@ -118,8 +115,7 @@ for batch in TRAINED:
         resources:
             **asked(f"predict_{batch.name}"),
         params:
-            seed=STUDY_FILE.seed,
-            members=[m.slice("checkpoint") for m in batch.members],
+            configs=[slices.predict(STUDY_FILE, m) for m in batch.members],
             code=code_of("predict.py"),
         script:
             "../scripts/predict.py"

@@ -8,7 +8,7 @@ from finitewidth.tables import to_csv, to_markdown, to_tex
 
 
 def main(job):
-    rows = table(Study.read(job.params.study))
+    rows = table(Study.read(job.params.config["study"]))
     marks = stamp(job)
     write_text(to_csv(rows), job.output.csv, marks)
     write_text(to_markdown(rows), job.output.markdown, marks)

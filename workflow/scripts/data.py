@@ -10,10 +10,10 @@ from finitewidth.trained.images import to_dataset
 
 def main(job):
     name = Path(job.output[0]).stem
-    spec = dict(job.params.spec)
+    spec = dict(job.params.config["spec"])
     if spec["kind"] == "cifar10":
         spec["archive"] = job.input[0]
-    images = labelled(name, spec, job.params.seed)
+    images = labelled(name, spec, job.params.config["seed"])
     write_dataset(to_dataset(images), job.output[0], stamp(job), title=f"labelled images {name}")
 
 

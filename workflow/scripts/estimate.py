@@ -9,17 +9,17 @@ from finitewidth.job import log, run, stamp
 
 def main(job):
     paths = iter(job.input)
-    for member, shards, path in zip(job.params.members, job.params.shards, job.output, strict=True):
-        ensemble, name = member["ensemble"], member["name"]
+    for config, shards, path in zip(job.params.configs, job.params.shards, job.output, strict=True):
+        ensemble, name = config["member"]["ensemble"], config["member"]["name"]
         log.info("%s, %s", ensemble, name)
         mine = [next(paths) for _ in range(shards)]
         samples = [read_dataset(shard) for shard in mine]
-        estimates = estimate_member(member, samples, seed=job.params.seed)
+        estimates = estimate_member(config["member"], samples, seed=config["seed"])
         mark = stamp(
             job,
             rule="estimate",
             wildcards={"ensemble": ensemble, "member": name},
-            config={"seed": job.params.seed, "member": member},
+            config=config,
             # Of the samples, not of the files: so the division into shards leaves no trace.
             inputs={str(Path(mine[0]).parent): samples_digest(samples)},
         )

@@ -9,17 +9,17 @@ from finitewidth.results import Study
 
 
 def main(job):
-    study = Study.read(job.params.study)
+    study = Study.read(job.params.config["study"])
     seconds = list(job.input.seconds)
     shared = [path for path in job.input if path not in seconds]
-    for name in job.params.figures:
+    for name, code in zip(job.params.figures, job.params.code, strict=True):
         log.info("%s", name)
         figure = draw(name, study)
         marks = stamp(
             job,
             rule="figure",
             wildcards={"study": study.name, "figure": name},
-            config={"study": job.params.study},
+            code=code,
             # Times differ from run to run: only the figure of them depends on their digest.
             inputs=[*shared, *seconds] if name == "ntk_times" else shared,
         )

@@ -8,18 +8,19 @@ from finitewidth.trained.member import generate_member
 
 
 def main(job):
-    device, seed, source = prepare(job.params.device), job.params.seed, job.input.data
+    device, source = prepare(job.params.device), job.input.data
     images = from_dataset(read_dataset(source))
-    for member, networks, path in zip(
-        job.params.members, job.input.networks, job.output, strict=True
+    for config, networks, path in zip(
+        job.params.configs, job.input.networks, job.output, strict=True
     ):
+        member = config["member"]
         ensemble, name = member["ensemble"], member["name"]
         log.info("%s, %s", ensemble, name)
         generated = generate_member(
             member,
             images,
             read_dataset(networks),
-            seed=seed,
+            seed=config["seed"],
             device=device,
             on_network=progress("references"),
         )
@@ -27,7 +28,7 @@ def main(job):
             job,
             rule="generate",
             wildcards={"ensemble": ensemble, "member": name},
-            config={"seed": seed, "device": job.params.device, "member": member},
+            config=config,
             inputs=[source, networks],
             device=label(device),
         )

@@ -8,7 +8,8 @@ from finitewidth.job import run, stamp
 
 
 def main(job):
-    x = vectors(job.wildcards.name, job.params.spec, job.params.seed)
+    config = job.params.config
+    x = vectors(job.wildcards.name, config["spec"], config["seed"])
     attributes = {"long_name": "input vectors", "units": "1"}
     dataset = xr.Dataset({"x": (("input", "component"), x, attributes)})
     title = f"input vectors {job.wildcards.name}"

@@ -10,16 +10,17 @@ from finitewidth.trained.member import estimate_member
 
 
 def main(job):
-    device, seed, source = prepare(job.params.device), job.params.seed, job.input.data
+    device, source = prepare(job.params.device), job.input.data
     images = from_dataset(read_dataset(source))
     files = zip(
-        job.params.members,
+        job.params.configs,
         job.input.networks,
         job.output.estimates,
         job.output.covariances,
         strict=True,
     )
-    for member, networks, *paths in files:
+    for config, networks, *paths in files:
+        member, seed = config["member"], config["seed"]
         ensemble, name = member["ensemble"], member["name"]
         log.info("%s, %s", ensemble, name)
         measured = estimate_member(
@@ -29,7 +30,7 @@ def main(job):
             job,
             rule="measure",
             wildcards={"ensemble": ensemble, "member": name},
-            config={"seed": seed, "device": job.params.device, "member": member},
+            config=config,
             inputs=[source, networks],
             device=label(device),
         )

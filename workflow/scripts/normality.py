@@ -13,9 +13,8 @@ def main(job):
     ensemble, member = job.wildcards.ensemble, job.wildcards.member
     shards = [read_dataset(path) for path in job.input]
     samples = xr.concat(shards, "network", data_vars="minimal")
-    result = normality(
-        samples, seed=job.params.seed, ensemble=ensemble, member=member, **job.params.normality
-    )
+    seed, tests = job.params.config["seed"], job.params.config["normality"]
+    result = normality(samples, seed=seed, ensemble=ensemble, member=member, **tests)
     mark = stamp(job, inputs={str(Path(job.input[0]).parent): samples_digest(shards)})
     write_dataset(result, job.output[0], mark, title=f"normality of {ensemble}, {member}")
 

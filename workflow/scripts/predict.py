@@ -6,12 +6,13 @@ from finitewidth.theory.predict_trained import predict_trained
 
 
 def main(job):
-    seed, source = job.params.seed, job.input.data
+    source = job.input.data
     sizes = read_sizes(source)
     shape = tuple(sizes[name] for name in ("channel", "row", "column"))
-    for member, measured, path in zip(
-        job.params.members, job.input.estimates, job.output, strict=True
+    for config, measured, path in zip(
+        job.params.configs, job.input.estimates, job.output, strict=True
     ):
+        member, seed = config["member"], config["seed"]
         ensemble, name = member["ensemble"], member["name"]
         estimates = read_dataset(measured)
         theory = predict_trained(member, shape, sizes["classes"], estimates, seed)
@@ -19,7 +20,7 @@ def main(job):
             job,
             rule="predict",
             wildcards={"ensemble": ensemble, "member": name},
-            config={"seed": seed, "member": member},
+            config=config,
             inputs=[source, measured],
         )
         write_dataset(theory, path, mark, title=f"theory of {ensemble}, {name}")

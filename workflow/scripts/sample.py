@@ -9,22 +9,22 @@ from finitewidth.sampling.member import sample_member
 
 
 def main(job):
-    device, seed = prepare(job.params.device), job.params.seed
+    device = prepare(job.params.device)
     seconds = iter(job.output.seconds)
-    jobs = zip(job.params.members, job.params.blocks, job.input, job.output.samples, strict=True)
-    for member, blocks, source, path in jobs:
+    for config, source, path in zip(job.params.configs, job.input, job.output.samples, strict=True):
+        member, seed, blocks = config["member"], config["seed"], tuple(config["blocks"])
         x = read_dataset(source)["x"].values
         ensemble, name = member["ensemble"], member["name"]
         log.info("%s, %s", ensemble, name)
         samples = sample_member(
-            member, x, seed=seed, device=device, blocks=tuple(blocks), on_tile=progress("networks")
+            member, x, seed=seed, device=device, blocks=blocks, on_tile=progress("networks")
         )
         mark = stamp(
             job,
             rule="sample",
             wildcards={"ensemble": ensemble, "member": name, "shard": Path(path).stem},
             inputs=[source],
-            config={"seed": seed, "device": job.params.device, "member": member, "blocks": blocks},
+            config=config,
             device=label(device),
         )
         if "seconds" in samples:

@@ -6,7 +6,8 @@ from finitewidth.theory.member import predict_member
 
 
 def main(job):
-    for member, source, path in zip(job.params.members, job.input, job.output, strict=True):
+    for config, source, path in zip(job.params.configs, job.input, job.output, strict=True):
+        member = config["member"]
         x = read_dataset(source)["x"].values
         ensemble, name = member["ensemble"], member["name"]
         log.info("%s, %s", ensemble, name)
@@ -15,7 +16,7 @@ def main(job):
             rule="theory",
             wildcards={"ensemble": ensemble, "member": name},
             inputs=[source],
-            config={"member": member},
+            config=config,
         )
         title = f"theory of {ensemble}, {name}"
         write_dataset(predict_member(member, x), path, mark, title=title)

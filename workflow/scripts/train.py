@@ -10,18 +10,18 @@ from finitewidth.trained.member import train_member
 
 
 def main(job):
-    device, seed, source = prepare(job.params.device), job.params.seed, job.input.data
+    device, source = prepare(job.params.device), job.input.data
     images, digest = from_dataset(read_dataset(source)), sha256(source)
     kept = [Path(path).with_name(".training.pt") for path in job.output]
-    each = zip(job.params.members, job.params.checkpoints, kept, job.output, strict=True)
-    for member, epochs, state, path in each:
+    each = zip(job.params.configs, job.params.checkpoints, kept, job.output, strict=True)
+    for config, epochs, state, path in each:
+        member = config["member"]
         ensemble, name = member["ensemble"], member["name"]
         log.info("%s, %s: %d replicas on %s", ensemble, name, member["replicas"], device)
-        config = {"seed": seed, "device": job.params.device, "member": member}
         networks = train_member(
             {**member, "checkpoint": epochs},
             images,
-            seed=seed,
+            seed=config["seed"],
             device=device,
             kept=state,
             fingerprint=canonical([config, digest, job.params.code, label(device)]),

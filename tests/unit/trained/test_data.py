@@ -6,6 +6,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from finitewidth.artifacts import make_stamp, read_dataset, write_dataset
+from finitewidth.code import used
 from finitewidth.errors import ConfigError
 from finitewidth.trained.data import labelled
 from finitewidth.trained.images import from_dataset, to_dataset
@@ -79,7 +80,7 @@ def test_what_is_written_is_read_again(tmp_path):
     assert dataset["validation_x"].dims == ("validation", "channel", "row", "column")
     assert dataset["train_label"].dtype == dataset["validation_label"].dtype == np.int16
     assert all(v.attrs["long_name"] and v.attrs["units"] == "1" for v in dataset.values())
-    stamp = make_stamp(rule="data", wildcards={}, config={}, inputs=[], code_digest="0")
+    stamp = make_stamp(rule="data", wildcards={}, config={}, inputs=[], used=used())
     write_dataset(dataset, tmp_path / "d.nc", stamp, title="digits")
     back = from_dataset(read_dataset(tmp_path / "d.nc"))
     assert back.classes == 10

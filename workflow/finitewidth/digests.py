@@ -1,0 +1,109 @@
+"""Digests: of files, of what netCDF files hold, and of a file that carries its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+#: Where a stamp has its file's own digest.
+OWN = "content_sha256"
+#: What stands there while that digest is taken.
+UNKNOWN = 64 * "0"
+_OWN = re.compile(rb'"content_sha256":"([0-9a-f]{64})"')
+
+
+def sha256(path: str | Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def canonical(data: object) -> str:
+    """``data`` as JSON with one spelling: keys sorted, no spaces."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), default=list)
+
+
+def digest_of_data(data: object) -> str:
+    """SHA-256 of plain data, in its one spelling."""
+    return hashlib.sha256(canonical(data).encode()).hexdigest()
+
+
+def samples_digest(shards: Sequence) -> str:
+    """SHA-256 of what the files of one member's samples hold, the same for any division of it.
+
+    Each shard is an ``xarray.Dataset`` with the coordinate ``network``; attributes do not count.
+    """
+    shards = sorted(shards, key=lambda shard: int(shard["network"][0]))
+    total = hashlib.sha256()
+    for name in sorted(shards[0].variables):
+        first = shards[0][name]
+        divided = "network" in first.dims
+        total.update(f"{name} {first.dtype} {first.dims} {divided or first.shape}\n".encode())
+        for shard in shards if divided else shards[:1]:
+            values = shard[name].transpose("network", ...) if divided else shard[name]
+            total.update(values.values.tobytes())
+    return total.hexdigest()
+
+
+def dataset_digest(dataset) -> str:
+    """SHA-256 of all that an ``xarray.Dataset`` holds: names, dimensions, numbers and attributes,
+    but for the attribute that says this digest. The same before it is written and after."""
+    total = hashlib.sha256(_attributes(dataset.attrs))
+    for name in sorted(dataset.variables):
+        variable = dataset.variables[name]
+        values = variable.values
+        if values.dtype.kind in "OSU":
+            kind, content = "text", canonical([str(v) for v in values.ravel()]).encode()
+        else:
+            kind, content = values.dtype.newbyteorder("<").str, np.ascontiguousarray(values)
+        total.update(f"\n{name} {kind} {variable.dims} {values.shape}\n".encode())
+        total.update(content)
+        total.update(_attributes(variable.attrs))
+    return total.hexdigest()
+
+
+def _attributes(attributes: Mapping) -> bytes:
+    # A list of one number and a number are the same in netCDF.
+    plain = {k: np.asarray(v).ravel().tolist() for k, v in attributes.items() if k != OWN}
+    return canonical(plain).encode()
+
+
+def sealed(content: bytes) -> bytes:
+    """The bytes of a file whose stamp says ``UNKNOWN`` of itself, with their digest in its place.
+
+    So a file tells by itself, wherever it was copied, whether a byte of it was changed.
+    """
+    return _with_digest(content, hashlib.sha256(content).hexdigest())
+
+
+def is_sealed(content: bytes) -> bool:
+    """Whether the digest in a file is that of its other bytes."""
+    found = _OWN.search(content)
+    if not found:
+        return False
+    return hashlib.sha256(_with_digest(content, UNKNOWN)).hexdigest() == found[1].decode()
+
+
+def _with_digest(content: bytes, digest: str) -> bytes:
+    place = _OWN.search(content)
+    if not place:
+        raise ValueError(f"no stamp with {OWN}")
+    content = content[: place.start(1)] + digest.encode() + content[place.end(1) :]
+    if not content.startswith(b"\x89PNG"):
+        return content
+    # The chunk that holds the stamp has a checksum of its own, at its end.
+    start = 8
+    while start + 8 <= len(content):
+        end = start + 8 + struct.unpack(">I", content[start : start + 4])[0]
+        if end > place.start():
+            checksum = struct.pack(">I", zlib.crc32(content[start + 4 : end]))
+            return content[:end] + checksum + content[end + 4 :]
+        start = end + 4
+    return content
