@@ -1,37 +1,149 @@
-"""``python -m finitewidth``: ``stamp`` says what made a file, ``estimate`` what a config takes."""
+"""``python -m finitewidth``: what made a file (``trace``, ``stamp``), what a config takes
+(``estimate``)."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+from pathlib import Path
 
-from finitewidth.artifacts import ArtifactError, read_stamp
+from finitewidth.artifacts import SUFFIXES, ArtifactError, read_stamp
 from finitewidth.errors import ConfigError
 from finitewidth.plan import report
+from finitewidth.rebuild import command, verify
 from finitewidth.study_file import load
+from finitewidth.trace import Ancestry, Tracer
+from finitewidth.trace_text import as_data, broken, compared, tree
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except (ArtifactError, ConfigError) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m finitewidth")
     commands = parser.add_subparsers(dest="command", required=True)
+
     stamp = commands.add_parser("stamp", help="print what made a file of results, as JSON")
     stamp.add_argument("file")
+    stamp.set_defaults(run=_stamp)
+
+    trace = commands.add_parser(
+        "trace",
+        help="print all that a file of results was made from, back to the config, and hold every"
+        " digest against the files on disk",
+        description="Prints the ancestry of FILE and holds it against what stands on disk. Exit"
+        " status 0: every link holds; 1: one is broken, and named: a file was altered or is"
+        " missing, or was computed by other code than stands here, or from another config.",
+    )
+    trace.add_argument("file", nargs="?", help="a file of results, or a folder of them: all")
+    trace.add_argument("--json", action="store_true", help="as JSON, with every key")
+    trace.add_argument(
+        "--configfile", help="the study file that made it (else: sought among those at hand)"
+    )
+    trace.add_argument(
+        "--diff", nargs=2, metavar=("A", "B"), help="say what differs between two ancestries"
+    )
+    trace.add_argument(
+        "--rebuild", action="store_true", help="print the command that makes the file again"
+    )
+    trace.add_argument(
+        "--verify",
+        action="store_true",
+        help="make the file again in a scratch folder, from the config, and compare the bytes",
+    )
+    trace.add_argument(
+        "--cores", type=int, default=os.cpu_count(), help="for --verify (default: all)"
+    )
+    trace.set_defaults(run=_trace)
+
     estimate = commands.add_parser(
         "estimate", help="print what a study file takes: core-hours, GPU-hours, memory and disk"
     )
     estimate.add_argument("config", nargs="+", help="study files, a later one over an earlier one")
-    options = parser.parse_args(arguments)
-    try:
-        if options.command == "stamp":
-            print(json.dumps(read_stamp(options.file), indent=2))
-        else:
-            print(report(load(options.config)))
-    except (ArtifactError, ConfigError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    estimate.set_defaults(run=_estimate)
+    return parser
+
+
+def _stamp(options: argparse.Namespace) -> int:
+    print(json.dumps(read_stamp(options.file), indent=2))
     return 0
+
+
+def _estimate(options: argparse.Namespace) -> int:
+    print(report(load(options.config)))
+    return 0
+
+
+def _trace(options: argparse.Namespace) -> int:
+    if options.diff:
+        lines = compared(*(_ancestry(path, options)[0] for path in options.diff))
+        print("\n".join(lines) or "nothing differs")
+        return 1 if lines else 0
+    if options.file is None:
+        raise ArtifactError("trace: given no file, allowed are a file of results or a folder")
+    if Path(options.file).is_dir():
+        return _trace_folder(options)
+    ancestry, folder = _ancestry(options.file, options)
+    if options.rebuild:
+        print(command(ancestry, folder))
+        return 0
+    if options.verify:
+        different = verify(ancestry, folder, options.cores)
+        print("\n".join(different) or f"{options.file}: made again, the same bytes")
+        return 1 if different else 0
+    print(json.dumps(as_data(ancestry), indent=2) if options.json else tree(ancestry))
+    return 1 if ancestry.problems else 0
+
+
+def _trace_folder(options: argparse.Namespace) -> int:
+    """Every artifact below a folder: how many are well, and the broken links."""
+    files = [p for p in sorted(Path(options.file).rglob("*")) if p.suffix in SUFFIXES]
+    files = [p for p in files if not p.name.startswith(".") and "logs" not in p.parts]
+    if not files:
+        raise ArtifactError(f"{options.file} holds no artifacts")
+    problems: dict[tuple[str, str], None] = {}
+    tracer, folder = _tracer(files[0], options)
+    for file in files:
+        found = tracer.trace(str(file.resolve().relative_to(folder)))
+        problems |= dict.fromkeys(found.problems)
+    if options.json:
+        listed = [{"path": path, "problem": problem} for path, problem in problems]
+        print(json.dumps({"files": len(files), "whole": not problems, "problems": listed}))
+    else:
+        whole = f"whole: {len(files)} files, each as it was written, by the code that stands here"
+        print("\n".join(broken(problems)) or whole)
+    return 1 if problems else 0
+
+
+def _ancestry(file: str, options: argparse.Namespace) -> tuple[Ancestry, Path]:
+    path = Path(file)
+    if not path.exists():
+        raise ArtifactError(f"{file} is missing")
+    tracer, folder = _tracer(path, options)
+    path = path.resolve()
+    if path.is_relative_to(folder):
+        path = path.relative_to(folder)
+    return tracer.trace(str(path)), folder
+
+
+def _tracer(path: Path, options: argparse.Namespace) -> tuple[Tracer, Path]:
+    """A tracer in the folder that `results` stands in, which paths in stamps are relative to.
+
+    Of a file that was copied out of it, that is the current one.
+    """
+    parents = [p.parent for p in path.resolve().parents if p.name == "results"]
+    folder = parents[0] if parents else Path.cwd()
+    configs = None if options.configfile is None else [Path(options.configfile).resolve()]
+    return Tracer(folder, configs), folder
 
 
 if __name__ == "__main__":

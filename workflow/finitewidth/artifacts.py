@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import html
 import io
+import itertools
 import json
 import os
 import platform
@@ -27,11 +28,14 @@ from finitewidth.digests import (
     dataset_digest,
     digest_of_data,
     is_sealed,
+    png_chunks,
     samples_digest,
     sealed,
     sha256,
 )
 
+#: Endings of the files that carry a stamp.
+SUFFIXES = (".nc", ".csv", ".md", ".tex", ".pdf", ".png", ".svg")
 PACKAGES = (
     "matplotlib", "netCDF4", "numpy", "pandas", "pingouin", "scikit-learn", "scipy", "seaborn",
     "torch", "xarray",
@@ -56,17 +60,28 @@ class DamagedError(ArtifactError):
         self.path = Path(path)
 
 
+def read_shards(folder: str | Path) -> Iterator[tuple[Path, object]]:
+    """The files of one member's samples in their order, each with its dataset.
+
+    One that does not go on where the last one ended is left from another division, and the end.
+    """
+    end = 0
+    for number in itertools.count():
+        file = Path(folder) / f"{number}.nc"
+        if not file.exists():
+            return
+        shard = read_dataset(file)
+        if number and shard["network"][0] != end:
+            return
+        end = int(shard["network"][-1]) + 1
+        yield file, shard
+
+
 def digest_of(path: str | Path) -> str:
     """What a stamp says of an input: SHA-256 of a file, or :func:`samples_digest` of a folder."""
     if not Path(path).is_dir():
         return sha256(path)
-    shards: list = []
-    while (file := Path(path) / f"{len(shards)}.nc").exists():
-        shard = read_dataset(file)
-        # One that does not go on where the last one ended is left from another division.
-        if shards and shard["network"][0] != shards[-1]["network"][-1] + 1:
-            break
-        shards.append(shard)
+    shards = [shard for _, shard in read_shards(path)]
     if not shards:
         raise ArtifactError(f"{path} holds no samples")
     return samples_digest(shards)
@@ -250,7 +265,7 @@ def read_stamp(path: str | Path) -> dict:
     }  # fmt: skip
     try:
         return json.loads(readers.get(Path(path).suffix, _stamp_in_text)(Path(path)))
-    except (OSError, KeyError, AttributeError, TypeError, ValueError) as error:
+    except (OSError, LookupError, AttributeError, TypeError, ValueError, StopIteration) as error:
         raise ArtifactError(f"{path} holds no stamp of finitewidth") from error
 
 
@@ -262,10 +277,10 @@ def _stamp_in_netcdf(path: Path) -> str:
 
 
 def _stamp_in_png(path: Path) -> str:
-    from PIL import Image
-
-    with Image.open(path) as image:
-        return image.text["provenance"]
+    # By hand, so that the stamp of a damaged picture can still be told.
+    content, field = path.read_bytes(), b"tEXtprovenance\0"
+    texts = (content[a:b] for a, b in png_chunks(content))
+    return next(t for t in texts if t.startswith(field))[len(field) :].decode("latin-1")
 
 
 def _stamp_in_pdf(path: Path) -> str:

@@ -7,7 +7,7 @@ import json
 import re
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -99,11 +99,15 @@ def _with_digest(content: bytes, digest: str) -> bytes:
     if not content.startswith(b"\x89PNG"):
         return content
     # The chunk that holds the stamp has a checksum of its own, at its end.
-    start = 8
-    while start + 8 <= len(content):
-        end = start + 8 + struct.unpack(">I", content[start : start + 4])[0]
-        if end > place.start():
-            checksum = struct.pack(">I", zlib.crc32(content[start + 4 : end]))
-            return content[:end] + checksum + content[end + 4 :]
-        start = end + 4
-    return content
+    start, end = next((a, b) for a, b in png_chunks(content) if b > place.start())
+    checksum = struct.pack(">I", zlib.crc32(content[start:end]))
+    return content[:end] + checksum + content[end + 4 :]
+
+
+def png_chunks(content: bytes) -> Iterator[tuple[int, int]]:
+    """Where the chunks of a PNG file begin (with four letters, their kind) and end."""
+    start = 12
+    while start + 4 <= len(content):
+        end = start + 4 + struct.unpack(">I", content[start - 4 : start])[0]
+        yield start, end
+        start = end + 8

@@ -1,0 +1,251 @@
+"""Where an artifact came from: told whole, and every kind of broken link found and named."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import netCDF4
+import pytest
+import yaml
+
+from finitewidth import code
+from finitewidth.__main__ import main
+from finitewidth.artifacts import read_stamp
+from running import TINY, snakemake
+
+FIGURE = "results/studies/covariance/figures/histograms.png"
+TABLE = "results/studies/covariance/comparison.csv"
+SHARD = "results/ensembles/linear/C_W-2/samples/1.nc"
+ESTIMATES = "results/ensembles/linear/C_W-2/estimates.nc"
+
+
+@pytest.fixture
+def copy(tiny, tmp_path, monkeypatch):
+    """The tiny study's results in a folder of their own, which is the current one."""
+    shutil.copytree(tiny / "results", tmp_path / "results")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def traced(capsys):
+    """Run ``trace``: its exit status, and what it printed."""
+
+    def run(*arguments):
+        status = main(["trace", *map(str, arguments)])
+        done = capsys.readouterr()
+        return status, done.out + done.err
+
+    return run
+
+
+def test_a_figure_is_traced_to_its_config(tiny, traced):
+    status, out = traced("--json", tiny / FIGURE)
+    told = json.loads(out)
+    assert status == 0
+    assert told["whole"] is True
+    config = tiny / told["config"]
+    assert config.parent == tiny / "results/configs"
+    assert yaml.safe_load(config.read_text()) == yaml.safe_load(TINY.read_text())
+    artifacts = told["artifacts"]
+    shards = {f"results/ensembles/linear/C_W-{c}/samples/{i}.nc" for c in (1, 2) for i in range(3)}
+    rules = {path: a["rule"] for path, a in artifacts.items() if a["kind"] == "artifact"}
+    assert {path for path, rule in rules.items() if rule == "sample"} == shards
+    assert rules[FIGURE] == "figure"
+    assert rules["results/inputs/pair.nc"] == "inputs"
+    for path, artifact in artifacts.items():
+        if artifact["kind"] == "samples":
+            continue
+        assert artifact["sha256"] == hashlib.sha256((tiny / path).read_bytes()).hexdigest()
+        assert {"wildcards", "config", "code", "packages", "seed"} <= set(artifact)
+        for source, digest in artifact["inputs"].items():
+            assert artifacts[source]["sha256"] == digest
+    sample = artifacts[SHARD]
+    assert sample["seed"] == 7
+    assert sample["config"]["member"]["C_W"] == 2
+    assert "finitewidth/sampling/marginal.py" in sample["code"]["modules"]
+    assert sample["packages"]["torch"].startswith("2.")
+
+
+def test_the_tree_shows_every_artifact_once_and_the_config_at_its_end(tiny, traced):
+    status, out = traced(tiny / FIGURE)
+    assert status == 0
+    lines = [line.strip("│├└─ ") for line in out.splitlines()]
+    for name in (FIGURE, ESTIMATES, "results/inputs/pair.nc"):
+        assert lines.count(name) == 1
+    assert lines[-2].startswith("config results/configs/")
+    assert lines[-1].startswith("whole: 12 files")
+
+
+def altered(path):
+    """By a program that knows the format, so that no checksum fails."""
+    with netCDF4.Dataset(path, "a") as file:
+        file["covariance"][:] = file["covariance"][:] * (1 + 1e-9)
+
+
+def edited(path):
+    """One digit of one number."""
+    text = Path(path).read_text()
+    place = text.rindex(".") + 1
+    Path(path).write_text(text[:place] + str((int(text[place]) + 1) % 10) + text[place + 1 :])
+
+
+def flipped(path):
+    content = bytearray(Path(path).read_bytes())
+    content[len(content) // 2] ^= 4
+    Path(path).write_bytes(content)
+
+
+def truncated(path):
+    Path(path).write_bytes(Path(path).read_bytes()[:-1000])
+
+
+def restamped(path):
+    """A config that was never run, and its digest left as it was."""
+    with netCDF4.Dataset(path, "a") as file:
+        file.provenance = file.provenance.replace('"seed":7', '"seed":8')
+
+
+def swapped(path):
+    """For the same shard of the other member."""
+    shutil.copy(str(path).replace("C_W-2", "C_W-1"), path)
+
+
+def gone(path):
+    Path(path).unlink()
+
+
+@pytest.mark.parametrize(
+    ("file", "harm", "said"),
+    [
+        (TABLE, edited, "was altered"),
+        (TABLE.replace("csv", "tex"), edited, "was altered"),
+        (FIGURE, flipped, "was altered"),
+        (FIGURE.replace("png", "pdf"), flipped, "was altered"),
+        (ESTIMATES, altered, "was altered"),
+        (ESTIMATES, restamped, "another slice of the config"),
+        (SHARD, flipped, "was altered"),
+        (SHARD, truncated, "no stamp of finitewidth that can be read"),
+        (SHARD, swapped, "its stamp is that of sample ensemble=linear member=C_W-1"),
+        (SHARD, gone, "is not what results/ensembles/linear/C_W-2/estimates.nc was made from"),
+        (ESTIMATES, gone, "is missing"),
+        ("results/inputs/pair.nc", gone, "is missing"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_a_broken_link_is_named(copy, traced, file, harm, said):
+    harm(file)
+    root = file if file.startswith("results/studies") else TABLE
+    status, out = traced(root)
+    assert status == 1
+    broken = [line for line in out.splitlines() if line.startswith("BROKEN: ")]
+    named = file if harm is not gone or file != SHARD else str(Path(SHARD).parent)
+    assert any(named in line and said in line for line in broken), broken
+    # And no other file is blamed but those that hold its digest.
+    status, out = traced("results")
+    assert status == 1
+    assert any(named in line for line in out.splitlines())
+    assert not any("relu" in line for line in out.splitlines())
+
+
+def test_other_code_than_the_stamp_says_is_named_to_the_module(copy, traced, monkeypatch, tmp_path):
+    package = tmp_path / "workflow" / "finitewidth"
+    shutil.copytree(code.PACKAGE.parent, package.parent)
+    monkeypatch.setattr(code, "PACKAGE", package)
+    assert traced(TABLE)[0] == 0
+    module = package / "theory" / "kernel.py"
+    module.write_text(module.read_text() + "\n# a comment\n")
+    code._read.cache_clear()
+    code._digest.cache_clear()
+    assert traced(TABLE)[0] == 0
+    module.write_text(module.read_text() + "\nSPARE = 1\n")
+    code._read.cache_clear()
+    code._digest.cache_clear()
+    status, out = traced(TABLE)
+    assert status == 1
+    (line,) = (line for line in out.splitlines() if line.startswith("BROKEN"))
+    assert "theory.nc was computed by other code" in line
+    assert "finitewidth/theory/kernel.py is not the same" in line
+    (package / "theory" / "kernel.py").unlink()
+    code._digest.cache_clear()
+    assert traced(TABLE)[0] == 1
+
+
+def test_a_run_of_another_config_is_told_from_this_one(copy, traced, tmp_path):
+    content = yaml.safe_load(TINY.read_text())
+    content["seed"] = 8
+    other = tmp_path / "other.yaml"
+    other.write_text(yaml.safe_dump(content))
+    status, out = traced("--configfile", other, TABLE)
+    assert status == 1
+    assert f"was made from another config than {other}: seed: 7 | 8" in out
+    content["studies"]["covariance"]["title"] = "Another"
+    other.write_text(yaml.safe_dump(content))
+    assert "is given by no config at hand" in traced("--configfile", other, TABLE)[1]
+    shutil.rmtree("results/configs")
+    assert traced(TABLE)[0] == 1
+    assert traced("--configfile", TINY, TABLE)[0] == 0
+
+
+def test_what_differs_between_two_runs_is_said(tiny, tmp_path, traced):
+    content = yaml.safe_load(TINY.read_text())
+    content["ensembles"]["linear"]["networks"] = 8000
+    path = tmp_path / "other.yaml"
+    path.write_text(yaml.safe_dump(content))
+    done = snakemake(tmp_path, TABLE, "--configfile", path, "--cores", "2")
+    assert done.returncode == 0, done.stdout
+    status, out = traced("--diff", tiny / TABLE, tmp_path / TABLE)
+    assert status == 1
+    lines = [line.strip() for line in out.splitlines()]
+    assert "config.study.members.0.networks: 9000 | 8000" in lines
+    assert "config.member.networks: 9000 | 8000" in lines
+    assert ESTIMATES not in lines[:1]
+    assert not any("seed" in line or "packages" in line for line in lines)
+    assert traced("--diff", tiny / TABLE, tiny / TABLE) == (0, "nothing differs\n")
+
+
+def test_a_figure_is_made_again_to_the_byte(copy, traced):
+    status, out = traced("--rebuild", FIGURE)
+    assert status == 0
+    assert out.startswith("snakemake ")
+    assert out.endswith(f"-- {FIGURE}\n")
+    # One that was copied away, by what it says of itself; and one that is not what its stamp says.
+    Path("away").mkdir()
+    shutil.copy(FIGURE, "away/a.png")
+    assert traced("--verify", "--cores", "2", "away/a.png") == (
+        0,
+        "away/a.png: made again, the same bytes\n",
+    )
+    shutil.copy("results/studies/covariance/figures/covariance.png", "other.png")
+    edited(TABLE)
+    status, out = traced("--verify", "--cores", "2", TABLE)
+    assert status == 1
+    assert out == f"{TABLE}\n    other content, though made in the same way\n"
+
+
+def test_a_rebuild_names_the_commits_that_the_stamps_did(tmp_path, monkeypatch):
+    before = {"commit": 40 * "a", "dirty": "no"}
+    commits = tmp_path / "commits.json"
+    commits.write_text(json.dumps({json.dumps(["sample", {"shard": "0"}]): before}))
+    monkeypatch.setenv(code.REBUILD, str(commits))
+    assert code.commit_of("sample", {"shard": "0"}) == before
+    assert code.commit_of("sample", {"shard": "1"}) == code.commit()
+    monkeypatch.delenv(code.REBUILD)
+    assert code.commit_of("sample", {"shard": "0"}) == code.commit()
+
+
+def test_what_cannot_be_traced_or_made_again_says_why(copy, traced):
+    Path("notes.csv").write_text("a,b\n")
+    for arguments, said in (
+        (["notes.csv"], "notes.csv holds no stamp"),
+        (["nothing.csv"], "nothing.csv is missing"),
+        ([], "given no file"),
+        (["results/logs"], "holds no artifacts"),
+        (["--verify", "results/studies/tangents/figures/ntk_times.png"], "which differ from run"),
+    ):
+        status, out = traced(*arguments)
+        assert status == 1
+        assert said in out
+        assert out.count("\n") == 1
+    assert read_stamp(FIGURE)["rule"] == "figure"
