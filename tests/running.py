@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+
+import yaml
 
 from finitewidth.artifacts import sha256
 
@@ -33,3 +37,24 @@ def digests(folder: Path) -> dict[str, str]:
     files = (p for p in sorted(results.rglob("*")) if p.is_file() and "logs" not in p.parts)
     files = (p for p in files if p.stem not in ("seconds", "ntk_times"))
     return {str(path.relative_to(results)): sha256(path) for path in files}
+
+
+def variant(path: Path, change: Callable[[dict], None]) -> Path:
+    """A copy of the tiny study file, changed."""
+    content = yaml.safe_load(TINY.read_text())
+    change(content)
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def planned(folder: Path, *arguments: str | Path) -> set[tuple[str, str]]:
+    """The jobs that a dry run lists: stage, and what it is about in words."""
+    done = snakemake(folder, "--dry-run", *arguments)
+    assert done.returncode == 0, done.stdout
+    jobs = re.split(r"^(?:local)?rule ", done.stdout, flags=re.MULTILINE)[1:]
+    found = set()
+    for job in jobs:
+        # A batch of members is named in its rule, everything else by wildcards.
+        stage, _, batch = job.split(":")[0].partition("_")
+        found.add((stage, batch + " " + "".join(re.findall(r"wildcards: (.*)", job))))
+    return {(stage, about) for stage, about in found if stage not in ("all", "study")}

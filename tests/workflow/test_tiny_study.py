@@ -6,12 +6,11 @@ import shutil
 import numpy as np
 import pytest
 import xarray as xr
-import yaml
 
 from finitewidth.artifacts import digest_of, read_dataset, read_stamp
 from finitewidth.tables import read_csv
 from finitewidth.vocabulary import FAMILIES, TRAINED_FAMILIES
-from running import TINY, digests, snakemake
+from running import TINY, digests, snakemake, variant
 
 MEMBERS = [
     "linear/C_W-1",
@@ -24,28 +23,6 @@ MEMBERS = [
     "both/width-6",
     "jets/depth-3",
 ]
-
-
-def planned(folder, *arguments):
-    """The jobs that a dry run lists: stage, and what it is about in words."""
-    done = snakemake(folder, "--dry-run", *arguments)
-    assert done.returncode == 0, done.stdout
-    jobs = re.split(r"^(?:local)?rule ", done.stdout, flags=re.MULTILINE)[1:]
-    found = set()
-    for job in jobs:
-        # A batch of members is named in its rule, everything else by wildcards.
-        stage, _, batch = job.split(":")[0].partition("_")
-        found.add((stage, batch + " " + "".join(re.findall(r"wildcards: (.*)", job))))
-    return {(stage, about) for stage, about in found if stage not in ("all", "study")}
-
-
-def variant(tmp_path, change):
-    """A copy of the tiny study file, changed."""
-    content = yaml.safe_load(TINY.read_text())
-    change(content)
-    path = tmp_path / "variant.yaml"
-    path.write_text(yaml.safe_dump(content))
-    return path
 
 
 def test_every_result_stands_there(tiny):
@@ -149,39 +126,6 @@ def test_a_second_run_does_nothing(tiny):
     assert "Nothing to be done" in done.stdout
 
 
-def test_a_changed_key_rebuilds_only_what_depends_on_it(tiny, tmp_path):
-    def networks(content):
-        content["ensembles"]["norms"]["networks"] = 2100
-
-    def groups(content):
-        content["ensembles"]["relu"]["normality"]["groups"] = 6
-
-    def title(content):
-        content["studies"]["covariance"]["title"] = "Another"
-
-    def rainbow(content):
-        content["trained"]["cnn"]["rainbow"]["networks"] = 3
-
-    jobs = planned(tiny, "--configfile", variant(tmp_path, networks))
-    rules = {rule for rule, _ in jobs}
-    assert rules == {"sample", "estimate", "theory", "compare", "figures"}
-    assert all("norms" in w for rule, w in jobs if rule in ("sample", "estimate", "theory"))
-    assert all("everything" in w for rule, w in jobs if rule in ("compare", "figures"))
-
-    jobs = planned(tiny, "--configfile", variant(tmp_path, groups))
-    assert {rule for rule, _ in jobs} == {"normality", "compare", "figures"}
-    assert not any("covariance" in w for rule, w in jobs if rule == "compare")
-
-    jobs = planned(tiny, "--configfile", variant(tmp_path, rainbow))
-    rules = {rule for rule, _ in jobs}
-    assert rules == {"generate", "predict", "compare", "figures"}
-    assert not any("mlp" in w for _, w in jobs)
-
-    jobs = planned(tiny, "--configfile", variant(tmp_path, title))
-    assert {rule for rule, _ in jobs} == {"compare", "figures"}
-    assert all("covariance" in w for _, w in jobs)
-
-
 def test_one_core_gives_the_same_bytes_as_two(tiny, run_tiny):
     assert digests(run_tiny("--cores", "1")) == digests(tiny)
 
@@ -192,7 +136,7 @@ def test_any_division_into_shards_gives_the_same_bytes(tiny, tmp_path):
         content["ensembles"]["relu"]["shards"] = 2
         content["ensembles"]["scalar"] |= {"shards": None}
 
-    path = variant(tmp_path, shards)
+    path = variant(tmp_path / "variant.yaml", shards)
     targets = [
         *(f"results/ensembles/linear/C_W-{C_W}/estimates.nc" for C_W in (1, 2)),
         "results/ensembles/relu/width-4/normality.nc",

@@ -20,7 +20,7 @@ from finitewidth.artifacts import read_dataset, read_stamp, sha256
 from finitewidth.study_file import load
 from finitewidth.tables import read_csv
 from finitewidth.trained.data import labelled
-from finitewidth.trained.member import train_member
+from finitewidth.trained.train_member import train_member
 from finitewidth.trained_members import trained_members
 from running import ROOT, snakemake
 

@@ -3,8 +3,8 @@
 from finitewidth.artifacts import read_dataset, write_dataset
 from finitewidth.device import label, prepare
 from finitewidth.job import log, progress, run, stamp
+from finitewidth.trained.generate_member import generate_member
 from finitewidth.trained.images import from_dataset
-from finitewidth.trained.member import generate_member
 
 
 def main(job):

@@ -6,7 +6,7 @@ from finitewidth.artifacts import canonical, read_dataset, sha256, write_dataset
 from finitewidth.device import label, prepare
 from finitewidth.job import log, progress, run, stamp
 from finitewidth.trained.images import from_dataset
-from finitewidth.trained.member import train_member
+from finitewidth.trained.train_member import train_member
 
 
 def main(job):

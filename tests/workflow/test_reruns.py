@@ -1,0 +1,160 @@
+"""A stage reruns when what it depends on changed, and only then: edit this, these rules rerun."""
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+import xarray as xr
+import yaml
+
+from running import ROOT, TINY, planned, snakemake, variant
+
+ON_ESTIMATES = {"compare", "figures"}
+TRAINED = {"train", "measure", "generate", "predict"}
+
+
+def set_key(*path_and_value):
+    *path, last, value = path_and_value
+
+    def change(content):
+        for key in path:
+            content = content[key]
+        content[last] = value
+
+    return change
+
+
+#: What is changed in the study file; the stages that rerun, and the words that all jobs of the
+#: stages before comparing are about, or none of them.
+CONFIG = {
+    "networks": (
+        set_key("ensembles", "norms", "networks", 2100),
+        {"sample", "estimate", "theory", *ON_ESTIMATES},
+        {"norms"},
+    ),
+    "what is estimated": (
+        set_key("ensembles", "jets", "estimate", ["ntk"]),
+        {"estimate", "theory", *ON_ESTIMATES},
+        {"jets"},
+    ),
+    "normality": (
+        set_key("ensembles", "relu", "normality", "groups", 6),
+        {"normality", *ON_ESTIMATES},
+        {"relu"},
+    ),
+    "title": (set_key("studies", "covariance", "title", "Another"), ON_ESTIMATES, set()),
+    "rainbow": (
+        set_key("trained", "cnn", "rainbow", "networks", 3),
+        {"generate", "predict", *ON_ESTIMATES},
+        {"cnn"},
+    ),
+    "formats": (set_key("formats", ["pdf", "png", "svg"]), {"figures"}, set()),
+    "seed": (
+        set_key("seed", 8),
+        {"inputs", "data", "sample", "estimate", "theory", "normality", *TRAINED, *ON_ESTIMATES},
+        set(),
+    ),
+    "job_minutes": (set_key("job_minutes", 9.0), set(), set()),
+    "memory of a new study": (set_key("studies", "more", {"ensembles": ["relu"]}), {"compare"},
+                              set()),
+}  # fmt: skip
+
+#: A module, what is added to it, and the stages that rerun.
+CODE = {
+    "a comment": ("finitewidth/sampling/marginal.py", "# more", set()),
+    "a sampler": (
+        "finitewidth/sampling/marginal.py",
+        "MORE = 1",
+        {"sample", "estimate", "normality", *ON_ESTIMATES},
+    ),
+    "theory": ("finitewidth/theory/vertex.py", "MORE = 1", {"theory", *ON_ESTIMATES}),
+    "estimates": ("finitewidth/estimate/pooled.py", "MORE = 1", {"estimate", *ON_ESTIMATES}),
+    "normality": ("finitewidth/estimate/normality.py", "MORE = 1", {"normality", *ON_ESTIMATES}),
+    "clipping": (
+        "finitewidth/trained/clipping.py",
+        "MORE = 1",
+        {"measure", "predict", *ON_ESTIMATES},
+    ),
+    "rainbow": ("finitewidth/trained/rainbow.py", "MORE = 1", {"generate", *ON_ESTIMATES}),
+    "tables": ("finitewidth/tables.py", "MORE = 1", ON_ESTIMATES),
+    "a figure": ("finitewidth/figures/chaos.py", "MORE = 1", {"figures"}),
+    "a script": ("scripts/theory.py", "MORE = 1", {"theory", *ON_ESTIMATES}),
+    "tracing": ("finitewidth/trace.py", "MORE = 1", set()),
+}
+
+
+@pytest.fixture(scope="module")
+def again(tiny, tmp_path_factory):
+    """The tiny study, and every file of it touched: newer than what is made from it, same bytes."""
+    folder = tmp_path_factory.mktemp("touched")
+    shutil.copytree(tiny, folder, dirs_exist_ok=True)
+    files = [p for p in sorted((folder / "results").rglob("*")) if p.is_file()]
+    # Beyond what Snakemake takes checksums of by itself.
+    assert max(p.stat().st_size for p in files if p.suffix == ".nc") > 10**6
+    for k, path in enumerate(reversed(files)):
+        os.utime(path, (2e9 + k, 2e9 + k))
+    return folder
+
+
+def test_what_is_only_newer_reruns_nothing(again):
+    assert planned(again, "--configfile", TINY) == set()
+
+
+@pytest.mark.parametrize("name", CONFIG)
+def test_of_the_config(again, tmp_path, name):
+    change, stages, about = CONFIG[name]
+    jobs = planned(again, "--configfile", variant(tmp_path / "variant.yaml", change))
+    assert {stage for stage, _ in jobs} == stages
+    for word in about:
+        assert all(word in w for stage, w in jobs if stage not in ON_ESTIMATES)
+    if name == "title":
+        assert all("covariance" in w for _, w in jobs)
+
+
+@pytest.mark.parametrize("name", CODE)
+def test_of_the_code(again, tmp_path, name):
+    module, line, stages = CODE[name]
+    for part in ("Snakefile", "config.yaml", "profiles"):
+        (tmp_path / part).symlink_to(ROOT / part)
+    shutil.copytree(ROOT / "workflow", tmp_path / "workflow")
+    (tmp_path / "envs").symlink_to(ROOT / "envs")
+    with open(tmp_path / "workflow" / module, "a") as file:
+        file.write(f"\n{line}\n")
+    snakefile = tmp_path / "workflow" / "Snakefile"
+    jobs = planned(again, "--snakefile", snakefile, "--configfile", TINY)
+    assert {stage for stage, _ in jobs} == stages
+    if name == "a figure":
+        assert {about.strip() for _, about in jobs} == {"everything"}
+
+
+def test_of_a_users_own_array(tmp_path):
+    array, config = tmp_path / "mine.nc", tmp_path / "mine.yaml"
+
+    def write(values):
+        xr.Dataset({"x": (("input", "component"), values)}).to_netcdf(array)
+
+    config.write_text(
+        yaml.safe_dump(
+            {
+                "seed": 1,
+                "inputs": {"mine": {"kind": "array", "file": "mine.nc",
+                                    "variable": "x"}},
+                "ensembles": {"small": {"activation": "relu", "init": "critical", "width": 4,
+                                        "depth": 2, "inputs": "mine", "networks": 200,
+                                        "estimate": ["covariance"]}},
+            }
+        )
+    )  # fmt: skip
+    values = np.random.default_rng(3).standard_normal((2, 3))
+    write(values)
+    done = snakemake(tmp_path, "--configfile", config, "--cores", "2")
+    assert done.returncode == 0, done.stdout
+    first = array.stat().st_mtime
+    os.utime(array, (2e9, 2e9))
+    assert planned(tmp_path, "--configfile", config) == set()
+    # Other numbers, with the time of the old ones.
+    write(values + 1e-9)
+    os.utime(array, (first, first))
+    jobs = planned(tmp_path, "--configfile", config)
+    assert {stage for stage, _ in jobs} == {"inputs", "sample", "estimate", "theory"}
