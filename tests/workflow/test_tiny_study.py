@@ -1,10 +1,6 @@
 """The tiny study, end to end: what stands there, what reruns, and the same bytes every time."""
 
-import re
-import shutil
-
 import numpy as np
-import pytest
 import xarray as xr
 
 from finitewidth.artifacts import digest_of, read_dataset, read_stamp
@@ -149,26 +145,3 @@ def test_any_division_into_shards_gives_the_same_bytes(tiny, tmp_path):
     assert not (tmp_path / "results/ensembles/linear/C_W-1/samples/1.nc").exists()
     for target in targets:
         assert (tmp_path / target).read_bytes() == (tiny / target).read_bytes(), target
-
-
-@pytest.mark.parametrize("damage", ["truncated", "flipped"])
-def test_a_damaged_file_ends_in_one_line_that_names_it(tiny, tmp_path, damage):
-    sample = "results/ensembles/norms/only/samples/0.nc"
-    shutil.copytree(tiny / "results", tmp_path / "results")
-    content = bytearray((tmp_path / sample).read_bytes())
-    if damage == "truncated":
-        content = content[: len(content) // 2]
-    else:
-        content[len(content) // 2] ^= 64
-    (tmp_path / sample).write_bytes(content)
-    (tmp_path / "results/ensembles/norms/only/estimates.nc").unlink()
-    target = "results/ensembles/norms/only/estimates.nc"
-    done = snakemake(
-        tmp_path, target, "--configfile", TINY, "--cores", "1", "--rerun-triggers", "mtime"
-    )
-    assert done.returncode != 0
-    assert "Traceback" not in done.stdout
-    (line,) = (line for line in done.stdout.splitlines() if line.startswith("estimate_norms: "))
-    assert sample in line
-    log = tmp_path / re.search(r"\(log: (\S+)\)", line)[1]
-    assert "Traceback" in log.read_text()

@@ -16,6 +16,7 @@ import os
 import platform
 import re
 import secrets
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -166,7 +167,15 @@ def write_dataset(dataset, path: str | Path, stamp: Mapping, *, title: str) -> N
     dataset.attrs[OWN] = dataset_digest(dataset)
     with_checksum = {name: {"fletcher32": True} for name, v in dataset.variables.items() if v.ndim}
     with replacing(path) as temporary:
-        dataset.to_netcdf(temporary, engine="netcdf4", format="NETCDF4", encoding=with_checksum)
+        try:
+            dataset.to_netcdf(temporary, engine="netcdf4", format="NETCDF4", encoding=with_checksum)
+        except (OSError, RuntimeError) as error:
+            # HDF5 does not say that a disk is full.
+            free = shutil.disk_usage(temporary.parent).free / 2**20
+            raise OSError(
+                f"{path} cannot be written ({error}); {free:.1f} MiB are free on its disk, and"
+                f" {dataset.nbytes / 2**20:.1f} are to be written"
+            ) from error
 
 
 def read_dataset(path: str | Path):

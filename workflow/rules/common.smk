@@ -18,12 +18,14 @@ from finitewidth.study_file import content, keep, validate
 from finitewidth.trained_members import trained_batches
 from finitewidth.vocabulary import FIGURES
 from scheduler import calm
+from survive import take_up
 from warm import warm
 
 prepare()
 calm()
 warm(workflow)
 make_safe(workflow)
+take_up(workflow)
 
 
 def read_config():

@@ -1,0 +1,158 @@
+"""What a run survives: kills at any moment, a full disk, no right to write, damaged files."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from finitewidth.artifacts import SUFFIXES, check
+from running import ROOT, TINY, digests, snakemake
+
+TARGET = "results/ensembles/norms/only/estimates.nc"
+SHARD = "results/ensembles/norms/only/samples/0.nc"
+
+
+def artifacts(folder):
+    """Files that carry a stamp, whole or not; hidden ones are nobody's yet."""
+    files = (folder / "results").rglob("*")
+    return [p for p in files if p.suffix in SUFFIXES and not p.name.startswith(".")]
+
+
+def killed(folder, moment, log):
+    """Run the tiny study until a moment that may be of its start (seconds) or of its jobs (seconds
+    after the first), and kill all of it; whether it ended before."""
+    command = [sys.executable, "-m", "snakemake", "--directory", folder, "--configfile", TINY]
+    stage, seconds = moment
+    with open(log, "w") as file:
+        process = subprocess.Popen(
+            [*map(str, command), "--cores", "2"],
+            cwd=ROOT,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        while stage == "jobs" and process.poll() is None and "Execute" not in log.read_text():
+            time.sleep(0.05)
+        return process.wait(seconds) == 0
+    except subprocess.TimeoutExpired:
+        return False
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@pytest.mark.slow
+def test_fifty_kills_at_random_moments_change_no_byte(tiny, tmp_path):
+    draw, folder, log = random.Random(20), tmp_path / "run", tmp_path / "log"
+    folder.mkdir()
+    ends = 0
+    for _ in range(50):
+        stage = draw.choice(["start", "jobs", "jobs", "jobs"])
+        moment = stage, draw.uniform(0, 2.5 if stage == "start" else 5)
+        ended = killed(folder, moment, log)
+        said = log.read_text()
+        assert "Traceback" not in said, said
+        assert "Error" not in said, said
+        for path in artifacts(folder):
+            check(path)
+        if ended:
+            ends += 1
+            assert digests(folder) == digests(tiny)
+            shutil.rmtree(folder)
+            folder.mkdir()
+    done = snakemake(folder, "--configfile", TINY, "--cores", "2")
+    assert done.returncode == 0, done.stdout
+    assert digests(folder) == digests(tiny)
+    assert not [p for p in (folder / "results").rglob(".*") if p.is_file()]
+
+
+def mounted(folder, *options):
+    """Mount a small file system, or remount it; skips where that is not allowed."""
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", folder], capture_output=True
+    )
+    if done.returncode:
+        pytest.skip(f"no file system can be mounted here: {done.stderr.decode().strip()}")
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted(folder, "size=2500k")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def test_a_full_disk_is_named_and_what_was_made_is_kept(tiny, small_disk):
+    done = snakemake(small_disk, "--configfile", TINY, "--cores", "1")
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout, done.stdout
+    (line, *_) = (line for line in done.stdout.splitlines() if "on its disk" in line)
+    assert "cannot be written" in line
+    assert "(log: results/logs/" in line
+    kept = {path: path.stat().st_mtime_ns for path in artifacts(small_disk)}
+    assert kept
+    for path in kept:
+        check(path)
+    mounted(small_disk, "remount", "size=300m")
+    done = snakemake(small_disk, "--configfile", TINY, "--cores", "2")
+    assert done.returncode == 0, done.stdout
+    assert digests(small_disk) == digests(tiny)
+    # What stood there was not made again.
+    assert any(path.stat().st_mtime_ns == made for path, made in kept.items())
+
+
+def test_where_nothing_can_be_written_nothing_is_started(small_disk):
+    (small_disk / "results").mkdir()
+    for place in ("results", "."):
+        folder = small_disk / place
+        subprocess.run(["mount", "--bind", folder, folder], check=True)
+        subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
+        try:
+            done = snakemake(small_disk, "--configfile", TINY, "--cores", "1")
+        finally:
+            subprocess.run(["umount", folder], check=True)
+        assert done.returncode != 0
+        assert "cannot be written to" in done.stdout
+        assert "Traceback" not in done.stdout, done.stdout
+        assert not list((small_disk / "results").iterdir())
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped"])
+def test_a_damaged_shard_is_named_and_computed_anew_and_never_read(tiny, tmp_path, damage):
+    shutil.copytree(tiny, tmp_path, dirs_exist_ok=True)
+    shard = tmp_path / SHARD
+    content = bytearray(shard.read_bytes())
+    before = shard.stat()
+    if damage == "truncated":
+        content = content[: len(content) // 2]
+    else:
+        content[len(content) // 2] ^= 64
+    shard.write_bytes(content)
+    # As if the disk had done it: no time tells.
+    os.utime(shard, ns=(before.st_atime_ns, before.st_mtime_ns))
+    (tmp_path / TARGET).unlink()
+    run = (tmp_path, TARGET, "--configfile", TINY, "--cores", "1")
+    done = snakemake(*run)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("estimate_norms: "))
+    assert f"{SHARD} is damaged" in line
+    assert "Traceback" in (tmp_path / line.split("(log: ")[1].rstrip(")")).read_text()
+    assert not (tmp_path / TARGET).exists()
+    # What is damaged is kept beside it, and not in the way.
+    assert not shard.exists()
+    assert shard.with_name("0.nc.damaged").read_bytes() == bytes(content)
+    done = snakemake(*run)
+    assert done.returncode == 0, done.stdout
+    for name in (SHARD, TARGET):
+        assert Path(tmp_path / name).read_bytes() == (tiny / name).read_bytes()
