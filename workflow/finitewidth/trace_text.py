@@ -101,7 +101,9 @@ def _about(artifact: Artifact, left_out: int) -> Iterator[str]:
     stamp, made = artifact.stamp, artifact.stamp["code"]
     wildcards = [f"{k}={v}" for k, v in stamp["wildcards"].items()]
     yield " ".join(["rule", stamp["rule"], *wildcards])
-    pairs = [f"{k}={v}" for k, v in flattened(stamp["config"]).items()]
+    # What stands on top of a slice says most of it; the members of a study come last.
+    keys = sorted(flattened(stamp["config"]).items(), key=lambda pair: pair[0].count("."))
+    pairs = [f"{k}={v}" for k, v in keys]
     more = [f"… {len(pairs) - _SHOWN} more keys"] if len(pairs) > _SHOWN else []
     text = f"config {stamp['config_sha256'][:12]}: {' '.join([*pairs[:_SHOWN], *more])}"
     yield from textwrap.wrap(text, 100, subsequent_indent="  ", break_on_hyphens=False)
