@@ -57,7 +57,7 @@ class DamagedError(ArtifactError):
     """A file of results whose bytes are not those that were written."""
 
     def __init__(self, path: str | Path, problem: object) -> None:
-        super().__init__(f"{path} is damaged ({problem}): remove it and run again")
+        super().__init__(f"{path} is damaged ({problem})")
         self.path = Path(path)
 
 

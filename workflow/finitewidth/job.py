@@ -8,8 +8,9 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
-from finitewidth.artifacts import ArtifactError, make_stamp
+from finitewidth.artifacts import ArtifactError, DamagedError, make_stamp
 from finitewidth.errors import ConfigError
 
 log = logging.getLogger("finitewidth")
@@ -18,11 +19,35 @@ log = logging.getLogger("finitewidth")
 def run(main: Callable, snakemake) -> None:
     """Call ``main(snakemake)`` with a log file; end in one line and status 1 where it fails.
 
-    The log holds what happened, tracebacks too, each line with the time and with the seconds of
-    processor time so far; the terminal gets the line that matters and the path of the log.
+    The log holds what happened, each line with the time and with the seconds of processor time so
+    far, what the script and all libraries printed, and tracebacks; the terminal gets the line that
+    matters and the path of the log.
     """
-    path = snakemake.log[0]
-    handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+    terminal = _into_log(snakemake.log[0])
+    start = time.process_time()
+    try:
+        main(snakemake)
+        # Without imports, which come before (benchmarks/overhead.py).
+        seconds = time.process_time() - start
+        log.info("done in %.3f s of processor time, %.0f MiB at most", seconds, _peak_memory())
+    except BaseException as error:
+        _fail(error, snakemake, terminal)
+    finally:
+        _back_to(terminal)
+
+
+def _into_log(path: str) -> int:
+    """Send what this process prints, Python and C alike, to a new log; returns the terminal."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    written = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
+    for printed in (1, 2):
+        os.dup2(written, printed)
+    os.close(written)
+    # Its lines in their order among those of libraries.
+    sys.stdout.reconfigure(line_buffering=True)
+    handler = logging.StreamHandler()
     handler.addFilter(_with_processor_time)
     logging.basicConfig(
         handlers=[handler],
@@ -31,21 +56,63 @@ def run(main: Callable, snakemake) -> None:
         force=True,
     )
     logging.captureWarnings(True)
-    start = time.process_time()
-    try:
-        main(snakemake)
-        # Without imports, which come before (benchmarks/overhead.py).
-        seconds = time.process_time() - start
-        log.info("done in %.3f s of processor time, %.0f MiB at most", seconds, _peak_memory())
-    except (ArtifactError, ConfigError, ValueError, MemoryError, OSError) as error:
-        log.exception("failed")
-        _end(f"{snakemake.rule}: {error or type(error).__name__} (log: {path})")
-    except KeyboardInterrupt:
+    # Where the disk is full, nothing can be done about a line of the log.
+    logging.raiseExceptions = False
+    return terminal
+
+
+def _back_to(terminal: int) -> None:
+    sys.stdout.flush()
+    for printed in (1, 2):
+        os.dup2(terminal, printed)
+    os.close(terminal)
+
+
+def _fail(error: BaseException, snakemake, terminal: int) -> None:
+    """Write the traceback to the log and one line to the terminal, and end."""
+    if isinstance(error, KeyboardInterrupt):
         log.info("interrupted")
-        _end(f"{snakemake.rule}: interrupted (log: {path})")
-    except Exception as error:
-        log.exception("failed")
-        _end(f"{snakemake.rule}: {type(error).__name__}: {error} (log: {path})")
+        sentence = "interrupted"
+    else:
+        log.error("failed", exc_info=error)
+        told = isinstance(error, ArtifactError | ConfigError | ValueError | MemoryError | OSError)
+        sentence = str(error) if told else f"{type(error).__name__}: {error}"
+        sentence = sentence or type(error).__name__
+    if isinstance(error, DamagedError):
+        sentence += _put_aside(error.path)
+    logging.shutdown()
+    sys.stdout.flush()
+    line = " ".join(f"{snakemake.rule}: {sentence} (log: {snakemake.log[0]})".split())
+    os.write(terminal, f"{line}\n".encode())
+    # Without a traceback, which stands in the log, and without waiting for other threads.
+    os._exit(1)
+
+
+def _put_aside(path: Path) -> str:
+    """Out of the way of the next run, which then computes it anew, but not lost."""
+    aside = path.with_name(f"{path.name}.damaged")
+    try:
+        os.replace(path, aside)
+    except OSError:
+        return ""
+    return f": it was put aside as {aside.name}; run again, and it is computed anew"
+
+
+def _while_importing(kind: type, error: BaseException, trace) -> None:
+    """What a script throws before it comes to :func:`run`, told in the same way."""
+    frame = trace
+    while frame is not None and "snakemake" not in frame.tb_frame.f_globals:
+        frame = frame.tb_next
+    if frame is None or issubclass(kind, SystemExit):
+        sys.__excepthook__(kind, error, trace)
+        return
+    snakemake = frame.tb_frame.f_globals["snakemake"]
+    _fail(error, snakemake, _into_log(snakemake.log[0]))
+
+
+# Scripts import this module first; where it is no script that does, nothing is changed.
+if hasattr(sys.modules["__main__"], "snakemake"):
+    sys.excepthook = _while_importing
 
 
 def _with_processor_time(record: logging.LogRecord) -> bool:
@@ -58,13 +125,6 @@ def _peak_memory() -> float:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # Bytes on a Mac, KiB elsewhere.
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
-
-
-def _end(sentence: str) -> None:
-    print(sentence, file=sys.stderr, flush=True)
-    logging.shutdown()
-    # Without a traceback, which stands in the log, and without waiting for other threads.
-    os._exit(1)
 
 
 def stamp(snakemake, **differences) -> dict:

@@ -1,8 +1,8 @@
 """Rule compare: one study's table, as CSV, Markdown and TeX."""
 
+from finitewidth.job import run, stamp
 from finitewidth.artifacts import write_text
 from finitewidth.compare import table
-from finitewidth.job import run, stamp
 from finitewidth.results import Study
 from finitewidth.tables import to_csv, to_markdown, to_tex
 

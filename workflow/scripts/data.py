@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from finitewidth.artifacts import write_dataset
 from finitewidth.job import run, stamp
+from finitewidth.artifacts import write_dataset
 from finitewidth.trained.data import labelled
 from finitewidth.trained.images import to_dataset
 

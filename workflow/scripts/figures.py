@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from finitewidth.job import log, run, stamp
 from finitewidth.artifacts import write_figure
 from finitewidth.figures import draw
-from finitewidth.job import log, run, stamp
 from finitewidth.results import Study
 
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from finitewidth.job import log, run, stamp
 from finitewidth.artifacts import read_dataset, write_dataset
 from finitewidth.device import label, prepare
-from finitewidth.job import log, run, stamp
 from finitewidth.trained.images import from_dataset
 from finitewidth.trained.measure_member import estimate_member
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import xarray as xr
 
+from finitewidth.job import run, stamp
 from finitewidth.artifacts import read_dataset, samples_digest, write_dataset
 from finitewidth.estimate.normality import normality
-from finitewidth.job import run, stamp
 
 
 def main(job):

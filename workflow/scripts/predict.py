@@ -1,7 +1,7 @@
 """Rules predict: what theory says of the networks of each of several trained members."""
 
-from finitewidth.artifacts import read_dataset, read_sizes, write_dataset
 from finitewidth.job import run, stamp
+from finitewidth.artifacts import read_dataset, read_sizes, write_dataset
 from finitewidth.theory.predict_trained import predict_trained
 
 

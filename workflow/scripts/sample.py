@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from finitewidth.job import log, progress, run, stamp
 from finitewidth.artifacts import read_dataset, write_dataset
 from finitewidth.device import label, prepare
-from finitewidth.job import log, progress, run, stamp
 from finitewidth.sampling.member import sample_member
 
 

@@ -1,7 +1,7 @@
 """Rules theory: predict what the estimates of each of several members should be."""
 
-from finitewidth.artifacts import read_dataset, write_dataset
 from finitewidth.job import log, run, stamp
+from finitewidth.artifacts import read_dataset, write_dataset
 from finitewidth.theory.member import predict_member
 
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from finitewidth.job import log, progress, run, stamp
 from finitewidth.artifacts import canonical, read_dataset, sha256, write_dataset
 from finitewidth.device import label, prepare
-from finitewidth.job import log, progress, run, stamp
 from finitewidth.trained.images import from_dataset
 from finitewidth.trained.train_member import train_member
 

@@ -1,0 +1,88 @@
+"""A rule's log holds all that its script said; the terminal one line, and where the log stands."""
+
+import pytest
+
+from finitewidth import code
+from running import snakemake
+
+WORKFLOW = code.PACKAGE.parent
+SNAKEFILE = f"""
+import sys
+sys.path.insert(0, {str(WORKFLOW)!r})
+from finitewidth.environment import prepare
+from warm import warm
+prepare()
+warm(workflow)
+rule job:
+    output: "out"
+    log: "a.log"
+    params: code={{"sha256": "", "packages": []}}
+    script: "job.py"
+"""
+SCRIPT = """
+from finitewidth.job import run
+{at_import}
+
+def main(job):
+    import os, subprocess, warnings
+    print("printed")
+    os.write(2, b"from C\\n")
+    subprocess.run(["echo", "from a process of its own"])
+    warnings.warn("warned of")
+    open(job.output[0], "w").close()
+    {inside}
+
+run(main, snakemake)
+"""
+TRACED = "Traceback (most recent call last)"
+
+
+@pytest.fixture(params=["1", "0"], ids=["warm", "cold"])
+def ran(request, tmp_path, monkeypatch):
+    """Run a script: whether all went well, what the terminal showed, and the log."""
+    monkeypatch.setenv("FINITEWIDTH_WARM", request.param)
+
+    def run(at_import="", inside=""):
+        (tmp_path / "Snakefile").write_text(SNAKEFILE)
+        (tmp_path / "job.py").write_text(SCRIPT.format(at_import=at_import, inside=inside))
+        done = snakemake(tmp_path, "-s", tmp_path / "Snakefile", "--cores", "1", "out")
+        return done.returncode == 0, done.stdout, (tmp_path / "a.log").read_text()
+
+    return run
+
+
+def test_what_a_script_prints_stands_in_its_log_alone(ran):
+    well, terminal, log = ran()
+    assert well, terminal
+    said = ["printed", "from C", "from a process of its own", "warned of", "done in"]
+    places = [log.index(line) for line in said]
+    assert places == sorted(places)
+    assert not any(line in terminal for line in said)
+
+
+@pytest.mark.parametrize(
+    ("thrown", "line"),
+    [
+        ("raise ValueError('no such\\nluck')", "job: no such luck (log: a.log)"),
+        ("raise KeyError('luck')", "job: KeyError: 'luck' (log: a.log)"),
+        ("raise MemoryError", "job: MemoryError (log: a.log)"),
+        ("raise SystemExit('no luck')", "job: SystemExit: no luck (log: a.log)"),
+    ],
+)
+def test_what_a_script_throws_is_one_line_and_a_traceback_in_the_log(ran, thrown, line):
+    well, terminal, log = ran(inside=thrown.replace("\n", "\\n"))
+    assert not well
+    assert line in terminal.splitlines()
+    assert TRACED not in terminal
+    assert "printed" in log
+    assert TRACED in log
+    assert "in main" in log
+
+
+def test_what_is_thrown_while_importing_is_told_in_the_same_way(ran):
+    well, terminal, log = ran(at_import="import no_such_module")
+    assert not well
+    line = "job: ModuleNotFoundError: No module named 'no_such_module' (log: a.log)"
+    assert line in terminal.splitlines()
+    assert TRACED not in terminal
+    assert TRACED in log
