@@ -32,9 +32,10 @@ def snakemake(folder: Path, *arguments: str | Path) -> subprocess.CompletedProce
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of every result, but of logs and of what is made of measured times."""
+    """SHA-256 of every result, but of logs, configs and what is made of measured times."""
     results = folder / "results"
-    files = (p for p in sorted(results.rglob("*")) if p.is_file() and "logs" not in p.parts)
+    files = (p for p in sorted(results.rglob("*")) if p.is_file())
+    files = (p for p in files if not {"logs", "configs"} & set(p.parts))
     files = (p for p in files if p.stem not in ("seconds", "ntk_times"))
     return {str(path.relative_to(results)): sha256(path) for path in files}
 

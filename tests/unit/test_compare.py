@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 
 from finitewidth.compare import table
+from finitewidth.reasons import Reason
 from finitewidth.results import MemberResults, Study
 from finitewidth.tables import side_by_side, to_csv, to_markdown, to_tex, with_error
 
@@ -20,7 +21,8 @@ def member(width):
         {
             "covariance": (dims, value),
             "covariance_stderr": (dims, np.full(shape, 0.5)),
-            "covariance_trusted": (dims, np.ones(shape, np.int8)),
+            "covariance_reason": (dims, np.zeros(shape, np.int8)),
+            "covariance_diagnostic": (dims, np.full(shape, np.nan, np.float32)),
         },
         coords=coordinates,
     )
@@ -30,7 +32,8 @@ def member(width):
         {"covariance": (("order", *dims), theory, {"equation": "docs/theory.md 1"})},
         coords={"order": ["infinite_width", "exact"], **coordinates},
     )
-    estimates["covariance_trusted"][1, 1, 1] = 0
+    estimates["covariance_reason"][1, 1, 1] = Reason.ONE_BLOCK
+    estimates["covariance_diagnostic"][1, 1, 1] = 0.634
     return MemberResults({"ensemble": "e", "width": width}, {"width": width}, estimates, predicted)
 
 
@@ -53,7 +56,8 @@ def test_each_number_stands_once_for_each_order_that_theory_knows(rows):
 def test_what_is_not_trusted_says_why(rows):
     untrusted = rows[~rows["trusted"]]
     assert set(untrusted["inputs"]) == {"1 1"}
-    assert (untrusted["reason"] != "").all()
+    words = "heavy tail: one block of networks carries 63% of the variance"
+    assert set(untrusted["reason"]) == {words}
     assert (rows.loc[rows["trusted"], "reason"] == "").all()
 
 
@@ -72,6 +76,20 @@ def test_side_by_side_has_one_row_a_number(rows):
     assert markdown.count("\n|") == 2 + 12
     assert tex.count(r"\\") == 1 + 12
     assert "infinite\\_width" in tex
+
+
+def test_text_for_people_marks_what_is_not_trusted_and_says_why(rows):
+    shown = side_by_side(rows)
+    marked = shown["measured"].str.endswith("*")
+    assert marked.sum() == 2
+    assert (shown.loc[marked, "inputs"] == "1 1").all()
+    assert not shown.loc[marked, ["infinite_width", "exact"]].map(lambda t: "[" in t).any(axis=None)
+    words = "heavy tail: one block of networks carries 63% of the variance"
+    assert ((shown["not trusted, because"] == words) == marked).all()
+    assert (shown.loc[~marked, "not trusted, because"] == "").all()
+    assert to_markdown(rows).count(words) == 2
+    assert to_tex(rows).count(words.replace("%", r"\%")) == 2
+    assert "asterisk" in to_markdown(rows)
 
 
 def test_a_quantity_without_theory_is_not_lost():
@@ -108,7 +126,8 @@ def test_the_widths_of_a_ladder_stand_in_the_column_width():
         {
             "kernel_mean": (dims, value, about),
             "kernel_mean_stderr": (dims, np.ones_like(value)),
-            "kernel_mean_trusted": (dims, np.ones(value.shape, np.int8)),
+            "kernel_mean_reason": (dims, np.zeros(value.shape, np.int8)),
+            "kernel_mean_diagnostic": (dims, np.full(value.shape, np.nan)),
         },
         coords={**coordinates, **pairs},
     )
@@ -144,8 +163,9 @@ def tangents():
         value = np.stack([np.full(shape, np.nan), np.arange(np.prod(shape)).reshape(shape)])
         variables[name] = (("layer", *dims), value)
         variables[f"{name}_stderr"] = (("layer", *dims), np.ones_like(value))
-        trusted = np.isfinite(value).astype(np.int8)
-        variables[f"{name}_trusted"] = (("layer", *dims), trusted)
+        reason = np.where(np.isfinite(value), Reason.NONE, Reason.NOT_MEASURED)
+        variables[f"{name}_reason"] = (("layer", *dims), reason)
+        variables[f"{name}_diagnostic"] = (("layer", *dims), np.full_like(value, np.nan))
     return xr.Dataset(
         variables,
         coords={
@@ -174,6 +194,7 @@ def test_tangent_kernels_have_rows_at_the_last_layer_alone(of_tangents):
 def test_a_last_layer_that_could_not_be_estimated_is_not_dropped():
     estimates = tangents()
     estimates["ntk"][1] = np.nan
+    estimates["ntk_reason"][1] = Reason.NOT_FINITE
     rows = table(
         Study("s", None, None, [MemberResults({"ensemble": "e"}, {}, estimates, xr.Dataset())])
     )

@@ -1,9 +1,11 @@
 """Fits over a ladder of widths, on estimates whose truth is known."""
 
 import numpy as np
+import pytest
 import xarray as xr
 
 from finitewidth.extrapolate import extrapolate, fit
+from finitewidth.reasons import Reason
 
 WIDTH = np.array([16, 32, 64, 128, 256])
 TRUTH = np.array([3.0, -7.0, 11.0])
@@ -61,7 +63,8 @@ def ladder(lowest, name, dims, wrong=0.0):
         {
             name: (("rung", *dims), value, {"long_name": "number", "estimator": "plain"}),
             f"{name}_stderr": (("rung", *dims), stderr),
-            f"{name}_trusted": (("rung", *dims), np.ones(shape, np.int8)),
+            f"{name}_reason": (("rung", *dims), np.zeros(shape, np.int8)),
+            f"{name}_diagnostic": (("rung", *dims), np.full(shape, np.nan, np.float32)),
             f"{name}_rungs": (("rung", "rung_", *dims), covariance.reshape(5, *shape)),
         },
         coords={"width": ("rung", WIDTH), "layer": [4]},
@@ -82,13 +85,28 @@ def test_coefficients_are_those_of_the_expansion_beyond_infinite_width():
     assert found["kernel_mean_1_trusted"].all()
     assert "5 widths" in found["kernel_mean_1"].attrs["estimator"]
     third = extrapolate(*ladder(2, "kernel_third", ("layer", "input")))
-    assert set(third.data_vars) == {f"kernel_third_2{x}" for x in ("", "_stderr", "_trusted")}
+    assert set(third.data_vars) == {
+        f"kernel_third_2{x}" for x in ("", "_stderr", "_trusted", "_reason", "_diagnostic")
+    }
     assert (np.abs(third["kernel_third_2"] - 3) < 4 * third["kernel_third_2_stderr"]).all()
 
 
 def test_points_that_no_expansion_describes_are_not_trusted():
     found = extrapolate(*ladder(1, "kernel_mean", ("layer", "pair"), wrong=0.1))
     assert not found["kernel_mean_1_trusted"].any()
+    assert (found["kernel_mean_1_reason"] == Reason.NO_FIT).all()
+    assert (found["kernel_mean_1_diagnostic"] < 1e-3).all()
+
+
+def test_coefficients_carry_the_reason_of_the_first_width_that_has_one():
+    estimates, theory = ladder(1, "kernel_mean", ("layer", "pair"))
+    for rung, reason, number in ((3, Reason.SKEW, 0.4), (1, Reason.ONE_BLOCK, 0.7)):
+        estimates["kernel_mean_reason"][rung, 0, 1] = reason
+        estimates["kernel_mean_diagnostic"][rung, 0, 1] = number
+    found = extrapolate(estimates, theory)
+    assert found["kernel_mean_2_reason"].values.tolist() == [[0, Reason.ONE_BLOCK, 0]]
+    assert found["kernel_mean_2_trusted"].values.tolist() == [[1, 0, 1]]
+    assert found["kernel_mean_2_diagnostic"][0, 1] == pytest.approx(0.7)
 
 
 def test_three_widths_are_not_extrapolated():

@@ -1,11 +1,12 @@
 """The tiny study, end to end: what stands there, what reruns, and the same bytes every time."""
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from finitewidth.artifacts import digest_of, read_dataset, read_stamp
 from finitewidth.tables import read_csv
-from finitewidth.vocabulary import FAMILIES, TRAINED_FAMILIES
+from finitewidth.vocabulary import FAMILIES, QUANTITIES, TABULATED, TRAINED_FAMILIES
 from running import TINY, digests, snakemake, variant
 
 MEMBERS = [
@@ -92,6 +93,29 @@ def test_the_table_holds_every_number_with_its_error(tiny):
     assert rows.loc[~rows["trusted"], "reason"].notna().all()
     assert not rows.duplicated(["ensemble", "C_W", "width", "quantity", "layer", "inputs",
                                 "component", "order"]).any()  # fmt: skip
+
+
+def test_no_number_is_silent(tiny):
+    """Every quantity that a table can have: a finite number with a finite error, or a reason."""
+    tables = [read_csv(path) for path in (tiny / "results/studies").glob("*/comparison.csv")]
+    rows = pd.concat(tables, ignore_index=True)
+    assert set(TABULATED) <= set(rows["quantity"])
+    sound = np.isfinite(rows["estimate"]) & np.isfinite(rows["standard_error"])
+    sound &= rows["standard_error"] > 0
+    assert sound[rows["trusted"]].all()
+    assert (rows["reason"].isna() == rows["trusted"]).all()
+    assert not np.isinf(rows["z"]).any()
+    # What is not trusted is said so in files, too, with a flag and the number it was read off.
+    for path in (tiny / "results").glob("*/*/*/estimates.nc"):
+        estimates = read_dataset(path)
+        for name in set(QUANTITIES) & set(estimates.data_vars):
+            reason = estimates[f"{name}_reason"]
+            assert reason.dtype == np.int8
+            assert len(reason.flag_meanings.split()) == len(reason.flag_values)
+            assert ((reason == 0) == estimates[f"{name}_trusted"]).all()
+            counted = reason == reason.flag_meanings.split().index("rare_event")
+            assert (estimates[f"{name}_diagnostic"].where(counted, 0) < 50).all()
+            assert estimates[f"{name}_diagnostic"].where(reason == 0).isnull().all()
 
 
 def test_every_artifact_is_stamped_with_the_digests_of_what_it_was_made_from(tiny):

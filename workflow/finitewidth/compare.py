@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from finitewidth.reasons import Reason, sentence
 from finitewidth.results import MemberResults, Study
-from finitewidth.vocabulary import FAMILIES, FROM_NTK, TABULATED, TRAINED_FAMILIES
+from finitewidth.vocabulary import COEFFICIENTS, TABULATED
 
 #: Pairs of dimensions under whose exchange a quantity is symmetric: each number stands once.
 _SYMMETRIC = (("pair", "pair_"), ("neuron", "neuron_"), ("input", "input_"))
@@ -22,17 +24,14 @@ _SYMMETRIC_COUPLES = {
     "ntk_F": ((1, 0, 3, 2),),
     "dntk_P": ((0, 2, 1, 3),),
 }
-#: Quantities of the last layer alone.
-_LAST_LAYER = tuple(quantity for family in FROM_NTK for quantity in FAMILIES[family])
-#: Quantities that are nothing at some layers: the images have no weights, the read-out no
-#: representation.
-_TRAINED = tuple(quantity for family in TRAINED_FAMILIES.values() for quantity in family)
 #: Dimensions that are spelt out in the column ``component``.
 _SPELT = (
     "test", "sample", "state", "split", "centring", "basis", "aligned", "drawn", "source",
 )  # fmt: skip
 #: Quantities that are 1 by definition where the two inputs are one.
 _OFF_DIAGONAL = ("correlation",)
+#: Why a number is not trusted whose mean does not exist.
+_INFINITE = "infinite: its exact expectation is"
 _TAIL = (
     "quantity", "layer", "inputs", "component", "order", "theory", "estimate", "standard_error",
     "z", "relative_difference", "trusted", "reason", "estimator", "equation",
@@ -78,37 +77,39 @@ def _quantity_rows(m: MemberResults, quantity: str) -> pd.DataFrame:
         {
             "estimate": estimate,
             "standard_error": m.estimates[f"{quantity}_stderr"],
-            "trusted": m.estimates[f"{quantity}_trusted"],
+            "reason": m.estimates[f"{quantity}_reason"],
+            "diagnostic": m.estimates[f"{quantity}_diagnostic"],
         }
     ).reset_coords(drop=True)
     for dimension in estimate.dims:
         if dimension not in measured.coords:
             measured = measured.assign_coords({dimension: np.arange(measured.sizes[dimension])})
     wide = _distinct(measured.to_dataframe().reset_index(), quantity, m.estimates.sizes)
-    if quantity in _LAST_LAYER:
-        # Other quantities may stand at layers of which no tangent kernel was recorded.
-        elsewhere = wide["layer"] != estimate["layer"].values.max()
-        if quantity == "way_deviation":
-            elsewhere = True  # the way that the others are held against
-        wide = wide[~(elsewhere & wide["estimate"].isna())]
-    if quantity in _TRAINED:
-        wide = wide[wide["estimate"].notna()]
+    # Tangent kernels stand at the last layer alone, images have no weights, and so on.
+    wide = wide[wide["reason"] != Reason.NOT_MEASURED].copy()
     if "rung" in wide:
         wide["width"] = m.estimates["width"].values[wide["rung"].to_numpy()]
     # A number of whole networks has no layer.
     wide["layer"] = wide["layer"].astype(int) if "layer" in wide else ""
     wide["inputs"] = _inputs(m.estimates, wide)
     wide["component"] = _component(m.estimates, wide, estimate.dims)
-    wide["trusted"] = wide["trusted"].astype(bool)
-    wide["reason"] = np.where(wide["trusted"], "", _reason(wide))
+    wide["trusted"] = wide["reason"] == Reason.NONE
+    wide["reason"] = _sentences(m.estimates, quantity, wide)
     wide["quantity"] = quantity
     wide["estimator"] = estimate.attrs.get("estimator", "")
+    wide["number"] = np.arange(len(wide))
     tall = _with_theory(m, quantity, wide, list(estimate.dims))
+    # No average comes to an infinite mean, however its blocks look.
+    infinite = tall.loc[np.isinf(tall["theory"]) & (tall["order"] == "exact"), "number"]
+    diverges = tall["number"].isin(infinite)
+    tall["trusted"] &= ~diverges
+    tall.loc[diverges, "reason"] = _INFINITE
     difference = tall["estimate"] - tall["theory"]
     with np.errstate(divide="ignore", invalid="ignore"):
         # No spread and no difference (a number that is exactly 0, say) tell nothing: no z.
         rounding = 1e-13 * tall["estimate"].abs()
-        tall["z"] = difference / tall["standard_error"].where(tall["standard_error"] > rounding)
+        known = (tall["standard_error"] > rounding) & np.isfinite(difference)
+        tall["z"] = difference / tall["standard_error"].where(known)
         tall["relative_difference"] = difference / tall["theory"].where(tall["theory"] != 0)
     return tall
 
@@ -147,16 +148,35 @@ def _with_theory(m: MemberResults, quantity: str, wide: pd.DataFrame, dims: list
     return tall
 
 
-def _reason(wide: pd.DataFrame) -> np.ndarray:
-    finite = np.isfinite(wide["estimate"]) & np.isfinite(wide["standard_error"])
-    no_error = np.isfinite(wide["estimate"]) & wide["standard_error"].isna()
-    reasons = [no_error, ~finite, wide["standard_error"] == 0]
-    words = [
-        "too few replicas for an error",
-        "not finite",
-        "no spread seen: nothing is known of the error",
-    ]
-    return np.select(reasons, words, "heavy tail or few counts: the error may be too small")
+def _sentences(estimates: xr.Dataset, quantity: str, wide: pd.DataFrame) -> list[str]:
+    """Why each number is not trusted, with the number that tells; empty where it is."""
+    found = []
+    not_finite = functools.cache(functools.partial(_networks_not_finite, estimates))
+    for row in wide.to_dict("records"):
+        reason, diagnostic = row["reason"], row["diagnostic"]
+        words = sentence(reason, diagnostic)
+        if reason == Reason.NOT_FINITE and np.isfinite(diagnostic):
+            words = f"not finite in {diagnostic:.0f} replicas or pairs of them"
+        elif reason == Reason.NOT_FINITE:
+            words = not_finite(row.get("layer"), row.get("rung")) or words
+        if words and quantity in COEFFICIENTS and reason != Reason.NO_FIT:
+            words = f"of a width in the fit: {words}"
+        found.append(words)
+    return found
+
+
+def _networks_not_finite(estimates: xr.Dataset, layer: int | None, rung: int | None) -> str:
+    """How many networks hold such a number, and the first of them; empty where none does."""
+    if "not_finite_networks" not in estimates or layer is None:
+        return ""
+    number, first = (estimates[f"not_finite_{x}"].sel(layer=layer) for x in ("networks", "first"))
+    if "rung" in number.dims and rung is not None:
+        number, first = number.isel(rung=rung), first.isel(rung=rung)
+    # What is fitted over the widths of a ladder has all of them.
+    if not number.any():
+        return ""
+    first = int(first.where(number > 0).min())
+    return f"not finite in {int(number.max())} networks, the first of index {first}"
 
 
 def _inputs(estimates: xr.Dataset, wide: pd.DataFrame) -> pd.Series:

@@ -12,6 +12,8 @@ import numpy as np
 import xarray as xr
 from scipy.special import chdtrc
 
+from finitewidth import reasons
+from finitewidth.reasons import Reason
 from finitewidth.vocabulary import COEFFICIENTS, LEAST_RUNGS
 
 #: Orders of 1/n in a fit, at least; more where points are so precise that these do not describe
@@ -33,7 +35,8 @@ def extrapolate(estimates: xr.Dataset, theory: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        Each coefficient with ``_stderr`` and ``_trusted``; empty with fewer than four widths. NaN
+        Each coefficient with ``_stderr``, ``_trusted``, ``_reason`` and ``_diagnostic`` (those of
+        the first width that is not trusted, or of the fit); empty with fewer than four widths. NaN
         where the estimates have no spread or the rungs' covariance is singular.
     """
     variables: dict[str, xr.DataArray] = {}
@@ -48,7 +51,9 @@ def extrapolate(estimates: xr.Dataset, theory: xr.Dataset) -> xr.Dataset:
         beyond = (estimate - infinite.drop_vars("order")).transpose("rung", ...)
         covariance = estimates[f"{source}_rungs"].transpose("rung", "rung_", *beyond.dims[1:])
         value, error, p = fit(beyond.values, covariance.values, width, min(names))
-        sound = estimates[f"{source}_trusted"].all("rung").values & (p > _LEAST_P)
+        reason, diagnostic = _of_the_widths(estimates, source)
+        # A fit that was not made has no p, but then its points have a reason.
+        reason, diagnostic = _doubted(reason, diagnostic, ~(p > _LEAST_P), Reason.NO_FIT, p)
         like = beyond.isel(rung=0, drop=True)
         for power, name in names.items():
             k = power - min(names)
@@ -60,8 +65,26 @@ def extrapolate(estimates: xr.Dataset, theory: xr.Dataset) -> xr.Dataset:
             }
             variables[name] = like.copy(data=value[k]).assign_attrs(about)
             variables[f"{name}_stderr"] = like.copy(data=error[k])
-            variables[f"{name}_trusted"] = like.copy(data=sound & np.isfinite(error[k]))
+            lost = ~(np.isfinite(value[k]) & (error[k] > 0))
+            why = _doubted(reason, diagnostic, lost, Reason.NOT_FINITE, np.nan)
+            variables |= reasons.variables(name, like.dims, *why, of=about["long_name"])
     return xr.Dataset(variables)
+
+
+def _of_the_widths(estimates: xr.Dataset, source: str) -> tuple[np.ndarray, np.ndarray]:
+    """Reason and diagnostic of the first width that is not trusted, shape (layer, ...)."""
+    reason, diagnostic = (
+        estimates[f"{source}_{part}"].transpose("rung", ...).values
+        for part in ("reason", "diagnostic")
+    )
+    first = np.argmax(reason != Reason.NONE, axis=0)[None]
+    return tuple(np.take_along_axis(x, first, axis=0)[0] for x in (reason, diagnostic))
+
+
+def _doubted(reason, diagnostic, where, why: Reason, number) -> tuple[np.ndarray, np.ndarray]:
+    """The same with another reason ``where`` there was none."""
+    where = where & (reason == Reason.NONE)
+    return np.where(where, why, reason), np.where(where, number, diagnostic)
 
 
 def fit(

@@ -12,6 +12,8 @@ import pandas as pd
 ORDERS = ("infinite_width", "double_scaling", "1/n", "1/n^2", "exact")
 #: Dimensions of distributions: hundreds of rows that a person would rather see drawn.
 _DISTRIBUTIONS = ("histogram", "quantile", "log_norm_histogram", "log_kernel_histogram")
+#: Behind a measured value whose error is not trusted.
+_MARK = "*"
 
 
 def to_csv(rows: pd.DataFrame) -> str:
@@ -38,18 +40,20 @@ def side_by_side(rows: pd.DataFrame) -> pd.DataFrame:
     for values, group in rows.groupby(keys, sort=False, dropna=False):
         line = {key: _text(v) for key, v in zip(keys, values, strict=True)}
         one = group.iloc[0]
-        line["measured"] = with_error(one["estimate"], one["standard_error"])
+        measured = with_error(one["estimate"], one["standard_error"])
+        line["measured"] = measured if one["trusted"] else f"{measured}{_MARK}"
         by_order = group.set_index("order")
         for order in orders:
             present = order in by_order.index
             line[order] = _with_residual(by_order.loc[order]) if present else ""
-        line["trusted"] = "yes" if one["trusted"] else "no"
+        line["not trusted, because"] = "" if one["trusted"] else str(one["reason"])
         lines.append(line)
     return pd.DataFrame(lines)
 
 
 def _with_residual(row: pd.Series) -> str:
-    z = f" [{row['z']:+.1f}]" if np.isfinite(row["z"]) else ""
+    # In units of an error that is not believed a residual says nothing.
+    z = f" [{row['z']:+.1f}]" if row["trusted"] and np.isfinite(row["z"]) else ""
     return f"{row['theory']:.6g}{z}"
 
 
@@ -88,7 +92,8 @@ def _compact(value: float, error: float, digits: int) -> str:
 _EXPLAINED = (
     "Measured values with their standard errors in parentheses (last digits), beside every order"
     " of theory, with the residual in brackets: how many standard errors the measurement lies above"
-    " it. Distributions stand in comparison.csv."
+    " it. An asterisk marks an error that is not to be believed: the last column says why, and no"
+    " residual is given. Distributions stand in comparison.csv."
 )
 
 

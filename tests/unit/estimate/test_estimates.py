@@ -13,6 +13,7 @@ from finitewidth.vocabulary import FROM_LADDER, FROM_NTK
 
 NAMES = {"seed": 1, "ensemble": "e", "member": "m"}
 ALL = list(FAMILIES)
+ENDS = ("_stderr", "_trusted", "_reason", "_diagnostic")
 
 
 def draw(seed=0, networks=200, widths=(6, 5), inputs=2, scale=1.0, recorded=5):
@@ -63,7 +64,7 @@ def test_families_give_the_quantities_of_the_vocabulary(samples):
     assert set(FAMILIES) == set(VOCABULARY) - {"normality", *FROM_LADDER, *FROM_NTK}
     for family in FAMILIES:
         found = estimate([samples], [family], **NAMES)
-        names = {n for n in found.data_vars if not n.endswith(("_stderr", "_trusted"))}
+        names = {n for n in found.data_vars if not n.endswith(ENDS)}
         assert names == set(VOCABULARY[family])
 
 

@@ -11,7 +11,8 @@ from finitewidth.estimate.errors import (
     jackknife,
     stack,
 )
-from finitewidth.estimate.trust import believable, skewness_limit
+from finitewidth.estimate.trust import doubts, skewness_limit
+from finitewidth.reasons import Reason
 
 
 def of_mean(x, blocks, **options):
@@ -91,15 +92,13 @@ def test_flags_are_rare_for_gaussian_pseudo_values():
     # With 50 blocks measured: 4e-5 of a million numbers; with 500, none.
     rng = np.random.default_rng(4)
     x = rng.standard_normal((50, 200_000))
-    flagged = ~believable(x - x.mean(axis=0))
-    assert flagged.mean() < 2e-4
+    assert np.mean(doubts(x - x.mean(axis=0))[0] != Reason.NONE) < 2e-4
 
 
 @pytest.mark.parametrize("blocks", [10, 20, 100, 500])
 def test_flags_stay_rare_with_other_numbers_of_blocks(blocks):
     x = np.random.default_rng(5).standard_normal((blocks, 20_000))
-    flagged = ~believable(x - x.mean(axis=0))
-    assert flagged.mean() < 1e-3
+    assert np.mean(doubts(x - x.mean(axis=0))[0] != Reason.NONE) < 1e-3
 
 
 def test_the_limit_lies_between_typical_and_largest_possible_values():
@@ -126,6 +125,14 @@ def test_the_third_cumulant_of_a_broad_lognormal_is_not_believed():
     assert not estimate.trusted[misleading].any()
 
 
+@pytest.mark.parametrize("size", [1e-100, 1.0, 1e100])
+def test_a_spread_at_the_level_of_rounding_is_none(size):
+    noise = np.random.default_rng(8).standard_normal(500)
+    found = of_mean(size * (1 + 1e-13 * noise), 500)
+    assert found.reason.item() == Reason.NO_SPREAD
+    assert of_mean(size * (1 + 1e-11 * noise), 500).trusted.all()
+
+
 @pytest.mark.parametrize("kind", ["constant", "nan", "inf", "one block"])
 def test_what_says_nothing_about_the_spread_is_not_trusted(kind):
     x = np.random.default_rng(7).standard_normal(500)
@@ -137,13 +144,19 @@ def test_what_says_nothing_about_the_spread_is_not_trusted(kind):
 
 
 def test_estimates_stack_scale_and_select():
-    one = Estimate(np.array([1.0, 2.0]), np.array([0.1, 0.2]), np.array([True, True]))
+    nothing = np.zeros(2, np.int8), np.full(2, np.nan)
+    one = Estimate(np.array([1.0, 2.0]), np.array([0.1, 0.2]), *nothing)
     both = stack([one, one.times(np.array([2.0, np.inf]))])
     np.testing.assert_array_equal(both.value[1], [2, np.inf])
     np.testing.assert_array_equal(both.trusted, [[True, True], [True, False]])
     assert one.take(1).stderr == 0.2
-    assert not one.only_where(np.array([True, False])).trusted[1]
-    assert not Estimate.unknown((3,)).trusted.any()
+    few = one.doubted(np.array([False, True]), Reason.RARE_EVENT, np.array([7, 8]))
+    assert few.reason.tolist() == [Reason.NONE, Reason.RARE_EVENT]
+    assert few.diagnostic[1] == 8
+    assert np.isnan(few.diagnostic[0])
+    unknown = Estimate.unknown((3,), Reason.DEAD, 5)
+    assert not unknown.trusted.any()
+    assert unknown.diagnostic.tolist() == [5] * 3
 
 
 def test_replicates_may_have_any_shape():

@@ -19,6 +19,7 @@ from finitewidth.vocabulary import FAMILIES as VOCABULARY
 from finitewidth.vocabulary import FROM_LADDER
 
 NAMES = {"seed": 1, "ensemble": "e", "member": "m"}
+ENDS = ("_stderr", "_trusted", "_reason", "_diagnostic", "_rungs")
 MOMENTS = ("kernel_mean", "kernel_covariance", "kernel_third")
 X = np.array([[1.0, -0.5], [0.8, 0.9]])
 
@@ -49,7 +50,7 @@ def test_families_and_dimensions_are_those_of_the_contract(samples, estimates):
     assert set(FAMILIES) == set(FROM_LADDER)
     for family in FAMILIES:
         found = estimate_ladder([samples], [family], **NAMES)
-        own = {n for n in found.data_vars if not n.endswith(("_stderr", "_trusted", "_rungs"))}
+        own = {n for n in found.data_vars if not n.endswith(ENDS)}
         assert own == set(VOCABULARY[family])
     expected = {
         "kernel_mean": ("rung", "layer", "pair"),

@@ -9,6 +9,7 @@ from finitewidth.estimate import empirical
 from finitewidth.estimate.empirical import LEAST_COUNT, Empirical
 from finitewidth.estimate.errors import Estimate, block_sums, from_replicates
 from finitewidth.estimate.pooled import root_mean_square
+from finitewidth.reasons import Reason
 
 Array = np.ndarray
 
@@ -45,11 +46,12 @@ def distribution(z: Array, kernel: Array, bounds: Array) -> tuple[Estimate, Esti
     scales = np.sqrt((sums.sum() - sums) / (bounds[-1] - np.diff(bounds)))
     x = z / unit
     law = Empirical(x, bounds)
-    hit, missed = empirical.networks_in_bins(x)
-    enough = np.minimum(hit, missed) >= LEAST_COUNT
+    fewest = np.minimum(*empirical.networks_in_bins(x))
     shifts = np.zeros_like(scales)
     return (
-        empirical.histogram(law, 0.0, 1.0, shifts, scales).only_where(enough),
+        empirical.histogram(law, 0.0, 1.0, shifts, scales).doubted(
+            fewest < LEAST_COUNT, Reason.RARE_EVENT, fewest
+        ),
         _quantiles(x, law, scales),
     )
 
@@ -65,5 +67,6 @@ def _quantiles(x: Array, law: Empirical, scales: Array) -> Estimate:
     least, most = np.sort(x.min(axis=1)), np.sort(x.max(axis=1))
     below = np.searchsorted(least, value)
     above = len(x) - np.searchsorted(most, value, side="right")
-    enough = np.minimum(below, above) >= LEAST_COUNT
-    return from_replicates(value, without, law.bounds).only_where(enough)
+    fewest = np.minimum(below, above)
+    found = from_replicates(value, without, law.bounds, events=True)
+    return found.doubted(fewest < LEAST_COUNT, Reason.RARE_EVENT, fewest)

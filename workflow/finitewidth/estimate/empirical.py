@@ -89,7 +89,8 @@ def histogram(law: Empirical, shift: float, scale: float, shifts: Array, scales:
         density = (law.below(edges + reach) - law.below(edges - reach)) / (2 * reach)
     below = law.below_without(edges) + np.where(reach > 0, density, 0) * moves
     full = np.diff(law.below(edges), prepend=0, append=1)
-    return from_replicates(full, np.diff(below, prepend=0, append=1), law.bounds)
+    without = np.diff(below, prepend=0, append=1)
+    return from_replicates(full, without, law.bounds, events=True)
 
 
 def networks_in_bins(values: Array) -> tuple[Array, Array]:

@@ -9,11 +9,12 @@ estimator but sums over the networks of each block.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from finitewidth.estimate.trust import believable
+from finitewidth.estimate.trust import doubts
+from finitewidth.reasons import Reason
 
 Array = np.ndarray
 Sums = Mapping[str, Array]
@@ -34,37 +35,49 @@ class Estimate:
     Attributes
     ----------
     value, stderr : array
-    trusted : array of bool
-        Whether the standard error can be believed. All of one shape.
+    reason : array of int8
+        Why the standard error is not believed, of :class:`finitewidth.reasons.Reason`.
+    diagnostic : array
+        The number that the reason was read off; NaN where there is none. All of one shape.
     """
 
     value: Array
     stderr: Array
-    trusted: Array
+    reason: Array
+    diagnostic: Array
+
+    @property
+    def trusted(self) -> Array:
+        """Whether the standard error can be believed."""
+        return self.reason == Reason.NONE
 
     @classmethod
-    def unknown(cls, shape: tuple[int, ...]) -> Estimate:
-        """NaN, untrusted: for what cannot be estimated."""
-        return cls(np.full(shape, np.nan), np.full(shape, np.nan), np.zeros(shape, bool))
+    def unknown(cls, shape: tuple[int, ...], reason: Reason, diagnostic=np.nan) -> Estimate:
+        """NaN for a reason: for what cannot be estimated."""
+        nothing = np.full(shape, np.nan)
+        why = np.full(shape, reason, np.int8)
+        return cls(nothing, nothing.copy(), why, np.full(shape, diagnostic, float))
 
     def take(self, index) -> Estimate:
-        """The same selection of values, errors and trust."""
-        return Estimate(self.value[index], self.stderr[index], self.trusted[index])
+        """The same selection of values, errors and reasons."""
+        return Estimate(*(getattr(self, field.name)[index] for field in fields(self)))
 
     def times(self, factor: Array) -> Estimate:
         """In other units: multiplied by a positive factor; NaN where that is not finite."""
         with np.errstate(all="ignore"):
             value, stderr = self.value * factor, self.stderr * factor
-        return Estimate(value, stderr, self.trusted & np.isfinite(value) & np.isfinite(stderr))
+        found = replace(self, value=value, stderr=stderr)
+        return found.doubted(~(np.isfinite(value) & np.isfinite(stderr)), Reason.NOT_FINITE)
 
-    def only_where(self, condition: Array) -> Estimate:
-        """Trusted nowhere but where ``condition`` (same shape) also holds."""
-        return replace(self, trusted=self.trusted & condition)
+    def doubted(self, where: Array, reason: Reason, diagnostic=np.nan) -> Estimate:
+        """The same with a more particular reason ``where`` (same shape) there is one."""
+        why = np.where(where, np.int8(reason), self.reason)
+        return replace(self, reason=why, diagnostic=np.where(where, diagnostic, self.diagnostic))
 
 
 def stack(estimates: list[Estimate], axis: int = 0) -> Estimate:
     """Join estimates of one shape along a new axis."""
-    parts = ([getattr(e, name) for e in estimates] for name in ("value", "stderr", "trusted"))
+    parts = ([getattr(e, field.name) for e in estimates] for field in fields(Estimate))
     return Estimate(*(np.stack(part, axis) for part in parts))
 
 
@@ -128,6 +141,7 @@ def jackknife(
     estimator: Callable[[Sums, Array], Array],
     *,
     correct_bias: bool = False,
+    events: bool = False,
 ) -> Estimate:
     """Estimate with standard error, from sums over the networks of each block.
 
@@ -141,6 +155,8 @@ def jackknife(
     correct_bias : bool
         Whether to subtract the jackknife's estimate of the bias: for ratios, not for estimators
         that are unbiased already.
+    events : bool
+        Whether events are counted (:func:`finitewidth.estimate.trust.doubts`).
 
     Returns
     -------
@@ -153,11 +169,16 @@ def jackknife(
         value = estimator(totals, count)
         rest = {name: totals[name] - sums[name] for name in sums}
         without = estimator(rest, count - counts)
-    return from_replicates(value, without, bounds, correct_bias=correct_bias)
+    return from_replicates(value, without, bounds, correct_bias=correct_bias, events=events)
 
 
 def from_replicates(
-    value: Array, without: Array, bounds: Array, *, correct_bias: bool = False
+    value: Array,
+    without: Array,
+    bounds: Array,
+    *,
+    correct_bias: bool = False,
+    events: bool = False,
 ) -> Estimate:
     """Estimate with standard error, from the estimates that leave one block out.
 
@@ -172,6 +193,8 @@ def from_replicates(
     without : array, shape (block, ...)
         The estimate from all networks but those of a block.
     bounds : array of int, shape (block + 1,)
+    correct_bias, events : bool
+        As for :func:`jackknife`.
     """
     sizes = np.diff(bounds)
     h = (bounds[-1] / sizes).reshape(-1, *(1,) * np.ndim(value))
@@ -183,6 +206,7 @@ def from_replicates(
         stderr = np.sqrt(np.mean(residuals**2, axis=0))
         estimate = value + mean if correct_bias else value
         # A spread at the level of rounding is none.
-        spread = np.isfinite(stderr) & (stderr > 1e-13 * np.abs(estimate))
-    trusted = believable(residuals) & np.isfinite(estimate) & spread
-    return Estimate(np.asarray(estimate, float), stderr, trusted)
+        spread = stderr > 1e-13 * np.abs(estimate)
+    found = Estimate(np.asarray(estimate, float), stderr, *doubts(residuals, events=events))
+    found = found.doubted(~spread, Reason.NO_SPREAD)
+    return found.doubted(~(np.isfinite(estimate) & np.isfinite(stderr)), Reason.NOT_FINITE)

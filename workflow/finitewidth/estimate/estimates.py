@@ -12,10 +12,12 @@ from finitewidth.estimate import lognorm, moments, neurons, quadruples
 from finitewidth.estimate.distribution import distribution
 from finitewidth.estimate.errors import BLOCKS, Estimate, block_bounds, stack
 from finitewidth.estimate.layer import Layer
+from finitewidth.estimate.lost import lost_networks
 from finitewidth.estimate.ntk import at_last_layer, estimate_ntk
 from finitewidth.estimate.quantities import QUANTITIES, dataset
 from finitewidth.estimate.samples import Samples
 from finitewidth.random import numpy_stream
+from finitewidth.reasons import Reason
 from finitewidth.vocabulary import FROM_NTK
 
 Estimates = dict[str, Estimate]
@@ -51,7 +53,8 @@ def _kurtosis(layer: Layer) -> Estimates:
 
 
 def _distribution(layer: Layer) -> Estimates:
-    unknown = Estimate.unknown((len(EDGES) - 1,)), Estimate.unknown((len(PROBABILITIES),))
+    sizes = len(EDGES) - 1, len(PROBABILITIES)
+    unknown = [Estimate.unknown((size,), Reason.NOT_FINITE) for size in sizes]
     kernel = layer.pooled.kernel
     each = [distribution(layer.z[:, a], kernel[:, a, a], layer.bounds) for a in layer.inputs]
     histograms, quantiles = zip(*(one or unknown for one in each), strict=True)
@@ -128,7 +131,7 @@ def estimate(
     Returns
     -------
     xarray.Dataset
-        Each quantity with ``<name>_stderr`` and ``<name>_trusted``. What a layer cannot tell,
+        As :func:`finitewidth.estimate.quantities.dataset` makes it. What a layer cannot tell,
         because its numbers left the range of floating point or it is too narrow, is NaN.
 
     Raises
@@ -148,7 +151,7 @@ def estimate(
             for name, (function, _) in FAMILIES.items():
                 if name in families:
                     found |= function(layer)
-        layers.append(found)
+        layers.append(_with_the_dead(found, layer) if found and layer.dead else found)
     joined = {
         name: stack([found[name] for found in layers], QUANTITIES[name][0].index("layer"))
         for name in layers[0]
@@ -163,12 +166,24 @@ def estimate(
         ensemble_samples.layers,
         ensemble_samples.widths,
         ensemble_samples.size("input"),
-    )
+    ).assign(lost_networks(ensemble_samples, joined))
     if "ntk_methods" not in families:
         return result
     about = {"long_name": "multiplications that each way takes for a network", "units": "1"}
     result["way_operations"] = ("way", ensemble_samples.values("operations")[0], about)
     return result.assign_coords(way=ensemble_samples.coordinate("way"))
+
+
+def _with_the_dead(found: Estimates, layer: Layer) -> Estimates:
+    """The same where every network is dead: that is why nothing varies, or 0 is divided by 0."""
+    return {
+        name: e.doubted(
+            np.isin(e.reason, (Reason.NO_SPREAD, Reason.NOT_FINITE)),
+            Reason.DEAD,
+            layer.samples.networks,
+        )
+        for name, e in found.items()
+    }
 
 
 def _check(samples: Samples, families: Collection[str]) -> None:

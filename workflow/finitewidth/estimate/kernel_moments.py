@@ -8,7 +8,7 @@ kernel, nor does their expectation when controls are, whose own is 0.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -73,7 +73,7 @@ def kernel_moments(samples: Samples, kernel: Array, bounds: Array) -> dict[str, 
     for rung in range(kernel.shape[1]):
         targets = _targets(kernel[:, rung], unit[rung], center[rung], first, second, same)
         order = 0
-        if chains:
+        if chains[rung]:
             targets, order = adjusted(chains[rung], samples.layers, targets)
         orders.append(order)
         split = np.cumsum([len(pair_list), len(first)])
@@ -114,21 +114,24 @@ def units(kernel: Array, pair_list: Array) -> Array:
     return np.where((unit > low) & (unit < high), unit, np.nan)
 
 
-def chains_of(samples: Samples, kernel: Array, pair_list: Array) -> list[Chain]:
-    """The layers of each rung with what drives them; none without controls or out of range."""
+def chains_of(samples: Samples, kernel: Array, pair_list: Array) -> list[Chain | None]:
+    """The layers of each rung with what drives them; None without controls or out of range."""
+    none: list[Chain | None] = [None] * kernel.shape[1]
     if "drive" not in samples:
-        return []
+        return none
     last = int(np.argmax(samples.layers))
     every = np.concatenate(
         [samples.values("driven_kernel"), kernel[:, :, last : last + 1]], axis=2, dtype=float
     )
     every /= units(every, pair_list)
     drive = samples.values("drive")
-    if not drive.size or not np.isfinite(every).all():
-        return []
+    if not drive.size:
+        return none
     names = [str(name) for name in samples.coordinate("control")]
+    # One network out of range leaves its own rung without controls.
+    lost = ~np.isfinite(every).all(axis=(0, 2, 3)) | ~np.isfinite(drive).all(axis=(0, 2, 3))
     return [
-        Chain(int(width), every[:, rung], drive[:, rung], names)
+        None if lost[rung] else Chain(int(width), every[:, rung], drive[:, rung], names)
         for rung, width in enumerate(samples.widths)
     ]
 
@@ -176,7 +179,7 @@ def moments_of(sums, bounds: Array, estimator: Callable, unit: Array, words: str
     floor = np.where(estimate.stderr > 0, _ROUNDING * np.abs(value), 0)
     here = np.arange(len(value))
     rungs[here, here] += floor**2
-    whole = Estimate(value, np.hypot(estimate.stderr, floor), estimate.trusted)
+    whole = replace(estimate, stderr=np.hypot(estimate.stderr, floor))
     return Moments(whole.times(unit), rungs * unit * unit[:, None], words)
 
 

@@ -22,10 +22,12 @@ from finitewidth.estimate.errors import (
     stack,
 )
 from finitewidth.estimate.kernel_moments import Moments, kernel_moments
+from finitewidth.estimate.lost import lost_networks
 from finitewidth.estimate.ntk_mean import ntk_mean
 from finitewidth.estimate.quantities import QUANTITIES, dataset
 from finitewidth.estimate.samples import Samples
 from finitewidth.indices import pairs
+from finitewidth.reasons import Reason
 
 Array = np.ndarray
 
@@ -43,9 +45,12 @@ def _log_kernel(diagonal: Array, bounds: Array) -> dict[str, Estimate]:
 
 
 def _inverse_kernel(diagonal: Array, bounds: Array) -> dict[str, Estimate]:
-    """E[1/Ghat_aa]; infinite, and not trusted, where a network is dead."""
+    """E[1/Ghat_aa]; unknown where a network is dead, for it is infinite."""
 
     def of_one(values: Array) -> dict[str, Estimate]:
+        dead = np.sum(values == 0)
+        if dead:
+            return {"inverse_kernel_mean": Estimate.unknown((), Reason.DEAD, dead)}
         sums = block_sums(lambda at: {"1/g": 1 / values[at, None]}, bounds)
         mean = jackknife(sums, bounds, lambda s, count: s["1/g"] / count)
         return {"inverse_kernel_mean": mean.take(0)}
@@ -89,8 +94,8 @@ def estimate_ladder(
     Returns
     -------
     xarray.Dataset
-        Each quantity with ``<name>_stderr`` and ``<name>_trusted``; moments of the kernel also with
-        ``<name>_rungs``, the covariance of the estimates of any two rungs, and with an attribute
+        As :func:`finitewidth.estimate.quantities.dataset` makes it; moments of the kernel also have
+        ``<name>_rungs``, the covariance of the estimates of any two rungs, and an attribute
         ``estimator`` that says how the variance was reduced.
 
     Raises
@@ -123,7 +128,7 @@ def estimate_ladder(
         about = {"long_name": f"covariance over rungs of {long_name}", "units": "1"}
         result[f"{name}_rungs"] = (("rung", "rung_", *dims[1:]), m.rungs, about)
         result[name].attrs["estimator"] = m.estimator
-    return result
+    return result.assign(lost_networks(whole, found))
 
 
 def _everywhere(function: Callable[[Array], dict], values: Array) -> dict[str, Estimate]:

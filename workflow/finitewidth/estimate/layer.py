@@ -61,6 +61,16 @@ class Layer:
         """Recorded preactivations, shape (network, input, neuron)."""
         return self.read("preactivation")
 
+    @cached_property
+    def dead(self) -> bool:
+        """Whether every network is zero here, on every input."""
+        norm = self.maybe("log_norm")
+        if norm is not None:
+            return bool(np.all(norm == -np.inf))
+        # A kernel may be too small for a float, but then nothing tells it from zero.
+        kernel = self.maybe("kernel")
+        return kernel is not None and not kernel.any()
+
     @property
     def inputs(self) -> range:
         """Indices of the inputs."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from finitewidth.bins import EDGES
 from finitewidth.estimate import empirical
 from finitewidth.estimate.empirical import LEAST_COUNT, Empirical
 from finitewidth.estimate.errors import Estimate, block_sums, jackknife
+from finitewidth.reasons import Reason
 
 Array = np.ndarray
 
@@ -32,22 +35,28 @@ def log_norm(values: Array, bounds: Array) -> dict[str, Estimate]:
     dict of Estimate
         ``dead_fraction``, ``log_norm_mean``, ``log_norm_variance`` (unbiased), each of shape (),
         and ``log_norm_histogram``, shape (bin,), of (log-norm - mean)/sd with mean and sd
-        recomputed for each block left out. All unknown where a log-norm is NaN or infinite.
+        recomputed for each block left out. All unknown where a log-norm is NaN or infinite, the
+        last three where fewer than 50 networks live.
     """
-    unknown = {
-        name: Estimate.unknown(())
-        for name in ("dead_fraction", "log_norm_mean", "log_norm_variance")
-    } | {"log_norm_histogram": Estimate.unknown((len(EDGES) - 1,))}
     if np.any(np.isnan(values) | (values == np.inf)):
-        return unknown
+        unknown = Estimate.unknown((), Reason.NOT_FINITE)
+        return {"dead_fraction": unknown} | _unknown(Reason.NOT_FINITE)
     alive = values > -np.inf
     sums = block_sums(lambda at: {"dead": ~alive[at, None]}, bounds)
-    dead = jackknife(sums, bounds, lambda s, count: s["dead"] / count).take(0)
-    few = min(alive.sum(), (~alive).sum()) < LEAST_COUNT
-    known = {"dead_fraction": dead.only_where(np.array(not few))}
+    dead = jackknife(sums, bounds, lambda s, count: s["dead"] / count, events=True).take(0)
+    fewest = min(alive.sum(), (~alive).sum())
+    dead = dead.doubted(np.array(fewest < LEAST_COUNT), Reason.RARE_EVENT, fewest)
+    if not alive.any():
+        return {"dead_fraction": dead} | _unknown(Reason.DEAD, len(values))
     if alive.sum() < LEAST_COUNT:
-        return unknown | known
-    return known | _moments(values, alive, bounds)
+        return {"dead_fraction": dead} | _unknown(Reason.TOO_FEW_NETWORKS, alive.sum())
+    return {"dead_fraction": dead} | _moments(values, alive, bounds)
+
+
+def _unknown(reason: Reason, diagnostic=np.nan) -> dict[str, Estimate]:
+    """What is known of the living where they cannot be told of."""
+    one, bins = (Estimate.unknown(s, reason, diagnostic) for s in ((), (len(EDGES) - 1,)))
+    return {"log_norm_mean": one, "log_norm_variance": one, "log_norm_histogram": bins}
 
 
 def _moments(values: Array, alive: Array, bounds: Array) -> dict[str, Estimate]:
@@ -67,17 +76,17 @@ def _moments(values: Array, alive: Array, bounds: Array) -> dict[str, Estimate]:
         return (s["xx"] - s["x"] ** 2 / s["1"]) / (s["1"] - 1)
 
     about = jackknife(sums, bounds, mean).take(0)
-    shifted = Estimate(about.value + center, about.stderr, about.trusted)
+    shifted = replace(about, value=about.value + center)
     spread = jackknife(sums, bounds, variance).take(0)
     known = {"log_norm_mean": shifted, "log_norm_variance": spread}
     if not spread.value > 0:
-        return known | {"log_norm_histogram": Estimate.unknown((len(EDGES) - 1,))}
+        return known | {"log_norm_histogram": Estimate.unknown(len(EDGES) - 1, Reason.NO_SPREAD)}
     without = {name: s.sum(axis=0) - s for name, s in sums.items()}
     shifts, scales = mean(without, None)[:, 0], np.sqrt(variance(without, None))[:, 0]
     shift, scale = about.value, np.sqrt(spread.value)
     living = np.where(alive, x, np.nan)
     law = Empirical(living, bounds)
-    hit, missed = empirical.networks_in_bins(((living - shift) / scale)[:, None])
+    fewest = np.minimum(*empirical.networks_in_bins(((living - shift) / scale)[:, None]))
     shares = empirical.histogram(law, shift, scale, shifts, scales)
-    enough = np.minimum(hit, missed) >= LEAST_COUNT
-    return known | {"log_norm_histogram": shares.only_where(enough)}
+    shares = shares.doubted(fewest < LEAST_COUNT, Reason.RARE_EVENT, fewest)
+    return known | {"log_norm_histogram": shares}

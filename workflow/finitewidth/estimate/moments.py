@@ -18,6 +18,7 @@ import numpy as np
 from finitewidth.estimate.errors import Estimate, block_sums, jackknife
 from finitewidth.estimate.pooled import Pooled, symmetric_places
 from finitewidth.indices import quad_positions
+from finitewidth.reasons import Reason
 
 Array = np.ndarray
 
@@ -71,7 +72,7 @@ def four_point(p: Pooled) -> Estimate:
     """
     size = len(p.pairs)
     if p.width < 2:
-        return Estimate.unknown((size, size))
+        return Estimate.unknown((size, size), Reason.TOO_NARROW, p.width)
     first, second = np.triu_indices(size)
     quad = quad_positions(p.inputs)[first, second]
     center = np.mean(p.kernel_of(slice(None)), axis=0)
@@ -128,7 +129,7 @@ def six_point(p: Pooled) -> Estimate:
     """
     n = p.width
     if n < 3:
-        return Estimate.unknown((p.inputs,))
+        return Estimate.unknown((p.inputs,), Reason.TOO_NARROW, n)
     same2 = np.flatnonzero(p.pairs[:, 0] == p.pairs[:, 1])
     same4 = np.flatnonzero(p.quads[:, 0] == p.quads[:, 3])
     c = np.mean(p.kernel_of(slice(None))[:, same2], axis=0)

@@ -7,6 +7,7 @@ import numpy as np
 from finitewidth.estimate.errors import Estimate, block_sums, jackknife
 from finitewidth.estimate.pooled import product_of_scales, root_mean_square, symmetric_places
 from finitewidth.indices import pairs
+from finitewidth.reasons import Reason
 
 Array = np.ndarray
 
@@ -48,7 +49,7 @@ def cross_covariance(z: Array, bounds: Array) -> Estimate:
     """
     inputs, neurons = z.shape[1:]
     if neurons < 2:
-        return Estimate.unknown((inputs, inputs))
+        return Estimate.unknown((inputs, inputs), Reason.TOO_NARROW, neurons)
     scale = _scale(z)
     a, b = pairs(inputs).T
 

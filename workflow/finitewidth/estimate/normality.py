@@ -16,9 +16,11 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
+from finitewidth import reasons
 from finitewidth.estimate.radial import dispersion, null_dispersions, p_value
 from finitewidth.estimate.samples import Samples
 from finitewidth.random import numpy_stream
+from finitewidth.reasons import Reason
 from finitewidth.vocabulary import LEVEL, SAMPLES, TESTS
 
 Array = np.ndarray
@@ -52,8 +54,9 @@ def normality(
         ``p_value`` (test, sample, layer, input, group); ``rejection_rate`` (test, sample, layer,
         input), the share of groups with a p-value of at most 5 %; its ``_stderr``, binomial with
         two successes and two failures added (Agresti and Coull 1998, The American Statistician
-        52, 119), so that it is never 0 and serves at 5 % and elsewhere; and ``_trusted`` (at
-        least 20 groups, all p-values known). As many groups as fit.
+        52, 119), so that it is never 0 and serves at 5 % and elsewhere; and ``_trusted``,
+        ``_reason`` and ``_diagnostic`` (at least 20 groups, all p-values known). As many groups as
+        fit.
 
     Raises
     ------
@@ -158,6 +161,10 @@ def _dataset(p_values: Array, layers: Array) -> xr.Dataset:
     shrunk = (rejected + 2) / (groups + 4)
     rate = np.where(known, rejected / groups, np.nan)
     stderr = np.where(known, np.sqrt(shrunk * (1 - shrunk) / (groups + 4)), np.nan)
+    few = groups < _LEAST_GROUPS
+    why = Reason.TOO_FEW_GROUPS if few else Reason.NONE
+    reason = np.where(known, why, Reason.NOT_FINITE)
+    diagnostic = np.where(known & few, groups, np.nan)
     dims = ("test", "sample", "layer", "input")
     name = "share of groups of networks whose p-value is at most 5 %"
     return xr.Dataset(
@@ -169,11 +176,7 @@ def _dataset(p_values: Array, layers: Array) -> xr.Dataset:
                 stderr,
                 {"long_name": f"standard error of the {name}", "units": "1"},
             ),
-            "rejection_rate_trusted": (
-                dims,
-                (known & (groups >= _LEAST_GROUPS)).astype(np.int8),
-                {"long_name": "whether the standard error can be believed", "units": "1"},
-            ),
+            **reasons.variables("rejection_rate", dims, reason, diagnostic, of=name),
         },
         coords={
             "test": list(TESTS),

@@ -7,12 +7,13 @@ from collections.abc import Collection
 import numpy as np
 
 from finitewidth.estimate.dntk import differential
-from finitewidth.estimate.errors import Estimate
+from finitewidth.estimate.errors import Estimate, stack
 from finitewidth.estimate.ntk_methods import way_deviation
 from finitewidth.estimate.ntk_moments import moments, tensors
 from finitewidth.estimate.ntk_spectrum import spectrum
 from finitewidth.estimate.samples import Samples
 from finitewidth.estimate.tangents import Tangents
+from finitewidth.reasons import Reason
 from finitewidth.vocabulary import FROM_NTK
 
 Array = np.ndarray
@@ -89,18 +90,10 @@ def at_last_layer(estimate: Estimate, layers: Array) -> Estimate:
 
     It stands at the last of them; the others, of which nothing was estimated, are NaN.
     """
-    last = np.argmax(layers)
-
-    def placed(one: Array, empty: float | bool) -> Array:
-        every = np.full((len(layers), *one.shape[1:]), empty)
-        every[last] = one[0]
-        return every
-
-    return Estimate(
-        placed(estimate.value, np.nan),
-        placed(estimate.stderr, np.nan),
-        placed(estimate.trusted, False),
-    )
+    nothing = Estimate.unknown(estimate.value.shape[1:], Reason.NOT_MEASURED)
+    every = [nothing] * len(layers)
+    every[int(np.argmax(layers))] = estimate.take(0)
+    return stack(every)
 
 
 def _needed(samples: Samples, families: Collection[str]) -> dict[str, str]:

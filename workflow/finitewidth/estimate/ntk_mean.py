@@ -44,7 +44,7 @@ def ntk_mean(samples: Samples, bounds: Array) -> Moments:
             return ntk[at, rung] / unit[rung] - center[rung]
 
         order = 0
-        if chains:
+        if chains[rung] and np.isfinite(ntk[:, rung]).all():
             targets, order = adjusted(chains[rung], samples.layers, targets, respond=True)
         orders.append(order)
         parts.append(block_sums(lambda at, targets=targets: {"x": targets(at)}, bounds))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from finitewidth.estimate.errors import Estimate, block_sums, jackknife
 from finitewidth.estimate.samples import Samples
+from finitewidth.reasons import Reason
 
 #: The way that the others are held against.
 REFERENCE = "jacobian"
@@ -20,9 +23,12 @@ def way_deviation(samples: Samples, bounds: np.ndarray) -> Estimate:
     ways = [str(way) for way in samples.coordinate("way")]
     own = ways.index(REFERENCE)
     gap = np.abs(kernels - kernels[:, own : own + 1]).max(axis=(2, 3, 4, 5))
-    share = gap / np.abs(kernels[:, own]).max(axis=(1, 2, 3, 4))[:, None]
+    size = np.abs(kernels[:, own]).max(axis=(1, 2, 3, 4))
+    share = gap / size[:, None]
     sums = block_sums(lambda at: {"x": share[at]}, bounds)
     found = jackknife(sums, bounds, lambda s, count: s["x"] / count)
-    value = np.where(np.arange(len(ways)) == own, np.nan, found.value)
-    trusted = found.trusted & np.isfinite(value)
-    return Estimate(value, found.stderr, trusted)
+    dead = np.sum(size == 0)
+    found = found.doubted(np.full(len(ways), dead > 0), Reason.DEAD, dead)
+    itself = np.arange(len(ways)) == own
+    found = found.doubted(itself, Reason.NOT_MEASURED)
+    return replace(found, value=np.where(itself, np.nan, found.value))

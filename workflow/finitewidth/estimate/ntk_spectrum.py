@@ -6,6 +6,7 @@ import numpy as np
 
 from finitewidth.estimate.errors import Estimate, block_sums, jackknife
 from finitewidth.estimate.tangents import largest
+from finitewidth.reasons import Reason
 
 Array = np.ndarray
 
@@ -35,12 +36,18 @@ def spectrum(theta: Array, bounds: Array) -> dict[str, Estimate]:
         values = _eigenvalues(np.einsum("niiab->niab", theta[at]) / unit)
         least, most = values[..., -1], values[..., 0]
         condition = np.where(least > rounding * most, np.log(most / least), np.nan)
-        return {"values": values.mean(axis=1), "condition": condition.mean(axis=1, keepdims=True)}
+        return {
+            "values": values.mean(axis=1),
+            "condition": condition.mean(axis=1, keepdims=True),
+            "singular": np.any(least <= rounding * most, axis=1, keepdims=True),
+        }
 
     sums = block_sums(features, bounds)
+    condition = jackknife(sums, bounds, lambda s, n: s["condition"] / n).take(0)
+    singular = np.sum(sums["singular"])
     return {
         "ntk_eigenvalue": jackknife(sums, bounds, lambda s, n: s["values"] / n).times(unit),
-        "ntk_log_condition": jackknife(sums, bounds, lambda s, n: s["condition"] / n).take(0),
+        "ntk_log_condition": condition.doubted(singular > 0, Reason.SINGULAR, singular),
     }
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from finitewidth.estimate.errors import Estimate, jackknife
+from finitewidth.reasons import Reason
 
 Array = np.ndarray
 
@@ -89,7 +90,7 @@ def quadruple(z: Array, quadruples: Quadruples, bounds: Array) -> Estimate:
     with np.errstate(all="ignore"):
         scale = np.sqrt(np.mean(np.square(z, dtype=float)))
         if not (np.isfinite(scale) and scale > 1e4 * np.finfo(z.dtype).tiny):
-            return Estimate.unknown(())
+            return Estimate.unknown((), Reason.NOT_FINITE)
     # Neurons first: products then run over contiguous memory.
     x = np.ascontiguousarray((z / scale).T)
     sums = {
@@ -110,7 +111,7 @@ def quadruple(z: Array, quadruples: Quadruples, bounds: Array) -> Estimate:
     # that noise, so where few blocks decide its variance, other ensembles may have another size.
     noise = np.sum(quadruples.weights * sums["four"] ** 2, axis=-1)
     uncertainty = np.sqrt(np.sum((noise - noise.mean()) ** 2)) / np.sum(noise)
-    return estimate.only_where(uncertainty < _KNOWN_NOISE)
+    return estimate.doubted(~(uncertainty < _KNOWN_NOISE), Reason.UNKNOWN_VARIANCE, uncertainty)
 
 
 def gaussian_control(z: Array, rng: np.random.Generator) -> Array:

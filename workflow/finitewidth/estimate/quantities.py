@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
+from finitewidth import reasons
 from finitewidth.bins import EDGES, PROBABILITIES
 from finitewidth.estimate.errors import Estimate
 from finitewidth.indices import pairs, quads
@@ -119,7 +120,8 @@ def dataset(
     Returns
     -------
     xarray.Dataset
-        Three variables a quantity: ``<name>``, ``<name>_stderr`` and ``<name>_trusted`` (int8).
+        Five variables a quantity: ``<name>``, ``<name>_stderr``, ``<name>_trusted`` (int8), and
+        why not: ``<name>_reason`` (int8) and ``<name>_diagnostic`` (float32).
     """
     variables = {}
     for name, estimate in estimates.items():
@@ -130,16 +132,8 @@ def dataset(
             estimate.stderr,
             {"long_name": f"standard error of {long_name}", "units": "1"},
         )
-        variables[f"{name}_trusted"] = (
-            dims,
-            estimate.trusted.astype(np.int8),
-            {
-                "long_name": f"whether the standard error can be believed: {long_name}",
-                "units": "1",
-                "flag_values": np.array([0, 1], np.int8),
-                "flag_meanings": "untrusted trusted",
-            },
-        )
+        why = estimate.reason, estimate.diagnostic
+        variables |= reasons.variables(name, dims, *why, of=long_name)
     result = xr.Dataset(variables)
     every = _coordinates(layers, inputs, result.sizes)
     about = {"long_name": "neurons of the layer", "units": "1"}

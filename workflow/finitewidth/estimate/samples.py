@@ -74,6 +74,29 @@ class Samples:
         """All values of variable ``name``, shape (network, ...); raises as :meth:`of_layer`."""
         return self._joined(name, {})
 
+    def not_finite(self, name: str) -> Array:
+        """Which networks hold NaN or infinity in the variable ``name``: (network, rung, layer).
+
+        A variable without layers stands at the last, one without rungs at rung 0 of 1. Minus
+        infinity is the logarithm of 0 and no loss.
+        """
+        parts = []
+        for shard in self._shards:
+            values = shard[name]
+            with np.errstate(invalid="ignore"):
+                bad = ~(np.isfinite(values) | (values == -np.inf if name == "log_norm" else False))
+            over = [d for d in values.dims if d not in ("network", "rung", "layer")]
+            for dimension in ("rung", "layer"):
+                if dimension not in bad.dims:
+                    bad = bad.expand_dims(dimension)
+            parts.append(bad.any(over).transpose("network", "rung", "layer").values)
+        lost = np.concatenate(parts)[self._order]
+        if "layer" in self._shards[0][name].dims:
+            return lost
+        placed = np.zeros((*lost.shape[:2], len(self.layers)), bool)
+        placed[..., int(np.argmax(self.layers))] = lost[..., 0]
+        return placed
+
     def coordinate(self, name: str) -> Array:
         """The values of a coordinate that all shards share."""
         return self._shards[0][name].values

@@ -18,6 +18,7 @@ def draw(name: str, study):
     """
     module = import_module(f"finitewidth.figures.{FIGURES[name].module}")
     figure = getattr(module, name)(study)
+    import_module("finitewidth.figures.style").note_untrusted(figure)
     # Laid out once, which takes as long as drawing, and not again for every format.
     figure.get_layout_engine().execute(figure)
     figure.set_layout_engine("none")

@@ -33,12 +33,15 @@ def log_norm(study: Study) -> Figure:
         inner = np.isfinite(left) & np.isfinite(right)
         step = (right - left)[inner] * sd
         x = mean + sd * (left + right)[inner] / 2
-        value = np.asarray(m.estimates["log_norm_histogram"].sel(here))[inner] / step
-        error = np.asarray(m.estimates["log_norm_histogram_stderr"].sel(here))[inner] / step
+        value, error, trusted = (
+            np.asarray(m.estimates[f"log_norm_histogram{end}"].sel(here))[inner]
+            for end in ("", "_stderr", "_trusted")
+        )
         seen = value > 0
         style.points(
-            ax, x[seen], value[seen], error[seen], color=style.PALETTE[0], markersize=2, capsize=0
-        )
+            ax, x[seen], (value / step)[seen], (error / step)[seen], trusted[seen],
+            color=style.PALETTE[0], markersize=2, capsize=0,
+        )  # fmt: skip
         exact = _moments(m, "exact", here)
         shape = style.predicted(m.theory, "log_norm_histogram", "exact")
         if exact is not None and shape is not None:
@@ -79,12 +82,15 @@ def log_norm_moments(study: Study) -> Figure:
                 continue
             start = _start(m) if name == "log_norm_mean" else 0.0
             unit = np.asarray(limit.sel(here)) - start
-            value = (np.asarray(m.estimates[name].sel(here)) - start) / unit
-            error = np.asarray(m.estimates[f"{name}_stderr"].sel(here)) / np.abs(unit)
+            value, error, trusted = (
+                np.asarray(m.estimates[f"{name}{end}"].sel(here))
+                for end in ("", "_stderr", "_trusted")
+            )
+            value, error = (value - start) / unit, error / np.abs(unit)
             exact = (np.asarray(style.predicted(m.theory, name, "exact").sel(here)) - start) / unit
             ax.plot(tau, exact, color=color)
             label = f"{m.about['activation']}, $n={m.about['width']}$, $L={m.about['depth']}$"
-            style.points(ax, tau, value, error, color=color, label=label)
+            style.points(ax, tau, value, error, trusted, color=color, label=label)
     for ax, name in zip(axes[0], ("mean", "variance"), strict=True):
         ax.axhline(
             1, color="0.2", linewidth=0.9, linestyle=style.ORDERS["double_scaling"]["linestyle"]

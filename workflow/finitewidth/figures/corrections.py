@@ -49,9 +49,11 @@ def ntk_corrections(study: Study) -> Figure:
         infinite = float(_first(m.theory["ntk_mean"].sel(order="infinite_width"))[0])
         _scaled(ax, m, "ntk_mean")
         ax.axhline(0, color="0.7", linewidth=0.7, zorder=0)
-        value, error = (float(_first(m.estimates[f"ntk_mean{end}"])[-1]) for end in ("", "_stderr"))
+        value, error, trusted = (
+            float(_first(m.estimates[f"ntk_mean{end}"])[-1]) for end in ("", "_stderr", "_trusted")
+        )
         n = int(m.estimates["width"].values[-1])
-        ratio = with_error(value / infinite, error / infinite)
+        ratio = with_error(value / infinite, error / infinite if trusted else np.nan)
         words = rf"$\mathrm{{E}}[\Theta]/\Theta_\infty$ = {ratio} at $n={n}$"
         ax.set_title(f"{m.about['activation']}\n{words}", fontsize=7.5)
         ax.set_xlabel("$1/n$")
@@ -79,13 +81,15 @@ def _scaled(ax: Axes, m: MemberResults, quantity: str) -> None:
         rising = np.argsort(x)
         label = style.ORDERS[order]["label"]
         style.curve(ax, x[rising], y[rising], order, color=color, label=label)
-    value, error = (_first(m.estimates[f"{quantity}{part}"]).values for part in ("", "_stderr"))
-    style.points(
-        ax, 1 / n, n * (value - infinite), n * error, color=style.PALETTE[0], label="measured"
+    value, error, trusted = (
+        _first(m.estimates[f"{quantity}{part}"]).values for part in ("", "_stderr", "_trusted")
     )
-    name = f"{quantity}_1"
-    intercept, error = (float(_first(m.estimates[f"{name}{part}"])) for part in ("", "_stderr"))
-    style.points(ax, 0, intercept, error, color=style.PALETTE[3], marker="s", label="extrapolated")
+    look = {"color": style.PALETTE[0], "label": "measured"}
+    style.points(ax, 1 / n, n * (value - infinite), n * error, trusted, **look)
+    intercept = (
+        float(_first(m.estimates[f"{quantity}_1{part}"])) for part in ("", "_stderr", "_trusted")
+    )
+    style.points(ax, [0], *intercept, color=style.PALETTE[3], fmt="s", label="extrapolated")
 
 
 def _first(values: xr.DataArray) -> xr.DataArray:

@@ -27,12 +27,13 @@ def covariance(study: Study) -> Figure:
             here = {"input": a, "input_": b}
             value = m.estimates["covariance"].sel(here)
             error = m.estimates["covariance_stderr"].sel(here)
+            trusted = m.estimates["covariance_trusted"].sel(here)
             layer = value["layer"].values
             order = _best_order(m)
             line = style.predicted(m.theory, "covariance", order).sel(here)
             style.curve(top, layer, np.abs(line), order, color=color)
-            style.points(top, layer, np.abs(value), error, color=color, label=_label(m))
-            style.points(bottom, layer, value / line, error / np.abs(line), color=color)
+            style.points(top, layer, np.abs(value), error, trusted, color=color, label=_label(m))
+            style.points(bottom, layer, value / line, error / np.abs(line), trusted, color=color)
         top.set(yscale="log", title=rf"inputs $a={a}$, $b={b}$")
         style.unity(bottom)
         style.fit_ratio(bottom)
@@ -60,8 +61,10 @@ def neuron_covariance(study: Study) -> Figure:
     pull = (m.estimates["neuron_covariance"].sel(last) - best) / m.estimates[
         "neuron_covariance_stderr"
     ].sel(last)
+    # In units of an error that is not believed there is nothing to show.
+    trusted = m.estimates["neuron_covariance_trusted"].sel(last)
     sns.heatmap(
-        np.asarray(pull),
+        np.asarray(pull.where(trusted == 1)),
         ax=left,
         annot=True,
         fmt="+.1f",
@@ -79,7 +82,8 @@ def neuron_covariance(study: Study) -> Figure:
         value = m.estimates["cross_covariance"].sel(here) / scale
         error = m.estimates["cross_covariance_stderr"].sel(here) / scale
         layer = value["layer"].values + 0.08 * (shift - (len(members) - 1) / 2)
-        style.points(right, layer, value, error, color=color, label=_label(m))
+        trusted = m.estimates["cross_covariance_trusted"].sel(here)
+        style.points(right, layer, value, error, trusted, color=color, label=_label(m))
     right.axhline(0, color="0.3", linewidth=0.8, zorder=1)
     right.set(
         xlabel=r"layer $\ell$",

@@ -31,7 +31,7 @@ def phase_diagram(study: Study) -> Figure:
     groups = _by_activation(study, "covariance")
     figure, axes = style.grid(1, len(groups), width=2.8, height=3.0)
     growth = {name: [_growth(m) for m in members] for name, members in groups.items()}
-    reach = max(0.1, *(abs(g) for row in growth.values() for g in row))
+    reach = max(0.1, *(abs(g) for row in growth.values() for g in row if np.isfinite(g)))
     for ax, (name, members) in zip(axes[0], groups.items(), strict=True):
         C_b, C_W = (np.array([m.about[key] for m in members]) for key in ("C_b", "C_W"))
         b = np.linspace(0, max(0.1, 2.5 * C_b.max()), _POINTS)
@@ -43,10 +43,17 @@ def phase_diagram(study: Study) -> Figure:
             ax.plot(at.C_b, at.C_W, "k*", markersize=11, zorder=2)
         except ValueError:
             pass  # nothing to mark
+        look = {"edgecolors": "k", "linewidths": 0.7, "s": 34, "zorder": 3, "clip_on": False}
+        grew = np.array(growth[name])
+        known = np.isfinite(grew)
         dots = ax.scatter(
-            C_b, C_W, c=growth[name], norm=TwoSlopeNorm(0, -reach, reach), cmap="RdBu_r",
-            edgecolors="k", linewidths=0.7, s=34, zorder=3, clip_on=False,
+            C_b[known], C_W[known], c=grew[known], norm=TwoSlopeNorm(0, -reach, reach),
+            cmap="RdBu_r", **look,
         )  # fmt: skip
+        if not known.all():
+            # A circle of no growth is white, too.
+            look |= {"facecolors": "w", "marker": "D", "gid": style.OPEN}
+            ax.scatter(C_b[~known], C_W[~known], **look)
         ax.set(xlabel="$C_b$", title=name, xlim=(b[0], b[-1]), ylim=(w[0], w[-1]))
         ax.grid(False)
     axes[0, 0].set_ylabel("$C_W$")
@@ -61,9 +68,14 @@ def phase_diagram(study: Study) -> Figure:
 
 
 def _growth(m: MemberResults) -> float:
-    """Decimal logarithm of how much E[z^2] grew from the first to the last recorded layer."""
-    G = m.estimates["covariance"].isel(input=0, input_=0).values
-    return float(np.log10(G[-1] / G[0]))
+    """Decimal logarithm of how much E[z^2] grew from the first to the last recorded layer.
+
+    NaN where its error at the last is not to be believed.
+    """
+    G, trusted = (
+        m.estimates[f"covariance{part}"].isel(input=0, input_=0).values for part in ("", "_trusted")
+    )
+    return float(np.log10(G[-1] / G[0])) if trusted[-1] else np.nan
 
 
 def _phase(activation: Activation, C_b: np.ndarray, C_W: np.ndarray) -> np.ndarray:
@@ -88,14 +100,16 @@ def kernel_flow(study: Study) -> Figure:
     for ax, (name, members) in zip(axes[0], groups.items(), strict=True):
         for color, m in zip(style.shades(len(members)), members, strict=True):
             here = {"input": 0, "input_": 0}
-            value, error = (m.estimates[f"covariance{part}"].isel(here) for part in ("", "_stderr"))
+            value, error, trusted = (
+                m.estimates[f"covariance{part}"].isel(here) for part in ("", "_stderr", "_trusted")
+            )
             layer = value["layer"].values
             for order in ("infinite_width", "1/n"):
                 line = style.predicted(m.theory, "covariance", order)
                 if line is not None:
                     style.curve(ax, layer, line.isel(here), order, color=color)
             label = f"$C_W={m.about['C_W']:.4g}$"
-            style.points(ax, layer, value, error, color=color, label=label)
+            style.points(ax, layer, value, error, trusted, color=color, label=label)
         ax.set(yscale="log", xscale="log", xlabel=r"layer $\ell$", title=_title(name, members))
         ax.legend(loc="best", fontsize=6)
     axes[0, 0].set_ylabel(r"$\mathrm{E}[z^2]$")
@@ -120,7 +134,8 @@ def angle_flow(study: Study) -> Figure:
             # d(angle) = d(cosine)/sin(angle).
             spread = np.degrees(error / np.sqrt(1 - np.clip(cosine, -1, 1) ** 2))
             label = f"$C_W={m.about['C_W']:.4g}$"
-            style.points(ax, layer, _degrees(cosine), spread, color=color, label=label)
+            trusted = m.estimates["correlation_trusted"].isel(here)
+            style.points(ax, layer, _degrees(cosine), spread, trusted, color=color, label=label)
         law = critical_point(get(name)).angle
         if law is not None:
             tail = layer[layer >= 4]

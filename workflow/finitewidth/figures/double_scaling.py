@@ -45,11 +45,14 @@ def _density(ax, m, here: dict, log_K: float) -> None:
         return mean + sd * middle, sd * step, data["log_kernel_histogram"].isel(here).values[inner]
 
     x, width, share = placed(m.estimates)
-    error = m.estimates["log_kernel_histogram_stderr"].isel(here).values[inner]
+    error, trusted = (
+        m.estimates[f"log_kernel_histogram_{part}"].isel(here).values[inner]
+        for part in ("stderr", "trusted")
+    )
     seen = share > 0
     style.points(
-        ax, x[seen], (share / width)[seen], (error / width)[seen], color=style.PALETTE[0],
-        markersize=2.2, capsize=0,
+        ax, x[seen], (share / width)[seen], (error / width)[seen], trusted[seen],
+        color=style.PALETTE[0], markersize=2.2, capsize=0,
     )  # fmt: skip
     if style.predicted(m.theory, "log_kernel_histogram", "exact") is not None:
         x, width, share = placed(m.theory.sel(order="exact"))

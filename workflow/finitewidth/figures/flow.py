@@ -25,6 +25,7 @@ def histograms(study: Study) -> Figure:
             width = (right - left)[inner]
             value = m.estimates["histogram"].sel(here)[inner] / width
             error = m.estimates["histogram_stderr"].sel(here)[inner] / width
+            trusted = m.estimates["histogram_trusted"].sel(here).values[inner]
             middle = (left + right)[inner] / 2
             for order, color in (("infinite_width", "0.2"), ("exact", style.PALETTE[1])):
                 line = style.predicted(m.theory, "histogram", order)
@@ -36,6 +37,7 @@ def histograms(study: Study) -> Figure:
                 middle[seen],
                 np.asarray(value)[seen],
                 np.asarray(error)[seen],
+                trusted[seen],
                 color=style.PALETTE[0],
                 markersize=2.2,
                 capsize=0,
@@ -60,8 +62,9 @@ def quantiles(study: Study) -> Figure:
             here = {"layer": layer, "input": 0}
             value = m.estimates["quantile"].sel(here)
             error = m.estimates["quantile_stderr"].sel(here)
-            style.points(top, u, value, error, color=color, label=rf"$\ell={layer}$")
-            style.points(bottom, u, np.asarray(value) - u, error, color=color)
+            trusted = m.estimates["quantile_trusted"].sel(here)
+            style.points(top, u, value, error, trusted, color=color, label=rf"$\ell={layer}$")
+            style.points(bottom, u, np.asarray(value) - u, error, trusted, color=color)
             for order, line in lines.items():
                 if line is not None:
                     theory = np.asarray(line.sel(here))
@@ -87,8 +90,9 @@ def kurtosis(study: Study) -> Figure:
     for (top, bottom), m in zip(axes.T, members, strict=True):
         value = m.estimates["excess_kurtosis"].sel(input=0)
         error = m.estimates["excess_kurtosis_stderr"].sel(input=0)
+        trusted = m.estimates["excess_kurtosis_trusted"].sel(input=0)
         layer = value["layer"].values
-        style.points(top, layer, value, error, color=style.PALETTE[0])
+        style.points(top, layer, value, error, trusted, color=style.PALETTE[0])
         orders = []
         for order, color in (("exact", style.PALETTE[1]), ("1/n", style.PALETTE[2])):
             line = style.predicted(m.theory, "excess_kurtosis", order)
@@ -96,8 +100,9 @@ def kurtosis(study: Study) -> Figure:
                 orders.append(order)
                 style.curve(top, layer, line.sel(input=0), order, color=color)
                 if order == "exact":
-                    pull = (value - line.sel(input=0)) / error
-                    style.points(bottom, layer, pull, np.ones_like(pull), color=style.PALETTE[0])
+                    # In units of an error that is not believed there is nothing to show.
+                    pull = ((value - line.sel(input=0)) / error).where(trusted == 1)
+                    style.points(bottom, layer, pull, 1.0, trusted, color=style.PALETTE[0])
         bottom.axhline(0, color="0.3", linewidth=0.8)
         top.set(title=m.label)
         bottom.set(xlabel=r"layer $\ell$", ylim=(-4, 4))
@@ -131,19 +136,21 @@ def output_density(study: Study) -> Figure:
         width, middle = (right - left)[inner], (left + right)[inner] / 2
         value = np.asarray(m.estimates["histogram"].sel(here))[inner] / width
         error = np.asarray(m.estimates["histogram_stderr"].sel(here))[inner] / width
+        trusted = m.estimates["histogram_trusted"].sel(here).values[inner]
         z = np.linspace(-5, 5, 400)  # an even number of points: the density can diverge at 0
         law, layer = Law.of_member(m.about, dimension=1), int(here["layer"])
         unit = 1 / np.prod(law.C_W[:layer])  # the norm of the input at which G = 1
         top.plot(z, deep_linear_density(z, law, layer, unit), color=style.PALETTE[1])
         top.plot(z, np.exp(-z * z / 2) / np.sqrt(2 * np.pi), ":", color="0.2")
         seen = value > 0
-        style.points(top, middle[seen], value[seen], error[seen], color=style.PALETTE[0])
+        look = {"color": style.PALETTE[0]}
+        style.points(top, middle[seen], value[seen], error[seen], trusted[seen], **look)
         exact = style.predicted(m.theory, "histogram", "exact")
         if exact is not None:
             line = np.asarray(exact.sel(here))[inner] / width
             style.points(
-                bottom, middle[seen], (value / line)[seen], (error / line)[seen],
-                color=style.PALETTE[0],
+                bottom, middle[seen], (value / line)[seen], (error / line)[seen], trusted[seen],
+                **look,
             )  # fmt: skip
         style.unity(bottom)
         bottom.set(xlabel=r"$z/\sqrt{G}$", ylim=(0.7, 1.3))

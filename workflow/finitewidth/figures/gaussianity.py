@@ -23,13 +23,13 @@ def pooled_correlator(study: Study) -> Figure:
     )
     top, bottom = axes[:, 0]
     rows = [_pooled(m) for m in members]
-    width, value, error, exact, first = map(np.array, zip(*rows, strict=True))
-    style.points(top, width, value, error, color=style.PALETTE[0])
+    width, value, error, exact, first, trusted = map(np.array, zip(*rows, strict=True))
+    style.points(top, width, value, error, trusted, color=style.PALETTE[0])
     style.curve(top, width, exact, "exact", color=style.PALETTE[1])
     style.curve(top, width, first, "1/n", color=style.PALETTE[2])
     top.set(xscale="log", yscale="log", ylabel=r"$\mathrm{E}[z_i^2 z_j^2]_\mathrm{c}/G^2$")
     style.order_legend(top, "exact", "1/n")
-    style.points(bottom, width, value / exact, error / exact, color=style.PALETTE[0])
+    style.points(bottom, width, value / exact, error / exact, trusted, color=style.PALETTE[0])
     style.curve(bottom, width, first / exact, "1/n", color=style.PALETTE[2])
     style.unity(bottom)
     style.fit_ratio(bottom)
@@ -48,10 +48,9 @@ def quadruple(study: Study) -> Figure:
         (style.PALETTE[1], "s", "gaussian", "Gaussian control"),
     ):
         here = {"sample": sample, "input": 0}
-        value = [float(m.estimates["quadruple"].sel(here).isel(layer=-1)) for m in members]
-        error = [float(m.estimates["quadruple_stderr"].sel(here).isel(layer=-1)) for m in members]
+        measured = _last(members, "quadruple", here)
         shift = 0.97 if sample == "ensemble" else 1.03
-        style.points(ax, width * shift, value, error, color=color, fmt=marker, label=label)
+        style.points(ax, width * shift, *measured, color=color, fmt=marker, label=label)
     here = {"sample": "ensemble", "input": 0}
     floor = [_theory(m, "quadruple", "infinite_width", here) for m in members]
     ax.plot(width, floor, ":", color="0.2", label=r"noise floor $0.798/\sqrt{N}$")
@@ -81,9 +80,8 @@ def normality(study: Study) -> Figure:
             (style.PALETTE[1], "s", "gaussian", "Gaussian control", 1.06),
         ):
             here = {"test": test, "sample": sample, "input": 0}
-            rate = [m.estimates["rejection_rate"].sel(here).isel(layer=-1) for m in members]
-            error = [m.estimates["rejection_rate_stderr"].sel(here).isel(layer=-1) for m in members]
-            style.points(ax, width * shift, rate, error, color=color, fmt=marker, label=label)
+            rate = _last(members, "rejection_rate", here)
+            style.points(ax, width * shift, *rate, color=color, fmt=marker, label=label)
         ax.axhline(0.05, color="0.2", linestyle=":", linewidth=1)
         ax.set(xscale="log", xlabel="width $n$", title=_TESTS[test], ylim=(-0.04, 1.04))
     axes[0, 0].set_ylabel("share rejected at 5 %")
@@ -95,16 +93,24 @@ def _by_width(study: Study, family: str) -> list:
     return sorted((m for m in study.members if m.has(family)), key=lambda m: m.about["width"])
 
 
+def _last(members: list, quantity: str, here: dict) -> list[np.ndarray]:
+    """Values, errors and trust at the last layer, one a member."""
+    return [
+        np.array([float(m.estimates[f"{quantity}{end}"].sel(here).isel(layer=-1)) for m in members])
+        for end in ("", "_stderr", "_trusted")
+    ]
+
+
 def _theory(m, quantity: str, order: str, here: dict) -> float:
     values = style.predicted(m.theory, quantity, order)
     return np.nan if values is None else float(values.sel(here).isel(layer=-1))
 
 
 def _pooled(m) -> tuple:
-    """Width; measured value and error; exact and first-order theory: last layer, over G^2."""
+    """Width; measured value and error; exact and first-order theory: last layer, over G^2; and
+    whether the error is trusted."""
     here = {"input": 0}
     scale = _theory(m, "covariance", "infinite_width", here | {"input_": 0}) ** 2
-    value = float(m.estimates["intralayer"].sel(here).isel(layer=-1))
-    error = float(m.estimates["intralayer_stderr"].sel(here).isel(layer=-1))
+    value, error, trusted = (float(x[0]) for x in _last([m], "intralayer", here))
     exact, first = (_theory(m, "intralayer", order, here) for order in ("exact", "1/n"))
-    return m.about["width"], *(v / scale for v in (value, error, exact, first))
+    return m.about["width"], *(v / scale for v in (value, error, exact, first)), trusted

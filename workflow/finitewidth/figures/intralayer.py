@@ -18,7 +18,7 @@ def intralayer(study: Study) -> Figure:
     )
     top, bottom = axes[:, 0]
     for color, m in zip(style.shades(len(members)), members, strict=True):
-        value, error, scale = _relative(m)
+        value, error, scale, trusted = _relative(m)
         layer = value["layer"].values
         seen = layer > 1  # the first layer has no correlation to show on a logarithmic axis
         lines = {
@@ -33,12 +33,14 @@ def intralayer(study: Study) -> Figure:
             layer[seen],
             value[seen],
             error[seen],
+            trusted[seen],
             color=color,
             label=f"$n={m.about['width']}$",
         )
         if "exact" in lines:
             line = lines["exact"]
-            style.points(bottom, layer[seen], value[seen] / line, error[seen] / line, color=color)
+            ratio = value[seen] / line, error[seen] / line, trusted[seen]
+            style.points(bottom, layer[seen], *ratio, color=color)
     top.set(yscale="log", ylabel=r"$\mathrm{E}[(z_i^2-G)(z_j^2-G)]/G^2$")
     style.unity(bottom)
     bottom.set(xlabel=r"layer $\ell$", ylabel="measured / exact", ylim=(0.5, 1.5))
@@ -62,16 +64,17 @@ def breakdown_map(study: Study) -> Figure:
     layers = layers[layers > 1]
     excess = np.full((len(widths), len(layers)), np.nan)
     for row, m in enumerate(members):
-        first, value, error = (
+        first, value, error, trusted = (
             values.sel(input=0).reindex(layer=layers)
             for values in (
                 style.predicted(m.theory, "intralayer", "1/n"),
                 m.estimates["intralayer"],
                 m.estimates["intralayer_stderr"],
+                m.estimates["intralayer_trusted"],
             )
         )
         ratio = (value / first).values
-        excess[row] = np.where(error / first < 0.25, ratio - 1, np.nan)
+        excess[row] = np.where((error / first < 0.25) & (trusted == 1), ratio - 1, np.nan)
     # Widths stand at equal steps, so a contour is interpolated between their logarithms.
     steps = np.arange(len(widths))
     floor = 0.01
@@ -91,7 +94,7 @@ def breakdown_map(study: Study) -> Figure:
     ax.set(
         xlabel=r"layer $\ell$",
         ylabel="width $n$",
-        title=r"measured / $\left[2(\ell-1)/n\right]$ − 1   (white: error over a quarter)",
+        title=r"measured / $\left[2(\ell-1)/n\right]$ − 1   (white: error over ¼ or not trusted)",
     )
     ax.grid(False)
     figure.colorbar(image, ax=ax, label="relative excess over the $1/n$ law")
@@ -105,8 +108,9 @@ def _by_width(study: Study) -> list:
 
 
 def _relative(m):
-    """Measured value, its error, and the G^2 of theory that both are divided by."""
+    """Measured value, its error, the G^2 of theory that both are divided by, and the trust."""
     kernel = style.predicted(m.theory, "covariance", "infinite_width")
     scale = kernel.sel(input=0, input_=0).drop_vars(["order", "input_"]) ** 2
     value = m.estimates["intralayer"].sel(input=0) / scale
-    return value, m.estimates["intralayer_stderr"].sel(input=0) / scale, scale
+    error, trusted = (m.estimates[f"intralayer_{x}"].sel(input=0) for x in ("stderr", "trusted"))
+    return value, error / scale, scale, trusted

@@ -16,14 +16,14 @@ def ntk_methods(study: Study) -> Figure:
     for (top, bottom), (activation, members) in zip(axes.T, groups.items(), strict=True):
         n = np.array([m.about["width"] for m in members])
         for color, way in zip(style.PALETTE, _ways(members), strict=False):
-            value, error = (
+            value, error, trusted = (
                 np.array(
                     [float(m.estimates[f"way_deviation{end}"].sel(way=way)[-1]) for m in members]
                 )
-                for end in ("", "_stderr")
+                for end in ("", "_stderr", "_trusted")
             )
             if way != "jacobian":
-                style.points(top, n, value, error, color=color, label=way, linestyle="-")
+                style.points(top, n, value, error, trusted, color=color, label=way, linestyle="-")
             cost = [float(m.estimates["way_operations"].sel(way=way)) for m in members]
             bottom.plot(n, cost, "o-", color=color, markersize=3.2, label=way)
         top.axhline(np.finfo(float).eps, color="0.4", linestyle=":", linewidth=1)
@@ -52,7 +52,7 @@ def ntk_times(study: Study) -> Figure:
                 np.array([float(s["seconds"].sel(way=way, statistic=k)) for s in seconds])
                 for k in ("median", "spread")
             )
-            style.points(ax, n, best, spread, color=color, label=way, linestyle="-")
+            style.points(ax, n, best, spread, True, color=color, label=way, linestyle="-")
         ax.set(yscale="log", xlabel="width $n$", title=activation)
         style.log_ticks(ax, n)
     axes[0, 0].set_ylabel("seconds a network")

@@ -12,6 +12,8 @@ from finitewidth.figures.trained import STATES, alike, band, title, typical
 from finitewidth.results import MemberResults, Study
 
 _SPLITS = {"train": "-", "validation": "--"}
+#: A value, its standard error and whether that is trusted.
+_PARTS = ("", "_stderr", "_trusted")
 _SOURCES = {"reference": style.PALETTE[1], "average": style.PALETTE[2], "white": style.PALETTE[3]}
 
 
@@ -98,9 +100,9 @@ def _against_layer(ax: Axes, m: MemberResults) -> None:
         where = {"state": state, "centring": "centred", "split": "train"}
         chance = m.theory["alignment_chance"].sel(where | {"order": "spectrum"})
         ax.plot(layers, chance, color=color, linestyle=":", linewidth=1)
-        value, error = (m.estimates[f"alignment_chance{x}"].sel(where) for x in ("", "_stderr"))
+        chance = (m.estimates[f"alignment_chance{x}"].sel(where) for x in _PARTS)
         label = f"{state}: samples paired at random" if state == "trained" else None
-        style.points(ax, layers, value, error, color=color, fmt="s", label=label)
+        style.points(ax, layers, *chance, color=color, fmt="s", label=label)
     ax.plot([], [], color="0.4", linestyle=":", label="chance, theory")
     ax.set(xlabel="layer", ylim=(0, 1.03), title=title(m))
     ax.set_xticks(layers[1:-1])
@@ -114,12 +116,12 @@ def _against_width(ax: Axes, group: list[MemberResults]) -> None:
         for state, color in STATES.items():
             where = {"state": state, "centring": "centred", "split": "train", "layer": layer}
             n = [int(m.estimates["width"].sel(layer=layer)) for m in group]
-            value, error = (
+            value, error, trusted = (
                 np.array([float(m.estimates[f"alignment_r2{x}"].sel(where)) for m in group])
-                for x in ("", "_stderr")
+                for x in _PARTS
             )
             look = {"color": color, "fmt": marker, "linestyle": line, "linewidth": 0.8}
-            style.points(ax, n, 1 - value, error, label=f"{state}, layer {layer}", **look)
+            style.points(ax, n, 1 - value, error, trusted, label=f"{state}, layer {layer}", **look)
             if layer == hidden[0] and state == "start":
                 ends = np.array([min(n), max(n)])
                 guide = (1 - value[-1]) * ends[1] / ends
@@ -145,33 +147,34 @@ def rainbow(study: Study) -> Figure:
 
 def _by_width(ax: Axes, m: MemberResults, group: list[MemberResults]) -> None:
     n = [int(x.estimates["width"].sel(layer=1)) for x in group]
-    names = ("accuracy", "accuracy_stderr", "accuracy_spread")
-    value, error, spread = (
+    names = ("accuracy", "accuracy_stderr", "accuracy_trusted", "accuracy_spread")
+    value, error, trusted, spread = (
         np.array([float(x.estimates[name].sel(split="validation")) for x in group])
         for name in names
     )
     look = {"color": STATES["trained"], "label": "trained", "linestyle": "-"}
-    style.points(ax, n, value, error, **look)
+    style.points(ax, n, value, error, trusted, **look)
     ax.fill_between(n, value - spread, value + spread, color=look["color"], alpha=0.25, linewidth=0)
     # The first of each: all layers, from the reference, as wide as it where the config says so.
-    value, error = (
+    made = (
         np.array([float(_first(x.estimates[f"generated_accuracy{part}"])) for x in group])
-        for part in ("", "_stderr")
+        for part in _PARTS
     )
     look = {"color": "0.35", "fmt": "s", "linestyle": "--", "label": "generated, own width"}
     if len(group) > 1:
-        style.points(ax, n, value, error, **look)
+        style.points(ax, n, *made, **look)
     first = int(m.estimates["width"].sel(layer=1))
     for source in m.estimates["source"].values:
         where = {"drawn": m.estimates["drawn"].values[0], "source": source}
         each = m.estimates["generated_each"].sel(where)
         own = first * m.estimates["widening"].values
-        value, error = (m.estimates[f"generated_accuracy{x}"].sel(where) for x in ("", "_stderr"))
+        value, error, trusted = (m.estimates[f"generated_accuracy{x}"].sel(where) for x in _PARTS)
         sd = each.std(("replica", "network"))
         color = _SOURCES[str(source)]
         label = f"generated from $n_1={first}$"
         label += {"average": ", averaged", "white": ", white"}.get(str(source), "")
-        style.points(ax, own, value, error, color=color, label=label, linestyle="-")
+        look = {"color": color, "label": label, "linestyle": "-"}
+        style.points(ax, own, value, error, trusted, **look)
         ax.fill_between(own, value - sd, value + sd, color=color, alpha=0.2, linewidth=0)
     for quantity, where in (("accuracy", {"split": "validation"}), ("generated_accuracy", {})):
         said = m.theory[quantity].sel(where | {"order": "published"}).values
@@ -190,12 +193,12 @@ def _by_layers(ax: Axes, m: MemberResults) -> None:
     widening = min(m.estimates["widening"].values, key=lambda f: abs(np.log(f)))
     for shift, source in zip((-0.15, 0, 0.15), m.estimates["source"].values, strict=False):
         where = {"source": source, "widening": widening}
-        value, error = (m.estimates[f"generated_accuracy{x}"].sel(where) for x in ("", "_stderr"))
+        value, error, trusted = (m.estimates[f"generated_accuracy{x}"].sel(where) for x in _PARTS)
         each = m.estimates["generated_each"].sel(where)
         sd = each.std(("replica", "network"))
         color = _SOURCES[str(source)]
         ax.errorbar(places + shift, value, sd, fmt="none", color=color, alpha=0.35, elinewidth=4)
-        style.points(ax, places + shift, value, error, color=color)
+        style.points(ax, places + shift, value, error, trusted, color=color)
     whole = float(m.estimates["accuracy"].sel(split="validation"))
     ax.axhline(whole, color=STATES["trained"], linewidth=1)
     ax.set_xticks(places, labels=drawn)

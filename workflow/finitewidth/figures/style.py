@@ -61,18 +61,38 @@ def shades(count: int) -> list:
     return list(mpl.colormaps["viridis"](np.linspace(0, 0.85, count)))
 
 
-def points(ax: Axes, x, value, error, trusted=None, **options) -> None:
-    """Measured values with their error bars (one standard error); hollow where not ``trusted``."""
+#: What the figure says where an error is not trusted.
+_UNTRUSTED = "open symbols: the error is not to be believed and not drawn; comparison.csv says why"
+#: What marks such a symbol.
+OPEN = "untrusted"
+
+
+def points(ax: Axes, x, value, error, trusted, **options) -> None:
+    """Measured values with their error bars, one standard error; open and bare if not ``trusted``.
+
+    Where there is an open one :func:`note_untrusted` says so.
+    """
     look = {"fmt": "o", "markersize": 3.2, "capsize": 1.5, "elinewidth": 0.9, "zorder": 3} | options
-    x, value, error = np.broadcast_arrays(x, value, error)
-    if trusted is None:
-        ax.errorbar(x, value, error, **look)
-        return
-    sound = np.broadcast_to(trusted, value.shape).astype(bool)
+    x, value, error = (np.asarray(a, float) for a in np.broadcast_arrays(x, value, error))
+    sound = np.broadcast_to(trusted, value.shape).astype(bool) & np.isfinite(error)
+    if look.get("linestyle", "") and not sound.all():
+        # The line goes on through open symbols.
+        line = {"color": look.get("color"), "linestyle": look.pop("linestyle"), "zorder": 2}
+        ax.plot(x, value, **line, linewidth=look.get("linewidth"))
     ax.errorbar(x[sound], value[sound], error[sound], **look)
-    if not sound.all():
-        hollow = look | {"markerfacecolor": "white", "label": None}
-        ax.errorbar(x[~sound], value[~sound], error[~sound], **hollow)
+    bare = ~sound & np.isfinite(value)
+    if bare.any():
+        ax.plot(
+            x[bare], value[bare], look["fmt"], color=look.get("color"), markerfacecolor="white",
+            markersize=look["markersize"], zorder=look["zorder"], gid=OPEN,
+        )  # fmt: skip
+
+
+def note_untrusted(figure: Figure) -> None:
+    """Say above the axes what open symbols are, where there are any."""
+    drawn = [artist for ax in figure.axes for artist in (*ax.lines, *ax.collections)]
+    if any(artist.get_gid() == OPEN for artist in drawn):
+        figure.suptitle(_UNTRUSTED, fontsize=6.5, color="0.35", x=0.99, ha="right")
 
 
 def predicted(theory: xr.Dataset, quantity: str, order: str) -> xr.DataArray | None:

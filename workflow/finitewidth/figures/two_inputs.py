@@ -39,8 +39,9 @@ def two_inputs(study: Study) -> Figure:
         for ax, (title, component) in zip(row, _COMPONENTS.items(), strict=True):
             scale = K ** len(component)
             style.curve(ax, *lines[title], "1/n", color=style.PALETTE[1])
-            angle, value, error = np.concatenate([_measured(m, component) for m in group], 1)
-            style.points(ax, angle, value / scale, error / scale, color=style.PALETTE[0])
+            found = np.concatenate([_measured(m, component) for m in group], 1)
+            angle, value, error, trusted = found
+            style.points(ax, angle, value / scale, error / scale, trusted, color=style.PALETTE[0])
             ax.set_title(title + ("$/K^2$" if len(component) == 2 else "$/K$"))
             ax.set_xticks([0, 90, 180])
         row[0].set_ylabel(name)
@@ -51,7 +52,7 @@ def two_inputs(study: Study) -> Figure:
 
 
 def _measured(m: MemberResults, component: tuple) -> np.ndarray:
-    """Angle, value and error of a component, for each pair of different inputs: (3, number)."""
+    """Angle, value, error and trust of a component, for each pair of different inputs: (4, ...)."""
     a, b = m.estimates["pair_a"].values, m.estimates["pair_b"].values
     place = {(i, j): k for k, (i, j) in enumerate(zip(a, b, strict=True))}
     name = "kernel_covariance_1" if len(component) == 2 else "kernel_mean_1"
@@ -61,10 +62,11 @@ def _measured(m: MemberResults, component: tuple) -> np.ndarray:
             continue
         pairs = [place[tuple(sorted(((i, j)[s], (i, j)[t])))] for s, t in component]
         index = dict(zip(("pair", "pair_"), pairs, strict=False))
-        value, error = (
-            float(m.estimates[f"{name}{part}"].isel(layer=-1, **index)) for part in ("", "_stderr")
+        measured = (
+            float(m.estimates[f"{name}{part}"].isel(layer=-1, **index))
+            for part in ("", "_stderr", "_trusted")
         )
-        found.append((_angle(m, i, j, k), value, error))
+        found.append((_angle(m, i, j, k), *measured))
     return np.array(sorted(found)).T
 
 

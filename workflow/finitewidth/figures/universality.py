@@ -14,8 +14,8 @@ from finitewidth.theory.criticality import critical_point
 def universality(study: Study) -> Figure:
     """A panel a member: widths as colours, the slope of its class as a straight line.
 
-    Of a kernel of layer l, l - 1 hidden layers are the cause. Hollow points have heavy tails: their
-    errors are too small.
+    Of a kernel of layer l, l - 1 hidden layers are the cause. Open points have heavy tails: their
+    errors are too small to be drawn.
     """
     members = [m for m in study.members if m.has("kernel_moments")]
     columns = min(3, len(members))

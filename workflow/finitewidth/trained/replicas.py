@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from finitewidth import reasons
+from finitewidth.reasons import Reason
+
 Array = np.ndarray
 
 #: Fewest replicas that an error is taken from.
@@ -20,17 +23,39 @@ LEAST = 3
 class Summary:
     """Mean, its standard error, and the standard deviation from one replica or pair to another.
 
-    All of one shape; the error is NaN, and not trusted, of fewer than three replicas.
+    All of one shape; the error is NaN, and not trusted, of fewer than three replicas. Besides how
+    many ``replicas`` there are, and how many of their numbers, or of their pairs', are ``missing``
+    for not being finite (-1 where all are: then there is nothing to measure).
     """
 
     mean: Array
     stderr: Array
     spread: Array
-    trusted: bool
+    replicas: int
+    missing: Array
+
+    @property
+    def reason(self) -> Array:
+        """Why the error is not to be trusted, of :class:`finitewidth.reasons.Reason`."""
+        few = np.full(np.shape(self.mean), self.replicas < LEAST)
+        none_seen = ~(self.stderr > 0)
+        places = [self.missing < 0, self.missing > 0, few, none_seen]
+        why = [
+            Reason.NOT_MEASURED, Reason.NOT_FINITE, Reason.TOO_FEW_REPLICAS, Reason.NO_SPREAD,
+        ]  # fmt: skip
+        return np.select(places, why, Reason.NONE)
+
+    @property
+    def trusted(self) -> bool | Array:
+        """Whether the error is to be trusted."""
+        return self.reason == Reason.NONE
 
     def variables(self, name: str, dims: tuple[str, ...], **attributes: str) -> dict:
-        """The variables ``<name>``, ``_stderr``, ``_spread`` and ``_trusted`` of a dataset."""
-        trusted = self.trusted & np.isfinite(self.mean) & (self.stderr > 0)
+        """The variables ``<name>``, ``_stderr``, ``_spread``, ``_trusted``, ``_reason`` and
+        ``_diagnostic`` of a dataset."""
+        reason = self.reason
+        numbers = {Reason.NOT_FINITE: self.missing, Reason.TOO_FEW_REPLICAS: self.replicas}
+        diagnostic = np.select([reason == r for r in numbers], list(numbers.values()), np.nan)
         attributes = {"units": "1", **attributes}
         long_name = attributes["long_name"]
 
@@ -41,7 +66,7 @@ class Summary:
             name: (dims, self.mean, attributes),
             f"{name}_stderr": (dims, self.stderr, about("standard error over replicas")),
             f"{name}_spread": (dims, self.spread, about("standard deviation over replicas")),
-            f"{name}_trusted": (dims, trusted.astype(np.int8), about("trust in the error")),
+            **reasons.variables(name, dims, reason, diagnostic, of=long_name),
         }
 
 
@@ -51,7 +76,7 @@ def over_replicas(values: Array) -> Summary:
     count = len(values)
     spread = np.std(values, axis=0, ddof=1) if count > 1 else np.full(values.shape[1:], np.nan)
     stderr = spread / np.sqrt(count) if count >= LEAST else np.full(values.shape[1:], np.nan)
-    return Summary(values.mean(0), stderr, spread, count >= LEAST)
+    return Summary(values.mean(0), stderr, spread, count, _missing(values))
 
 
 def over_pairs(values: Array, pairs: list[tuple[int, int]]) -> Summary:
@@ -63,14 +88,21 @@ def over_pairs(values: Array, pairs: list[tuple[int, int]]) -> Summary:
     replicas = 1 + max((max(pair) for pair in pairs), default=0)
     if not pairs:
         nothing = np.full(values.shape[1:], np.nan)
-        return Summary(nothing, nothing, nothing, False)
+        # There would be something to measure: of two replicas.
+        return Summary(nothing, nothing, nothing, min(len(values), 1), np.zeros(nothing.shape, int))
     mean = values.mean(0)
     several = len(pairs) > 1
     spread = np.std(values, axis=0, ddof=1) if several else np.full(mean.shape, np.nan)
     if replicas < LEAST:
-        return Summary(mean, np.full(mean.shape, np.nan), spread, False)
+        return Summary(mean, np.full(mean.shape, np.nan), spread, replicas, _missing(values))
     holds = np.array([[r in pair for pair in pairs] for r in range(replicas)])
     without = np.stack([values[~mine].mean(0) for mine in holds])
     residuals = without - without.mean(0)
     stderr = np.sqrt((replicas - 1) / replicas * (residuals**2).sum(0))
-    return Summary(mean, stderr, spread, True)
+    return Summary(mean, stderr, spread, replicas, _missing(values))
+
+
+def _missing(values: Array) -> Array:
+    """How many of the values (replica or pair, ...) are not finite; -1 where all are NaN."""
+    missing = np.sum(~np.isfinite(values), axis=0)
+    return np.where(np.isnan(values).all(axis=0), -1, missing)
