@@ -32,7 +32,8 @@ def take_up(workflow) -> None:
         plugin, persistence = workflow.executor_plugin, workflow.persistence
         if plugin is not None and not workflow.dryrun and plugin.name != "touch":
             check_writable("results")
-            if hold(Path(persistence.path) / HELD) and any(True for _ in persistence._read_locks()):
+            locked = any(True for _ in persistence._read_locks())
+            if hold(Path(persistence.path) / HELD, locked) and locked:
                 persistence.cleanup_locks()
                 # It takes the folder, too, which the next lock is written to.
                 os.makedirs(Path(persistence.path) / "locks", exist_ok=True)
@@ -44,15 +45,16 @@ def take_up(workflow) -> None:
     workflow._build_dag = build_dag
 
 
-def hold(path: Path) -> bool:
+def hold(path: Path, locked: bool) -> bool:
     """Count as alive until this process ends; whether all that did so before are known to be dead.
 
-    Those of another machine are not: a file system need not pass locks on from one to another.
+    Those of another machine are not while Snakemake's folder is ``locked``: a file system need not
+    pass locks on from one machine to another.
     """
     try:
         file = open(path, "a+", encoding="utf-8")  # noqa: SIM115
         file.seek(0)
-        others = set(file.read().split()) - {platform.node()}
+        others = locked and set(file.read().split()) - {platform.node()}
         alone = _locked(file, fcntl.LOCK_EX)
         if alone and not others:
             file.truncate(0)
