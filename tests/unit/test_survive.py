@@ -68,7 +68,7 @@ def test_of_another_machine_nothing_is_known(controller, tmp_path):
     second.kill()
     second.wait()
     # But where Snakemake holds no lock, none of them can live.
-    third, alone = controller("free")
+    _, alone = controller("free")
     assert alone
     assert (tmp_path / "controllers").read_text() == f"{platform.node()}\n"
 
