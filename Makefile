@@ -3,6 +3,9 @@
 # make slurm-test   install SLURM and test the workflow on a real one, of this machine alone
 # make CONFIG=config/paper.yaml   run another study file
 # make estimate CONFIG=config/paper.yaml   say what that takes, before anything runs
+# make report      the results as one page: results/report.html
+# make archive     code, config and results as one file, to unpack elsewhere
+# make browser     install the browser that the tests of the report want
 
 PYTHON ?= python3
 CORES ?= all
@@ -12,7 +15,7 @@ STUDY := $(if $(CONFIG),--configfile $(CONFIG))
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --workflow-profile workflow/profiles/default $(STUDY)
 
-.PHONY: all estimate test check slurm slurm-test docs lock benchmark clean
+.PHONY: all estimate report archive test check slurm slurm-test browser docs lock benchmark clean
 
 all: $(READY)
 	@$(SNAKEMAKE)
@@ -27,6 +30,13 @@ $(READY): envs/requirements.lock pyproject.toml
 
 estimate: $(READY)
 	@$(BIN)/python -m finitewidth estimate $(or $(CONFIG),config.yaml)
+
+report: all
+	@$(SNAKEMAKE) --report results/report.html
+	@echo "results/report.html"
+
+archive: all
+	@$(BIN)/python -m finitewidth archive $(if $(CONFIG),--configfile $(CONFIG))
 
 # Everything that has to hold: style, lint, the documents made from code, the tests (which run the
 # default study end to end, and the tiny one on SLURM where that is installed).
@@ -44,6 +54,14 @@ slurm:
 	    "slurmd) and munge in your system's own way, then run this again." >&2; exit 1; }; \
 	  $(SUDO) apt-get update --quiet && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install \
 	    --quiet --yes --no-install-recommends slurm-wlm munge; }
+
+# A browser for the tests of the report, where there is none yet.
+browser:
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
+	  command -v apt-get >/dev/null || { echo "There is no apt-get here: install chromium and" \
+	    "chromedriver in your system's own way, then run this again." >&2; exit 1; }; \
+	  $(SUDO) apt-get update --quiet && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install \
+	    --quiet --yes --no-install-recommends chromium chromium-driver; }
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ import os
 import sys
 from pathlib import Path
 
+from finitewidth.archive import archive
 from finitewidth.artifacts import SUFFIXES, ArtifactError, read_stamp
 from finitewidth.errors import ConfigError
 from finitewidth.plan import report
@@ -16,6 +17,9 @@ from finitewidth.rebuild import command, verify
 from finitewidth.study_file import load
 from finitewidth.trace import Ancestry, Tracer
 from finitewidth.trace_text import as_data, broken, compared, tree
+
+#: Folders of results whose files carry stamps.
+STAGES = {"inputs", "data", "ensembles", "trained", "studies"}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -70,6 +74,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     estimate.add_argument("config", nargs="+", help="study files, a later one over an earlier one")
     estimate.set_defaults(run=_estimate)
+
+    archive = commands.add_parser("archive", help="pack code, config and results into one file")
+    archive.add_argument("--configfile", nargs="+", default=[], help="study files of the run")
+    archive.add_argument("--directory", default=".", help="the folder that holds results/")
+    archive.add_argument("--output", help="the file to write (finitewidth-<study file>.tar.gz)")
+    archive.set_defaults(run=_archive)
     return parser
 
 
@@ -80,6 +90,11 @@ def _stamp(options: argparse.Namespace) -> int:
 
 def _estimate(options: argparse.Namespace) -> int:
     print(report(load(options.config)))
+    return 0
+
+
+def _archive(options: argparse.Namespace) -> int:
+    print(*archive(options.configfile, options.directory, options.output), sep="\n")
     return 0
 
 
@@ -107,7 +122,7 @@ def _trace(options: argparse.Namespace) -> int:
 def _trace_folder(options: argparse.Namespace) -> int:
     """Every artifact below a folder: how many are well, and the broken links."""
     files = [p for p in sorted(Path(options.file).rglob("*")) if p.suffix in SUFFIXES]
-    files = [p for p in files if not p.name.startswith(".") and "logs" not in p.parts]
+    files = [p for p in files if not p.name.startswith(".") and _is_stamped(p.resolve())]
     if not files:
         raise ArtifactError(f"{options.file} holds no artifacts")
     problems: dict[tuple[str, str], None] = {}
@@ -122,6 +137,12 @@ def _trace_folder(options: argparse.Namespace) -> int:
         whole = f"whole: {len(files)} files, each as it was written, by the code that stands here"
         print("\n".join(broken(problems)) or whole)
     return 1 if problems else 0
+
+
+def _is_stamped(path: Path) -> bool:
+    """Whether a file is of a stage; code, configs and logs stand in results, too."""
+    stages = [path.parts[k + 1] for k, part in enumerate(path.parts[:-1]) if part == "results"]
+    return stages[-1:] != [] and stages[-1] in STAGES
 
 
 def _ancestry(file: str, options: argparse.Namespace) -> tuple[Ancestry, Path]:

@@ -36,14 +36,16 @@ from finitewidth.digests import (
 )
 
 #: Endings of the files that carry a stamp.
-SUFFIXES = (".nc", ".csv", ".md", ".tex", ".pdf", ".png", ".svg")
+SUFFIXES = (".nc", ".csv", ".md", ".tex", ".html", ".pdf", ".png", ".svg")
 PACKAGES = (
     "matplotlib", "netCDF4", "numpy", "pandas", "pingouin", "scikit-learn", "scipy", "seaborn",
     "torch", "xarray",
 )  # fmt: skip
 _IMPORTED_AS = {"scikit-learn": "sklearn"}
 #: How each kind of text file marks a line that its readers skip.
-_COMMENTS = {".csv": ("# ", ""), ".tex": ("% ", ""), ".md": ("<!-- ", " -->")}
+_COMMENTS = {
+    ".csv": ("# ", ""), ".tex": ("% ", ""), ".md": ("<!-- ", " -->"), ".html": ("<!-- ", " -->"),
+}  # fmt: skip
 #: Where each kind of figure holds its stamp, and what matplotlib would otherwise say of the day.
 _STAMP_IN = {"pdf": "Keywords", "png": "provenance", "svg": "Description"}
 _NO_DATES = {"pdf": {"CreationDate": None}, "png": {"Software": None}, "svg": {"Date": None}}
@@ -221,11 +223,14 @@ def read_sizes(path: str | Path) -> dict[str, int]:
 
 
 def write_text(text: str, path: str | Path, stamp: Mapping) -> None:
-    """Write a CSV, Markdown or TeX file; its first line is the stamp, as a comment."""
+    """Write a CSV, Markdown, TeX or HTML file; its first line is the stamp, as a comment."""
     before, after = _COMMENTS[Path(path).suffix]
-    line = f"{before}provenance: {_open(stamp)}{after}\n"
+    mark = _open(stamp)
+    if after:
+        # A title must not end the comment; JSON has another spelling for what would.
+        mark = mark.replace(">", "\\u003e")
     with replacing(path) as temporary:
-        temporary.write_bytes(sealed((line + text).encode()))
+        temporary.write_bytes(sealed(f"{before}provenance: {mark}{after}\n{text}".encode()))
 
 
 def write_figure(figure, path: str | Path, stamp: Mapping, *, title: str) -> None:

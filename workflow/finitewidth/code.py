@@ -15,6 +15,8 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent
 #: Names the file that says which commits a rebuild's stamps should name.
 REBUILD = "FINITEWIDTH_REBUILD"
+#: Which commit the code is, where it was unpacked from an archive and git cannot tell.
+COMMIT_FILE = PACKAGE.parents[1] / "COMMIT.json"
 
 
 @functools.cache
@@ -125,6 +127,11 @@ def commit_of(rule: str, wildcards: Mapping[str, str]) -> dict[str, str]:
 @functools.cache
 def commit() -> dict[str, str]:
     """The git commit of the code, and whether the code differs from it."""
+    if COMMIT_FILE.is_file():
+        # Before git, which would tell of the repository around the folder, if there is one.
+        recorded = json.loads(COMMIT_FILE.read_text(encoding="utf-8"))
+        dirty = recorded["dirty"] if recorded["sha256"] == tree() else "yes"
+        return {"commit": recorded["commit"], "dirty": dirty}
 
     def git(*arguments: str) -> str | None:
         command = ["git", "--no-optional-locks", "-C", str(PACKAGE), *arguments]
@@ -139,3 +146,20 @@ def commit() -> dict[str, str]:
     if head is None or changed is None:
         return {"commit": "unknown", "dirty": "unknown"}
     return {"commit": head, "dirty": "yes" if changed else "no"}
+
+
+def recorded_commit() -> dict[str, str]:
+    """What an archive says of its code in ``COMMIT.json``."""
+    return {**commit(), "sha256": tree()}
+
+
+def tree() -> str:
+    """SHA-256 over the names and bytes of every file of the workflow."""
+    total = hashlib.sha256()
+    for path in sorted(PACKAGE.parent.rglob("*")):
+        name = path.relative_to(PACKAGE.parent)
+        made = any(part[0] == "." or part == "__pycache__" for part in name.parts)
+        if path.is_file() and not made and ".egg-info" not in str(name):
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            total.update(f"{name.as_posix()} {content}\n".encode())
+    return total.hexdigest()

@@ -131,7 +131,7 @@ def slices(config: Config) -> Iterator[Slice]:
 
 
 #: How each study's table is written.
-TABLES = ("csv", "md", "tex")
+TABLES = ("csv", "md", "tex", "html")
 
 
 def _of_member(config: Config, m: Member) -> Iterator[Slice]:

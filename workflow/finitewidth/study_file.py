@@ -10,7 +10,6 @@ from typing import Any, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from finitewidth.artifacts import replacing
 from finitewidth.checks import check
 from finitewidth.config import Config
 from finitewidth.errors import ConfigError, describe
@@ -89,13 +88,10 @@ def load(paths: Iterable[str | Path], overrides: Mapping | None = None) -> Confi
     return validate(content(paths, overrides))
 
 
-def keep(given: Mapping, folder: str | Path) -> Path:
-    """Keep what a run was given, as a study file of its own that is named by its digest."""
+def kept(given: Mapping) -> tuple[str, str]:
+    """What a run was given as a study file of its own: its name, from its digest, and its text."""
     text = yaml.dump(dict(given), Dumper=_NoAliases, sort_keys=True, allow_unicode=True)
-    path = Path(folder) / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.yaml"
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
-    return path
+    return f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.yaml", text
 
 
 def validate(content: Mapping) -> Config:

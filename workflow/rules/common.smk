@@ -1,6 +1,7 @@
 # What the rules share: the validated config, the members, and the parameters of each stage.
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 from snakemake.exceptions import WorkflowError
 
@@ -14,9 +15,10 @@ from finitewidth.digests import sha256
 from finitewidth.environment import prepare
 from finitewidth.errors import ConfigError
 from finitewidth.members import batches
-from finitewidth.study_file import content, keep, validate
+from finitewidth.study_file import content, validate
 from finitewidth.trained_members import trained_batches
 from finitewidth.vocabulary import FIGURES
+from reporter import present
 from scheduler import calm
 from survive import take_up
 from warm import warm
@@ -39,6 +41,7 @@ def read_config():
 
 
 CONTENT, STUDY_FILE = read_config()
+present(workflow, STUDY_FILE)
 BATCHES = batches(STUDY_FILE)
 TRAINED = trained_batches(STUDY_FILE)
 MEMBERS = {(m.ensemble, m.name): m for batch in BATCHES for m in batch.members}
@@ -110,6 +113,16 @@ def figure_files(study, figure):
     return [f"results/studies/{study}/figures/{figure}.{ending}" for ending in STUDY_FILE.formats]
 
 
+def drawn(study, figure):
+    """The files of a figure, one of them for the report."""
+    labels = {"result": f"figure: {figure.replace('_', ' ')}"}
+    marks = {"caption": "../report/figure.rst", "category": study, "labels": labels}
+    files = figure_files(study, figure)
+    # A browser shows no PDF on a page.
+    shown = next((file for file in files if not file.endswith("pdf")), None)
+    return [report(file, **marks) if file == shown else file for file in files]
+
+
 def study_results(name):
     for figure in STUDY_FILE.studies[name].figures or []:
         yield from figure_files(name, figure)
@@ -120,3 +133,20 @@ def every_result():
     every_member = [m for batch in (*BATCHES, *TRAINED) for m in batch.members]
     results = [file for m in every_member for file in m.results]
     return results + [file for name in STUDY_FILE.studies for file in study_results(name)]
+
+
+def every_file():
+    """Every result and what it was made from, once."""
+    random = [m for batch in BATCHES for m in batch.members]
+    trained = [m for batch in TRAINED for m in batch.members]
+    files = every_result()
+    files += [file for m in random for file in (inputs_file(m), *m.samples, *m.seconds)]
+    files += [f"{m.folder}/{name}.nc" for m in trained for name in ("networks", "covariances")]
+    files += [f"results/data/{batch.data}.nc" for batch in TRAINED]
+    files += [
+        file
+        for name in sorted({batch.data for batch in TRAINED})
+        for file in images_from(SimpleNamespace(data=name))
+        if file.startswith("results/")
+    ]
+    return list(dict.fromkeys(files))

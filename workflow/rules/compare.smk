@@ -8,6 +8,12 @@ rule compare:
         csv="results/studies/{study}/comparison.csv",
         markdown="results/studies/{study}/comparison.md",
         tex="results/studies/{study}/comparison.tex",
+        html=report(
+            "results/studies/{study}/comparison.html",
+            caption="../report/table.rst",
+            category="{study}",
+            labels={"result": "table: theory beside estimate"},
+        ),
     log:
         "results/logs/compare/{study}.log",
     conda:

@@ -12,7 +12,7 @@ for name, study in STUDY_FILE.studies.items():
                 study_files(name),
                 seconds=study_seconds(name),
             output:
-                [file for figure in study.figures for file in figure_files(name, figure)],
+                [file for figure in study.figures for file in drawn(name, figure)],
             log:
                 f"results/logs/figures/{name}.log",
             conda:

@@ -1,0 +1,190 @@
+"""The report, opened in a real browser: pictures, tables, and titles that would do harm."""
+
+import json
+import shutil
+from itertools import count
+
+import pytest
+import yaml
+
+import browsing
+from finitewidth.tables import read_csv
+from running import TINY, snakemake
+
+TITLES = {
+    "covariance": "</script><script>window.harmed = 1</script> --> {{ 7 * 7 }} {% raw %}",
+    "trained": "x\n\n.. raw:: html\n\n   <img src=x onerror='window.harmed = 1'>\n\n`a`_ |b| *c*",
+}
+
+
+@pytest.fixture(scope="module")
+def report(tiny, tmp_path_factory):
+    """The report of the tiny study with hostile titles, and the folder it stands in."""
+    folder = tmp_path_factory.mktemp("report")
+    shutil.copytree(tiny, folder, dirs_exist_ok=True)
+    content = yaml.safe_load(TINY.read_text())
+    for study, title in TITLES.items():
+        content["studies"][study]["title"] = title
+    path = folder / "hostile.yaml"
+    path.write_text(yaml.safe_dump(content))
+    for arguments in (["--cores", "2"], ["--report", "results/report.html"]):
+        done = snakemake(folder, "--configfile", path, *arguments)
+        assert done.returncode == 0, done.stdout
+    return folder / "results" / "report.html", content
+
+
+def test_titles_stand_in_the_report_as_text(report):
+    """What a browser is not needed for: nothing in the file ends a script that it stands in."""
+    text = report[0].read_text(encoding="utf-8")
+    assert "<script>window.harmed" not in text
+    assert "<img src=x" not in text
+    # The parameters of jobs, which fill screens, are left out.
+    results = json.loads(
+        text.split('<script id="results">\n    var results = ')[1].split(";\n    </script>")[0]
+    )
+    figures = [entry for path, entry in results.items() if path.endswith(".png")]
+    assert figures
+    assert not any(entry["job_properties"]["params"] for entry in figures)
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory):
+    if not (browsing.CHROMIUM and browsing.DRIVER):
+        pytest.skip("there is no chromium with chromedriver here (make browser)")
+    with browsing.browser(tmp_path_factory.mktemp("profile")) as driver:
+        driver.get("about:blank")
+        browsing.requests(driver)
+        yield driver
+
+
+@pytest.fixture
+def page(driver, report):
+    """The report, freshly opened; what it asked for and complained of is looked at afterwards."""
+    open_report(driver, report)
+    yield driver
+    assert driver.execute_script("return window.harmed") is None
+    assert browsing.complaints(driver) == []
+    assert browsing.requests(driver) == []
+
+
+def _wait(driver, script, seconds=20.0):
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    return WebDriverWait(driver, seconds, 0.05).until(lambda d: d.execute_script(script))
+
+
+def open_report(driver, report):
+    """Open the front page; without transitions, during which clicks would meet something else."""
+    driver.get(report[0].as_uri())
+    _wait(driver, "return document.querySelector('#brand') !== null")
+    driver.execute_script(
+        "const s = document.createElement('style'); s.textContent ="
+        "'* { transition: none !important }'; document.head.append(s)"
+    )
+
+
+def click(driver, text):
+    """Click on the link with this text, as a person would."""
+    from selenium.webdriver.common.by import By
+
+    link = next(a for a in driver.find_elements(By.TAG_NAME, "a") if a.text.strip() == text)
+    link.click()
+
+
+def entry(driver, label, button):
+    """Click on the eye (0) or the information (1) of a result of the study that is open."""
+    from selenium.common.exceptions import (
+        ElementClickInterceptedException,
+        StaleElementReferenceException,
+    )
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    def press(driver):
+        row = next(r for r in driver.find_elements(By.CSS_SELECTOR, "tbody tr") if label in r.text)
+        row.find_elements(By.TAG_NAME, "a")[button].click()
+        return True
+
+    # The menu slides: until it stands still, the click may meet what is beside.
+    moving = (ElementClickInterceptedException, StaleElementReferenceException)
+    WebDriverWait(driver, 10, 0.1, ignored_exceptions=moving).until(press)
+
+
+def test_the_front_page_names_every_study(page, report):
+    text = page.execute_script("return document.querySelector('.prose').innerText")
+    for name, study in report[1]["studies"].items():
+        assert name in text
+        assert " ".join(study.get("title", "").split()) in text
+
+
+def test_every_figure_is_shown_and_its_caption_read(page, report):
+    from selenium.webdriver.common.by import By
+
+    content = report[1]
+    seen = count()
+    for study, described in content["studies"].items():
+        for figure in described["figures"]:
+            page.execute_script("app.setView({navbarMode: 'menu'})")
+            click(page, study)
+            label = f"figure: {figure.replace('_', ' ')}"
+            entry(page, label, 0)
+            _wait(page, "const i = document.querySelector('#app img[src^=\"data:image/png\"]');"
+                        f"return i && i.src.includes('filename={figure}.png')"
+                        " && i.naturalWidth > 300")  # fmt: skip
+            entry(page, label, 1)
+            caption = page.find_element(By.CSS_SELECTOR, "li.prose").text
+            assert " ".join(described.get("title", "").split()) in caption
+            for ensemble in (described.get("ensembles") or []) + (described.get("trained") or []):
+                assert f"{ensemble}: " in caption
+            assert "System Message" not in caption
+            next(seen)
+    assert next(seen) == sum(len(s["figures"]) for s in content["studies"].values()) > 20
+
+
+def test_every_table_is_shown_and_says_how_it_turned_out(page, report):
+    from selenium.webdriver.common.by import By
+
+    for study in report[1]["studies"]:
+        page.execute_script("app.setView({navbarMode: 'menu'})")
+        click(page, study)
+        entry(page, "table: theory beside estimate", 0)
+        rows = read_csv(report[0].parent / f"studies/{study}/comparison.csv")
+        frame = _wait(page, "return document.querySelector('iframe')")
+        page.switch_to.frame(frame)
+        _wait(page, "return document.querySelectorAll('tbody tr').length > 0"
+                    f" && document.title.startsWith('{study}:')")  # fmt: skip
+        shown = page.find_elements(By.CSS_SELECTOR, "tbody tr")
+        assert len(shown) == min(len(rows), 500)
+        assert f"{len(rows)} of {len(rows)} rows" in page.find_element(By.ID, "count").text
+        assert page.execute_script("return window.harmed") is None
+        page.switch_to.default_content()
+        entry(page, "table: theory beside estimate", 1)
+        caption = page.find_element(By.CSS_SELECTOR, "li.prose").text
+        assert f"{len(rows)} rows" in caption
+
+
+def test_a_table_sorts_narrows_down_and_marks_what_is_not_trusted(page, report):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.select import Select
+
+    file = report[0].parent / "studies/everything/comparison.html"
+    rows = read_csv(file.with_suffix(".csv"))
+    page.get(file.as_uri())
+    Select(page.find_element(By.NAME, "trusted")).select_by_visible_text("no")
+    distrusted = (~rows["trusted"]).sum()
+    assert f"{distrusted} of {len(rows)} rows" in page.find_element(By.ID, "count").text
+    marked = page.find_elements(By.CSS_SELECTOR, "tbody tr.distrusted")
+    assert len(marked) == min(distrusted, 500) > 0
+    Select(page.find_element(By.NAME, "trusted")).select_by_visible_text("all")
+    Select(page.find_element(By.NAME, "quantity")).select_by_visible_text("covariance")
+    heading = next(h for h in page.find_elements(By.TAG_NAME, "th") if h.text == "estimate")
+    estimates = rows.loc[rows["quantity"] == "covariance", "estimate"]
+    for first in (estimates.min(), estimates.max()):
+        heading.click()
+        place = page.execute_script(
+            "return [...document.querySelectorAll('th')].indexOf(arguments[0])", heading
+        )
+        cell = page.find_element(By.CSS_SELECTOR, f"tbody tr td:nth-child({place + 1})")
+        assert float(cell.text) == pytest.approx(first, rel=1e-5)
+    page.find_element(By.NAME, "search").send_keys("no such row")
+    assert f"0 of {len(rows)} rows" in page.find_element(By.ID, "count").text

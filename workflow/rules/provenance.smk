@@ -1,0 +1,31 @@
+# The run as a whole: what it was given, and the crate that names every file.
+from finitewidth.artifacts import replacing
+from finitewidth.study_file import kept
+
+NAME, TEXT = kept(CONTENT)
+#: So that results can be traced to the config of their run, whatever is run next.
+CONFIG = f"results/configs/{NAME}"
+
+
+onstart:
+    with replacing(CONFIG) as temporary:
+        temporary.write_text(TEXT, encoding="utf-8", newline="\n")
+
+
+rule crate:
+    input:
+        every_file(),
+    output:
+        metadata="results/ro-crate-metadata.json",
+        code=directory("results/code"),
+    log:
+        "results/logs/crate.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        config=CONFIG,
+        code=code_of("crate.py"),
+    message:
+        "Naming every result in results/ro-crate-metadata.json."
+    script:
+        "../scripts/crate.py"
