@@ -87,27 +87,36 @@ def click(driver, text):
     """Click on the link with this text, as a person would."""
     from selenium.webdriver.common.by import By
 
-    link = next(a for a in driver.find_elements(By.TAG_NAME, "a") if a.text.strip() == text)
-    link.click()
+    def press(driver):
+        links = driver.find_elements(By.TAG_NAME, "a")
+        next(a for a in links if a.text.strip() == text).click()
+        return True
+
+    _patiently(driver, press)
 
 
-def entry(driver, label, button):
-    """Click on the eye (0) or the information (1) of a result of the study that is open."""
+def _patiently(driver, press):
+    """What slides, or is being drawn anew, is tried again: a click may meet what is beside."""
     from selenium.common.exceptions import (
         ElementClickInterceptedException,
         StaleElementReferenceException,
     )
-    from selenium.webdriver.common.by import By
     from selenium.webdriver.support.wait import WebDriverWait
+
+    moving = (ElementClickInterceptedException, StaleElementReferenceException)
+    WebDriverWait(driver, 20, 0.1, ignored_exceptions=moving).until(press)
+
+
+def entry(driver, label, button):
+    """Click on the eye (0) or the information (1) of a result of the study that is open."""
+    from selenium.webdriver.common.by import By
 
     def press(driver):
         row = next(r for r in driver.find_elements(By.CSS_SELECTOR, "tbody tr") if label in r.text)
         row.find_elements(By.TAG_NAME, "a")[button].click()
         return True
 
-    # The menu slides: until it stands still, the click may meet what is beside.
-    moving = (ElementClickInterceptedException, StaleElementReferenceException)
-    WebDriverWait(driver, 10, 0.1, ignored_exceptions=moving).until(press)
+    _patiently(driver, press)
 
 
 def test_the_front_page_names_every_study(page, report):
@@ -118,7 +127,6 @@ def test_the_front_page_names_every_study(page, report):
 
 
 def test_every_figure_is_shown_and_its_caption_read(page, report):
-    from selenium.webdriver.common.by import By
 
     content = report[1]
     seen = count()
@@ -132,7 +140,7 @@ def test_every_figure_is_shown_and_its_caption_read(page, report):
                         f"return i && i.src.includes('filename={figure}.png')"
                         " && i.naturalWidth > 300")  # fmt: skip
             entry(page, label, 1)
-            caption = page.find_element(By.CSS_SELECTOR, "li.prose").text
+            caption = _wait(page, "return document.querySelector('li.prose')?.innerText")
             assert " ".join(described.get("title", "").split()) in caption
             for ensemble in (described.get("ensembles") or []) + (described.get("trained") or []):
                 assert f"{ensemble}: " in caption
@@ -159,7 +167,7 @@ def test_every_table_is_shown_and_says_how_it_turned_out(page, report):
         assert page.execute_script("return window.harmed") is None
         page.switch_to.default_content()
         entry(page, "table: theory beside estimate", 1)
-        caption = page.find_element(By.CSS_SELECTOR, "li.prose").text
+        caption = _wait(page, "return document.querySelector('li.prose')?.innerText")
         assert f"{len(rows)} rows" in caption
 
 
