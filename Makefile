@@ -11,14 +11,16 @@ PYTHON ?= python3
 CORES ?= all
 BIN := .venv/bin
 READY := .venv/.ready
-STUDY := $(if $(CONFIG),--configfile $(CONFIG))
+# Make hands CONFIG on to the shell in the environment, which takes nothing in it for a command.
+STUDY = $(if $(CONFIG),--configfile $$CONFIG)
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
-SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --workflow-profile workflow/profiles/default $(STUDY)
+SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) --workflow-profile workflow/profiles/default $(STUDY)
 
 .PHONY: all estimate report archive test check slurm slurm-test browser docs lock benchmark clean
 
+# A study file is looked at before Snakemake reads it, which evaluates expressions (docs/security.md).
 all: $(READY)
-	@$(SNAKEMAKE)
+	@$(if $(CONFIG),$(BIN)/python -m finitewidth check $$CONFIG &&) $(SNAKEMAKE)
 
 $(READY): envs/requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else \
@@ -29,14 +31,14 @@ $(READY): envs/requirements.lock pyproject.toml
 	@touch $@
 
 estimate: $(READY)
-	@$(BIN)/python -m finitewidth estimate $(or $(CONFIG),config.yaml)
+	@$(BIN)/python -m finitewidth estimate $(if $(CONFIG),$$CONFIG,config.yaml)
 
 report: all
 	@$(SNAKEMAKE) --report results/report.html
 	@echo "results/report.html"
 
 archive: all
-	@$(BIN)/python -m finitewidth archive $(if $(CONFIG),--configfile $(CONFIG))
+	@$(BIN)/python -m finitewidth archive $(if $(CONFIG),--configfile $$CONFIG)
 
 # Everything that has to hold: style, lint, the documents made from code, the tests (which run the
 # default study end to end, and the tiny one on SLURM where that is installed).

@@ -1,5 +1,7 @@
 """Named sets of input vectors."""
 
+import pickle
+
 import netCDF4
 import numpy as np
 import pytest
@@ -63,6 +65,14 @@ def test_more_digits_than_there_are_is_refused():
         vectors("d", {"kind": "digits", "classes": [3], "count": 500}, seed=1)
 
 
+def netcdf(path, x, kind=None):
+    with netCDF4.Dataset(path, "w") as file:
+        for name, length in zip("ij", x.shape, strict=True):
+            file.createDimension(name, length)
+        file.createVariable("x", kind or x.dtype, ("i", "j"))[:] = x
+    return path
+
+
 def array(path, variable=None, count=None):
     spec = {"kind": "array", "file": str(path), "variable": variable, "count": count}
     return vectors("u", spec, seed=1)
@@ -71,16 +81,69 @@ def array(path, variable=None, count=None):
 def test_a_users_array_is_read_row_by_row(tmp_path):
     x = np.arange(12.0).reshape(4, 3)
     np.save(tmp_path / "x.npy", x)
-    with netCDF4.Dataset(tmp_path / "x.nc", "w") as file:
-        file.createDimension("i", 4)
-        file.createDimension("j", 3)
-        file.createVariable("x", "f8", ("i", "j"))[:] = x
+    netcdf(tmp_path / "x.nc", x)
     assert np.array_equal(array(tmp_path / "x.npy"), x)
     assert np.array_equal(array(tmp_path / "x.nc", "x", count=2), x[:2])
     with pytest.raises(ConfigError, match='variable: given "y", allowed is one of x'):
         array(tmp_path / "x.nc", "y")
     with pytest.raises(ConfigError, match="at most 4"):
         array(tmp_path / "x.npy", count=5)
+
+
+@pytest.mark.parametrize("kind", ["u1", "i1", "u2", "i2", "i4", "f4"])
+def test_whole_numbers_of_a_netcdf_file_are_taken_as_they_are(tmp_path, kind):
+    x = np.array([[0, 1, 100], [127, 7, 100]]).astype(kind)
+    if kind == "u1":
+        x[0] = [255, 254, 128]
+    path = netcdf(tmp_path / "x.nc", x)
+    assert np.array_equal(array(path, "x"), x.astype(float))
+    with netCDF4.Dataset(path, "a") as file:
+        file["x"].missing_value = x[0, 1]
+    with pytest.raises(ConfigError, match='given "an array with missing values", allowed is'):
+        array(path, "x")
+
+
+def test_packed_values_are_unpacked(tmp_path):
+    path = netcdf(tmp_path / "x.nc", np.array([[0, 255]], dtype="u1"))
+    with netCDF4.Dataset(path, "a") as file:
+        file["x"].scale_factor, file["x"].add_offset = 2.0, -1.0
+    assert array(path, "x").tolist() == [[-1.0, 509.0]]
+
+
+def test_text_in_a_netcdf_file_is_refused(tmp_path):
+    path = netcdf(tmp_path / "x.nc", np.array([["a", "b"]], dtype=object), str)
+    with pytest.raises(ConfigError, match=r"an array of shape \(inputs, n_0\)"):
+        array(path, "x")
+
+
+class Trap:
+    """Unpickled, it makes a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+@pytest.mark.parametrize("kind", ["objects", "pickle", "archive", "enormous", "header"])
+def test_an_npy_file_that_is_something_else_is_refused_and_not_run(tmp_path, kind):
+    path, sprung = tmp_path / "x.npy", tmp_path / "sprung"
+    if kind == "objects":
+        np.save(path, np.array([[Trap(sprung)]], dtype=object), allow_pickle=True)
+    elif kind == "pickle":
+        path.write_bytes(pickle.dumps(Trap(sprung)))
+    elif kind == "archive":
+        with open(path, "wb") as file:
+            np.savez(file, x=np.eye(2))
+    else:
+        shape = "(2, __import__('os').getpid())" if kind == "header" else "(1000000000, 1000000000)"
+        head = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".encode()
+        head += b" " * (-(len(head) + 11) % 64) + b"\n"
+        path.write_bytes(b"\x93NUMPY\x01\0" + len(head).to_bytes(2, "little") + head)
+    with pytest.raises(ConfigError, match=r"inputs\.u\.file: given .*, allowed is an \.npy array"):
+        array(path)
+    assert not sprung.exists()
 
 
 @pytest.mark.parametrize(

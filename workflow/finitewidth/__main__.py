@@ -1,5 +1,5 @@
 """``python -m finitewidth``: what made a file (``trace``, ``stamp``), what a config takes
-(``estimate``)."""
+(``estimate``), and whether it is one (``check``)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from pathlib import Path
 from finitewidth.archive import archive
 from finitewidth.artifacts import SUFFIXES, ArtifactError, read_stamp
 from finitewidth.errors import ConfigError
+from finitewidth.members import members
 from finitewidth.plan import report
 from finitewidth.rebuild import command, verify
 from finitewidth.study_file import load
 from finitewidth.trace import Ancestry, Tracer
 from finitewidth.trace_text import as_data, broken, compared, tree
+from finitewidth.trained_members import trained_members
 
 #: Folders of results whose files carry stamps.
 STAGES = {"inputs", "data", "ensembles", "trained", "studies"}
@@ -80,6 +82,16 @@ def _parser() -> argparse.ArgumentParser:
     archive.add_argument("--directory", default=".", help="the folder that holds results/")
     archive.add_argument("--output", help="the file to write (finitewidth-<study file>.tar.gz)")
     archive.set_defaults(run=_archive)
+
+    check = commands.add_parser(
+        "check",
+        help="say whether a study file is one, without running anything that stands in it",
+        description="Reads study files as plain data, which Snakemake's own reader does not"
+        " (docs/security.md). Exit status 0: a valid config, in one line; 1: a sentence says what"
+        " is wrong.",
+    )
+    check.add_argument("config", nargs="+", help="study files, a later one over an earlier one")
+    check.set_defaults(run=_check)
     return parser
 
 
@@ -95,6 +107,14 @@ def _estimate(options: argparse.Namespace) -> int:
 
 def _archive(options: argparse.Namespace) -> int:
     print(*archive(options.configfile, options.directory, options.output), sep="\n")
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    config = load(options.config)
+    count = sum(len(members(config, name)) for name in config.ensembles)
+    count += sum(len(trained_members(config, name)) for name in config.trained)
+    print(f"{', '.join(options.config)}: {count} members, {len(config.studies)} studies")
     return 0
 
 

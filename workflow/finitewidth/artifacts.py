@@ -225,10 +225,8 @@ def read_sizes(path: str | Path) -> dict[str, int]:
 def write_text(text: str, path: str | Path, stamp: Mapping) -> None:
     """Write a CSV, Markdown, TeX or HTML file; its first line is the stamp, as a comment."""
     before, after = _COMMENTS[Path(path).suffix]
-    mark = _open(stamp)
-    if after:
-        # A title must not end the comment; JSON has another spelling for what would.
-        mark = mark.replace(">", "\\u003e")
+    # What would end the comment stands in texts only, where JSON has another spelling for it.
+    mark = _open(stamp).replace("<", "\\u003c").replace(">", "\\u003e")
     with replacing(path) as temporary:
         temporary.write_bytes(sealed(f"{before}provenance: {mark}{after}\n{text}".encode()))
 

@@ -9,6 +9,8 @@ from pydantic import AfterValidator, Field
 from finitewidth import activations
 from finitewidth.config_fields import (
     Count,
+    FilePath,
+    Line,
     Model,
     Name,
     Real,
@@ -85,7 +87,7 @@ class Array(Model):
     """Rows of a user's array: a variable of a netCDF file, or an .npy file."""
 
     kind: Literal["array"] = key("array")
-    file: str = key("the path of a netCDF (.nc) or numpy (.npy) file")
+    file: FilePath = key("the path of a netCDF (.nc) or numpy (.npy) file, without braces")
     variable: str | None = key("the name of a two-dimensional variable of the netCDF file", None)
     count: Count | None = key("a whole number of at least 1: the first rows only", None)
 
@@ -237,7 +239,7 @@ class Ensemble(Model):
 class Study(Model):
     """One claim: a table and its figures."""
 
-    title: str | None = key("a line of text", None)
+    title: Line | None = key("a line of text", None)
     ensembles: Annotated[list[str], AfterValidator(distinct)] | None = key(
         "a list of different names of the config's ensembles; one of ensembles and trained has to"
         " be given",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -35,6 +36,21 @@ def finite(value: float) -> float:
     return value
 
 
+def one_line(text: str) -> str:
+    # In a file of results, a log or a terminal these would do something instead of being seen.
+    if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in text):
+        raise ValueError("it holds a line break or a control character")
+    return text
+
+
+def path_of_file(text: str) -> str:
+    if not text.strip() or set("{}") & set(text):
+        raise ValueError("it is empty, or has braces, which Snakemake takes for wildcards")
+    return one_line(text)
+
+
+Line = Annotated[str, AfterValidator(one_line)]
+FilePath = Annotated[str, AfterValidator(path_of_file)]
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Real = Annotated[float, AfterValidator(finite)]
 Variance = Annotated[float, Field(ge=0), AfterValidator(finite)]

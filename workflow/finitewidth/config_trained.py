@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from finitewidth.config_fields import Count, Model, Real, distinct, key, sweep_of
+from finitewidth.config_fields import Count, FilePath, Line, Model, Real, distinct, key, sweep_of
 
 Share = Annotated[Real, Field(gt=0, lt=1)]
 Positive = Annotated[Real, Field(gt=0)]
@@ -29,8 +29,8 @@ class Cifar10(Model):
     """CIFAR-10, the binary version, from an archive: a local one, or one that is downloaded."""
 
     kind: Literal["cifar10"] = key("cifar10")
-    archive: str | None = key(
-        "the path of cifar-10-binary.tar.gz (where left out it is downloaded to"
+    archive: FilePath | None = key(
+        "the path of cifar-10-binary.tar.gz, without braces (where left out it is downloaded to"
         " results/downloads/)",
         None,
     )
@@ -58,7 +58,7 @@ class ArrayImages(Model):
     """Images and labels of a user's netCDF file."""
 
     kind: Literal["array"] = key("array")
-    file: str = key("the path of a netCDF (.nc) file")
+    file: FilePath = key("the path of a netCDF (.nc) file, without braces")
     images: str = key(
         "the name of a variable (sample, component), (sample, row, column) or (sample, channel,"
         " row, column)",
@@ -114,7 +114,7 @@ class Rainbow(Model):
 class Published(Model):
     """Numbers of a publication, to stand beside the measured ones."""
 
-    source: str = key("a line of text: where they stand")
+    source: Line = key("a line of text: where they stand")
     accuracy: Share | None = key("a number above 0 and below 1, on validation images", None)
     generated_accuracy: Share | None = key("a number above 0 and below 1", None)
     alignment: list[Share] | None = key(

@@ -6,6 +6,10 @@ from __future__ import annotations
 class ConfigError(Exception):
     """A config that cannot be run; its message is one sentence for the person who wrote it."""
 
+    def __init__(self, sentence: str) -> None:
+        # What it quotes may come from anybody: a terminal is not to obey it.
+        super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in sentence))
+
     @classmethod
     def at(cls, path: str, given: object, allowed: str) -> ConfigError:
         """Name the key (dotted path), what was given and what is allowed."""

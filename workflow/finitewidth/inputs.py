@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from finitewidth.errors import ConfigError
+from finitewidth.netcdf import values
 from finitewidth.random import numpy_stream
 
 
@@ -89,8 +90,10 @@ def _array(path: str, spec: Mapping, stream: np.random.Generator) -> np.ndarray:
 def _load(path: str, file: Path, variable: str | None) -> np.ndarray:
     if file.suffix == ".npy":
         try:
-            return np.load(file, allow_pickle=False)
-        except (ValueError, EOFError) as error:
+            # Of this format alone: numpy.load would open archives and pickles by this name, too.
+            with open(file, "rb") as stream:
+                return np.lib.format.read_array(stream, allow_pickle=False)
+        except (ValueError, EOFError, MemoryError, OSError) as error:
             raise ConfigError.at(f"{path}.file", str(file), "an .npy array") from error
     import netCDF4
 
@@ -99,6 +102,12 @@ def _load(path: str, file: Path, variable: str | None) -> np.ndarray:
             if variable not in dataset.variables:
                 names = ", ".join(dataset.variables)
                 raise ConfigError.at(f"{path}.variable", variable, f"one of {names}")
-            return np.ma.filled(dataset.variables[variable][:].astype(float), np.nan)
-    except OSError as error:
+            x = values(dataset.variables[variable])
+    except (OSError, RuntimeError) as error:
         raise ConfigError.at(f"{path}.file", str(file), "a netCDF or .npy file") from error
+    if np.ma.is_masked(x):
+        raise ConfigError.at(
+            f"{path}.file", "an array with missing values",
+            "numbers (one counts as missing that is the variable's _FillValue, stated or not)",
+        )  # fmt: skip
+    return np.ma.getdata(x)

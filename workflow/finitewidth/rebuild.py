@@ -53,8 +53,7 @@ def verify(ancestry: Ancestry, folder: Path, cores: int) -> list[str]:
     if other_code:
         raise ArtifactError(f"{broken(other_code)[0]}: check out that code to make it again")
     with tempfile.TemporaryDirectory(prefix="finitewidth-") as name:
-        scratch = Path(name)
-        _link_given(ancestry, folder, scratch)
+        scratch = _with_given(ancestry, folder, Path(name))
         words = [sys.executable, "-m", "snakemake", "--snakefile", SNAKEFILE, "--directory",
                  scratch, "--cores", cores, "--configfile", config, "--quiet", "rules",
                  "--", ancestry.target]  # fmt: skip
@@ -82,11 +81,20 @@ def _config(ancestry: Ancestry) -> str:
     return ancestry.config
 
 
-def _link_given(ancestry: Ancestry, folder: Path, scratch: Path) -> None:
-    for path, artifact in ancestry.artifacts.items():
-        if artifact.kind == "given" and not Path(path).is_absolute():
-            (scratch / path).parent.mkdir(parents=True, exist_ok=True)
-            (scratch / path).symlink_to((folder / path).resolve())
+def _with_given(ancestry: Ancestry, folder: Path, scratch: Path) -> Path:
+    """A folder in ``scratch`` with links to what the user gave, relative to it as to ``folder``.
+
+    As deep as those that lie above the folder want it, whose links are to stay in there, too.
+    """
+    given = (path for path, artifact in ancestry.artifacts.items() if artifact.kind == "given")
+    # Of which ``..`` stands in front alone.
+    given = [Path(os.path.normpath(path)) for path in given if not Path(path).is_absolute()]
+    inside = scratch.joinpath(*("above",) * max((p.parts.count("..") for p in given), default=0))
+    inside.mkdir(parents=True, exist_ok=True)
+    for path in given:
+        (inside / path).parent.mkdir(parents=True, exist_ok=True)
+        (inside / path).symlink_to((folder / path).resolve())
+    return inside
 
 
 def _commits(ancestry: Ancestry, scratch: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -102,9 +103,11 @@ def to_markdown(rows: pd.DataFrame) -> str:
     shown = side_by_side(rows)
     lines = [_EXPLAINED, ""]
     if not shown.empty:
-        lines.append("| " + " | ".join(map(str, shown.columns)) + " |")
+        lines.append("| " + " | ".join(_literal(str(c)) for c in shown.columns) + " |")
         lines.append("|" + "---|" * len(shown.columns))
-        lines.extend("| " + " | ".join(row) + " |" for row in shown.itertuples(index=False))
+        lines.extend(
+            "| " + " | ".join(map(_literal, row)) + " |" for row in shown.itertuples(index=False)
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -125,7 +128,19 @@ def to_tex(rows: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _literal(text: str) -> str:
+    """Text that shows in a cell of Markdown as it is, and stays in it."""
+    return re.sub(
+        r"[\\`*|<>&$~]|(?<=\])\(|_(?![^\W_])|(?<![^\W_])_", r"\\\g<0>", " ".join(text.split())
+    )
+
+
+_IN_TEX = {special: f"\\{special}" for special in "_%&#${}"} | {
+    "\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "`": r"\textasciigrave{}",
+}  # fmt: skip
+
+
 def _escape(text: str) -> str:
-    for special in "_%&#$":
-        text = text.replace(special, f"\\{special}")
-    return text.replace("^", r"\textasciicircum{}")
+    """The same for TeX."""
+    return "".join(_IN_TEX.get(c, c) for c in " ".join(text.split()))

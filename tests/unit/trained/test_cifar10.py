@@ -279,7 +279,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         start, status = 0, 200
         if self.path == "/moved":
             self.send_response(302)
-            self.send_header("Location", "/there")
+            self.send_header("Location", behaviour.get("moves_to", "/there"))
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
@@ -444,6 +444,37 @@ def test_a_redirection_keeps_the_range(server, path):
     download(server.url.replace("there", "moved"), path, server.sha256)
     assert path.read_bytes() == server.content
     assert server.asked == [("/moved", "bytes=1000-"), ("/there", "bytes=1000-")]
+
+
+@pytest.mark.parametrize("to", ["file:///etc/hostname", "ftp://127.0.0.1/there", "data:,there"])
+def test_a_redirection_leads_to_no_other_kind_of_address(server, path, to):
+    server.behaviour["moves_to"] = to
+    with pytest.raises(DownloadError, match="cannot be downloaded") as caught:
+        download(server.url.replace("there", "moved"), path, server.sha256)
+    assert "not allowed" in str(caught.value) or "unknown url type: ftp" in str(caught.value)
+    assert not path.exists()
+    assert [asked for asked, _ in server.asked] == ["/moved"]
+
+
+@pytest.mark.parametrize("silent", [False, True])
+@pytest.mark.parametrize("there", [0, 1000])
+def test_more_bytes_than_any_such_archive_has_are_not_kept(
+    server, path, silent, there, monkeypatch
+):
+    monkeypatch.setattr(cifar10, "MOST_BYTES", 3_000_000)
+    path.parent.mkdir()
+    part_of(path).write_bytes(server.content[:there])
+    server.behaviour["silent_about_length"] = silent
+    told = []
+    with pytest.raises(DownloadError) as caught:
+        download(server.url, path, server.sha256, lambda *what: told.append(what))
+    # Where the server says how much there is, not a byte of it is fetched.
+    assert told == []
+    assert str(caught.value) == (
+        f"what stands at {server.url} is larger than 3000000 bytes, which no archive of CIFAR-10"
+        " is: nothing of it was kept"
+    )
+    assert list(path.parent.iterdir()) == []
 
 
 @pytest.mark.parametrize("there", [b"", b"12345"])

@@ -13,8 +13,11 @@ import torch
 from torch import nn
 
 from finitewidth.architecture import of_member
+from finitewidth.study_file import validate
 from finitewidth.trained import checkpoint, networks, training
+from finitewidth.trained.data import labelled
 from finitewidth.trained.networks import evaluate
+from finitewidth.trained.train_member import train_member
 from finitewidth.trained.training import (
     DivergenceError,
     Settings,
@@ -23,6 +26,7 @@ from finitewidth.trained.training import (
     largest_at_start,
     train,
 )
+from finitewidth.trained_members import trained_members
 from small_networks import CASES, accuracy, architecture, drawn, loaded
 
 IMAGES = 44
@@ -253,6 +257,28 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path):
     # The trap itself works.
     pickle.loads(pickle.dumps(Trap(sprung))).close()
     assert sprung.exists()
+
+
+def test_training_starts_anew_from_a_checkpoint_that_is_none(tmp_path):
+    entry = {"data": "d", "mlp": [64, 5, 10], "replicas": 3, "epochs": 1, "learning_rate": 0.05}
+    content = {"seed": 1, "data": {"d": {"kind": "digits"}}, "trained": {"t": entry}}
+    config = validate(content)
+    (member,) = trained_members(config, "t")
+    images = labelled("d", config.data["d"].model_dump(), 1)
+    path, sprung = tmp_path / ".training.pt", tmp_path / "sprung"
+
+    def trained():
+        return train_member(
+            member.slice(), images, seed=1, device="cpu", kept=path, fingerprint="mine"
+        )
+
+    anew = trained()
+    torch.save({"fingerprint": "mine", "trap": Trap(sprung)}, path)
+    traps = [path.read_bytes(), pickle.dumps(Trap(sprung), protocol=0), pickle.dumps(Trap(sprung))]
+    for damaged in (*traps, traps[0][:200], b"garbage"):
+        path.write_bytes(damaged)
+        assert trained().identical(anew)
+        assert not sprung.exists()
 
 
 def test_divergence_is_told_in_one_sentence():

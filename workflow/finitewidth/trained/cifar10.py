@@ -5,17 +5,17 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
-import tarfile
 import urllib.error
 import urllib.request
-import zlib
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 from finitewidth import __version__, artifacts
 from finitewidth.errors import ConfigError
+from finitewidth.trained import tar
 
 #: The official archive. Its page, https://www.cs.toronto.edu/~kriz/cifar.html, states the MD5; size
 #: and SHA-256 stand in tensorflow/datasets (tensorflow_datasets/url_checksums/cifar10.txt), the
@@ -38,8 +38,9 @@ CHANNEL_DEVIATIONS = (0.229, 0.224, 0.225)
 #: Luma of ITU-R BT.601, rounded as torchvision does.
 LUMA = (0.2989, 0.587, 0.114)
 
-#: Seconds without a byte after which a download gives up.
+#: Seconds without a byte after which a download gives up, and the bytes that it fetches at most.
 TIMEOUT = 60.0
+MOST_BYTES = tar.MOST_BYTES
 
 #: Images that are converted, and bytes that are fetched, at a time.
 _IMAGES = 1000
@@ -48,6 +49,10 @@ _BYTES = 1 << 20
 
 class DownloadError(OSError):
     """A file that could not be fetched; its message is one sentence."""
+
+
+class _TooLargeError(Exception):
+    """More bytes than any archive of this format has."""
 
 
 def arrays(path: str, spec: Mapping) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -83,8 +88,8 @@ def arrays(path: str, spec: Mapping) -> tuple[np.ndarray, np.ndarray, np.ndarray
         verify(key, file, spec["sha256"])
     tables = _tables(spec["normalise"])
     parts, readings = [], []
-    with _opened(key, file) as tar:
-        members = _members(key, file, tar)
+    with _opened(key, file) as content:
+        members = _members(key, file, content)
         for part, names in (("train", TRAIN), ("validation", VALIDATION)):
             there = sum(members[name].size // RECORD for name in names)
             count = there if spec[part] is None else spec[part]
@@ -100,8 +105,8 @@ def arrays(path: str, spec: Mapping) -> tuple[np.ndarray, np.ndarray, np.ndarray
                 start = stop
         # In the order of the archive, which need not be that of the batches: each step back would
         # decompress all of it once more.
-        for member, x, y in sorted(readings, key=lambda reading: reading[0].offset_data):
-            _read(key, file, tar, member, x, y, tables)
+        for member, x, y in sorted(readings, key=lambda reading: reading[0].start):
+            _read(key, file, content, member, x, y, tables)
     return tuple(parts)
 
 
@@ -119,23 +124,20 @@ def verify(key: str, path: str | Path, sha256: str) -> None:
 
 
 @contextlib.contextmanager
-def _opened(key: str, file: str | Path) -> Iterator[tarfile.TarFile]:
+def _opened(key: str, file: str | Path) -> Iterator[IO[bytes]]:
     """The archive; what goes wrong in it while the block reads ends in one sentence."""
     try:
-        with tarfile.open(file, "r:gz") as tar:
-            yield tar
-    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+        with tar.opened(file) as content:
+            yield content
+    except tar.ArchiveError as error:
         raise ConfigError.at(
-            key, str(file), f"a whole tar.gz archive (this one is damaged or cut short: {error})"
+            key, str(file), f"a whole tar.gz archive (this one is {error})"
         ) from error
 
 
-def _members(key: str, file: str | Path, tar: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:
+def _members(key: str, file: str | Path, content: IO[bytes]) -> dict[str, tar.Stored]:
     """The six batches by name, after the archive was read to its end once."""
-    found = {PurePosixPath(m.name).name: m for m in tar.getmembers() if m.isreg()}
-    # What stands behind the last member is the checksum of gzip, which tarfile leaves unread.
-    while tar.fileobj.read(_BYTES):
-        pass
+    found = tar.stored(content)
     for name in (*TRAIN, *VALIDATION):
         if name not in found:
             allowed = f"CIFAR-10's binary version, with {', '.join((*TRAIN, *VALIDATION))}"
@@ -161,24 +163,24 @@ def _tables(normalise: bool) -> np.ndarray:
 def _read(
     key: str,
     file: str | Path,
-    tar: tarfile.TarFile,
-    member: tarfile.TarInfo,
+    content: IO[bytes],
+    member: tar.Stored,
     x: np.ndarray,
     y: np.ndarray,
     tables: np.ndarray,
 ) -> None:
     """Fill ``x`` (sample, channel, 32, 32) and ``y`` (sample,) with a member's first images."""
-    batch = tar.extractfile(member)
+    content.seek(member.start)
     for start in range(0, len(x), _IMAGES):
         block = slice(start, min(start + _IMAGES, len(x)))
-        raw = batch.read((block.stop - start) * RECORD)
+        raw = content.read((block.stop - start) * RECORD)
         records = np.frombuffer(raw, dtype=np.uint8).reshape(-1, RECORD)
         wrong = np.flatnonzero(records[:, 0] >= CLASSES)
         if len(wrong):
             raise ConfigError.at(
                 key, str(file),
                 f"an archive with labels 0 to {CLASSES - 1} (record {start + wrong[0]}, counted "
-                f"from 0, of {PurePosixPath(member.name).name} has {records[wrong[0], 0]})",
+                f"from 0, of {member.name} has {records[wrong[0], 0]})",
             )  # fmt: skip
         y[block] = records[:, 0]
         planes = records[:, 1:].reshape(-1, 3, SIDE, SIDE)
@@ -212,13 +214,20 @@ def download(
     ------
     DownloadError
         Without a connection, on an error of the server, on a timeout and where the connection ends
-        early, keeping what has arrived; where the digest is wrong, after removing it.
+        early, keeping what has arrived; where the digest is wrong or there are more than
+        ``MOST_BYTES``, after removing it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     try:
         _fetch(url, part, on_bytes)
+    except _TooLargeError:
+        part.unlink(missing_ok=True)
+        raise DownloadError(
+            f"what stands at {url} is larger than {MOST_BYTES} bytes, which no archive of CIFAR-10"
+            " is: nothing of it was kept"
+        ) from None
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise DownloadError(
             f"{url} cannot be downloaded ({_reason(error)}): "
@@ -241,12 +250,16 @@ def _fetch(url: str, part: Path, on_bytes: Callable[[int, int], None] | None) ->
             there = 0
         length = response.headers.get("Content-Length")
         total = None if length is None else int(length)
+        if there + (total or 0) > MOST_BYTES:
+            raise _TooLargeError
         done = 0
         with open(part, "r+b" if there else "wb") as file:
             file.seek(there)
             while block := response.read1(_BYTES):
-                file.write(block)
                 done += len(block)
+                if there + done > MOST_BYTES:
+                    raise _TooLargeError
+                file.write(block)
                 if on_bytes is not None and total:
                     on_bytes(done, total)
             file.flush()
@@ -260,10 +273,10 @@ def _answer(url: str, start: int):
     """The open response to a request for all bytes from ``start`` on, or simply for all."""
     request = urllib.request.Request(url, headers={"User-Agent": f"finitewidth/{__version__}"})
     if not start:
-        return urllib.request.urlopen(request, timeout=TIMEOUT)
+        return _opener().open(request, timeout=TIMEOUT)
     request.add_header("Range", f"bytes={start}-")
     try:
-        response = urllib.request.urlopen(request, timeout=TIMEOUT)
+        response = _opener().open(request, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
         if error.code != http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
             raise
@@ -274,6 +287,22 @@ def _answer(url: str, start: int):
         response.close()
         return _answer(url, 0)
     return response
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """Opens http and https alone, also where a server sends it on; never a file of this machine."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler,
+        urllib.request.HTTPHandler,
+        urllib.request.HTTPSHandler,
+        urllib.request.HTTPRedirectHandler,
+        urllib.request.HTTPErrorProcessor,
+        urllib.request.HTTPDefaultErrorHandler,
+        urllib.request.UnknownHandler,
+    ):
+        opener.add_handler(handler())
+    return opener
 
 
 def _reason(error: Exception) -> str:

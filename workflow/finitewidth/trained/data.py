@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from finitewidth.errors import ConfigError
+from finitewidth.netcdf import values
 from finitewidth.random import numpy_stream
 from finitewidth.trained import cifar10
 from finitewidth.trained.images import Labelled
@@ -65,18 +66,9 @@ def _load(path: str, spec: Mapping) -> list[np.ma.MaskedArray]:
                 if spec[key] not in dataset.variables:
                     names = ", ".join(dataset.variables) or "the file's variables, but it has none"
                     raise ConfigError.at(f"{path}.{key}", spec[key], f"one of {names}")
-            return [_values(dataset.variables[spec[key]]) for key in ("images", "labels")]
+            return [values(dataset.variables[spec[key]]) for key in ("images", "labels")]
     except (OSError, RuntimeError) as error:
         raise ConfigError.at(f"{path}.file", spec["file"], "a netCDF file") from error
-
-
-def _values(variable) -> np.ma.MaskedArray:
-    """All values of a netCDF variable, the missing ones masked."""
-    said = {"_FillValue", "missing_value", "valid_min", "valid_max", "valid_range"}
-    if np.dtype(variable.dtype).itemsize == 1 and said.isdisjoint(variable.ncattrs()):
-        # netCDF4 takes 255 for a missing value where nothing says so; in an image it is white.
-        variable.set_auto_mask(False)
-    return np.ma.asarray(variable[...])
 
 
 def _checked_images(path: str, spec: Mapping, images: np.ndarray) -> np.ndarray:
