@@ -115,7 +115,7 @@ def test_a_sentence_holds_nothing_that_a_terminal_would_obey(key):
     with pytest.raises(ConfigError) as caught:
         validate({key: key, "seed": 1})
     assert str(caught.value).isprintable()
-    assert repr(key)[1:-1] in str(caught.value)
+    assert repr(key.replace("\n", " "))[1:-1] in str(caught.value)
 
 
 NAMES = ["../x", "a/b", "/etc", ".", "..", "a b", "", "ä", "-a", "1a", "a.b", "a\n", "$a", 41 * "a"]
@@ -141,7 +141,7 @@ def test_no_output_lies_outside_results():
         data={"A" + 39 * "_": {"kind": "array", "file": "../../x.nc"},
               "c": {"kind": "cifar10", "archive": "-x", "url": "http://a/../../b"}},
         trained={"nul": {"data": "c", "mlp": [1024, 8, 10], "epochs": 1, "learning_rate": 0.1,
-                         "widen": [1e-9, 1e9]}},
+                         "widen": [1e-9, 1e6]}},
         studies={"studies": {"ensembles": ["logs__"], "trained": ["nul"], "title": "../../x"}},
     )  # fmt: skip
     odd["inputs"]["results"] |= {"count": 2}

@@ -57,7 +57,7 @@ BAD = [
     (changed("data", "gray", "url", "ftp://x/y"), "data.gray.url", '"ftp://x/y"', "http"),
     (changed("data", "gray", "train", 0), "data.gray.train", "0", "at least 1"),
     (without("data", "mine", "file"), "data.mine.file", "nothing", "path"),
-    (changed("data", "mine", "classes", 1), "data.mine.classes", "1", "at least 2"),
+    (changed("data", "mine", "classes", 1), "data.mine.classes", "1", "from 2 to 32768"),
     (changed("data", "a-b", {"kind": "digits"}), "data", '"a-b"', "letters"),
     # Models.
     (changed(*M, "data", "no"), "trained.m.data", '"no"', "one of digits, gray, colour, mine"),
@@ -76,7 +76,7 @@ BAD = [
     (changed(*C, "cnn", "channels", [1, 4, 4]), "trained.c.cnn.kernel", "5", "at most 2"),
     (changed(*C, "cnn", "kernel", [3]), "trained.c.cnn.kernel", "[3]", "whole number"),
     (changed(*C, "cnn", "stride", 0), "trained.c.cnn.stride", "0", "at least 1"),
-    (changed(*C, "cnn", "padding", -1), "trained.c.cnn.padding", "-1", "at least 0"),
+    (changed(*C, "cnn", "padding", -1), "trained.c.cnn.padding", "-1", "from 0 to 1000"),
     (changed(*C, "cnn", "filters", 3), "trained.c.cnn.filters", "unknown key", "kernel"),
     # Training.
     (without(*M, "epochs"), "trained.m.epochs", "nothing", "at least 1"),

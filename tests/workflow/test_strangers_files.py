@@ -137,7 +137,7 @@ def test_no_other_spelling_of_a_template_passes(tmp_path, head, capsys):
     path.write_text(f"{head}\n{TINY.read_text()}")
     for over in ([], [str(TINY)]):
         assert main(["check", str(path), *over]) == 1
-        assert re.search("__use_yte__|merge|<<", capsys.readouterr().err)
+        assert re.search("__use_yte__|merge|<<|tag", capsys.readouterr().err)
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")

@@ -9,10 +9,10 @@ from pydantic import AfterValidator, Field
 from finitewidth import activations
 from finitewidth.config_fields import (
     Count,
-    FilePath,
     Line,
     Model,
     Name,
+    Place,
     Real,
     Variance,
     distinct,
@@ -87,8 +87,8 @@ class Array(Model):
     """Rows of a user's array: a variable of a netCDF file, or an .npy file."""
 
     kind: Literal["array"] = key("array")
-    file: FilePath = key("the path of a netCDF (.nc) or numpy (.npy) file, without braces")
-    variable: str | None = key("the name of a two-dimensional variable of the netCDF file", None)
+    file: Place = key("the path of a netCDF (.nc) or numpy (.npy) file, without braces")
+    variable: Line | None = key("the name of a two-dimensional variable of the netCDF file", None)
     count: Count | None = key("a whole number of at least 1: the first rows only", None)
 
 
@@ -175,9 +175,9 @@ class Ensemble(Model):
         " four or more",
         None,
     )
-    depth: sweep_of(Count) | None = key(
-        "a whole number of at least 1, or a list of different ones (a sweep): L, weight matrices;"
-        " left out with hidden",
+    depth: sweep_of(Annotated[int, Field(ge=1, le=10**6)]) | None = key(
+        "a whole number from 1 to 1000000, or a list of different ones (a sweep): L, weight"
+        " matrices; left out with hidden",
         None,
     )
     outputs: Count | None = key(
@@ -239,7 +239,7 @@ class Ensemble(Model):
 class Study(Model):
     """One claim: a table and its figures."""
 
-    title: Line | None = key("a line of text", None)
+    title: Line | None = key("a line of text, at most 300 characters", None)
     ensembles: Annotated[list[str], AfterValidator(distinct)] | None = key(
         "a list of different names of the config's ensembles; one of ensembles and trained has to"
         " be given",

@@ -36,21 +36,30 @@ def finite(value: float) -> float:
     return value
 
 
-def one_line(text: str) -> str:
-    # In a file of results, a log or a terminal these would do something instead of being seen.
-    if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in text):
-        raise ValueError("it holds a line break or a control character")
+def shown(text: str) -> str:
+    """One line whose every character shows as itself, wherever it is printed."""
+    hidden = [c for c in text if unicodedata.category(c)[0] in "CZ" and c not in _SPACES]
+    if hidden:
+        raise ValueError(f"it holds the character U+{ord(hidden[0]):04X}, which does not show")
     return text
 
 
-def path_of_file(text: str) -> str:
-    if not text.strip() or set("{}") & set(text):
-        raise ValueError("it is empty, or has braces, which Snakemake takes for wildcards")
-    return one_line(text)
+def _no_wildcard(text: str) -> str:
+    if not text.strip():
+        raise ValueError("it is empty")
+    if "{" in text or "}" in text:
+        raise ValueError("Snakemake takes braces in it for a wildcard: rename the file")
+    return text
 
 
-Line = Annotated[str, AfterValidator(one_line)]
-FilePath = Annotated[str, AfterValidator(path_of_file)]
+#: Of categories C and Z what any line of text may hold: spaces of every kind.
+_SPACES = [chr(c) for c in (0x20, 0xA0, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000)]
+
+Line = Annotated[str, Field(max_length=300), AfterValidator(shown)]
+#: A path or an address.
+Place = Annotated[
+    str, Field(min_length=1, max_length=1000), AfterValidator(shown), AfterValidator(_no_wildcard)
+]
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Real = Annotated[float, AfterValidator(finite)]
 Variance = Annotated[float, Field(ge=0), AfterValidator(finite)]

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from finitewidth.config_fields import Count, FilePath, Line, Model, Real, distinct, key, sweep_of
+from finitewidth.config_fields import Count, Line, Model, Place, Real, distinct, key, sweep_of
 
 Share = Annotated[Real, Field(gt=0, lt=1)]
 Positive = Annotated[Real, Field(gt=0)]
@@ -29,12 +29,12 @@ class Cifar10(Model):
     """CIFAR-10, the binary version, from an archive: a local one, or one that is downloaded."""
 
     kind: Literal["cifar10"] = key("cifar10")
-    archive: FilePath | None = key(
+    archive: Place | None = key(
         "the path of cifar-10-binary.tar.gz, without braces (where left out it is downloaded to"
         " results/downloads/)",
         None,
     )
-    url: Annotated[str, Field(pattern=r"^https?://")] = key(
+    url: Annotated[Place, Field(pattern=r"^https?://")] = key(
         "the address, http or https, that a missing archive is downloaded from",
         "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
     )
@@ -58,15 +58,15 @@ class ArrayImages(Model):
     """Images and labels of a user's netCDF file."""
 
     kind: Literal["array"] = key("array")
-    file: FilePath = key("the path of a netCDF (.nc) file, without braces")
-    images: str = key(
+    file: Place = key("the path of a netCDF (.nc) file, without braces")
+    images: Line = key(
         "the name of a variable (sample, component), (sample, row, column) or (sample, channel,"
         " row, column)",
         "x",
     )
-    labels: str = key("the name of a variable (sample) of whole numbers from 0", "label")
-    classes: Annotated[int, Field(ge=2)] | None = key(
-        "a whole number of at least 2 (the largest label and one where left out)", None
+    labels: Line = key("the name of a variable (sample) of whole numbers from 0", "label")
+    classes: Annotated[int, Field(ge=2, le=2**15)] | None = key(
+        "a whole number from 2 to 32768 (the largest label and one where left out)", None
     )
     validation: Share = key(_VALIDATION, 0.2)
     normalise: bool = key(_NORMALISE, True)
@@ -83,7 +83,9 @@ class Convolutions(Model):
     )
     kernel: Count = key("a whole number of at least 1: rows and columns of a patch", 5)
     stride: Count = key("a whole number of at least 1", 2)
-    padding: Annotated[int, Field(ge=0)] = key("a whole number of at least 0: zeros around", 0)
+    padding: Annotated[int, Field(ge=0, le=1000)] = key(
+        "a whole number from 0 to 1000: zeros around", 0
+    )
 
 
 class Rainbow(Model):
@@ -114,7 +116,7 @@ class Rainbow(Model):
 class Published(Model):
     """Numbers of a publication, to stand beside the measured ones."""
 
-    source: Line = key("a line of text: where they stand")
+    source: Line = key("a line of text, at most 300 characters: where they stand")
     accuracy: Share | None = key("a number above 0 and below 1, on validation images", None)
     generated_accuracy: Share | None = key("a number above 0 and below 1", None)
     alignment: list[Share] | None = key(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable, Container
 from dataclasses import asdict, dataclass, replace
 
 from finitewidth import cost
@@ -124,7 +125,8 @@ def _divided(config: Config, m: Member) -> Member:
     seconds = cost.sampling(m, input_count(config, m)).seconds
     if config.device_for(m.task) == "cuda":
         seconds /= cost.GPU_SPEED
-    return replace(m, shards=max(1, math.ceil(seconds / (60 * config.job_minutes))))
+    wanted = min(seconds / (60 * config.job_minutes), m.blocks)
+    return replace(m, shards=max(1, math.ceil(wanted)))
 
 
 @dataclass(frozen=True)
@@ -160,9 +162,19 @@ def batches(config: Config) -> list[Batch]:
             else:
                 groups.append([m])
         for k, group in enumerate(groups):
-            name = f"{ensemble}_{k}" if len(groups) > 1 else ensemble
+            name = batch_name(ensemble, k, len(groups), config.ensembles)
             result.append(Batch(name, ensemble, tuple(group)))
     return result
+
+
+def batch_name(entry: str, batch: int, count: int, taken: Container[str]) -> str:
+    """What a batch of an entry of the config is called: as no other entry is, nor its batches."""
+    if count == 1:
+        return entry
+    name = f"{entry}_{batch}"
+    while name in taken:
+        name += "_"
+    return name
 
 
 def _expand(name: str, ensemble: Ensemble) -> list[Member]:
@@ -184,7 +196,17 @@ def _expand(name: str, ensemble: Ensemble) -> list[Member]:
     for values in itertools.product(*axes.values()):
         point = dict(zip(axes, values, strict=True))
         result.append(_resolve(name, ensemble, point, swept_keys))
+    if len({m.name for m in result}) < len(result):
+        # Numbers that differ beyond the digits that a short name has.
+        result = [replace(m, name=_named(m.swept, repr)) for m in result]
     return result
+
+
+def _named(swept: dict, write: Callable[[float], str]) -> str:
+    """The folder of a member: its swept keys, with numbers as ``write`` has them."""
+    values = {k: write(v) if isinstance(v, float) else str(v) for k, v in swept.items()}
+    name = "_".join(f"{k}-{text}" for k, text in values.items()) or "only"
+    return name.replace("(", "-").replace(")", "")
 
 
 def _resolve(name: str, ensemble: Ensemble, point: dict, swept_keys: list[str]) -> Member:
@@ -198,12 +220,12 @@ def _resolve(name: str, ensemble: Ensemble, point: dict, swept_keys: list[str]) 
     layers = _layers(ensemble.layers, depth)
     if ensemble.ladder is None and not {"preactivations", "log_norm"} & set(ensemble.measure):
         layers = (depth,)
-    hidden = ensemble.hidden or [width] * (depth - 1)
     # Every recorded layer gives the same number of neurons.
-    narrowest = min((*hidden, outputs)[layer - 1] for layer in layers)
+    widths = (*(ensemble.hidden or [width] * (depth - 1)), outputs)
+    narrowest = min(widths[layer - 1] for layer in layers)
     return Member(
         ensemble=name,
-        name="_".join(f"{k}-{_readable(v)}" for k, v in swept.items()) or "only",
+        name=_named(swept, "{:g}".format),
         swept=swept,
         init=init,
         C_b=C_b,
@@ -283,11 +305,6 @@ def _ntk_outputs(ensemble: Ensemble, outputs: int) -> int:
     if not _measures_ntk(ensemble) or ensemble.sampler == "scalar":
         return 1
     return min((ensemble.ntk or Ntk()).outputs, outputs)
-
-
-def _readable(value: object) -> str:
-    text = f"{value:g}" if isinstance(value, float) else str(value)
-    return text.replace("(", "-").replace(")", "")
 
 
 def _layers(wanted: str | list | None, depth: int) -> tuple[int, ...]:

@@ -10,27 +10,13 @@ from typing import Any, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from finitewidth import safe_yaml
 from finitewidth.checks import check
 from finitewidth.config import Config
 from finitewidth.errors import ConfigError, describe
+from finitewidth.size_checks import check_size
 
 NAMES = "a name of at most 40 letters, digits and _ that starts with a letter"
-
-
-class _NoRepeatedKeys(yaml.SafeLoader):
-    """PyYAML keeps the last of two equal keys in silence; a study file must not."""
-
-    def construct_mapping(self, node, deep=False):
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            where = f"config file line {key_node.start_mark.line + 1}"
-            if not isinstance(key, str):
-                raise ConfigError(f"{where}: given the key {describe(key)}, allowed are words")
-            if key in seen:
-                raise ConfigError(f'{where}: given the key "{key}" twice, allowed is once')
-            seen.add(key)
-        return super().construct_mapping(node, deep)
 
 
 class _NoAliases(yaml.SafeDumper):
@@ -42,21 +28,10 @@ class _NoAliases(yaml.SafeDumper):
 
 def read_yaml(path: str | Path) -> dict:
     """Read one YAML file, safely; a ``ConfigError`` in one sentence where it cannot be read."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            content = yaml.load(file, Loader=_NoRepeatedKeys)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "it is not YAML"
-        raise ConfigError(f"config file {path}{where} cannot be read as YAML: {problem}") from None
-    except (OSError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise ConfigError(f"config file {path} cannot be read: {error}") from None
+    content = safe_yaml.read(path)
     if not isinstance(content, dict):
-        raise ConfigError(
-            f"config file {path}: given {describe(content)}, allowed is a mapping with the keys"
-            f" {', '.join(Config.model_fields)}"
-        )
+        allowed = f"a mapping with the keys {', '.join(Config.model_fields)}"
+        raise ConfigError(f"config file {path}: given {describe(content)}, allowed is {allowed}")
     return content
 
 
@@ -96,11 +71,15 @@ def kept(given: Mapping) -> tuple[str, str]:
 
 def validate(content: Mapping) -> Config:
     """Build the model from plain data; raises as :func:`load` does."""
+    if "__use_yte__" in content:
+        allowed = "no such key, by which Snakemake would run what a file says (docs/security.md)"
+        raise ConfigError.at("__use_yte__", content["__use_yte__"], allowed)
     try:
         config = Config.model_validate(dict(content))
     except ValidationError as error:
         raise _sentence(error, content) from None
     check(config)
+    check_size(config)
     return config
 
 
@@ -109,7 +88,7 @@ def _sentence(error: ValidationError, content: Mapping) -> ConfigError:
     problems = [(_user_path(p, content), p) for p in error.errors()]
     top = problems[0][0][:2]
     path, problem = max((p for p in problems if p[0][:2] == top), key=lambda p: len(p[0]))
-    dotted = ".".join(path) or "(the whole file)"
+    dotted = _dotted(path) or "(the whole file)"
     models, allowed = _allowed(path, content)
     given = problem["input"]
     if problem["type"] == "extra_forbidden":
@@ -121,12 +100,16 @@ def _sentence(error: ValidationError, content: Mapping) -> ConfigError:
         kind = given.get("kind") if isinstance(given, Mapping) else given
         return ConfigError.at(f"{dotted}.kind", kind, f"one of {', '.join(_kinds(models))}")
     if problem["loc"][-1:] == ("[key]",):
-        return ConfigError.at(".".join(path[:-1]), path[-1], NAMES)
+        return ConfigError.at(_dotted(path[:-1]) or "(the whole file)", path[-1], NAMES)
     reason = str(problem["ctx"]["error"]) if problem["type"] == "value_error" else ""
     sentence = ConfigError.at(dotted, given, allowed or problem["msg"])
     if reason and not reason.startswith("unknown"):
         return ConfigError(f"{sentence} ({reason})")
     return sentence
+
+
+def _dotted(path: list[str]) -> str:
+    return ".".join(part if len(part) <= 40 else f"{part[:37]}..." for part in path)
 
 
 def _user_path(problem: Mapping, content: Any) -> list[str]:

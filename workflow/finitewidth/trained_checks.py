@@ -7,6 +7,9 @@ from finitewidth.config import Config
 from finitewidth.config_trained import Cifar10, DigitImages, Trained
 from finitewidth.errors import ConfigError
 
+#: Neurons of a hidden layer, widened.
+WIDEST = 10**9
+
 
 def check_trained(path: str, name: str, trained: Trained, config: Config) -> None:
     """Raise a :class:`ConfigError` for the first contradiction."""
@@ -18,6 +21,7 @@ def check_trained(path: str, name: str, trained: Trained, config: Config) -> Non
         given = "neither" if trained.mlp is None else "mlp and cnn"
         raise ConfigError.at(path, given, "one of mlp and cnn")
     hidden = len(trained.mlp) - 2 if trained.mlp else len(trained.cnn.channels) - 1
+    _check_widths(path, trained)
     _check_architecture(name, trained, config)
     allowed = f"all, or lists of different layers from 1 to {hidden}"
     for layers in trained.rainbow.layers:
@@ -34,6 +38,17 @@ def check_trained(path: str, name: str, trained: Trained, config: Config) -> Non
         raise ConfigError.at(
             f"{path}.published.alignment", published.alignment, f"{hidden} numbers, one a layer"
         )
+
+
+def _check_widths(path: str, trained: Trained) -> None:
+    """Whether hidden widths stay numbers of neurons, by whatever factors they are widened."""
+    hidden = trained.mlp[1:-1] if trained.mlp else trained.cnn.channels[1:]
+    most = WIDEST / max(hidden)
+    for key, factors in (("widen", trained.widen), ("rainbow.widen", trained.rainbow.widen)):
+        if max(factors) > most:
+            allowed = f"at most {most:.4g}, for hidden widths of at most {WIDEST}"
+            raise ConfigError.at(f"{path}.{key}", max(factors), allowed)
+        most /= max(factors)
 
 
 def _check_architecture(name: str, trained: Trained, config: Config) -> None:

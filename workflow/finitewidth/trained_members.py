@@ -9,6 +9,7 @@ from finitewidth import cost, trained_cost
 from finitewidth.architecture import widened
 from finitewidth.config import Config
 from finitewidth.config_trained import Trained
+from finitewidth.members import batch_name
 
 #: What training does not depend on.
 NOT_TRAINED = ("rainbow", "published", "checkpoint")
@@ -116,6 +117,6 @@ def trained_batches(config: Config) -> list[TrainedBatch]:
             else:
                 groups.append([m])
         for k, group in enumerate(groups):
-            name = f"{ensemble}_{k}" if len(groups) > 1 else ensemble
+            name = batch_name(ensemble, k, len(groups), config.trained)
             result.append(TrainedBatch(name, trained.data, tuple(group)))
     return result

@@ -1,0 +1,108 @@
+"""Study files as a hostile hand would leave them, up to the jobs that Snakemake makes of them."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+
+from finitewidth.errors import ConfigError
+from finitewidth.plan import plan
+from finitewidth.study_file import load
+from hostile_configs import RANDOM, TRAINED, mutants, shipped_texts, texts
+from running import ROOT
+
+COUNT = 40
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Eighty study files, half of them changed content and half changed text, in folders."""
+    folder = tmp_path_factory.mktemp("files")
+    found = {True: [], False: []}
+    dealt = settings(derandomize=True, database=None, deadline=None, max_examples=20 * COUNT,
+                     suppress_health_check=list(HealthCheck))  # fmt: skip
+
+    def keep(text: bytes) -> None:
+        path = folder / "study.yaml"
+        path.write_bytes(text)
+        try:
+            # Thousands of jobs are another matter, and as many seconds.
+            planned = sum(job.count for job in plan(load([path])).values()) < 300
+            wanted = found[True] if planned else None
+        except ConfigError as error:
+            # Snakemake reads a file first, and says in its own words where it is no text.
+            wanted = found[False] if "not UTF-8" not in str(error) else None
+        if wanted is not None and len(wanted) < COUNT and text not in wanted:
+            wanted.append(text)
+
+    @dealt
+    @given(mutants([RANDOM, TRAINED]))
+    def of_content(content):
+        try:
+            keep(yaml.safe_dump(content, sort_keys=False).encode())
+        except (yaml.YAMLError, ValueError):  # what YAML cannot say
+            return
+
+    @settings(dealt, max_examples=3 * COUNT)
+    @given(texts(shipped_texts()[:2]))
+    def of_text(text):
+        keep(text)
+
+    of_text()
+    of_content()
+    assert len(found[True]) == len(found[False]) == COUNT
+    for accepted, contents in found.items():
+        for k, text in enumerate(contents):
+            place = folder / f"{'good' if accepted else 'bad'}{k}"
+            place.mkdir()
+            (place / "x.nc").touch()
+            (place / "a.tar.gz").touch()
+            (place / "study.yaml").write_bytes(text)
+    return folder
+
+
+def dry_runs(folders, *arguments) -> list:
+    """Status and output of a dry run in each folder, of the study file in it."""
+    commands = [
+        [str(f), "--snakefile", str(ROOT / "Snakefile"), "--dry-run", "--quiet", "rules",
+         "--configfile", str(f / "study.yaml"), *arguments]
+        for f in folders
+    ]  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, ROOT / "tests/forked_snakemake.py"],
+        input=json.dumps(commands),
+        capture_output=True,
+        text=True,
+        timeout=600,
+        cwd=ROOT,
+        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_what_can_be_planned_becomes_jobs(files):
+    folders = [files / f"good{k}" for k in range(COUNT)]
+    for folder, (status, said) in zip(folders, dry_runs(folders), strict=True):
+        text = (folder / "study.yaml").read_text()
+        # A path that names no file is for Snakemake to find, in its own words.
+        assert status == 0 or "Missing input files" in said, f"{text}\n{said}"
+        assert "Traceback" not in said
+        assert {path.name for path in folder.iterdir()} <= {
+            "study.yaml", "x.nc", "a.tar.gz", "said", ".snakemake",
+        }  # fmt: skip
+
+
+def test_what_is_refused_is_refused_in_one_sentence(files):
+    folders = [files / f"bad{k}" for k in range(COUNT)]
+    for folder, (status, said) in zip(folders, dry_runs(folders), strict=True):
+        assert status not in (0, -14, 99), said
+        assert "Traceback" not in said, said
+        with pytest.raises(ConfigError) as caught:
+            load([folder / "study.yaml"])
+        # What is no YAML to Snakemake, it refuses before, in its own words.
+        assert str(caught.value) in said or "Config file" in said, said
