@@ -58,13 +58,13 @@ def watch(tmp_path, local_small):
     assert set(watching.seen) == set(local_small)
 
 
-def all_is_well(folder, expected, jobs):
+def all_is_well(folder, expected, jobs, once=frozenset(ONCE)):
     """The bytes of a local run, no rest of a file, no file that two jobs wrote at once."""
     assert digests(folder) == expected
     assert not list((folder / "results").rglob(".*.part*"))
     never_two_at_once(jobs)
-    assert {job.rule for job in jobs if job.state == "COMPLETED"} == ONCE
-    for rule in ONCE:
+    assert {job.rule for job in jobs if job.state == "COMPLETED"} == once
+    for rule in once:
         assert [job.state for job in of_rule(jobs, rule)].count("COMPLETED") == 1, rule
 
 
@@ -170,10 +170,12 @@ def test_a_controller_that_was_killed_starts_again_beside_no_job_of_its_own(
         run.succeeds()
     assert "was killed: going on" in run.said()
     (line,) = (line for line in run.said().splitlines() if "cancelling" in line)
-    all_is_well(tmp_path, local_small, new())
+    # A job that still writes its file while it is being cancelled has no need of another.
+    ends = states(slow.rule)
+    assert ends in (["CANCELLED", "COMPLETED"], ["CANCELLED"])
+    all_is_well(tmp_path, local_small, new(), ONCE if ends[1:] else ONCE - {slow.rule})
     assert states("sample_quick") == ["COMPLETED"]
     assert kept.stat().st_ino == first.st_ino
-    assert states(slow.rule) == ["CANCELLED", "COMPLETED"]
     assert slow.id in re.findall(r"\d+", line)
 
 
