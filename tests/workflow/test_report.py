@@ -13,7 +13,7 @@ from running import TINY, snakemake
 
 TITLES = {
     "covariance": "</script><script>window.harmed = 1</script> --> {{ 7 * 7 }} {% raw %}",
-    "trained": "x\n\n.. raw:: html\n\n   <img src=x onerror='window.harmed = 1'>\n\n`a`_ |b| *c*",
+    "trained": ".. raw:: html <img src=x onerror='window.harmed = 1'> `a <javascript:1>`_ |b| *c* d_",
 }
 
 
