@@ -13,7 +13,7 @@ from running import TINY, snakemake
 
 TITLES = {
     "covariance": "</script><script>window.harmed = 1</script> --> {{ 7 * 7 }} {% raw %}",
-    "trained": ".. raw:: html <img src=x onerror='window.harmed = 1'> `a <javascript:1>`_ |b| *c* d_",
+    "trained": ".. raw:: html <img src=x onerror='window.harmed = 1'> `a <javascript:1>`_ |b| c_",
 }
 
 

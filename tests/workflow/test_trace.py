@@ -149,6 +149,16 @@ def test_a_broken_link_is_named(copy, traced, file, harm, said):
     assert not any("relu" in line for line in out.splitlines())
 
 
+def test_a_stamp_commands_no_terminal(copy, traced):
+    text = Path(TABLE).read_text()
+    Path(TABLE).write_text(text.replace('"rule":"compare"', '"rule":"\\u001b[2J\\nwhole: 9"', 1))
+    for arguments in ([TABLE], ["results"], ["--diff", TABLE, ESTIMATES]):
+        status, out = traced(*arguments)
+        assert status == 1
+        assert "\x1b" not in out
+        assert not any(line.startswith("whole") for line in out.splitlines())
+
+
 def test_other_code_than_the_stamp_says_is_named_to_the_module(copy, traced, monkeypatch, tmp_path):
     package = tmp_path / "workflow" / "finitewidth"
     shutil.copytree(code.PACKAGE.parent, package.parent)
@@ -213,10 +223,8 @@ def test_a_figure_is_made_again_to_the_byte(copy, traced):
     # One that was copied away, by what it says of itself; and one that is not what its stamp says.
     Path("away").mkdir()
     shutil.copy(FIGURE, "away/a.png")
-    assert traced("--verify", "--cores", "2", "away/a.png") == (
-        0,
-        "away/a.png: made again, the same bytes\n",
-    )
+    status, told = traced("--rebuild", "--verify", "--cores", "2", "away/a.png")
+    assert (status, told) == (0, out + "away/a.png: made again, the same bytes\n")
     shutil.copy("results/studies/covariance/figures/covariance.png", "other.png")
     edited(TABLE)
     status, out = traced("--verify", "--cores", "2", TABLE)
@@ -242,6 +250,8 @@ def test_what_cannot_be_traced_or_made_again_says_why(copy, traced):
         (["nothing.csv"], "nothing.csv is missing"),
         ([], "given no file"),
         (["results/logs"], "holds no artifacts"),
+        (["--verify", "results/studies"], "given the folder results/studies"),
+        (["--rebuild", "results/studies"], "given the folder results/studies"),
         (["--verify", "results/studies/tangents/figures/ntk_times.png"], "which differ from run"),
     ):
         status, out = traced(*arguments)

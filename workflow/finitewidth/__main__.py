@@ -64,7 +64,8 @@ def _parser() -> argparse.ArgumentParser:
     trace.add_argument(
         "--verify",
         action="store_true",
-        help="make the file again in a scratch folder, from the config, and compare the bytes",
+        help="make the file again in a scratch folder, from the config, and compare the bytes"
+        " (with --rebuild: print the command, too)",
     )
     trace.add_argument(
         "--cores", type=int, default=os.cpu_count(), help="for --verify (default: all)"
@@ -126,10 +127,16 @@ def _trace(options: argparse.Namespace) -> int:
     if options.file is None:
         raise ArtifactError("trace: given no file, allowed are a file of results or a folder")
     if Path(options.file).is_dir():
+        if options.rebuild or options.verify:
+            raise ArtifactError(
+                f"trace: given the folder {options.file}, allowed with --rebuild or --verify is one"
+                " file of results"
+            )
         return _trace_folder(options)
     ancestry, folder = _ancestry(options.file, options)
     if options.rebuild:
-        print(command(ancestry, folder))
+        print(command(ancestry, folder), flush=True)
+    if options.rebuild and not options.verify:
         return 0
     if options.verify:
         different = verify(ancestry, folder, options.cores)

@@ -29,12 +29,16 @@ class ConfigError(Exception):
 
 
 def one_line(text: str) -> str:
-    """``text`` with its lines joined, and written out what would not show as itself.
+    """``text`` with its lines joined, and written out what would not show as itself."""
+    return visible(" ".join(text.split()))
+
+
+def visible(text: str) -> str:
+    """``text`` with what would not show as itself written out, ends of lines too.
 
     Control characters, marks that turn the direction of writing and halves of characters (lone
-    surrogates) could hide the rest of a sentence, or not be printed at all.
+    surrogates) could hide the rest of a sentence, command a terminal, or not be printed at all.
     """
-    text = " ".join(text.split())
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 

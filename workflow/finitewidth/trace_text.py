@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 
 from finitewidth.digests import OWN
+from finitewidth.errors import visible
 from finitewidth.trace import Ancestry, Artifact, differences, flattened
 
 #: Keys of a slice that a tree shows; `--json` has them all.
@@ -37,7 +38,8 @@ def as_data(ancestry: Ancestry) -> dict:
 
 def tree(ancestry: Ancestry) -> str:
     """The ancestry as a tree, what is at its end last: the config, and what is broken."""
-    lines = list(_branch(ancestry, ancestry.root, "", "", set()))
+    # Stamps are other people's text.
+    lines = [visible(line) for line in _branch(ancestry, ancestry.root, "", "", set())]
     lines.append(f"config {ancestry.config}" if ancestry.config else "config not found")
     lines.append(verdict(ancestry))
     return "\n".join(lines)
@@ -59,7 +61,7 @@ def broken(problems: Iterable[tuple[str, str]]) -> list[str]:
     lines = []
     for sentence, (first, *more) in by_sentence.items():
         others = f" (as {len(more)} more files)" if more else ""
-        lines.append(f"BROKEN: {first} {sentence}{others}")
+        lines.append(visible(f"BROKEN: {first} {sentence}{others}"))
     return lines
 
 
@@ -140,7 +142,7 @@ def compared(one: Ancestry, other: Ancestry) -> list[str]:
             lines.append(pair[0] if pair[0] == pair[1] else " | ".join(pair))
         lines += [f"    {line}" for line in [*different, *only]]
         waiting += reversed(pairs)
-    return lines
+    return [visible(line) for line in lines]
 
 
 def _own(artifact: Artifact) -> dict:
