@@ -3,6 +3,8 @@
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import netCDF4
@@ -157,6 +159,13 @@ def test_a_stamp_commands_no_terminal(copy, traced):
         assert status == 1
         assert "\x1b" not in out
         assert not any(line.startswith("whole") for line in out.splitlines())
+
+
+def test_who_reads_the_first_lines_only_sees_no_traceback(tiny):
+    words = [sys.executable, "-m", "finitewidth", "trace", "--json", str(tiny / FIGURE)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
 
 
 def test_other_code_than_the_stamp_says_is_named_to_the_module(copy, traced, monkeypatch, tmp_path):

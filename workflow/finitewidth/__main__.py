@@ -28,7 +28,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     options = _parser().parse_args(arguments)
     try:
-        return options.run(options)
+        status = options.run(options)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # As of `trace FILE | head`: whoever read on has seen enough. Python flushes once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
     except (ArtifactError, ConfigError) as error:
         print(error, file=sys.stderr)
         return 1
