@@ -45,6 +45,22 @@ def test_a_study_file_stands_alone_and_overrides_go_on_top(tmp_path):
         assert good.returncode == 0
 
 
+def test_overrides_are_read_as_a_study_file_is(tmp_path):
+    def planned(*entries):
+        done = snakemake(tmp_path, "--dry-run", "--configfile", TINY, "--config", *entries)
+        return done.returncode, done.stdout
+
+    status, out = planned("ensembles={linear: {networks: 700, init: {C_W: [1.5, 2.5]}}}", "seed=3")
+    assert status == 0, out
+    assert "C_W-2.5" in out
+    status, out = planned("studies={covariance: {title: a, title: b}}")
+    assert status != 0
+    assert '--config studies line 1: given the key "title" twice' in out
+    status, out = planned("ensembles={linear: {networks: ten}}")
+    assert 'config key ensembles.linear.networks: given "ten"' in out
+    assert "Traceback" not in out
+
+
 def test_a_file_that_is_not_yaml_is_named(tmp_path):
     path = write(tmp_path, "seed: 1\nseed: 2\n")
     done = snakemake(tmp_path, "--dry-run", "--configfile", path)

@@ -33,7 +33,11 @@ def read(path: str | Path) -> object:
         In one sentence, with the line where that is known.
     """
     name = f"config file {one_line(str(path))}"
-    text = _text(name, Path(path))
+    return parse(name, _text(name, Path(path)))
+
+
+def parse(name: str, text: str) -> object:
+    """What YAML text holds, which sentences call ``name``; raises as :func:`read` does."""
     loader = None
     try:
         loader = _Loader(name, text)

@@ -44,15 +44,27 @@ def merged(base: Mapping, over: Mapping) -> dict:
     return result
 
 
-def content(paths: Iterable[str | Path], overrides: Mapping | None = None) -> dict:
-    """What study files say (a later one over an earlier one), with ``overrides`` on top."""
+def overrides(entries: Iterable[str]) -> dict:
+    """What ``--config key=value`` lays on top, each value read as in a study file.
+
+    Snakemake's own reading makes texts of numbers within mappings.
+    """
+    result: dict = {}
+    for entry in entries:
+        key, _, value = entry.partition("=")
+        result = merged(result, {key: safe_yaml.parse(f"--config {key}", value)})
+    return result
+
+
+def content(paths: Iterable[str | Path], over: Mapping | None = None) -> dict:
+    """What study files say (a later one over an earlier one), with ``over`` on top."""
     result: dict = {}
     for path in paths:
         result = merged(result, read_yaml(path))
-    return merged(result, overrides or {})
+    return merged(result, over or {})
 
 
-def load(paths: Iterable[str | Path], overrides: Mapping | None = None) -> Config:
+def load(paths: Iterable[str | Path], over: Mapping | None = None) -> Config:
     """Read study files as :func:`content` does, and validate.
 
     Raises
@@ -60,7 +72,7 @@ def load(paths: Iterable[str | Path], overrides: Mapping | None = None) -> Confi
     ConfigError
         One sentence that names the key, what was given and what is allowed.
     """
-    return validate(content(paths, overrides))
+    return validate(content(paths, over))
 
 
 def kept(given: Mapping) -> tuple[str, str]:

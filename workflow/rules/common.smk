@@ -15,7 +15,7 @@ from finitewidth.digests import sha256
 from finitewidth.environment import prepare
 from finitewidth.errors import ConfigError
 from finitewidth.members import batches
-from finitewidth.study_file import content, validate
+from finitewidth.study_file import content, overrides, validate
 from finitewidth.trained_members import trained_batches
 from finitewidth.vocabulary import FIGURES
 from reporter import present
@@ -34,7 +34,7 @@ def read_config():
     """The study file given with --configfile stands alone; --config goes on top of either."""
     paths = workflow.overwrite_configfiles or [WORKFLOW.parent / "config.yaml"]
     try:
-        given = content(paths, workflow.config_settings.config)
+        given = content(paths, overrides(workflow.config_settings.config_args))
         return given, validate(given)
     except ConfigError as error:
         raise WorkflowError(str(error)) from None
