@@ -1,0 +1,63 @@
+# Which files there are: of a study, of a figure, of the whole run.
+from types import SimpleNamespace
+
+
+def images_from(wildcards):
+    """What a set of images is read from, so that a change of it is seen."""
+    spec = STUDY_FILE.data[wildcards.data]
+    if spec.kind == "cifar10":
+        return [spec.archive or f"results/downloads/{wildcards.data}.tar.gz"]
+    return [spec.file] if spec.kind == "array" else []
+
+
+def study_files(study):
+    return [file for m in slices.study_members(STUDY_FILE, study) for file in m.results]
+
+
+def study_seconds(study):
+    """What was timed, where the study draws it."""
+    timed = "ntk_times" in (STUDY_FILE.studies[study].figures or [])
+    return [file for m in slices.study_members(STUDY_FILE, study) for file in m.seconds if timed]
+
+
+def figure_files(study, figure):
+    return [f"results/studies/{study}/figures/{figure}.{ending}" for ending in STUDY_FILE.formats]
+
+
+def drawn(study, figure):
+    """The files of a figure, one of them for the report."""
+    labels = {"result": f"figure: {figure.replace('_', ' ')}"}
+    marks = {"caption": "../report/figure.rst", "category": study, "labels": labels}
+    files = figure_files(study, figure)
+    # A browser shows no PDF on a page.
+    shown = next((file for file in files if not file.endswith("pdf")), None)
+    return [report(file, **marks) if file == shown else file for file in files]
+
+
+def study_results(name):
+    for figure in STUDY_FILE.studies[name].figures or []:
+        yield from figure_files(name, figure)
+    yield from (f"results/studies/{name}/comparison.{ending}" for ending in slices.TABLES)
+
+
+def every_result():
+    every_member = [m for batch in (*BATCHES, *TRAINED) for m in batch.members]
+    results = [file for m in every_member for file in m.results]
+    return results + [file for name in STUDY_FILE.studies for file in study_results(name)]
+
+
+def every_file():
+    """Every result and what it was made from, once."""
+    random = [m for batch in BATCHES for m in batch.members]
+    trained = [m for batch in TRAINED for m in batch.members]
+    files = every_result()
+    files += [file for m in random for file in (inputs_file(m), *m.samples, *m.seconds)]
+    files += [f"{m.folder}/{name}.nc" for m in trained for name in ("networks", "covariances")]
+    files += [f"results/data/{batch.data}.nc" for batch in TRAINED]
+    files += [
+        file
+        for name in sorted({batch.data for batch in TRAINED})
+        for file in images_from(SimpleNamespace(data=name))
+        if file.startswith("results/")
+    ]
+    return list(dict.fromkeys(files))
