@@ -41,9 +41,11 @@ archive: all
 	@$(BIN)/python -m finitewidth archive $(if $(CONFIG),--configfile $$CONFIG)
 
 # Everything that has to hold: style, lint, the documents made from code, the tests (which run the
-# default study end to end, and the tiny one on SLURM where that is installed).
+# default study end to end, and the tiny one on SLURM where that is installed). What takes every core
+# or is timed comes last, one test at a time.
 test: check
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile -m "not alone"
+	$(BIN)/python -m pytest -m alone
 
 slurm-test: slurm $(READY)
 	$(SUDO) env PYTHONDONTWRITEBYTECODE=1 $(BIN)/python -m pytest -p no:cacheprovider tests/slurm

@@ -20,7 +20,7 @@ from slurm_run import (
 
 from running import digests, snakemake
 
-pytestmark = pytest.mark.slurm
+pytestmark = [pytest.mark.slurm, pytest.mark.alone]
 if reason := missing():
     # Once, not test by test.
     pytest.skip(reason, allow_module_level=True)

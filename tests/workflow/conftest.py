@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +26,13 @@ def run_tiny(tmp_path_factory) -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
-def tiny(run_tiny) -> Path:
-    """The folder in which the tiny study was run on two cores."""
-    return run_tiny("--cores", "2")
+def tiny(run_tiny, tmp_path_factory) -> Path:
+    """The folder in which the tiny study was run on two cores, once for all of pytest's workers."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return run_tiny("--cores", "2")
+    told = tmp_path_factory.getbasetemp().parent / "tiny"
+    with open(told, "a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if not told.read_text():
+            told.write_text(str(run_tiny("--cores", "2")))
+    return Path(told.read_text())

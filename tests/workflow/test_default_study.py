@@ -18,6 +18,8 @@ from finitewidth.study_file import load
 from finitewidth.tables import read_csv
 from running import ROOT, snakemake
 
+pytestmark = pytest.mark.alone
+
 CONFIG = load([ROOT / "config.yaml"])
 
 

@@ -14,6 +14,8 @@ import pytest
 from finitewidth.artifacts import SUFFIXES, check
 from running import ROOT, TINY, digests, snakemake
 
+pytestmark = pytest.mark.alone
+
 TARGET = "results/ensembles/norms/only/estimates.nc"
 SHARD = "results/ensembles/norms/only/samples/0.nc"
 

@@ -2,12 +2,15 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 import xarray as xr
 
 from finitewidth.artifacts import digest_of, read_dataset, read_stamp
 from finitewidth.tables import read_csv
 from finitewidth.vocabulary import FAMILIES, QUANTITIES, TABULATED, TRAINED_FAMILIES
 from running import TINY, digests, snakemake, variant
+
+pytestmark = pytest.mark.alone
 
 MEMBERS = [
     "linear/C_W-1",

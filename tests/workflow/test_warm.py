@@ -14,6 +14,8 @@ from finitewidth import code
 from finitewidth.artifacts import sha256
 from running import TINY, snakemake
 
+pytestmark = pytest.mark.alone
+
 WORKFLOW = code.PACKAGE.parent
 SNAKEFILE = f"""
 import sys
