@@ -40,6 +40,13 @@ def digests(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(results)): sha256(path) for path in files}
 
 
+def rests(folder: Path) -> list[Path]:
+    """Hidden files of results: none is left of what ended well, but in a folder that is an output
+    Snakemake's mark of the time."""
+    hidden = (folder / "results").rglob(".*")
+    return [path for path in hidden if path.name != ".snakemake_timestamp"]
+
+
 def variant(path: Path, change: Callable[[dict], None]) -> Path:
     """A copy of the tiny study file, changed."""
     content = yaml.safe_load(TINY.read_text())

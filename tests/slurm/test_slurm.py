@@ -18,7 +18,7 @@ from slurm_run import (
     running,
 )  # fmt: skip
 
-from running import digests, snakemake
+from running import digests, rests, snakemake
 
 pytestmark = [pytest.mark.slurm, pytest.mark.alone]
 if reason := missing():
@@ -61,7 +61,7 @@ def watch(tmp_path, local_small):
 def all_is_well(folder, expected, jobs, once=frozenset(ONCE)):
     """The bytes of a local run, no rest of a file, no file that two jobs wrote at once."""
     assert digests(folder) == expected
-    assert not list((folder / "results").rglob(".*.part*"))
+    assert not rests(folder)
     never_two_at_once(jobs)
     assert {job.rule for job in jobs if job.state == "COMPLETED"} == once
     for rule in once:
@@ -74,7 +74,7 @@ def test_the_tiny_study_runs_where_its_rules_belong(
     with Run(cluster, site, tmp_path, "--configfile", tiny_for_gpus) as run:
         run.succeeds(1500)
     assert digests(tmp_path) == local_tiny
-    assert not list((tmp_path / "results").rglob(".*.part*"))
+    assert not rests(tmp_path)
     jobs = new()
     assert {job.state for job in jobs} == {"COMPLETED"}
     assert len({job.rule for job in jobs}) == len(jobs)

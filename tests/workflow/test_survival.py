@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from finitewidth.artifacts import SUFFIXES, check
-from running import ROOT, TINY, digests, snakemake
+from running import ROOT, TINY, digests, rests, snakemake
 
 pytestmark = pytest.mark.alone
 
@@ -73,7 +73,7 @@ def test_fifty_kills_at_random_moments_change_no_byte(tiny, tmp_path):
     done = snakemake(folder, "--configfile", TINY, "--cores", "2")
     assert done.returncode == 0, done.stdout
     assert digests(folder) == digests(tiny)
-    assert not list((folder / "results").rglob(".*.part*"))
+    assert not rests(folder)
 
 
 def mounted(folder, *options):

@@ -140,16 +140,20 @@ def _trace(options: argparse.Namespace) -> int:
             )
         return _trace_folder(options)
     ancestry, folder = _ancestry(options.file, options)
-    if options.rebuild:
-        print(command(ancestry, folder), flush=True)
-    if options.rebuild and not options.verify:
-        return 0
-    if options.verify:
-        different = verify(ancestry, folder, options.cores)
-        print("\n".join(different) or f"{options.file}: made again, the same bytes")
-        return 1 if different else 0
+    if options.rebuild or options.verify:
+        return _again(ancestry, folder, options)
     print(json.dumps(as_data(ancestry), indent=2) if options.json else tree(ancestry))
     return 1 if ancestry.problems else 0
+
+
+def _again(ancestry: Ancestry, folder: Path, options: argparse.Namespace) -> int:
+    """How the file is made again; whether that gives the same bytes; or both."""
+    if options.rebuild:
+        print(command(ancestry, folder), flush=True)
+    different = verify(ancestry, folder, options.cores) if options.verify else []
+    if options.verify:
+        print("\n".join(different) or f"{options.file}: made again, the same bytes")
+    return 1 if different else 0
 
 
 def _trace_folder(options: argparse.Namespace) -> int:

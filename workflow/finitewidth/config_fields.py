@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -38,7 +37,7 @@ def finite(value: float) -> float:
 
 def shown(text: str) -> str:
     """One line whose every character shows as itself, wherever it is printed."""
-    hidden = [c for c in text if unicodedata.category(c)[0] in "CZ" and c not in _SPACES]
+    hidden = [c for c in text if not (c.isprintable() or c in _SPACES)]
     if hidden:
         raise ValueError(f"it holds the character U+{ord(hidden[0]):04X}, which does not show")
     return text
@@ -52,7 +51,7 @@ def _no_wildcard(text: str) -> str:
     return text
 
 
-#: Of categories C and Z what any line of text may hold: spaces of every kind.
+#: What does not print and any line of text may hold: spaces of every kind.
 _SPACES = [chr(c) for c in (0x20, 0xA0, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000)]
 
 Line = Annotated[str, Field(max_length=300), AfterValidator(shown)]

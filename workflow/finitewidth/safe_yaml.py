@@ -136,12 +136,13 @@ class _Loader(yaml.SafeLoader):
             seen.add(word)
 
     def check_scalar(self, node: yaml.ScalarNode) -> None:
-        given = describe(node.value)
-        if _UNREADABLE.search(node.value):
-            raise self.refuse(node.start_mark, given, "is text without control characters")
         kind = node.tag.rpartition(":")[2]
-        if kind == "int" and not _WHOLE.fullmatch(node.value):
+        if _UNREADABLE.search(node.value):
+            allowed = "is text without control characters"
+        elif kind == "int" and not _WHOLE.fullmatch(node.value):
             allowed = "is a whole number in at most 100 decimal digits, not 0 the first (or quotes)"
-            raise self.refuse(node.start_mark, given, allowed)
-        if kind == "float" and ":" in node.value:
-            raise self.refuse(node.start_mark, given, "is a decimal number (or quotes)")
+        elif kind == "float" and ":" in node.value:
+            allowed = "is a decimal number (or quotes)"
+        else:
+            return
+        raise self.refuse(node.start_mark, describe(node.value), allowed)

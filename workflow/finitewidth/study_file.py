@@ -17,6 +17,7 @@ from finitewidth.errors import ConfigError, describe
 from finitewidth.size_checks import check_size
 
 NAMES = "a name of at most 40 letters, digits and _ that starts with a letter"
+MAPPING = f"a mapping with the keys {', '.join(Config.model_fields)}"
 
 
 class _NoAliases(yaml.SafeDumper):
@@ -30,8 +31,7 @@ def read_yaml(path: str | Path) -> dict:
     """Read one YAML file, safely; a ``ConfigError`` in one sentence where it cannot be read."""
     content = safe_yaml.read(path)
     if not isinstance(content, dict):
-        allowed = f"a mapping with the keys {', '.join(Config.model_fields)}"
-        raise ConfigError(f"config file {path}: given {describe(content)}, allowed is {allowed}")
+        raise ConfigError(f"config file {path}: given {describe(content)}, allowed is {MAPPING}")
     return content
 
 
@@ -141,7 +141,7 @@ def _user_path(problem: Mapping, content: Any) -> list[str]:
 def _allowed(path: list[str], content: Any) -> tuple[list[type[BaseModel]], str]:
     """The models that the last key may belong to, and what their description allows there."""
     models: list[type[BaseModel]] = [Config]
-    allowed = f"a mapping with the keys {', '.join(Config.model_fields)}"
+    allowed = MAPPING
     named = False  # whether the next key is a name that the user gave
     for key in path:
         content = content.get(key) if isinstance(content, Mapping) else None

@@ -64,12 +64,6 @@ def code_of(script, *modules):
     return used(WORKFLOW / "scripts" / script, *(library / module for module in modules))
 
 
-def input_files(wildcards):
-    """A user's own array is an input of the rule, so that a change of it is seen."""
-    spec = STUDY_FILE.inputs[wildcards.name]
-    return [spec.file] if spec.kind == "array" else []
-
-
 def digests_of(files):
     """Of what a user gives: Snakemake itself would see a change only by the time of the file."""
     return {file: sha256(file) for file in files if Path(file).is_file()}
@@ -84,7 +78,3 @@ def member_of(wildcards):
 
 def samples_of(wildcards):
     return member_of(wildcards).samples
-
-
-def inputs_file(m):
-    return f"results/inputs/{m.inputs}.nc"

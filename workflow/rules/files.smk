@@ -1,5 +1,11 @@
-# Which files there are: of a study, of a figure, of the whole run.
+# Which files there are: of inputs, of a study, of a figure, of the whole run.
 from types import SimpleNamespace
+
+
+def input_files(wildcards):
+    """A user's own array is an input of the rule, so that a change of it is seen."""
+    spec = STUDY_FILE.inputs[wildcards.name]
+    return [spec.file] if spec.kind == "array" else []
 
 
 def images_from(wildcards):
@@ -8,6 +14,10 @@ def images_from(wildcards):
     if spec.kind == "cifar10":
         return [spec.archive or f"results/downloads/{wildcards.data}.tar.gz"]
     return [spec.file] if spec.kind == "array" else []
+
+
+def inputs_file(m):
+    return f"results/inputs/{m.inputs}.nc"
 
 
 def study_files(study):
