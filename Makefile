@@ -18,9 +18,8 @@ SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) --workflow-profile workflow/profil
 
 .PHONY: all estimate report archive test check slurm slurm-test browser docs lock benchmark clean
 
-# A study file is looked at before Snakemake reads it, which evaluates expressions (docs/security.md).
 all: $(READY)
-	@$(if $(CONFIG),$(BIN)/python -m finitewidth check $$CONFIG &&) $(SNAKEMAKE)
+	@$(SNAKEMAKE)
 
 $(READY): envs/requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else \

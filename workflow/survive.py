@@ -12,8 +12,9 @@ import os
 import platform
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
+
+from refusal import RefusedError
 
 #: In Snakemake's folder: held by every controller that lives, with the names of their machines.
 HELD = "controllers"
@@ -77,12 +78,12 @@ def _locked(file, kind: int) -> bool:
 
 
 def check_writable(folder: str) -> None:
-    """Raise ``WorkflowError`` in one sentence where nothing could be written into a folder."""
+    """Raise ``RefusedError`` in one sentence where nothing could be written into a folder."""
     place = Path(folder)
     while not place.exists():
         place = place.absolute().parent
     if not os.access(place, os.W_OK | os.X_OK):
-        raise WorkflowError(
+        raise RefusedError(
             f"{place} cannot be written to, where a run puts what it makes: give the right to, or"
             " choose another folder by --directory"
         )

@@ -159,10 +159,22 @@ def test_make_looks_before_snakemake_reads(tmp_path, behind):
     assert not sprung.exists()
 
 
-def test_without_looking_snakemake_runs_a_template_before_it_is_refused(tmp_path):
-    """What docs/security.md says cannot be closed; should Snakemake stop doing so, say so there."""
+@pytest.mark.parametrize("entry", [[], ["-s", ROOT / "Snakefile"], ["-s", "workflow/Snakefile"]])
+def test_snakemake_refuses_a_template_without_running_it(tmp_path, entry):
     path, sprung = template(tmp_path)
-    done = snakemake(tmp_path, "--dry-run", "--configfile", path)
+    done = snakemake(tmp_path, "--dry-run", *entry, "--configfile", TINY, path)
     assert done.returncode != 0
-    assert sprung.exists()
+    assert "config key __use_yte__: given True" in done.stdout.splitlines()[-1]
+    assert "File" not in done.stdout
+    assert not sprung.exists()
     assert not (tmp_path / "results").exists()
+
+
+def test_workflows_of_others_are_read_as_ever(tmp_path):
+    path, sprung = template(tmp_path)
+    snakefile = tmp_path / "Snakefile"
+    snakefile.write_text("print('seed is', config['seed'])\nrule all:\n")
+    done = snakemake(tmp_path, "--dry-run", "-s", snakefile, "--configfile", path)
+    assert done.returncode == 0, done.stdout
+    assert "seed is seven" in done.stdout
+    assert sprung.exists()

@@ -17,6 +17,7 @@ from finitewidth.members import batches
 from finitewidth.study_file import content, overrides, validate
 from finitewidth.trained_members import trained_batches
 from finitewidth.vocabulary import FIGURES
+from refusal import RefusedError
 from reporter import present
 from scheduler import calm
 from survive import take_up
@@ -36,7 +37,7 @@ def read_config():
         given = content(paths, overrides(workflow.config_settings.config_args))
         return given, validate(given)
     except ConfigError as error:
-        raise WorkflowError(str(error)) from None
+        raise RefusedError(str(error)) from None
 
 
 CONTENT, STUDY_FILE = read_config()
