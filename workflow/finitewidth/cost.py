@@ -19,7 +19,8 @@ START_MEMORY, START_SECONDS = 300, 0.5
 #: Members of an entry share a job as long as sampling or training them together takes less, since
 #: starting a job takes as long as the cheap ones do.
 BATCH_SECONDS = 10.0
-#: How many times faster than one core a GPU is taken to be. Assumed: none could be measured yet.
+#: How many times faster than one core a GPU is taken to be: from 4 times, for training one small
+#: network, to 360, for drawing weights, were measured (benchmarks/README.md).
 GPU_SPEED = 30.0
 
 #: Nanoseconds a count, by stage and by what it is about; what is counted stands at `_drawn`,

@@ -118,19 +118,18 @@ class Recorder:
         truth then); a dead network stays exactly 0.
         """
         kept = {
-            name: torch.stack([layer[name] for layer in self._tile], dim=1).cpu().numpy()
+            name: torch.stack([layer[name] for layer in self._tile], dim=1)
             for name in self._tile[0]
         }
         self._tile = []
         log_scale = kept.pop("log_scale", None)
         square = kept.pop("square")
-        with np.errstate(all="ignore"):
-            if log_scale is not None:
-                self.arrays["log_norm"][at] = log_scale + 0.5 * np.log(square)
-                if self._moments:
-                    _rescale(kept, np.exp(log_scale), getattr(self, "_quads", None))
-            for name, values in kept.items():
-                self.arrays[name][at] = values
+        if log_scale is not None:
+            # Where it was computed: a GPU has done it before a processor has fetched it.
+            kept["log_norm"] = log_scale + 0.5 * square.log()
+            if self._moments:
+                _rescale(kept, log_scale.exp(), getattr(self, "_quads", None))
+        _store(kept, self.arrays, at)
 
     def _sums(self, z: torch.Tensor) -> dict[str, torch.Tensor]:
         """Sums over neurons; every pass over ``z`` counts, since drawing it is hardly dearer."""
@@ -164,15 +163,23 @@ def _squared_norm(z: torch.Tensor) -> torch.Tensor:
     return torch.linalg.vector_norm(z, dim=-1).square_()
 
 
-def _rescale(kept: dict[str, np.ndarray], scale: np.ndarray, quadruples: np.ndarray | None) -> None:
+def _rescale(
+    kept: dict[str, torch.Tensor], scale: torch.Tensor, quadruples: np.ndarray | None
+) -> None:
     """Bring what was recorded at unit scale to natural units; ``scale`` is (..., inputs)."""
-    kept["preactivation"] = kept["preactivation"] * scale[..., None].astype(np.float32)
+    kept["preactivation"] = kept["preactivation"] * scale[..., None].to(kept["preactivation"].dtype)
     kept["kernel"] = kept["kernel"] * (scale[..., :, None] * scale[..., None, :])
     if "sextic" in kept:
         kept["sextic"] = kept["sextic"] * scale**6
     if quadruples is not None:
         for column in quadruples.T:
             kept["quartic"] = kept["quartic"] * scale[..., column]
+
+
+def _store(tensors: dict[str, torch.Tensor], arrays: dict[str, np.ndarray], at: slice) -> None:
+    """Put each of ``tensors`` in its array as that of the networks ``at``, in one copy."""
+    for name, values in tensors.items():
+        torch.from_numpy(arrays[name][at]).copy_(values)
 
 
 class NtkRecorder:
@@ -229,5 +236,4 @@ class NtkRecorder:
 
     def end_tile(self, at: slice) -> None:
         """Store what was taken last as that of the networks ``at``."""
-        for name, values in self._tile.items():
-            self.arrays[name][at] = values.cpu().numpy()
+        _store(self._tile, self.arrays, at)
