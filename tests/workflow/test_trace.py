@@ -14,6 +14,7 @@ import yaml
 from finitewidth import code
 from finitewidth.__main__ import main
 from finitewidth.artifacts import read_stamp
+from finitewidth.digests import seal
 from running import TINY, snakemake
 
 FIGURE = "results/studies/covariance/figures/histograms.png"
@@ -104,9 +105,11 @@ def truncated(path):
 
 
 def restamped(path):
-    """A config that was never run, and its digest left as it was."""
-    with netCDF4.Dataset(path, "a") as file:
-        file.provenance = file.provenance.replace('"seed":7', '"seed":8')
+    """A config that was never run, by somebody who knows how files are sealed."""
+    written = Path(path).read_bytes()
+    without = written[: written.rindex(b'\n{"content_sha256"')]
+    Path(path).write_bytes(without.replace(b'"seed":7', b'"seed":8'))
+    seal(path)
 
 
 def swapped(path):
@@ -128,7 +131,7 @@ def gone(path):
         (ESTIMATES, altered, "was altered"),
         (ESTIMATES, restamped, "another slice of the config"),
         (SHARD, flipped, "was altered"),
-        (SHARD, truncated, "no stamp of finitewidth that can be read"),
+        (SHARD, truncated, "was altered"),
         (SHARD, swapped, "its stamp is that of sample ensemble=linear member=C_W-1"),
         (SHARD, gone, "is not what results/ensembles/linear/C_W-2/estimates.nc was made from"),
         (ESTIMATES, gone, "is missing"),

@@ -12,6 +12,7 @@ import html
 import io
 import itertools
 import json
+import mmap
 import os
 import platform
 import re
@@ -26,11 +27,12 @@ from finitewidth.digests import (
     OWN,
     UNKNOWN,
     canonical,
-    dataset_digest,
     digest_of_data,
+    has_seal,
     is_sealed,
     png_chunks,
     samples_digest,
+    seal,
     sealed,
     sha256,
 )
@@ -155,7 +157,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def write_dataset(dataset, path: str | Path, stamp: Mapping, *, title: str) -> None:
-    """Write an ``xarray.Dataset`` as netCDF-4, with checksums and a digest of all that it holds.
+    """Write an ``xarray.Dataset`` as netCDF-4, with checksums and its digest as the last line.
 
     What it was stamped with before, as arithmetic on datasets may carry along, is replaced.
     """
@@ -166,11 +168,11 @@ def write_dataset(dataset, path: str | Path, stamp: Mapping, *, title: str) -> N
         config_sha256=stamp["config_sha256"],
         provenance=canonical(stamp),
     )
-    dataset.attrs[OWN] = dataset_digest(dataset)
     with_checksum = {name: {"fletcher32": True} for name, v in dataset.variables.items() if v.ndim}
     with replacing(path) as temporary:
         try:
             dataset.to_netcdf(temporary, engine="netcdf4", format="NETCDF4", encoding=with_checksum)
+            seal(temporary)
         except (OSError, RuntimeError) as error:
             # HDF5 does not say that a disk is full.
             free = shutil.disk_usage(temporary.parent).free / 2**20
@@ -181,7 +183,7 @@ def write_dataset(dataset, path: str | Path, stamp: Mapping, *, title: str) -> N
 
 
 def read_dataset(path: str | Path):
-    """Load a netCDF artifact into memory; what it holds is held against its digest.
+    """Load a netCDF artifact into memory, once its bytes are known to be those that were written.
 
     Raises
     ------
@@ -191,16 +193,12 @@ def read_dataset(path: str | Path):
     """
     import xarray as xr
 
+    check(path)
     try:
         with xr.open_dataset(path, engine="netcdf4", decode_times=False) as dataset:
-            dataset.load()
-        if dataset_digest(dataset) == dataset.attrs.get(OWN):
-            return dataset
-    except FileNotFoundError:
-        raise ArtifactError(f"{path} is missing") from None
+            return dataset.load()
     except (OSError, RuntimeError, ValueError, LookupError, TypeError) as error:
         raise DamagedError(path, error) from error
-    raise DamagedError(path, "what it holds does not have the digest that it was written with")
 
 
 def read_sizes(path: str | Path) -> dict[str, int]:
@@ -210,14 +208,10 @@ def read_sizes(path: str | Path) -> dict[str, int]:
     """
     import netCDF4
 
-    try:
-        with netCDF4.Dataset(path) as file:
-            sizes = {name: len(dimension) for name, dimension in file.dimensions.items()}
-            attributes = {name: file.getncattr(name) for name in file.ncattrs()}
-    except FileNotFoundError:
-        raise ArtifactError(f"{path} is missing") from None
-    except (OSError, RuntimeError) as error:
-        raise DamagedError(path, error) from error
+    check(path)
+    with netCDF4.Dataset(path) as file:
+        sizes = {name: len(dimension) for name, dimension in file.dimensions.items()}
+        attributes = {name: file.getncattr(name) for name in file.ncattrs()}
     whole = {k: int(v) for k, v in attributes.items() if not isinstance(v, str)}
     return sizes | whole
 
@@ -248,15 +242,16 @@ def _open(stamp: Mapping) -> str:
 
 
 def check(path: str | Path) -> None:
-    """Hold an artifact of any kind against the digest in it.
+    """Hold the bytes of an artifact of any kind against the digest in it.
+
+    They are, before a library for its format sees them: HDF5 can wait for ever on a file in which
+    one bit was flipped.
 
     Raises ``DamagedError`` where it was altered, ``ArtifactError`` where it is missing.
     """
-    if Path(path).suffix == ".nc":
-        read_dataset(path)
-        return
+    path = Path(path)
     try:
-        whole = is_sealed(Path(path).read_bytes())
+        whole = has_seal(path) if path.suffix == ".nc" else is_sealed(path.read_bytes())
     except FileNotFoundError:
         raise ArtifactError(f"{path} is missing") from None
     if not whole:
@@ -282,10 +277,13 @@ def read_stamp(path: str | Path) -> dict:
 
 
 def _stamp_in_netcdf(path: Path) -> str:
-    import netCDF4
-
-    with netCDF4.Dataset(path) as file:
-        return json.dumps({**json.loads(file.provenance), OWN: file.getncattr(OWN)})
+    # By hand, as below, so that the stamp of a damaged file can still be told: HDF5 keeps a text in
+    # one piece. The file's own digest is at its end.
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        text = re.search(rb'\{"code":\{[ -~]*', content)[0].decode("ascii")
+        own = re.search(rf'"{OWN}":"[0-9a-f]{{64}}"'.encode(), content[-100:])
+    stamp, _ = json.JSONDecoder().raw_decode(text)
+    return json.dumps({**stamp, **(json.loads(b"{%b}" % own[0]) if own else {})})
 
 
 def _stamp_in_png(path: Path) -> str:

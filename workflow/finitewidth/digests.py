@@ -1,16 +1,15 @@
-"""Digests: of files, of what netCDF files hold, and of a file that carries its own."""
+"""Digests: of files, of samples, and of a file that carries its own."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import struct
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-
-import numpy as np
 
 #: Where a stamp has its file's own digest.
 OWN = "content_sha256"
@@ -52,27 +51,29 @@ def samples_digest(shards: Sequence) -> str:
     return total.hexdigest()
 
 
-def dataset_digest(dataset) -> str:
-    """SHA-256 of all that an ``xarray.Dataset`` holds: names, dimensions, numbers and attributes,
-    but for the attribute that says this digest. The same before it is written and after."""
-    total = hashlib.sha256(_attributes(dataset.attrs))
-    for name in sorted(dataset.variables):
-        variable = dataset.variables[name]
-        values = variable.values
-        if values.dtype.kind in "OSU":
-            kind, content = "text", canonical([str(v) for v in values.ravel()]).encode()
-        else:
-            kind, content = values.dtype.newbyteorder("<").str, np.ascontiguousarray(values)
-        total.update(f"\n{name} {kind} {variable.dims} {values.shape}\n".encode())
-        total.update(content)
-        total.update(_attributes(variable.attrs))
-    return total.hexdigest()
+def seal(path: str | Path) -> None:
+    """Add a last line to a netCDF file, which says the digest of the bytes before.
+
+    Its readers skip it: HDF5 knows where its own bytes end.
+    """
+    line = _last_line(sha256(path))
+    with open(path, "ab") as file:
+        file.write(line)
 
 
-def _attributes(attributes: Mapping) -> bytes:
-    # A list of one number and a number are the same in netCDF.
-    plain = {k: np.asarray(v).ravel().tolist() for k, v in attributes.items() if k != OWN}
-    return canonical(plain).encode()
+def has_seal(path: str | Path) -> bool:
+    """Whether a file ends in the line that :func:`seal` adds, and no byte before was changed."""
+    total = hashlib.sha256()
+    with open(path, "rb") as file:
+        left = os.fstat(file.fileno()).st_size - len(_last_line(UNKNOWN))
+        while left > 0 and (part := file.read(min(left, 2**20))):
+            total.update(part)
+            left -= len(part)
+        return file.read() == _last_line(total.hexdigest())
+
+
+def _last_line(digest: str) -> bytes:
+    return f'\n{{"{OWN}":"{digest}"}}\n'.encode()
 
 
 def sealed(content: bytes) -> bytes:

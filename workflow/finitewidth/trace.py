@@ -125,7 +125,7 @@ class Tracer:
         try:
             check(file)
         except ArtifactError:
-            artifact.problems.append("was altered: what it holds does not have its own digest")
+            artifact.problems.append("was altered: its bytes do not have its own digest")
         if digest_of_data(stamp["config"]) != stamp["config_sha256"]:
             artifact.problems.append("has another slice of the config than its stamp's digest says")
         if changed := code.changed(stamp["code"]["modules"]):
