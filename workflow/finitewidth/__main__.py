@@ -17,7 +17,7 @@ from finitewidth.plan import report
 from finitewidth.rebuild import command, verify
 from finitewidth.study_file import load
 from finitewidth.trace import Ancestry, Tracer
-from finitewidth.trace_text import as_data, broken, compared, tree
+from finitewidth.trace_text import as_data, compared, tree, verdict
 from finitewidth.trained_members import trained_members
 
 #: Folders of results whose files carry stamps.
@@ -171,8 +171,7 @@ def _trace_folder(options: argparse.Namespace) -> int:
         listed = [{"path": path, "problem": problem} for path, problem in problems]
         print(json.dumps({"files": len(files), "whole": not problems, "problems": listed}))
     else:
-        whole = f"whole: {len(files)} files, each as it was written, by the code that stands here"
-        print("\n".join(broken(problems)) or whole)
+        print("\n".join(verdict(len(files), problems)))
     return 1 if problems else 0
 
 

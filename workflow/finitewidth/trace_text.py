@@ -41,16 +41,15 @@ def tree(ancestry: Ancestry) -> str:
     # Stamps are other people's text.
     lines = [visible(line) for line in _branch(ancestry, ancestry.root, "", "", set())]
     lines.append(f"config {ancestry.config}" if ancestry.config else "config not found")
-    lines.append(verdict(ancestry))
-    return "\n".join(lines)
+    files = sum(a.kind != "samples" for a in ancestry.artifacts.values())
+    return "\n".join([*lines, *verdict(files, ancestry.problems)])
 
 
-def verdict(ancestry: Ancestry) -> str:
-    """One line if every link holds, else one for each kind of broken link."""
-    files = [a for a in ancestry.artifacts.values() if a.kind != "samples"]
-    if not ancestry.problems:
-        return f"whole: {len(files)} files, each as it was written, by the code that stands here"
-    return "\n".join(broken(ancestry.problems))
+def verdict(files: int, problems: Iterable[tuple[str, str]]) -> list[str]:
+    """One line if every link of so many files holds, else those of :func:`broken`."""
+    count = "1 file" if files == 1 else f"{files} files, each"
+    whole = f"whole: {count} as it was written, by the code that stands here"
+    return broken(problems) or [whole]
 
 
 def broken(problems: Iterable[tuple[str, str]]) -> list[str]:
@@ -60,7 +59,7 @@ def broken(problems: Iterable[tuple[str, str]]) -> list[str]:
         by_sentence.setdefault(sentence, []).append(path)
     lines = []
     for sentence, (first, *more) in by_sentence.items():
-        others = f" (as {len(more)} more files)" if more else ""
+        others = f" (as {len(more)} more)" if more else ""
         lines.append(visible(f"BROKEN: {first} {sentence}{others}"))
     return lines
 
