@@ -164,6 +164,30 @@ def test_a_stamp_commands_no_terminal(copy, traced):
         assert not any(line.startswith("whole") for line in out.splitlines())
 
 
+#: Of files and modules, as a stamp may name them.
+NAMES = ("/dev/zero", "/dev", "../../../etc/passwd", "a" * 6000, "a\0b", "", ".", "results")
+CODE = {"commit": "a", "dirty": "no", "sha256": "a", "version": "a"}
+PARTS = [
+    *((key, value) for key in ("rule", "wildcards", "config", "config_sha256", "inputs", "code",
+                               "device", "packages")
+      for value in (None, 1, ["a"], {"a": 1}, [], "a", {})),
+    *(("inputs", {name: "a"}) for name in NAMES),
+    *(("code", {**CODE, "modules": {name: "a"}}) for name in NAMES),
+]  # fmt: skip
+
+
+def test_a_stamp_of_any_shape_is_told_or_refused(copy, traced):
+    first, rest = Path(TABLE).read_text().split("\n", 1)
+    whole = json.loads(first.removeprefix("# provenance: "))
+    for key, value in PARTS:
+        Path(TABLE).write_text(f"# provenance: {json.dumps(whole | {key: value})}\n{rest}")
+        for arguments in ([TABLE], ["--json", TABLE], ["--diff", TABLE, ESTIMATES]):
+            status, out = traced(*arguments)
+            assert status == 1, (key, value)
+            assert out
+        assert main(["trace", "--rebuild", TABLE]) in (0, 1)
+
+
 def test_who_reads_the_first_lines_only_sees_no_traceback(tiny):
     words = [sys.executable, "-m", "finitewidth", "trace", "--json", str(tiny / FIGURE)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

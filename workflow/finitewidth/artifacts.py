@@ -44,6 +44,12 @@ PACKAGES = (
     "torch", "xarray",
 )  # fmt: skip
 _IMPORTED_AS = {"scikit-learn": "sklearn"}
+#: What a stamp is made of; under ``str`` stands what each value of a mapping is, whatever its key.
+_STAMP = {
+    "rule": str, "wildcards": {str: str}, "config": dict, "config_sha256": str,
+    "inputs": {str: str}, "device": str, "packages": {str: str},
+    "code": {"commit": str, "dirty": str, "sha256": str, "version": str, "modules": {str: str}},
+}  # fmt: skip
 #: How each kind of text file marks a line that its readers skip.
 _COMMENTS = {
     ".csv": ("# ", ""), ".tex": ("% ", ""), ".md": ("<!-- ", " -->"), ".html": ("<!-- ", " -->"),
@@ -270,10 +276,27 @@ def read_stamp(path: str | Path) -> dict:
         ".nc": _stamp_in_netcdf, ".png": _stamp_in_png, ".pdf": _stamp_in_pdf,
         ".svg": _stamp_in_svg,
     }  # fmt: skip
+    problem = None
     try:
-        return json.loads(readers.get(Path(path).suffix, _stamp_in_text)(Path(path)))
-    except (OSError, LookupError, AttributeError, TypeError, ValueError, StopIteration) as error:
-        raise ArtifactError(f"{path} holds no stamp of finitewidth") from error
+        stamp = json.loads(readers.get(Path(path).suffix, _stamp_in_text)(Path(path)))
+        if _is(stamp, _STAMP):
+            return stamp
+    except (
+        OSError, LookupError, AttributeError, TypeError, ValueError, StopIteration, RecursionError,
+    ) as error:  # fmt: skip
+        problem = error
+    raise ArtifactError(f"{path} holds no stamp of finitewidth") from problem
+
+
+def _is(value: object, shape: type | Mapping) -> bool:
+    """Whether plain data is of a shape as that of ``_STAMP``; more keys are no harm."""
+    if isinstance(shape, type):
+        return isinstance(value, shape)
+    if not isinstance(value, dict):
+        return False
+    if str in shape:
+        return all(_is(each, shape[str]) for each in value.values())
+    return all(key in value and _is(value[key], inner) for key, inner in shape.items())
 
 
 def _stamp_in_netcdf(path: Path) -> str:

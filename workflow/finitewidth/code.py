@@ -7,6 +7,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -17,6 +18,8 @@ PACKAGE = Path(__file__).parent
 REBUILD = "FINITEWIDTH_REBUILD"
 #: Which commit the code is, where it was unpacked from an archive and git cannot tell.
 COMMIT_FILE = PACKAGE.parents[1] / "COMMIT.json"
+#: How a stamp spells a module.
+_MODULE = re.compile(r"(\w+/)*\w+\.py")
 
 
 @functools.cache
@@ -35,8 +38,14 @@ def used(*scripts: str | Path) -> dict:
 
 def changed(modules: Mapping[str, str]) -> list[str]:
     """Names of those modules, of what ``used`` said of them, that are gone or are others now."""
-    files = {name: PACKAGE.parent / name for name in modules}
-    return [k for k, path in files.items() if not path.is_file() or _digest(path) != modules[k]]
+    found = []
+    for name, digest in modules.items():
+        path = PACKAGE.parent / name
+        # A stamp may name anything; what is no module is none of ours.
+        ours = _MODULE.fullmatch(name) and os.path.isfile(path)
+        if not (ours and _digest(path) == digest):
+            found.append(name)
+    return found
 
 
 def _name(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,10 +109,11 @@ class Tracer:
     def _read(self, path: str, at_least: bool = False) -> Artifact:
         """Read a file; one outside `results` is a user's own, unless it has to be an artifact."""
         file = self.folder / path
-        if not file.exists():
-            return Artifact(path, problems=["is missing"])
-        if file.is_dir():
+        # A stamp may name anything, also what has no end or cannot be a name.
+        if os.path.isdir(file):
             return self._read_samples(path)
+        if not os.path.isfile(file):
+            return Artifact(path, problems=["is missing"])
         results = path.startswith("results/") and file.suffix in SUFFIXES
         if not (results or at_least):
             return Artifact(path, kind="given", digest=sha256(file))
