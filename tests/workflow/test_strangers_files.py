@@ -144,7 +144,7 @@ def test_no_other_spelling_of_a_template_passes(tmp_path, head, capsys):
 @pytest.mark.parametrize(
     "behind", ["", ";touch {sprung}", "$$(touch {sprung})", "`touch {sprung}`"]
 )
-def test_make_looks_before_snakemake_reads(tmp_path, behind):
+def test_make_runs_neither_a_template_nor_what_stands_behind_its_name(tmp_path, behind):
     path, sprung = template(tmp_path)
     done = subprocess.run(
         ["make", "-o", ".venv/.ready", f"BIN={Path(sys.executable).parent}",

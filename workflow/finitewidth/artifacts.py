@@ -276,16 +276,15 @@ def read_stamp(path: str | Path) -> dict:
         ".nc": _stamp_in_netcdf, ".png": _stamp_in_png, ".pdf": _stamp_in_pdf,
         ".svg": _stamp_in_svg,
     }  # fmt: skip
-    problem = None
     try:
         stamp = json.loads(readers.get(Path(path).suffix, _stamp_in_text)(Path(path)))
-        if _is(stamp, _STAMP):
-            return stamp
+        if not _is(stamp, _STAMP):
+            raise ValueError("what stands there is of another shape")
+        return stamp
     except (
         OSError, LookupError, AttributeError, TypeError, ValueError, StopIteration, RecursionError,
     ) as error:  # fmt: skip
-        problem = error
-    raise ArtifactError(f"{path} holds no stamp of finitewidth") from problem
+        raise ArtifactError(f"{path} holds no stamp of finitewidth") from error
 
 
 def _is(value: object, shape: type | Mapping) -> bool:
