@@ -1,5 +1,6 @@
 # make        set up and run the default study
 # make test   set up and test everything
+# make test-fast   style, lint and the tests that answer within 90 seconds
 # make slurm-test   install SLURM and test the workflow on a real one, of this machine alone
 # make CONFIG=config/paper.yaml   run another study file
 # make estimate CONFIG=config/paper.yaml   say what that takes, before anything runs
@@ -14,9 +15,10 @@ READY := .venv/.ready
 # Make hands CONFIG on to the shell in the environment, which takes nothing in it for a command.
 STUDY = $(if $(CONFIG),--configfile $$CONFIG)
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadgroup --no-loadscope-reorder
 SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) --workflow-profile workflow/profiles/default $(STUDY)
 
-.PHONY: all estimate report archive test check slurm slurm-test browser docs lock benchmark clean
+.PHONY: all estimate report archive test test-fast check slurm slurm-test browser docs lock benchmark clean
 
 all: $(READY)
 	@$(SNAKEMAKE)
@@ -40,11 +42,14 @@ archive: all
 	@$(BIN)/python -m finitewidth archive $(if $(CONFIG),--configfile $$CONFIG)
 
 # Everything that has to hold: style, lint, the documents made from code, the tests (which run the
-# default study end to end, and the tiny one on SLURM where that is installed). What takes every core
-# or is timed comes last, one test at a time.
+# default study end to end, and a small one on SLURM where that is installed). One process more than
+# there are cores, since some tests wait.
 test: check
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile -m "not alone"
-	$(BIN)/python -m pytest -m alone
+	$(PYTEST) -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --maxprocesses 9
+
+# An answer within 90 seconds, for somebody at work.
+test-fast: check
+	$(PYTEST) -n logical --maxprocesses 8 -m fast
 
 slurm-test: slurm $(READY)
 	$(SUDO) env PYTHONDONTWRITEBYTECODE=1 $(BIN)/python -m pytest -p no:cacheprovider tests/slurm

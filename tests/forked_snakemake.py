@@ -1,7 +1,7 @@
 """Many command lines of Snakemake, each in a child of one process that has imported it.
 
 Reads a JSON list of [folder, argument, ...] from stdin; writes a JSON list of [status, what was
-printed], where -14 is a child that took longer than a minute.
+printed], where -14 is a child that took longer than two minutes.
 """
 
 import contextlib
@@ -9,22 +9,29 @@ import json
 import os
 import signal
 import sys
+import tempfile
 
+# What every start of the workflow imports of others', and of ours nothing: whose it is follows from
+# the Snakefile.
+import numpy  # noqa: F401
+import pydantic  # noqa: F401
+import scipy.special  # noqa: F401
+import yaml  # noqa: F401
 from snakemake import cli, deployment, executors, script, workflow  # noqa: F401
 
 
-def run(folder: str, *arguments: str) -> None:
-    """As the command line does, in this process, with what is printed in the folder."""
-    said = os.open(os.path.join(folder, "said"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+def run(said: int, folder: str, *arguments: str) -> None:
+    """As the command line does, in this process."""
     os.dup2(said, 1)
     os.dup2(said, 2)
-    signal.alarm(60)
+    signal.alarm(120)
     sys.argv[:] = ["snakemake", "--directory", folder, *arguments]
     cli.main()
 
 
 def main() -> None:
     commands = json.load(sys.stdin)
+    said = [tempfile.TemporaryFile() for _ in commands]  # noqa: SIM115
     running: dict[int, int] = {}
     outcomes: list = [None] * len(commands)
     for k, command in enumerate(commands):
@@ -32,7 +39,7 @@ def main() -> None:
         if pid == 0:
             status = 99
             try:
-                run(*command)
+                run(said[k].fileno(), *command)
                 status = 0
             except SystemExit as end:
                 status = end.code if isinstance(end.code, int) else int(end.code is not None)
@@ -44,9 +51,10 @@ def main() -> None:
         running[pid] = k
         while len(running) == 2 or (running and k == len(commands) - 1):
             pid, status = os.wait()
-            k_done = running.pop(pid)
-            with open(os.path.join(commands[k_done][0], "said"), errors="replace") as said:
-                outcomes[k_done] = [os.waitstatus_to_exitcode(status), said.read()]
+            done = running.pop(pid)
+            said[done].seek(0)
+            text = said[done].read().decode(errors="replace")
+            outcomes[done] = [os.waitstatus_to_exitcode(status), text]
     json.dump(outcomes, sys.stdout)
 
 

@@ -13,7 +13,7 @@ import yaml
 from slurm_cluster import NODES, Cluster
 from slurm_run import SMALL, TARGETS, profile
 
-from running import TINY, digests, snakemake
+from running import KINDS, digests, snakemake
 
 
 @pytest.fixture(scope="session")
@@ -49,14 +49,6 @@ def site(tmp_path_factory):
     return profile(folder, slurm_partition="cpu", gpu_partition="gpu")
 
 
-@pytest.fixture(scope="session")
-def tiny_for_gpus(tmp_path_factory):
-    """The tiny study for GPUs where there are some."""
-    path = tmp_path_factory.mktemp("tiny") / "tiny.yaml"
-    path.write_text(yaml.safe_dump(yaml.safe_load(TINY.read_text()) | {"device": "auto"}))
-    return path
-
-
 def local(folder: Path, *arguments: str | Path) -> dict[str, str]:
     # Of a machine that has a GPU, as on the cluster, the CPU.
     with mock.patch.dict(os.environ, CUDA_VISIBLE_DEVICES=""):
@@ -66,9 +58,17 @@ def local(folder: Path, *arguments: str | Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def local_tiny(cluster, tmp_path_factory, tiny_for_gpus):
-    """What the tiny study is without a cluster: digests by file."""
-    return local(tmp_path_factory.mktemp("local"), "--configfile", tiny_for_gpus)
+def kinds(tmp_path_factory):
+    """The study with every kind of job, for GPUs where there are some."""
+    path = tmp_path_factory.mktemp("kinds") / "kinds.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(KINDS.read_text()) | {"device": "auto"}))
+    return path
+
+
+@pytest.fixture(scope="session")
+def local_kinds(cluster, tmp_path_factory, kinds):
+    """What that study is without a cluster: digests by file."""
+    return local(tmp_path_factory.mktemp("local"), "--configfile", kinds)
 
 
 @pytest.fixture(scope="session")

@@ -43,6 +43,8 @@ class Run:
         command = [
             sys.executable, HERE / "snakemake_polling_often.py", *arguments,
             "--workflow-profile", profile, "--directory", folder,
+            # Jobs are over in seconds: no ten seconds until the first look.
+            "--slurm-init-seconds-before-status-checks", "1",
         ]  # fmt: skip
         environment = {k: v for k, v in cluster.environment.items() if k != "PYTHONPATH"}
         with open(self.log, "a") as log:

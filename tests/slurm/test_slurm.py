@@ -20,7 +20,7 @@ from slurm_run import (
 
 from running import digests, rests, snakemake
 
-pytestmark = [pytest.mark.slurm, pytest.mark.alone]
+pytestmark = pytest.mark.slurm
 if reason := missing():
     # Once, not test by test.
     pytest.skip(reason, allow_module_level=True)
@@ -68,12 +68,10 @@ def all_is_well(folder, expected, jobs, once=frozenset(ONCE)):
         assert [job.state for job in of_rule(jobs, rule)].count("COMPLETED") == 1, rule
 
 
-def test_the_tiny_study_runs_where_its_rules_belong(
-    cluster, site, tmp_path, tiny_for_gpus, local_tiny, new
-):
-    with Run(cluster, site, tmp_path, "--configfile", tiny_for_gpus) as run:
-        run.succeeds(1500)
-    assert digests(tmp_path) == local_tiny
+def test_every_kind_of_job_runs_where_it_belongs(cluster, site, tmp_path, kinds, local_kinds, new):
+    with Run(cluster, site, tmp_path, "--configfile", kinds) as run:
+        run.succeeds()
+    assert digests(tmp_path) == local_kinds
     assert not rests(tmp_path)
     jobs = new()
     assert {job.state for job in jobs} == {"COMPLETED"}
@@ -92,7 +90,7 @@ def test_the_tiny_study_runs_where_its_rules_belong(
     assert ours == on_gpus | {"estimate", "theory", "predict", "normality", "compare", "figures"}
     # What the cost model asks for is what SLURM was asked for.
     plan = ("--dry-run", "--forceall", "--workflow-profile", site)
-    asked = snakemake(tmp_path, *plan, "--configfile", tiny_for_gpus).stdout
+    asked = snakemake(tmp_path, *plan, "--configfile", kinds).stdout
     checked = set()
     for text in re.split(r"^rule ", asked, flags=re.MULTILINE)[1:]:
         name = text.split(":")[0]

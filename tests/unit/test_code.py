@@ -1,12 +1,14 @@
 """Digests of code: what a stage runs, and nothing else."""
 
 import ast
+import hashlib
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
-from finitewidth import code
+from finitewidth import code, parsed
 from finitewidth.vocabulary import FIGURES
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
@@ -21,7 +23,7 @@ def package(tmp_path, monkeypatch):
 
 
 def digest(script, *modules):
-    for cached in (code._read, code._imports, code._digest, code.used):
+    for cached in (code._read, code._imports, code._memory, code.used):
         cached.cache_clear()
     return code.used(SCRIPTS / script, *modules)["sha256"]
 
@@ -108,3 +110,34 @@ def test_theory_sampling_and_estimates_do_not_import_each_other():
     ):
         folders = {path.parent.name for path in code.modules(SCRIPTS / script)}
         assert folders & stages == {own}
+
+
+@pytest.mark.parametrize("damage", [None, "", "[1, 2]", '{"a": 1}', "\x00", "[[1, [2, 3]]]"])
+def test_what_is_remembered_of_code_is_what_the_code_says(package, damage):
+    fresh = digest("sample.py")
+    (kept,) = (package / "__pycache__").glob("parsed.*.json")
+    known = json.loads(kept.read_text())
+    assert {of: digest for of, (digest, _) in known} == {
+        hashlib.sha256(content).hexdigest(): parsed.parse(content)[0]
+        for content in (
+            p.read_bytes() for p in [SCRIPTS / "sample.py", *code.modules(SCRIPTS / "sample.py")]
+        )
+    }
+    if damage is not None:
+        kept.write_text(damage)
+    assert digest("sample.py") == fresh
+    edit(package / "law.py", "import", "import sys\nimport")
+    assert digest("sample.py") != fresh
+
+
+def test_where_nothing_can_be_remembered_nothing_is_lost(package):
+    fresh = digest("sample.py")
+    shutil.rmtree(package / "__pycache__")
+    (package / "__pycache__").write_text("in the way")
+    assert digest("sample.py") == fresh
+
+
+def test_what_was_remembered_is_not_parsed_again(package, monkeypatch):
+    fresh = digest("sample.py")
+    monkeypatch.setattr(parsed.ast, "parse", None)
+    assert digest("sample.py") == fresh

@@ -72,11 +72,11 @@ def test_nothing_of_time_or_place_stands_in_it(tiny, entities):
     assert entities["./"]["datePublished"] == "2026-11-22"
 
 
-def test_a_changed_result_is_named_anew_and_nothing_else_is(tiny):
-    done = snakemake(tiny, "--configfile", TINY, "--dry-run")
+def test_a_changed_result_is_named_anew_and_nothing_else_is(tiny_copy):
+    done = snakemake(tiny_copy, "--configfile", TINY, "--dry-run")
     assert "Nothing to be done" in done.stdout
     changed = "results/studies/tangents/comparison.csv"
-    done = snakemake(tiny, "--configfile", TINY, "--dry-run", "--forcerun", changed)
+    done = snakemake(tiny_copy, "--configfile", TINY, "--dry-run", "--forcerun", changed)
     assert done.returncode == 0, done.stdout
     rules = set(re.findall(r"^(?:local)?rule (\w+):", done.stdout, re.MULTILINE))
     assert rules == {"compare", "study"}

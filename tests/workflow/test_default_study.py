@@ -18,7 +18,7 @@ from finitewidth.study_file import load
 from finitewidth.tables import read_csv
 from running import ROOT, snakemake
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.slow
 
 CONFIG = load([ROOT / "config.yaml"])
 

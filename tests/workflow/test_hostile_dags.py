@@ -1,10 +1,6 @@
 """Study files as a hostile hand would leave them, up to the jobs that Snakemake makes of them."""
 
-import json
-import os
 import re
-import subprocess
-import sys
 
 import pytest
 import yaml
@@ -14,7 +10,7 @@ from finitewidth.errors import ConfigError
 from finitewidth.plan import plan
 from finitewidth.study_file import load
 from hostile_configs import RANDOM, TRAINED, mutants, shipped_texts, texts
-from running import ROOT
+from running import ROOT, together
 
 COUNT = 40
 
@@ -72,17 +68,7 @@ def dry_runs(folders, *arguments) -> list:
          "--configfile", str(f / "study.yaml"), *arguments]
         for f in folders
     ]  # fmt: skip
-    done = subprocess.run(
-        [sys.executable, ROOT / "tests/forked_snakemake.py"],
-        input=json.dumps(commands),
-        capture_output=True,
-        text=True,
-        timeout=600,
-        cwd=ROOT,
-        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return together(commands)
 
 
 def test_what_can_be_planned_becomes_jobs(files):

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 import yaml
 
-from running import ROOT, TINY, planned, snakemake, variant
+from running import ROOT, TINY, planned, snakemake, together, variant
 
 ON_ESTIMATES = {"compare", "figures"}
 TRAINED = {"train", "measure", "generate", "predict"}
@@ -97,14 +97,36 @@ def again(tiny, tmp_path_factory):
     return folder
 
 
-def test_what_is_only_newer_reruns_nothing(again):
-    assert planned(again, "--configfile", TINY) == set()
+@pytest.fixture(scope="module")
+def plans(again, tmp_path_factory):
+    """The jobs that each change makes necessary: stage and what it is about."""
+    commands = {None: ["--configfile", TINY]}
+    for name, (change, *_) in CONFIG.items():
+        path = tmp_path_factory.mktemp("variant") / "variant.yaml"
+        commands["config", name] = ["--configfile", variant(path, change)]
+    for name, (module, line, _) in CODE.items():
+        copy = tmp_path_factory.mktemp("code")
+        for part in ("Snakefile", "config.yaml", "profiles", "envs"):
+            (copy / part).symlink_to(ROOT / part)
+        shutil.copytree(ROOT / "workflow", copy / "workflow")
+        with open(copy / "workflow" / module, "a") as file:
+            file.write(f"\n{line}\n")
+        snakefile = copy / "workflow" / "Snakefile"
+        commands["code", name] = ["--snakefile", snakefile, "--configfile", TINY]
+    outcomes = together([[again, "--dry-run", *arguments] for arguments in commands.values()])
+    for status, said in outcomes:
+        assert status == 0, said
+    return {name: planned(said) for name, (_, said) in zip(commands, outcomes, strict=True)}
+
+
+def test_what_is_only_newer_reruns_nothing(plans):
+    assert plans[None] == set()
 
 
 @pytest.mark.parametrize("name", CONFIG)
-def test_of_the_config(again, tmp_path, name):
-    change, stages, about = CONFIG[name]
-    jobs = planned(again, "--configfile", variant(tmp_path / "variant.yaml", change))
+def test_of_the_config(plans, name):
+    _, stages, about = CONFIG[name]
+    jobs = plans["config", name]
     assert {stage for stage, _ in jobs} == stages
     for word in about:
         assert all(word in w for stage, w in jobs if stage not in ON_ESTIMATES)
@@ -113,17 +135,9 @@ def test_of_the_config(again, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", CODE)
-def test_of_the_code(again, tmp_path, name):
-    module, line, stages = CODE[name]
-    for part in ("Snakefile", "config.yaml", "profiles"):
-        (tmp_path / part).symlink_to(ROOT / part)
-    shutil.copytree(ROOT / "workflow", tmp_path / "workflow")
-    (tmp_path / "envs").symlink_to(ROOT / "envs")
-    with open(tmp_path / "workflow" / module, "a") as file:
-        file.write(f"\n{line}\n")
-    snakefile = tmp_path / "workflow" / "Snakefile"
-    jobs = planned(again, "--snakefile", snakefile, "--configfile", TINY)
-    assert {stage for stage, _ in jobs} == stages
+def test_of_the_code(plans, name):
+    jobs = plans["code", name]
+    assert {stage for stage, _ in jobs} == CODE[name][2]
     if name == "a figure":
         assert {about.strip() for _, about in jobs} == {"everything"}
 
@@ -146,15 +160,21 @@ def test_of_a_users_own_array(tmp_path):
             }
         )
     )  # fmt: skip
+
+    def dry():
+        ((status, said),) = together([[tmp_path, "--dry-run", "--configfile", config]])
+        assert status == 0, said
+        return said
+
     values = np.random.default_rng(3).standard_normal((2, 3))
     write(values)
     done = snakemake(tmp_path, "--configfile", config, "--cores", "2")
     assert done.returncode == 0, done.stdout
     first = array.stat().st_mtime
     os.utime(array, (2e9, 2e9))
-    assert planned(tmp_path, "--configfile", config) == set()
+    assert planned(dry()) == set()
     # Other numbers, with the time of the old ones.
     write(values + 1e-9)
     os.utime(array, (first, first))
-    jobs = planned(tmp_path, "--configfile", config)
+    jobs = planned(dry())
     assert {stage for stage, _ in jobs} == {"inputs", "sample", "estimate", "theory"}

@@ -1,5 +1,6 @@
 """What a run survives: kills at any moment, a full disk, no right to write, damaged files."""
 
+import contextlib
 import os
 import random
 import shutil
@@ -12,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from finitewidth.artifacts import SUFFIXES, check
-from running import ROOT, TINY, digests, rests, snakemake
+from running import KINDS, ROOT, TINY, digests, rests, snakemake
 
-pytestmark = pytest.mark.alone
-
+#: Runs from the start to the end, and kills at jobs in each.
+ROUNDS, KILLS = 4, 8
 TARGET = "results/ensembles/norms/only/estimates.nc"
 SHARD = "results/ensembles/norms/only/samples/0.nc"
 
@@ -26,54 +27,82 @@ def artifacts(folder):
     return [p for p in files if p.suffix in SUFFIXES and not p.name.startswith(".")]
 
 
-def killed(folder, moment, log):
-    """Run the tiny study until a moment that may be of its start (seconds) or of its jobs (seconds
-    after the first), and kill all of it; whether it ended before."""
-    command = [sys.executable, "-m", "snakemake", "--directory", folder, "--configfile", TINY]
-    stage, seconds = moment
-    with open(log, "w") as file:
-        process = subprocess.Popen(
-            [*map(str, command), "--cores", "2"],
-            cwd=ROOT,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        while stage == "jobs" and process.poll() is None and "Execute" not in log.read_text():
-            time.sleep(0.05)
-        return process.wait(seconds) == 0
-    except subprocess.TimeoutExpired:
-        return False
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+class Killed:
+    """One run of the study with every kind of job, in the background, to be killed."""
+
+    def __init__(self, folder, log):
+        self.results, self.log = folder / "results", log
+        command = [sys.executable, "-m", "snakemake", "--directory", folder, "--cores", "2"]
+        with open(log, "w") as file:
+            self.process = subprocess.Popen(
+                [*map(str, command), "--configfile", str(KINDS)],
+                cwd=ROOT,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def runs(self):
+        return self.process.poll() is None
+
+    def wait_for_a_file_being_written(self, number):
+        """Until so many files under hidden names have been seen, or the run is over."""
+        seen = set()
+        while self.runs() and len(seen) < number:
+            seen |= {p.name for p in self.results.rglob(".*.part*")}
+            time.sleep(0.001)
+
+    def wait_in_jobs(self, seconds):
+        while self.runs() and "Execute" not in self.log.read_text():
+            time.sleep(0.02)
+        self.wait(seconds)
+
+    def wait(self, seconds):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(seconds)
+
+    def kill(self):
+        """Kill all of it, if it has not ended before."""
+        if self.runs():
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+def moments(draw):
+    """What is waited for before each kill of a round: once for its start, at random among the jobs,
+    and as often until a file is being written, which random moments seldom meet."""
+    yield "wait", draw.uniform(0, 2.5)
+    for _ in range(KILLS // 2):
+        yield "wait_in_jobs", draw.uniform(0, 3)
+        yield "wait_for_a_file_being_written", draw.randint(1, 3)
 
 
 @pytest.mark.slow
-def test_fifty_kills_at_random_moments_change_no_byte(tiny, tmp_path):
+@pytest.mark.xdist_group("kills")
+def test_kills_at_any_moment_change_no_byte(kinds, tmp_path):
     draw, folder, log = random.Random(20), tmp_path / "run", tmp_path / "log"
-    folder.mkdir()
-    ends = 0
-    for _ in range(50):
-        stage = draw.choice(["start", "jobs", "jobs", "jobs"])
-        moment = stage, draw.uniform(0, 2.5 if stage == "start" else 5)
-        ended = killed(folder, moment, log)
-        said = log.read_text()
-        assert "Traceback" not in said, said
-        assert "Error" not in said, said
-        for path in artifacts(folder):
-            check(path)
-        if ended:
-            ends += 1
-            assert digests(folder) == digests(tiny)
-            shutil.rmtree(folder)
-            folder.mkdir()
-    done = snakemake(folder, "--configfile", TINY, "--cores", "2")
-    assert done.returncode == 0, done.stdout
-    assert digests(folder) == digests(tiny)
-    assert not rests(folder)
+    written = 0
+    for _ in range(ROUNDS):
+        folder.mkdir()
+        for wait, how_long in moments(draw):
+            run = Killed(folder, log)
+            try:
+                getattr(run, wait)(how_long)
+            finally:
+                run.kill()
+            written += any((folder / "results").rglob(".*.part*"))
+            said = log.read_text()
+            assert "Traceback" not in said, said
+            assert "Error" not in said, said
+            for path in artifacts(folder):
+                check(path)
+        done = snakemake(folder, "--configfile", KINDS, "--cores", "2")
+        assert done.returncode == 0, done.stdout
+        assert digests(folder) == digests(kinds)
+        assert not rests(folder)
+        shutil.rmtree(folder)
+    # The kills met what they are for.
+    assert written >= ROUNDS * KILLS // 4
 
 
 def mounted(folder, *options):
@@ -94,8 +123,8 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-def test_a_full_disk_is_named_and_what_was_made_is_kept(tiny, small_disk):
-    done = snakemake(small_disk, "--configfile", TINY, "--cores", "1")
+def test_a_full_disk_is_named_and_what_was_made_is_kept(kinds, small_disk):
+    done = snakemake(small_disk, "--configfile", KINDS, "--cores", "1")
     assert done.returncode != 0
     assert "Traceback" not in done.stdout, done.stdout
     (line, *_) = (line for line in done.stdout.splitlines() if "on its disk" in line)
@@ -106,9 +135,9 @@ def test_a_full_disk_is_named_and_what_was_made_is_kept(tiny, small_disk):
     for path in kept:
         check(path)
     mounted(small_disk, "remount", "size=300m")
-    done = snakemake(small_disk, "--configfile", TINY, "--cores", "2")
+    done = snakemake(small_disk, "--configfile", KINDS, "--cores", "2")
     assert done.returncode == 0, done.stdout
-    assert digests(small_disk) == digests(tiny)
+    assert digests(small_disk) == digests(kinds)
     # What stood there was not made again.
     assert any(path.stat().st_mtime_ns == made for path, made in kept.items())
 
@@ -120,7 +149,7 @@ def test_where_nothing_can_be_written_nothing_is_started(small_disk):
         subprocess.run(["mount", "--bind", folder, folder], check=True)
         subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
         try:
-            done = snakemake(small_disk, "--configfile", TINY, "--cores", "1")
+            done = snakemake(small_disk, "--configfile", KINDS, "--cores", "1")
         finally:
             subprocess.run(["umount", folder], check=True)
         assert done.returncode != 0

@@ -24,8 +24,6 @@ from finitewidth.trained.train_member import train_member
 from finitewidth.trained_members import trained_members
 from running import ROOT, snakemake
 
-pytestmark = pytest.mark.alone
-
 
 @pytest.fixture(autouse=True)
 def one_thread():

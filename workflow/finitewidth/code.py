@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import functools
 import hashlib
 import json
@@ -12,6 +11,8 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+from finitewidth.parsed import Memory
 
 PACKAGE = Path(__file__).parent
 #: Names the file that says which commits a rebuild's stamps should name.
@@ -33,7 +34,9 @@ def used(*scripts: str | Path) -> dict:
     files = {_name(path): path for path in (*map(Path, scripts), *modules(*scripts))}
     each = {name: _digest(path) for name, path in sorted(files.items())}
     total = hashlib.sha256("".join(f"{k} {v}\n" for k, v in each.items()).encode())
-    return {"sha256": total.hexdigest(), "modules": each, "packages": packages(*scripts)}
+    imported = packages(*scripts)
+    _memory(PACKAGE).keep()
+    return {"sha256": total.hexdigest(), "modules": each, "packages": imported}
 
 
 def changed(modules: Mapping[str, str]) -> list[str]:
@@ -54,9 +57,8 @@ def _name(path: Path) -> str:
     return str(path.relative_to(folder)) if path.is_relative_to(folder) else path.name
 
 
-@functools.cache
 def _digest(path: Path) -> str:
-    return hashlib.sha256(_read(path)[0].encode()).hexdigest()[:16]
+    return _read(path)[0]
 
 
 def packages(*scripts: str | Path) -> list[str]:
@@ -84,24 +86,13 @@ def modules(*scripts: str | Path) -> list[Path]:
 
 @functools.cache
 def _read(path: Path) -> tuple[str, frozenset[str]]:
-    """A file without comments and docstrings, and what it imports, anywhere in it: modules, and
-    what it takes from them."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    names: set[str] = set()
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and _is_text(body[0]):
-            body[:1] = [ast.Pass()] if len(body) == 1 else []
-        elif isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return ast.unparse(tree), frozenset(names)
+    return _memory(PACKAGE).read(path)
 
 
-def _is_text(node: ast.AST) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+@functools.cache
+def _memory(package: Path) -> Memory:
+    # Where Python keeps what it compiles.
+    return Memory(package / "__pycache__")
 
 
 @functools.cache
