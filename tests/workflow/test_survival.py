@@ -16,7 +16,7 @@ from finitewidth.artifacts import SUFFIXES, check
 from running import KINDS, ROOT, TINY, digests, rests, snakemake
 
 #: Runs from the start to the end, and kills at jobs in each.
-ROUNDS, KILLS = 4, 8
+ROUNDS, KILLS = 3, 6
 TARGET = "results/ensembles/norms/only/estimates.nc"
 SHARD = "results/ensembles/norms/only/samples/0.nc"
 
@@ -50,7 +50,7 @@ class Killed:
         seen = set()
         while self.runs() and len(seen) < number:
             seen |= {p.name for p in self.results.rglob(".*.part*")}
-            time.sleep(0.001)
+            time.sleep(0.005)
 
     def wait_in_jobs(self, seconds):
         while self.runs() and "Execute" not in self.log.read_text():
