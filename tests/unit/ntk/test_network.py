@@ -168,7 +168,8 @@ def test_convolutions_by_differentiation(form):
     if form == "samples":
         assert close(found[0].parts["0.weight"], plain["0.weight"] * 1.2 / 9)
     with pytest.raises(ValueError, match="not layer 0, a Conv2d: use jacobian"):
-        tangent_kernel(model, x)
+        tangent_kernel(model, x, "layerwise")
+    assert torch.equal(tangent_kernel(model, x, None, rates, form).total, found[0].total)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -257,11 +258,11 @@ def test_models_whose_outputs_are_no_function_of_one_input_are_refused():
             tangent_kernel(model, x, "jacobian")
         assert tangent_kernel(model.eval(), x, "jacobian").total.shape == (1, 1, 4, 4)
         with pytest.raises(ValueError, match=f"not layer 1, a {type(layer).__name__}: use jacob"):
-            tangent_kernel(model, x)
-    with pytest.raises(ValueError, match="takes a Sequential, not a Pair"):
-        tangent_kernel(Pair(), x)
-    with pytest.raises(ValueError, match="takes a Sequential, not a Residual"):
-        tangent_kernel(Residual(nn.Linear(2, 2)), x)
+            tangent_kernel(model, x, "layerwise")
+    with pytest.raises(ValueError, match="takes a Sequential, not a Pair: use jacobian"):
+        tangent_kernel(Pair(), x, "layerwise")
+    with pytest.raises(ValueError, match="takes a Sequential, not a Residual: use jacobian"):
+        tangent_kernel(Residual(nn.Linear(2, 2)), x, "layerwise")
     with pytest.raises(ValueError, match="outputs are"):
         tangent_kernel(nn.Sequential(nn.Flatten(0)), x)
 

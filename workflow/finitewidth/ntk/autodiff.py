@@ -5,50 +5,102 @@ Jacobians are dicts by parameter name of tensors (inputs, outputs, P), P entries
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 from torch import nn
 from torch.func import functional_call, jacrev, jvp, vjp, vmap
 
-Jacobian = dict[str, torch.Tensor]
+Tensors = dict[str, torch.Tensor]
 
 
-def _detached(model: nn.Module) -> dict[str, torch.Tensor]:
-    return {name: p.detach() for name, p in model.named_parameters()}
+@dataclass(frozen=True)
+class Function:
+    """A model as a function of its parameters, on copies of these and of its buffers.
+
+    Attributes
+    ----------
+    model : torch.nn.Module
+    parameters, buffers : dict of tensors
+        By name; one that stands in two places has the name of the first.
+    """
+
+    model: nn.Module
+    parameters: Tensors
+    buffers: Tensors
+
+    @classmethod
+    def of(cls, model: nn.Module) -> Function:
+        """Copies of what ``model`` holds now."""
+        return cls(
+            model,
+            {name: p.detach().clone() for name, p in model.named_parameters()},
+            {name: b.detach().clone() for name, b in model.named_buffers()},
+        )
+
+    def __call__(self, parameters: Tensors, x: torch.Tensor, buffers: Tensors | None = None):
+        """The model's outputs.
+
+        The buffers are copied, unless they are given, which the call may then overwrite; so are the
+        inputs, since a model's first module may overwrite what it is given.
+        """
+        if buffers is None:
+            buffers = {name: b.clone() for name, b in self.buffers.items()}
+        held = {**parameters, **buffers}
+        z = functional_call(self.model, held, (x.clone(),))
+        buffers |= {name: held[name] for name in buffers}
+        return z
+
+    def leaves(self) -> Tensors:
+        """Copies of the parameters that one can differentiate by."""
+        return {name: p.clone().requires_grad_() for name, p in self.parameters.items()}
 
 
-def reverse_jacobian(model: nn.Module, x: torch.Tensor) -> Jacobian:
+def gradients(z: torch.Tensor, of: Sequence[torch.Tensor], cotangent: torch.Tensor) -> list:
+    """sum z cotangent by each tensor of ``of``; None for one that it does not depend on."""
+    if not (z.requires_grad and of):
+        return [None] * len(of)
+    found = torch.autograd.grad(z, of, cotangent, retain_graph=True, allow_unused=True)
+    return [g.to_dense() if g is not None and g.is_sparse else g for g in found]
+
+
+def reverse_jacobian(function: Function, x: torch.Tensor) -> Tensors:
     """All rows at once: ``vmap`` over inputs of ``jacrev``."""
 
     def of_one(parameters, one):
-        # A copy: a model's first module may overwrite what it is given.
-        return functional_call(model, parameters, (one[None].clone(),))[0]
+        z = function(parameters, one[None])
+        if len(z) != 1 or z.ndim != 2:
+            raise ValueError(f"one input alone has outputs of shape {tuple(z.shape)}")
+        return z[0]
 
-    found = vmap(jacrev(of_one), in_dims=(None, 0))(_detached(model), x)
+    found = vmap(jacrev(of_one), in_dims=(None, 0))(function.parameters, x)
     return {name: J.flatten(2) for name, J in found.items()}
 
 
-def backward_jacobian(model: nn.Module, x: torch.Tensor) -> Jacobian:
+def backward_jacobian(function: Function, x: torch.Tensor) -> Tensors:
     """Row by row: one backward pass an input and output."""
-    parameters = {name: p.requires_grad_() for name, p in _detached(model).items()}
-    with torch.enable_grad():
-        z = functional_call(model, parameters, (x.clone(),))
-        rows = [
-            torch.autograd.grad(one, list(parameters.values()), retain_graph=True)
-            for one in z.flatten()
-        ]
-    return {
-        name: torch.stack([row[k].flatten() for row in rows]).view(*z.shape, -1)
-        for k, name in enumerate(parameters)
-    }
+    parameters = function.leaves()
+    z = function(parameters, x)
+    rows = {name: p.new_zeros(*z.shape, p.numel()) for name, p in parameters.items()}
+    for at in range(z.numel()):
+        place = divmod(at, z.shape[1])
+        unit = torch.zeros_like(z)
+        unit[place] = 1
+        for J, g in zip(rows.values(), gradients(z, [*parameters.values()], unit), strict=True):
+            if g is not None:
+                J[place] = g.detach().flatten()
+    return rows
 
 
-def forward_jacobian(model: nn.Module, x: torch.Tensor) -> Jacobian:
+def forward_jacobian(function: Function, x: torch.Tensor) -> Tensors:
     """Column by column: a Jacobian-vector product for each entry of each parameter."""
-    parameters, found = _detached(model), {}
-    for name, p in parameters.items():
-
-        def outputs(value, name=name):
-            return functional_call(model, parameters | {name: value}, (x.clone(),))
+    found = {}
+    for name, p in function.parameters.items():
+        outputs = _by(function, name, x)
+        if not p.numel():
+            found[name] = p.new_zeros(*outputs(p).shape, 0)
+            continue
 
         def column(direction, outputs=outputs, p=p):
             return jvp(outputs, (p,), (direction,))[1]
@@ -58,17 +110,14 @@ def forward_jacobian(model: nn.Module, x: torch.Tensor) -> Jacobian:
     return found
 
 
-def kernel_parts(model: nn.Module, x: torch.Tensor, roots: dict[str, float]) -> Jacobian:
+def kernel_parts(function: Function, x: torch.Tensor, roots: dict[str, float]) -> Tensors:
     """Theta column by column without a Jacobian: J_mu (lambda_mu J_mu^T e), parameter by parameter.
 
     Each of shape (outputs, outputs, inputs, inputs).
     """
-    parameters, found = _detached(model), {}
-    for name, p in parameters.items():
-
-        def outputs(value, name=name):
-            return functional_call(model, parameters | {name: value}, (x.clone(),))
-
+    found = {}
+    for name, p in function.parameters.items():
+        outputs = _by(function, name, x)
         z, pull = vjp(outputs, p)
         rate = roots[name] ** 2
 
@@ -80,3 +129,8 @@ def kernel_parts(model: nn.Module, x: torch.Tensor, roots: dict[str, float]) -> 
         columns = vmap(column)(unit).view(*z.shape, *z.shape)
         found[name] = columns.permute(3, 1, 2, 0)
     return found
+
+
+def _by(function: Function, name: str, x: torch.Tensor):
+    """The outputs as a function of one parameter."""
+    return lambda value: function(function.parameters | {name: value}, x)

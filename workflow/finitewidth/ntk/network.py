@@ -1,4 +1,4 @@
-"""The tangent kernel of one network, a ``torch.nn.Sequential`` of anyone's, trained or not.
+"""The tangent kernel of one network, any ``torch.nn.Module`` of anyone's, trained or not.
 
 Theta_{ia,jb} = sum_mu lambda_mu dz_ia/dmu dz_jb/dmu over the parameters mu; the matrix over outputs
 and inputs (sample form) has the eigenvalues, but for zeros, of the one over parameters (parameter
@@ -7,20 +7,23 @@ form): J J^T and J^T J of one Jacobian J.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from finitewidth.ntk import autodiff, structured
+from finitewidth.ntk.autodiff import Function
+from finitewidth.ntk.models import check_model, check_outputs, roots_of, suspect
+from finitewidth.ntk.probe import NoFunctionError, Probe, check_one_input
+from finitewidth.ntk.saved import Saved
 from finitewidth.rates import Rates
 
-#: Way -> what computes the rows sqrt(lambda) dz/dmu, and the kernel where that needs no rows.
+#: How it is computed: see :func:`tangent_kernel`.
 WAYS = ("layerwise", "jacobian", "jvp", "backward")
 FORMS = ("samples", "parameters", "smaller")
-#: Layers with parameters that every way but the layerwise one takes.
-_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+#: In which order they are tried where none is asked for.
+_ORDER = ("layerwise", "jacobian", "backward", "jvp")
 
 
 @dataclass(frozen=True)
@@ -55,100 +58,197 @@ class TangentKernel:
 def tangent_kernel(
     model: nn.Module,
     x: torch.Tensor,
-    way: str = "layerwise",
+    way: str | None = None,
     rates: Rates | None = None,
     form: str = "samples",
+    check: bool = True,
 ) -> TangentKernel:
     """The tangent kernel of ``model`` at the inputs ``x``.
+
+    Every parameter counts, frozen ones (``requires_grad`` False) too, and one that stands in two
+    places once, by its first name: what ``torch.func.functional_call`` and ``jacrev`` give over
+    ``dict(model.named_parameters())``.
 
     Parameters
     ----------
     model : torch.nn.Module
-        From inputs (N, ...) to outputs (N, outputs). It is left as it was. ``layerwise`` takes a
-        Sequential of Linear, Flatten and elementwise activations; the others, which
-        differentiate, anything whose parameters stand in Linear and convolution layers.
+        From inputs (N, ...) to outputs (N, outputs). It is left as it was, and so are the states
+        of the generators of random numbers. Its outputs must be a function of one input each.
     x : tensor, shape (N, ...)
-    way : str
+    way : str, optional
         ``layerwise``: sum over layers of activation Gram times backpropagated Gram, without
-        differentiation, the fast one. ``jacobian``: reverse-mode Jacobian, and contraction.
-        ``jvp``: a vector-Jacobian and a Jacobian-vector product a column. ``backward``: one
-        backward pass an output.
+        differentiation, the fast one, for a Sequential (of Sequentials) of Linear, Flatten and
+        elementwise activations. ``jacobian``: reverse-mode Jacobian of all inputs at once, and
+        contraction. ``jvp``: a vector-Jacobian and a Jacobian-vector product a column.
+        ``backward``: one backward pass an output, which takes whatever a training loop takes.
+        Where left out, the first of layerwise, jacobian, backward and jvp that takes the model.
     rates : Rates, optional
-        One value a layer with parameters. Every parameter counts 1 where left out (standard).
+        One value a layer with parameters, which must be Linear or convolution layers. Every
+        parameter counts 1 where left out (standard).
     form : str
         ``samples``, ``parameters``, or ``smaller``, the smaller of the two.
+    check : bool
+        False leaves out all checks of what the model does. It is for a model that is known to be
+        what its way takes, such as that of :func:`finitewidth.ntk.structured.sequential`.
 
     Raises
     ------
     ValueError
-        For an unknown way or form, rates of another length, and a model that the way cannot take.
+        For an unknown way or form, rates that do not fit, and a model that the way, or that no way
+        can take: one sentence, with the way that works.
     """
-    if way not in WAYS:
+    if way is not None and way not in WAYS:
         raise ValueError(f"way {way!r} is none of {', '.join(WAYS)}")
     if form not in FORMS:
         raise ValueError(f"form {form!r} is none of {', '.join(FORMS)}")
-    _check(model)
-    roots = _roots(model, rates)
-    with torch.no_grad():
-        outputs = model(x.clone())
-    if outputs.ndim != 2:
-        raise ValueError(f"a model's outputs are (inputs, outputs), not of shape {outputs.shape}")
-    if form == "smaller":
-        count = sum(p.numel() for p in model.parameters())
-        form = "samples" if outputs.numel() <= count else "parameters"
-    if form == "samples" and way in ("layerwise", "jvp"):
-        module = structured if way == "layerwise" else autodiff
-        parts = module.kernel_parts(model, x, roots)
-        return TangentKernel(form, parts, sum(parts.values()))
-    rows = {
-        "layerwise": structured.jacobian,
-        "jacobian": autodiff.reverse_jacobian,
-        "jvp": autodiff.forward_jacobian,
-        "backward": autodiff.backward_jacobian,
-    }[way](model, x)
-    rows = {name: J * roots[name] for name, J in rows.items()}
-    if form == "samples":
+    check_model(model, x)
+    roots = roots_of(model, rates)
+    with torch.inference_mode(False), torch.enable_grad():
+        job = _Job(model, x.detach().clone(), roots, form, check)
+        try:
+            return job.kernel(way)
+        finally:
+            job.saved.put_back()
+
+
+class _Job:
+    """One model at given inputs, and its kernel by any way."""
+
+    def __init__(self, model, x, roots, form, check):
+        self.saved = Saved(model, x.device)
+        self.function, self.x, self.roots = Function.of(model), x, roots
+        self.check, self.form = check, form
+        self.probe, self._one_input = None, False
+
+    def kernel(self, way: str | None) -> TangentKernel:
+        """By the way that is asked for, or by the first that works."""
+        model = self.function.model
+        z = self._outputs()
+        if self.form == "smaller":
+            count = sum(p.numel() for p in model.parameters())
+            self.form = "samples" if z.numel() <= count else "parameters"
+        try:
+            if self.check:
+                self.probe = Probe.of(self.function, self.x, z, self.saved)
+            found, reasons = self._first([way] if way else list(_ORDER), z)
+            if found is None and way:
+                other = self._first([one for one in _ORDER if one != way], z)[0]
+                if other is not None:
+                    raise ValueError(f"{reasons[way]}: use {other[0]}")
+        except NoFunctionError as reason:
+            raise ValueError(self._no_function(reason)) from None
+        if found is None:
+            raise ValueError(f"{reasons[way or 'backward']}, and no other way takes this model")
+        return found[1]
+
+    def first_way(self) -> str:
+        """The first way that works."""
+        z = self._outputs()
+        self.probe = Probe.of(self.function, self.x, z, self.saved)
+        return self._first(list(_ORDER), z)[0][0]
+
+    def _outputs(self) -> torch.Tensor:
+        try:
+            z = self.function(self.function.parameters, self.x)
+        except Exception as error:
+            self.saved.put_back()
+            # What the model itself cannot do is told by its own error.
+            self.function.model(self.x.clone())
+            raise ValueError(
+                f"no way takes a model whose parameters cannot be replaced ({_line(error)}): give"
+                " the plain module that it was made of"
+            ) from error
+        self.saved.put_back()
+        check_outputs(z, self.x)
+        return z.detach()
+
+    def _first(self, ways: list[str], z: torch.Tensor) -> tuple:
+        """(way, kernel) of the first way that works, or None, and why the others do not."""
+        reasons = {}
+        for way in ways:
+            # The sum over layers takes inputs one by one, or does not pass the probe.
+            if self.check and way != "layerwise" and not self._one_input:
+                check_one_input(self.function, self.x, self.probe, self.saved)
+                self._one_input = True
+            try:
+                return (way, self._by(way, z)), reasons
+            except _RefusalError as reason:
+                reasons[way] = f"the {way} way {reason}"
+            finally:
+                self.saved.put_back()
+        return None, reasons
+
+    def _by(self, way: str, z: torch.Tensor) -> TangentKernel:
+        whole = self.form == "samples" and way in ("layerwise", "jvp")
+        try:
+            if not self.function.parameters:
+                outputs, found = z, {}
+            elif way == "layerwise":
+                compute = structured.kernel_parts if whole else structured.jacobian
+                outputs, found = compute(self.function.model, self.x, *[self.roots] * whole)
+            else:
+                compute = {
+                    "jacobian": autodiff.reverse_jacobian,
+                    "jvp": autodiff.kernel_parts if whole else autodiff.forward_jacobian,
+                    "backward": autodiff.backward_jacobian,
+                }[way]
+                outputs, found = z, compute(self.function, self.x, *[self.roots] * whole)
+        except structured.NotStructuredError as reason:
+            raise _RefusalError(str(reason)) from None
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
+            raise _RefusalError(f"fails on this model ({_line(error)})") from error
+        # In the order of the model's own parameters.
+        found = {name: found[name].detach() for name in self.function.parameters}
+        if self.check:
+            same = way != "layerwise" or self.probe.fits_outputs(outputs)
+            fits = (
+                self.probe.fits_parts(found, self.roots) if whole else self.probe.fits_rows(found)
+            )
+            if not same or not fits:
+                raise _RefusalError("has other derivatives than a backward pass, by this model")
+        return _contracted(found, z, self.roots, self.form, whole)
+
+    def _no_function(self, reason: NoFunctionError) -> str:
+        """The sentence for outputs that depend on the call or on the other inputs."""
+        model = self.function.model
+        culprit, cure = suspect(model), None
+        if any(module.training for module in model.modules()):
+            model.eval()
+            try:
+                job = _Job(model, self.x, self.roots, self.form, True)
+                cure = job.first_way()
+            except Exception:
+                culprit = suspect(model)
+            self.saved.put_back()
+        what = f"the model {reason}"
+        if culprit:
+            what = f"{culprit} outputs are no function of one input ({what})"
+        if cure:
+            return f"{what}: call model.eval() first, and use {cure}"
+        return f"{what}, so that no way has a kernel that is its own"
+
+
+class _RefusalError(Exception):
+    """A way does not take a model; the rest of the sentence "the ... way"."""
+
+
+def _line(error: Exception) -> str:
+    """The first sentence of an error."""
+    text = " ".join(str(error).split()).split(". ")[0].rstrip(".")
+    return f"{type(error).__name__}: {text[:150]}"
+
+
+def _contracted(found, z, roots, form: str, whole: bool) -> TangentKernel:
+    """The kernel of its parts where that is ``whole``, or of rows of the Jacobian."""
+    parts = found
+    if not whole:
+        rows = {name: J * roots[name] for name, J in found.items()}
+        if form == "parameters":
+            flat = {name: J.flatten(0, 1) for name, J in rows.items()}
+            J = torch.cat([z.new_zeros(z.numel(), 0), *flat.values()], dim=1)
+            return TangentKernel(form, {name: J.T @ J for name, J in flat.items()}, J.T @ J)
         parts = {name: torch.einsum("aip,bjp->ijab", J, J) for name, J in rows.items()}
-        return TangentKernel(form, parts, sum(parts.values()))
-    flat = {name: J.flatten(0, 1) for name, J in rows.items()}
-    whole = torch.cat(list(flat.values()), dim=1)
-    return TangentKernel(form, {name: J.T @ J for name, J in flat.items()}, whole.T @ whole)
-
-
-def _layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    for name, module in model.named_modules():
-        if any(True for _ in module.parameters(recurse=False)):
-            yield name, module
-
-
-def _check(model: nn.Module) -> None:
-    for name, module in model.named_modules():
-        kind = type(module).__name__
-        if module.training and ("Dropout" in kind or ("Norm" in kind and "Batch" in kind)):
-            raise ValueError(
-                f"layer {name} is a {kind} in training mode, where outputs are no function of one"
-                " input: call model.eval() first"
-            )
-
-
-def _roots(model: nn.Module, rates: Rates | None) -> dict[str, float]:
-    """sqrt(lambda) of each parameter, by name."""
-    if rates is None:
-        return {name: 1.0 for name, _ in model.named_parameters()}
-    layers = list(_layers(model))
-    if not len(layers) == len(rates.lambda_W) == len(rates.lambda_b):
-        raise ValueError(
-            f"rates of {len(rates.lambda_W)} layers do not fit a model of {len(layers)} layers with"
-            " parameters"
-        )
-    roots = {}
-    for (name, layer), b, W in zip(layers, rates.lambda_b, rates.lambda_W, strict=True):
-        if not isinstance(layer, _LAYERS):
-            raise ValueError(
-                f"layer {name} is a {type(layer).__name__}; rates are those of Linear and"
-                " convolution layers"
-            )
-        prefix = f"{name}." if name else ""
-        roots[f"{prefix}weight"] = (W / layer.weight[0].numel()) ** 0.5
-        roots[f"{prefix}bias"] = b**0.5
-    return roots
+    N, k = z.shape
+    return TangentKernel(form, parts, sum(parts.values(), z.new_zeros(k, k, N, N)))

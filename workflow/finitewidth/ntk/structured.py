@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import nn
@@ -53,38 +53,94 @@ def sequential(
     return nn.Sequential(*modules[:-1])
 
 
-def _passes(model: nn.Module, x: torch.Tensor):
-    """(name, layer, what comes into it (N, in), d outputs/d what comes out (N, outputs, out)).
+class NotStructuredError(ValueError):
+    """A model that is no such Sequential; the rest of the sentence "the layerwise way"."""
 
-    One forward pass, and one backward pass for all outputs.
-    """
+
+def _modules(model: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
+    """(name, module) in the order in which a Sequential calls them, those inside others too."""
     if type(model).forward is not nn.Sequential.forward:
-        kind = type(model).__name__
-        raise ValueError(f"the layerwise way takes a Sequential, not a {kind}: use jacobian")
-    s, steps, seen = x.clone(), [], {}
+        raise NotStructuredError(f"takes a Sequential, not a {type(model).__name__}")
+    # All names, a module's second appearance too; those of children hold no dot.
+    for name, module in model.named_modules(remove_duplicate=False):
+        if not name or "." in name:
+            continue
+        if isinstance(module, nn.Sequential):
+            yield from _modules(module, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", module
+
+
+def _plan(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    """The modules of a model whose kernel is the sum over layers.
+
+    Types count exactly: a subclass may do something else in its own forward pass.
+    """
+    modules, owner = list(_modules(model)), {}
+    for place, (name, module) in enumerate(modules):
+        kind = type(module)
+        if kind is nn.Linear:
+            for key in ("weight", "bias"):
+                p = getattr(module, key)
+                if p is not None and (first := owner.setdefault(p, f"{name}.{key}")) != (
+                    f"{name}.{key}"
+                ):
+                    raise NotStructuredError(
+                        f"takes each parameter once; layer {name} has those of layer"
+                        f" {first.rpartition('.')[0]}"
+                    )
+        elif kind is nn.Flatten:
+            if any(type(one) is not nn.Flatten for _, one in modules[:place]):
+                raise NotStructuredError(f"takes a Flatten before all else, not layer {name}")
+        elif kind not in (Elementwise, *ELEMENTWISE):
+            raise NotStructuredError(
+                "takes Linear, Flatten and elementwise activations, not layer"
+                f" {name}, a {kind.__name__}"
+            )
+    names = {name: owner.get(p) for name, p in model.named_parameters()}
+    for name, own in names.items():
+        if name != own:
+            raise NotStructuredError(f"takes weights and biases of Linear layers alone, not {name}")
+    for own in owner.values():
+        if own not in names:
+            raise NotStructuredError(f"takes weights and biases that are parameters, not {own}")
+    return modules
+
+
+def _slope(module: nn.Module, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """sigma(z) and its derivative, of a function of each number by itself, whatever it is."""
+    with torch.enable_grad():
+        leaf = z.detach().clone().requires_grad_()
+        s = module(leaf.clone())
+        (slope,) = torch.autograd.grad(s, leaf, torch.ones_like(s))
+    return s.detach(), slope
+
+
+def _passes(model: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, list]:
+    """The outputs, and of each layer (name, layer, what comes into it (N, in), delta).
+
+    delta, of shape (N, outputs, out), is the derivative of the outputs by what comes out of the
+    layer. One forward pass, and one backward pass for all outputs.
+    """
+    s, steps = x.clone(), []
     with torch.no_grad():
-        # Not ``named_children``, which leaves out a module's second appearance.
-        for name, module in model._modules.items():
+        for name, module in _plan(model):
             if isinstance(module, nn.Linear):
-                if (first := seen.setdefault(module.weight, name)) != name:
-                    raise ValueError(
-                        f"the layerwise way takes each weight once; layer {name} has those of layer"
-                        f" {first}: use jacobian"
+                if s.ndim != 2 or len(s) != len(x):
+                    raise NotStructuredError(
+                        f"takes inputs that are vectors, not of shape {tuple(s.shape)} as layer"
+                        f" {name} is given"
                     )
                 steps.append((name, module, s))
+                # A copy: a hook may overwrite what it is given.
+                s = module(s.clone())
+            elif isinstance(module, nn.Flatten):
                 s = module(s)
-            elif isinstance(module, (Elementwise, *ELEMENTWISE)):
-                # The derivative of a function of each number by itself, whatever it is.
-                before = s
-                s, slope = torch.func.jvp(module, (before.clone(),), (torch.ones_like(before),))
+            elif steps:
+                s, slope = _slope(module, s)
                 steps.append((name, module, slope))
-            elif isinstance(module, nn.Flatten) and not steps:
-                s = module(s)
             else:
-                raise ValueError(
-                    "the layerwise way takes Linear, Flatten and elementwise activations, not layer"
-                    f" {name}, a {type(module).__name__}: use jacobian"
-                )
+                s = module(s.clone())
         unit = torch.eye(s.shape[1], dtype=s.dtype, device=s.device)
         delta, found = unit.expand(len(s), -1, -1), []
         for name, module, value in reversed(steps):
@@ -93,27 +149,43 @@ def _passes(model: nn.Module, x: torch.Tensor):
                 delta = delta @ module.weight
             else:
                 delta = delta * value[:, None]
-    return found[::-1]
+    return s, found[::-1]
 
 
-def kernel_parts(model: nn.Module, x: torch.Tensor, roots: dict[str, float]) -> dict:
-    """Theta parameter by parameter, (outputs, outputs, inputs, inputs) each, without a Jacobian."""
+def kernel_parts(
+    model: nn.Module, x: torch.Tensor, roots: dict[str, float]
+) -> tuple[torch.Tensor, dict]:
+    """Outputs, and Theta parameter by parameter without a Jacobian.
+
+    Of shapes (inputs, outputs) and (outputs, outputs, inputs, inputs).
+
+    Raises
+    ------
+    NotStructuredError
+        For a model that is no Sequential of these layers.
+    """
+    outputs, passes = _passes(model, x)
     parts = {}
-    for name, module, s, delta in _passes(model, x):
-        N, k, n = delta.shape
-        flat = delta.reshape(N * k, n)
-        squared = (flat @ flat.T).view(N, k, N, k).permute(1, 3, 0, 2)
-        parts[f"{name}.weight"] = squared * (s @ s.T) * roots[f"{name}.weight"] ** 2
-        if module.bias is not None:
-            parts[f"{name}.bias"] = squared * roots[f"{name}.bias"] ** 2
-    return parts
+    with torch.no_grad():
+        for name, module, s, delta in passes:
+            N, k, n = delta.shape
+            flat = delta.reshape(N * k, n)
+            squared = (flat @ flat.T).view(N, k, N, k).permute(1, 3, 0, 2)
+            parts[f"{name}.weight"] = squared * (s @ s.T) * roots[f"{name}.weight"] ** 2
+            if module.bias is not None:
+                parts[f"{name}.bias"] = squared * roots[f"{name}.bias"] ** 2
+    return outputs, parts
 
 
-def jacobian(model: nn.Module, x: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Rows of the Jacobian, (inputs, outputs, P) a parameter: delta times what comes in."""
+def jacobian(model: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, dict]:
+    """Outputs, and rows of the Jacobian, (inputs, outputs, P) a parameter.
+
+    A row is delta times what comes in. Raises what :func:`kernel_parts` raises.
+    """
+    outputs, passes = _passes(model, x)
     rows = {}
-    for name, module, s, delta in _passes(model, x):
+    for name, module, s, delta in passes:
         rows[f"{name}.weight"] = (delta[..., None] * s[:, None, None]).flatten(2)
         if module.bias is not None:
             rows[f"{name}.bias"] = delta
-    return rows
+    return outputs, rows
