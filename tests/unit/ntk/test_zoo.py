@@ -6,11 +6,15 @@ import re
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.nn.parameter import UninitializedParameter
-
-import module_zoo as zoo
+from torch.nn.utils import parametrizations, weight_norm
 
 from finitewidth.ntk.network import WAYS, tangent_kernel
+from finitewidth.rates import Rates
+from module_zoo import mlp, reference, vectors
+from zoo_refused import REFUSED
+from zoo_taken import TAKEN
 
 
 def build(make, dtype=torch.float64):
@@ -32,7 +36,12 @@ def state(model, x):
         for name, module in model.named_modules()
     ]
     flags = [(p.requires_grad, p.grad) for p in model.parameters()]
-    plain = [(key, v) for m in model.modules() for key, v in vars(m).items() if type(v) in (int, float, list)]
+    plain = [
+        (key, v)
+        for m in model.modules()
+        for key, v in vars(m).items()
+        if type(v) in (int, float, list)
+    ]
     return held, chance, rest, flags, x.clone(), [*map(repr, plain)]
 
 
@@ -50,51 +59,103 @@ def unchanged(before, after):
 def check(kernel, rows, rtol):
     assert not kernel.total.requires_grad
     assert list(kernel.parts) == list(rows)
-    scale = max([float(J.abs().max()) ** 2 * J.shape[-1] for J in rows.values() if J.numel()] or [0])
+    scale = max(
+        [float(J.abs().max()) ** 2 * J.shape[-1] for J in rows.values() if J.numel()] or [0]
+    )
     for name, J in rows.items():
         part = torch.einsum("aip,bjp->ijab", J, J)
         assert torch.allclose(kernel.parts[name].to(part), part, rtol, rtol * scale), name
     total = sum((torch.einsum("aip,bjp->ijab", J, J) for J in rows.values()), torch.zeros(()))
-    assert torch.allclose(kernel.total.double(), total.expand_as(kernel.total).double(), rtol, rtol * scale)
+    assert torch.allclose(
+        kernel.total.double(), total.expand_as(kernel.total).double(), rtol, rtol * scale
+    )
+
+
+def kernel_or_refusal(model, x, way):
+    try:
+        return tangent_kernel(model, x, way), None
+    except ValueError as refusal:
+        return None, str(refusal)
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", zoo.TAKEN)
+@pytest.mark.parametrize("name", TAKEN)
 def test_every_way_is_right_or_names_one_that_is(name):
-    make, x = zoo.TAKEN[name]
-    rows = zoo.reference(build(make), x)
+    make, x = TAKEN[name]
+    rows = reference(build(make), x)
     rtol = 1e-5 if name == "mixed precision" else 1e-10
     works = set()
     for way in (None, *WAYS):
         model = build(make)
         before = state(model, x)
-        try:
-            kernel = tangent_kernel(model, x, way)
-        except ValueError as refusal:
-            assert way is not None, refusal
-            named = re.search(r": use (\w+)$", str(refusal))
-            assert named, refusal
-            assert ". " not in str(refusal)
-            unchanged(before, state(model, x))
-            kernel = tangent_kernel(model, x, named[1])
-        else:
-            works.add(way)
+        kernel, refusal = kernel_or_refusal(model, x, way)
         unchanged(before, state(model, x))
+        if refusal is None:
+            works.add(way)
+        else:
+            named = re.search(r": use (\w+)$", refusal)
+            assert named, refusal
+            assert ". " not in refusal
+            kernel = tangent_kernel(model, x, named[1])
         check(kernel, rows, rtol)
-    assert "backward" in works
+    assert {None, "backward"} <= works
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", zoo.REFUSED)
+@pytest.mark.parametrize("name", REFUSED)
 def test_what_is_no_function_of_one_input_is_refused(name):
-    make, x, words = zoo.REFUSED[name]
+    make, x, words = REFUSED[name]
     for way in (None, *WAYS):
         model = build(make)
         before = state(model, x)
-        with pytest.raises(ValueError, match=words) as refusal:
-            tangent_kernel(model, x, way)
-        assert ". " not in str(refusal.value)
+        refusal = kernel_or_refusal(model, x, way)[1] or "taken"
+        assert re.search(words, refusal)
+        assert ". " not in refusal
         unchanged(before, state(model, x))
-        if cure := re.search(r"eval\(\) first, and use (\w+)$", str(refusal.value)):
-            rows = zoo.reference(build(make).eval(), x)
+        if cure := re.search(r"eval\(\) first, and use (\w+)$", refusal):
+            rows = reference(build(make).eval(), x)
             check(tangent_kernel(model.eval(), x, cure[1]), rows, 1e-10)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("form", ["samples", "parameters"])
+@pytest.mark.parametrize("inside", [torch.no_grad, torch.inference_mode, torch.enable_grad])
+def test_inside_every_mode_of_autograd(way, form, inside):
+    """And with a module made there, and inputs that require gradients."""
+    with inside():
+        model = build(lambda: mlp(nn.Tanh()))
+        x = vectors().requires_grad_(inside is torch.enable_grad)
+        kernel = tangent_kernel(model, x, way, form=form)
+        assert not kernel.total.requires_grad
+        assert x.grad is None
+    plain = build(lambda: mlp(nn.Tanh()))
+    rows = reference(plain, vectors())
+    if form == "samples":
+        check(kernel, rows, 1e-10)
+    else:
+        J = torch.cat([one.flatten(0, 1) for one in rows.values()], 1)
+        assert torch.allclose(kernel.total, J.T @ J, 1e-10, 1e-12)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_in_lower_precision(way, dtype):
+    model = build(lambda: mlp(nn.GELU()), torch.float32).to(dtype)
+    x = vectors().to(dtype)
+    kernel = tangent_kernel(model, x, way)
+    assert kernel.total.dtype == dtype
+    check(kernel, reference(model.double(), x.double()), 20 * torch.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_rates_of_layers_that_are_no_plain_layers_are_one_sentence(way):
+    """Two layers here, and two rates: the names of their parameters do not fit."""
+    x, rates = vectors(), Rates((0.5, 0.3), (1.2, 0.8))
+    for layer in (weight_norm(nn.Linear(3, 3)), parametrizations.orthogonal(nn.Linear(3, 3))):
+        model = nn.Sequential(layer, nn.Tanh(), nn.Linear(3, 2)).double()
+        with pytest.raises(ValueError, match=r"leave rates out.*weigh the parts"):
+            tangent_kernel(model, x, way, rates)
+    shared = [nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 3)]
+    shared[2].bias = shared[0].bias
+    with pytest.raises(ValueError, match="layer 2 shares its bias with a layer of another rate"):
+        tangent_kernel(nn.Sequential(*shared).double(), x, way, rates)

@@ -39,6 +39,11 @@ class Function:
             {name: b.detach().clone() for name, b in model.named_buffers()},
         )
 
+    def double(self) -> Function:
+        """The same in double precision."""
+        held = (self.parameters, self.buffers)
+        return Function(self.model, *({name: doubled(t) for name, t in h.items()} for h in held))
+
     def __call__(self, parameters: Tensors, x: torch.Tensor, buffers: Tensors | None = None):
         """The model's outputs.
 
@@ -52,9 +57,18 @@ class Function:
         buffers |= {name: held[name] for name in buffers}
         return z
 
+    def copies(self) -> Tensors:
+        """Copies of the parameters: a model may overwrite these, too."""
+        return {name: p.clone() for name, p in self.parameters.items()}
+
     def leaves(self) -> Tensors:
-        """Copies of the parameters that one can differentiate by."""
-        return {name: p.clone().requires_grad_() for name, p in self.parameters.items()}
+        """Copies that one can differentiate by."""
+        return {name: p.requires_grad_() for name, p in self.copies().items()}
+
+
+def doubled(t: torch.Tensor) -> torch.Tensor:
+    """In double precision, if these are numbers with a point."""
+    return t.double() if t.is_floating_point() else t
 
 
 def gradients(z: torch.Tensor, of: Sequence[torch.Tensor], cotangent: torch.Tensor) -> list:
@@ -74,7 +88,7 @@ def reverse_jacobian(function: Function, x: torch.Tensor) -> Tensors:
             raise ValueError(f"one input alone has outputs of shape {tuple(z.shape)}")
         return z[0]
 
-    found = vmap(jacrev(of_one), in_dims=(None, 0))(function.parameters, x)
+    found = vmap(jacrev(of_one), in_dims=(None, 0))(function.copies(), x)
     return {name: J.flatten(2) for name, J in found.items()}
 
 
@@ -133,4 +147,4 @@ def kernel_parts(function: Function, x: torch.Tensor, roots: dict[str, float]) -
 
 def _by(function: Function, name: str, x: torch.Tensor):
     """The outputs as a function of one parameter."""
-    return lambda value: function(function.parameters | {name: value}, x)
+    return lambda value: function(function.copies() | {name: value.clone()}, x)

@@ -18,6 +18,8 @@ _DROPOUT = (
 
 def check_model(model: nn.Module, x: torch.Tensor) -> None:
     """Raise ValueError for parameters that one cannot differentiate by, and for no inputs."""
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"a model is a torch.nn.Module, not a {type(model).__name__}")
     if not isinstance(x, torch.Tensor) or not x.ndim or not len(x):
         raise ValueError("inputs are one tensor of shape (inputs, ...), of at least one input")
     for name, t in (*model.named_parameters(), *model.named_buffers()):
@@ -41,12 +43,12 @@ def check_outputs(z: object, x: torch.Tensor) -> None:
     if not isinstance(z, torch.Tensor):
         raise ValueError(
             f"a model's outputs are one tensor (inputs, outputs), not a {type(z).__name__}: wrap it"
-            " in a module that returns one, which every way takes"
+            " in a module that returns one, and leave out the way"
         )
     if z.ndim != 2 or len(z) != len(x) or not z.numel():
         raise ValueError(
             f"a model's outputs are (inputs, outputs), not of shape {tuple(z.shape)} for"
-            f" {len(x)} inputs: wrap it in a module that reshapes them, which every way takes"
+            f" {len(x)} inputs: wrap it in a module that reshapes them, and leave out the way"
         )
     if not z.is_floating_point():
         raise ValueError(
