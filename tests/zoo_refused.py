@@ -39,7 +39,7 @@ class Generators(nn.Module):
 
 
 TRAINING = "training mode.*call model.eval.. first, and use (layerwise|jacobian|backward)$"
-NO_WAY = "so that no way has a kernel that is its own$"
+NO_WAY = "and no way gives a kernel for that$"
 BESIDE = f"other outputs beside other inputs.*{NO_WAY}"
 OF_CALL = f"other outputs at its next call.*{NO_WAY}"
 
@@ -60,6 +60,11 @@ def shrink(model, x):
     return model.a(x)
 
 
+def grow(module, into, out):
+    module.calls = getattr(module, "calls", 0) + 1
+    return module.calls * out
+
+
 def hidden():
     """A parameter that the module keeps in a list, too, and reads there."""
     model = Wrapped(lambda m, x: x @ m.held[0].T + m.a(x), a=nn.Linear(3, 2))
@@ -70,6 +75,14 @@ def hidden():
 #: Name -> a function that makes the module, inputs, words of the refusal.
 REFUSED = {
     "BatchNorm": (*on(lambda: mlp(nn.BatchNorm1d(4))), TRAINING),
+    "BatchNorm of one input": (*on(lambda: mlp(nn.BatchNorm1d(4)), vectors(count=1)), TRAINING),
+    "BatchNorm of equal inputs": (
+        *on(lambda: mlp(nn.BatchNorm1d(4)), torch.ones(3, 3).double()), TRAINING,
+    ),
+    "BatchNorm of equal tokens": (
+        lambda: nn.Sequential(nn.Embedding(7, 2), nn.Flatten(), nn.BatchNorm1d(10)),
+        torch.ones(2, 5, dtype=int), TRAINING,
+    ),
     "BatchNorm of one image": (
         lambda: nn.Sequential(nn.Conv2d(2, 2, 3), nn.BatchNorm2d(2), nn.Flatten()),
         images(1), TRAINING,
@@ -111,6 +124,9 @@ REFUSED = {
     },
     "state": (*on(buffered), OF_CALL),
     "weights that shrink": (*on(wrapped(shrink, a=lambda: nn.Linear(3, 2))), OF_CALL),
+    "hook that counts": (
+        *on(lambda: changed(mlp(nn.Tanh()), lambda m: m.register_forward_hook(grow))), OF_CALL,
+    ),
     "mean over inputs": (
         *on(wrapped(lambda m, x: m.a(x) - m.a(x).mean(0), a=lambda: nn.Linear(3, 2))), BESIDE,
     ),

@@ -5,6 +5,7 @@ import random
 import torch
 from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune, spectral_norm, weight_norm
+from torch.utils.checkpoint import checkpoint
 
 from module_zoo import (
     Cube,
@@ -211,6 +212,15 @@ TAKEN = {
     "mixed precision": on(
         wrapped(lambda m, x: m.b(m.a(x.float()).double().tanh()),
                 a=lambda: nn.Linear(3, 4).float(), b=lambda: nn.Linear(4, 2)),
+    ),
+    "equal inputs": on(lambda: mlp(nn.LayerNorm(4)), torch.ones(3, 3).double()),
+    "sorted, by a scalar": on(
+        wrapped(lambda m, x: m.a(x).sort(1)[0] * m.b.bias, a=lambda: nn.Linear(3, 2),
+                b=lambda: nn.Linear(1, 1))
+    ),
+    "of a fixed count": on(wrapped(lambda m, x: m.a(x.view(4, 3)), a=lambda: nn.Linear(3, 2))),
+    "checkpointed": on(
+        wrapped(lambda m, x: checkpoint(m.a, x, use_reentrant=False), a=lambda: nn.Linear(3, 2))
     ),
     "one input": on(lambda: mlp(nn.LayerNorm(4)), vectors(count=1)),
     "zeros": on(lambda: nn.Sequential(nn.Linear(3, 3, bias=False), nn.Hardtanh(0, 1),

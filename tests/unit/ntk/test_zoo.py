@@ -12,7 +12,7 @@ from torch.nn.utils import parametrizations, weight_norm
 
 from finitewidth.ntk.network import WAYS, tangent_kernel
 from finitewidth.rates import Rates
-from module_zoo import mlp, reference, vectors
+from module_zoo import mlp, reference, vectors, wrapped
 from zoo_refused import REFUSED
 from zoo_taken import TAKEN
 
@@ -159,3 +159,14 @@ def test_rates_of_layers_that_are_no_plain_layers_are_one_sentence(way):
     shared[2].bias = shared[0].bias
     with pytest.raises(ValueError, match="layer 2 shares its bias with a layer of another rate"):
         tangent_kernel(nn.Sequential(*shared).double(), x, way, rates)
+
+
+def test_outputs_that_are_no_numbers_do_not_spoil_the_others():
+    """The root of a negative number: of nine inputs some have it."""
+    model = build(wrapped(lambda m, x: m.a(x).sqrt(), a=lambda: nn.Linear(3, 2)))
+    x = vectors(count=9)
+    finite = model(x).isfinite().all(1)
+    assert 0 < finite.sum() < 9
+    whole = tangent_kernel(model, x).total[:, :, finite][..., finite]
+    check(tangent_kernel(model, x[finite]), reference(model, x[finite]), 1e-10)
+    assert torch.allclose(whole, tangent_kernel(model, x[finite]).total, 1e-10)

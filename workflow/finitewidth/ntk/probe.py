@@ -23,16 +23,19 @@ class NoFunctionError(Exception):
 
 @dataclass(frozen=True)
 class Probe:
-    """A call of the model, and one backward pass.
+    """A call of the model, and one backward pass, at those inputs whose outputs are finite.
 
     Attributes
     ----------
+    kept : tensor, shape (all inputs,)
+        Which of them these are; all, where none is.
     z, u : tensors, shape (inputs, outputs)
         The outputs, and what they were weighed with.
     pulled : dict of tensors
         J^T u, parameter by parameter.
     """
 
+    kept: torch.Tensor
     z: torch.Tensor
     u: torch.Tensor
     pulled: Tensors
@@ -46,6 +49,11 @@ class Probe:
         NoFunctionError
             If it draws random numbers, or reads parameters that it does not show.
         """
+        kept = z.isfinite().all(1)
+        if not kept.all() and kept.any():
+            x, z = x[kept], z[kept]
+        else:
+            kept = torch.ones_like(kept)
         generator = torch.Generator().manual_seed(1)
         u = torch.randn(z.shape, generator=generator, dtype=torch.float64).to(z)
         leaves = function.leaves()
@@ -60,11 +68,11 @@ class Probe:
         for name, g in zip(own, past, strict=True):
             if g is not None:
                 raise NoFunctionError(f"reads {name} otherwise than as an attribute of its module")
-        return cls(found.detach(), u, pulled)
+        return cls(kept, found.detach(), u, pulled)
 
     def fits_outputs(self, z: torch.Tensor) -> bool:
         """Whether outputs computed by the same operations are the same."""
-        return _same(z, self.z, _eps(z) ** 0.75)
+        return _same(z[self.kept], self.z, _eps(z) ** 0.75)
 
     def fits_rows(self, rows: Tensors, closely: bool = True) -> bool:
         """Whether a Jacobian, (inputs, outputs, P) a parameter, has this J^T u.
@@ -72,13 +80,19 @@ class Probe:
         ``closely``: where no ReLU is turned over by rounding.
         """
         u = self.u.double()
-        found = {name: torch.einsum("ai,aip->p", u, J.double()) for name, J in rows.items()}
+        found = {
+            name: torch.einsum("ai,aip->p", u, J[self.kept].double()) for name, J in rows.items()
+        }
         return _agree(found, self.pulled, 0.5 if closely else 0.25)
 
     def fits_parts(self, parts: Tensors, roots: dict[str, float], closely: bool = True) -> bool:
         """Whether kernels, (outputs, outputs, inputs, inputs) a parameter, have its square."""
         u = self.u.double()
-        found = {n: torch.einsum("ai,ijab,bj->", u, p.double(), u) for n, p in parts.items()}
+        found = {}
+        for name, part in parts.items():
+            if not self.kept.all():
+                part = part[:, :, self.kept][..., self.kept]
+            found[name] = (u * torch.einsum("ijab,bj->ai", part.double(), u)).sum()
         squares = {
             name: (roots[name] * g.double()).square().sum() for name, g in self.pulled.items()
         }
@@ -86,26 +100,34 @@ class Probe:
         return _agree(found, squares, 0.5 if closely else 0.25, eps)
 
 
-def check_one_input(function: Function, x: torch.Tensor, probe: Probe, saved: Saved) -> None:
-    """Raise :class:`NoFunctionError` if outputs depend on the call, or on the inputs beside.
+def check_calls(function: Function, x: torch.Tensor, probe: Probe, saved: Saved) -> None:
+    """Raise :class:`NoFunctionError` if outputs depend on the call.
 
-    The model is called twice more without its state being put back between. Then it is called with
-    other inputs beside each: for each binary digit of an input's number those are kept that have
-    it, and those that do not, so that of any two one is kept without the other. Last, all stand
-    among as many others, in reverse order. Values are held closely where shapes are the same, and
-    loosely where rounding may differ; derivatives loosely, since rounding may turn a ReLU over.
+    The model is called twice more without its state being put back between.
     """
-    buffers = {name: b.clone() for name, b in function.buffers.items()}
+    x, buffers = x[probe.kept], {name: b.clone() for name, b in function.buffers.items()}
     leaves, eps = function.leaves(), _eps(probe.z)
     for _ in range(2):
         z = function(leaves, x, buffers)
         # Equal operations may round in another order: a change of state is held to all digits.
         moved = any(not torch.equal(buffers[n], b) for n, b in function.buffers.items())
         same = z.shape == probe.z.shape and _same(z, probe.z, 0.0 if moved else eps**0.7)
-        if not same or not _agree(_pulled(z, leaves, probe.u), probe.pulled):
+        if not same or not _agree(_pulled(z, leaves, probe.u), probe.pulled, finite=True):
             saved.put_back()
             raise NoFunctionError("gives other outputs at its next call")
     saved.put_back()
+
+
+def check_one_input(function: Function, x: torch.Tensor, probe: Probe, saved: Saved) -> None:
+    """Raise :class:`NoFunctionError` if outputs depend on the inputs beside.
+
+    The model is called with other inputs beside each: for each binary digit of an input's number
+    those are kept that have it, and those that do not, so that of any two one is kept without the
+    other. Last, all stand among as many others, in reverse order. Values are held closely where
+    shapes are the same, and loosely where rounding may differ; derivatives loosely, since rounding
+    may turn a ReLU over.
+    """
+    x, eps = x[probe.kept], _eps(probe.z)
     number = torch.arange(len(x), device=x.device)
     leaves = function.leaves()
     z = function(leaves, x)
@@ -137,19 +159,20 @@ def check_one_input(function: Function, x: torch.Tensor, probe: Probe, saved: Sa
                 continue
             finally:
                 saved.put_back()
-            if not _same(z[places], probe.z[kept], tolerance) or not _agree(found, pulled):
+            if not _same(z[places], probe.z[kept], tolerance) or not _agree(
+                found, pulled, finite=True
+            ):
                 raise NoFunctionError("gives an input other outputs beside other inputs")
             break
 
 
 def _others(x: torch.Tensor) -> Iterator[torch.Tensor]:
-    """Inputs like ``x`` that are not those."""
+    """Inputs like ``x`` that are not those, the likeliest to be taken first."""
     if x.is_floating_point():
         yield 0.37 * x + 0.23
-    if len(x) > 1:
-        yield x.roll(1, 0)
-    if x.ndim > 1:
-        yield x.roll(1, -1)
+    for other in (x.roll(1, 0), x.roll(1, -1), torch.zeros_like(x), torch.ones_like(x)):
+        if not torch.equal(other, x):
+            yield other
 
 
 def _pulled(z: torch.Tensor, leaves: Tensors, cotangent: torch.Tensor) -> Tensors:
@@ -168,22 +191,32 @@ def _norm(one: torch.Tensor) -> float:
     return float(torch.linalg.vector_norm(one.detach().double()))
 
 
-def _same(one: torch.Tensor, other: torch.Tensor, tolerance: float, floor: float = 0.0) -> bool:
-    """Whether two tensors agree, in the norm of what is finite."""
+def _same(
+    one: torch.Tensor, other: torch.Tensor, tolerance: float, floor: float = 0.0, finite=False
+) -> bool:
+    """Whether two tensors agree in the norm of what is finite.
+
+    Unless ``finite``, also in which of their entries are.
+    """
     one, other = one.detach().double(), other.detach().double()
-    finite = other.isfinite()
-    if not torch.equal(one.isfinite(), finite):
+    if not finite and not torch.equal(one.isfinite(), other.isfinite()):
         return False
-    zero = torch.zeros_like(other)
-    other = torch.where(finite, other, zero)
-    return _norm(torch.where(finite, one, zero) - other) <= tolerance * _norm(other) + floor
+    both, zero = one.isfinite() & other.isfinite(), torch.zeros_like(other)
+    one, other = torch.where(both, one, zero), torch.where(both, other, zero)
+    return _norm(one - other) <= tolerance * _norm(other) + floor
 
 
-def _agree(found: Tensors, expected: Tensors, power: float = 0.25, eps: float = 0.0) -> bool:
-    """Whether derivatives agree to eps^power; those that are 0 may be rounding of others."""
-    finite = [_norm(g[g.isfinite()]) for g in expected.values()]
-    scale = sum(one**2 for one in finite) ** 0.5
+def _agree(
+    found: Tensors, expected: Tensors, power: float = 0.25, eps: float = 0.0, finite: bool = False
+) -> bool:
+    """Whether derivatives agree to eps^power; those that are 0 may be rounding of others.
+
+    ``finite``: where both are, since 0 times the derivative of another input may not be.
+    """
+    scale = sum(_norm(g[g.isfinite()]) ** 2 for g in expected.values()) ** 0.5
     return all(
-        _same(found[name], g, (e := max(eps, _eps(g))) ** power, e ** (power + 0.25) * scale)
+        _same(
+            found[name], g, (e := max(eps, _eps(g))) ** power, e ** (power + 0.25) * scale, finite
+        )
         for name, g in expected.items()
     )

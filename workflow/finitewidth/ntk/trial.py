@@ -5,13 +5,15 @@ Or, where that way does not take the model, the sentence that names one that doe
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch import nn
 
 from finitewidth.ntk import autodiff, structured
 from finitewidth.ntk.autodiff import Function, doubled
 from finitewidth.ntk.models import check_outputs, suspect
-from finitewidth.ntk.probe import NoFunctionError, Probe, check_one_input
+from finitewidth.ntk.probe import NoFunctionError, Probe, check_calls, check_one_input
 from finitewidth.ntk.saved import Saved
 
 #: In which order ways are tried where none is asked for.
@@ -34,13 +36,13 @@ class Trial:
     def kernel(self, way: str | None) -> Kernel:
         """By the way that is asked for, or by the first that works."""
         model = self.function.model
-        z = self._outputs()
-        if self.form == "smaller":
-            count = sum(p.numel() for p in model.parameters())
-            self.form = "samples" if z.numel() <= count else "parameters"
         try:
+            z = self._outputs()
+            if self.form == "smaller":
+                count = sum(p.numel() for p in model.parameters())
+                self.form = "samples" if z.numel() <= count else "parameters"
             if self.check:
-                self.probe = Probe.of(self.function, self.x, z, self.saved)
+                self._call(z)
             found, reasons = self._first([way] if way else list(_ORDER), z)
             if found is None and way:
                 other = self._first([one for one in _ORDER if one != way], z)[0]
@@ -55,14 +57,21 @@ class Trial:
     def first_way(self) -> str:
         """The first way that works."""
         z = self._outputs()
-        self.probe = Probe.of(self.function, self.x, z, self.saved)
+        self._call(z)
         return self._first(list(_ORDER), z)[0][0]
+
+    def _call(self, z: torch.Tensor) -> None:
+        self.probe = Probe.of(self.function, self.x, z, self.saved)
+        check_calls(self.function, self.x, self.probe, self.saved)
 
     def _outputs(self) -> torch.Tensor:
         try:
             z = self.function(self.function.leaves(), self.x)
         except Exception as error:
             self.saved.put_back()
+            if isinstance(error, ValueError) and suspect(self.function.model):
+                # Such as one input alone, whose variance a BatchNorm cannot have.
+                raise NoFunctionError(f"fails on these inputs ({_line(error)})") from error
             # What the model itself cannot do is told by its own error.
             self.function.model(self.x.clone())
             raise ValueError(
@@ -121,7 +130,10 @@ class Trial:
                 "jvp": autodiff.kernel_parts if whole else autodiff.forward_jacobian,
                 "backward": autodiff.backward_jacobian,
             }[way]
-            outputs, found = z, compute(function, self.x, *more)
+            with warnings.catch_warnings():
+                # What vmap cannot do at once it does one by one, and complains.
+                warnings.filterwarnings("ignore", message="There is a performance drop")
+                outputs, found = z, compute(function, self.x, *more)
         # In the order of the model's own parameters.
         return outputs, {name: found[name].detach() for name in function.parameters}
 
@@ -165,7 +177,7 @@ class Trial:
             what = f"{culprit} outputs are no function of one input ({what})"
         if cure:
             return f"{what}: call model.eval() first, and use {cure}"
-        return f"{what}, so that no way has a kernel that is its own"
+        return f"{what}, and no way gives a kernel for that"
 
 
 class _RefusalError(Exception):
