@@ -60,6 +60,12 @@ def shrink(model, x):
     return model.a(x)
 
 
+class NoBackward(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+
 def grow(module, into, out):
     module.calls = getattr(module, "calls", 0) + 1
     return module.calls * out
@@ -146,6 +152,14 @@ REFUSED = {
         BESIDE,
     ),
     "a parameter held elsewhere": (*on(hidden), f"reads a.weight otherwise.*{NO_WAY}"),
+    "in place where it is needed": (
+        *on(lambda: mlp(nn.Sigmoid(), nn.SiLU(inplace=True))),
+        "no way takes a model that a backward pass fails on .*modified by an inplace",
+    ),
+    "no backward": (
+        *on(wrapped(lambda m, x: NoBackward.apply(m.a(x)), a=lambda: nn.Linear(3, 2))),
+        "no way takes a model that a backward pass fails on .NotImplementedError",
+    ),
     "two outputs": (*on(wrapped(lambda m, x: (m.a(x), x), a=lambda: nn.Linear(3, 2))),
                     "one tensor .inputs, outputs., not a tuple: wrap"),
     "outputs of three dimensions": (

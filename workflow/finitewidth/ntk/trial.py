@@ -61,8 +61,15 @@ class Trial:
         return self._first(list(_ORDER), z)[0][0]
 
     def _call(self, z: torch.Tensor) -> None:
-        self.probe = Probe.of(self.function, self.x, z, self.saved)
-        check_calls(self.function, self.x, self.probe, self.saved)
+        try:
+            self.probe = Probe.of(self.function, self.x, z, self.saved)
+            check_calls(self.function, self.x, self.probe, self.saved)
+        except (NoFunctionError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:
+            raise ValueError(
+                f"no way takes a model that a backward pass fails on ({_line(error)})"
+            ) from error
 
     def _outputs(self) -> torch.Tensor:
         try:
