@@ -67,7 +67,7 @@ def shares_of_floor(activation: str, width: int, count: int, repeats: int) -> li
         lambda: normals(total, layer),
         lambda: sample(law, x, networks=networks, seed=1),
         lambda: sample(law, x, networks=networks, seed=1, measure=("preactivations", "quartic")),
-        lambda: [law.activation.on_tensor(torch, values) for _ in range(total // layer)],
+        lambda: [law.activation.on_tensor_(torch, values) for _ in range(total // layer)],
     ]
     best = [np.inf] * len(jobs)
     for _ in range(repeats):  # in turns, so that a slow moment of the machine hits all of them

@@ -51,11 +51,32 @@ def test_derivatives_on_tensors(name):
     activation = get(name)
     z = np.array([-9.0, -1.3, -1e-3, 0.0, 0.4, 2.7, 11.0])
     tensor = torch.tensor(z)
-    s = activation.on_tensor(torch, tensor.clone())
+    s = activation.on_tensor(torch, tensor)
     assert s.numpy() == pytest.approx(activation.function(z), rel=1e-13, abs=1e-16)
-    slope = activation.derivative_on_tensor(torch, tensor.clone(), s)
+    slope = activation.derivative_on_tensor(torch, tensor, s)
     assert slope.numpy() == pytest.approx(activation.derivative(z), rel=1e-12, abs=1e-15)
     second = activation.second_on_tensor(torch, tensor)
     expected = np.zeros_like(z) if activation.derivatives is None else activation.derivatives(z)[2]
     assert second.numpy() == pytest.approx(expected, rel=1e-12, abs=1e-14)
     assert np.array_equal(tensor.numpy(), z)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", [*TABLE, "leaky_relu(0.1)", "leaky_relu(-0.5)"])
+def test_what_is_given_stays_as_it_is_whatever_shares_its_memory(name, dtype):
+    """``double()`` and the like return the tensor itself where its precision is right already."""
+    activation = get(name)
+    z = torch.linspace(-3, 3, 13, dtype=dtype)
+    for given in (z, z.double(), z[3:7], z.expand(2, -1), z.view(13, 1).T):
+        before = given.clone()
+        s = activation.on_tensor(torch, given)
+        kept = s.clone()
+        slope = activation.derivative_on_tensor(torch, given, s)
+        second = activation.second_on_tensor(torch, given)
+        assert torch.equal(given, before)
+        assert torch.equal(s, kept)
+        places = {t.untyped_storage().data_ptr() for t in (given, s, slope, second)}
+        assert len(places) == 4
+        # Those that may overwrite give the same.
+        assert torch.equal(activation.on_tensor_(torch, before.clone()), s)
+        assert torch.equal(activation.derivative_on_tensor_(torch, before.clone(), s), slope)

@@ -27,13 +27,15 @@ class Activation:
         As written in the config, for example ``"relu"`` or ``"leaky_relu(0.1)"``.
     function, derivative : callable
         Elementwise on numpy arrays of any shape. At a kink the derivative is 0.
-    on_tensor : callable
-        ``on_tensor(torch, z)`` applies the function to a torch tensor of any shape and may
-        overwrite it; it takes the module as an argument so that this table can be read without
-        importing torch.
-    derivative_on_tensor, second_on_tensor : callable
-        ``derivative_on_tensor(torch, z, s)`` is sigma'(z), given s = sigma(z) as well, and may
-        overwrite z; ``second_on_tensor(torch, z)`` is sigma''(z). 0 at a kink.
+    on_tensor_, derivative_on_tensor_ : callable
+        For z that nobody reads any more: ``on_tensor_(torch, z)`` is sigma(z) of a torch tensor of
+        any shape, ``derivative_on_tensor_(torch, z, s)`` is sigma'(z), given s = sigma(z) as well,
+        and 0 at a kink. Both may overwrite z, and their result may be z itself; hence the
+        underscore, as in torch. Whoever still reads z calls the methods of the same names without
+        it. They take the module as an argument so that this table can be read without importing
+        torch.
+    second_on_tensor : callable
+        ``second_on_tensor(torch, z)`` is sigma''(z), 0 at a kink, in memory of its own.
     slopes : tuple of float, optional
         ``(a_plus, a_minus)`` where sigma(z) = a_plus z for z > 0 and a_minus z for z < 0.
     derivatives : callable, optional
@@ -47,12 +49,20 @@ class Activation:
     name: str
     function: Callable[[Array], Array]
     derivative: Callable[[Array], Array]
-    on_tensor: Callable
-    derivative_on_tensor: Callable
+    on_tensor_: Callable
+    derivative_on_tensor_: Callable
     second_on_tensor: Callable
     slopes: tuple[float, float] | None = None
     derivatives: Callable[[Array], Array] | None = None
     strip: float | None = None
+
+    def on_tensor(self, torch, z):
+        """sigma(z) in memory of its own: ``z`` stays as it is, whatever shares its memory."""
+        return self.on_tensor_(torch, z.clone())
+
+    def derivative_on_tensor(self, torch, z, s):
+        """sigma'(z), given s = sigma(z), in memory of its own: both stay as they are."""
+        return self.derivative_on_tensor_(torch, z.clone(), s)
 
     @property
     def is_scale_invariant(self) -> bool:
@@ -65,13 +75,13 @@ class Activation:
         return self.slopes == (1.0, 1.0)
 
 
-def _two_slopes(name: str, plus: float, minus: float, on_tensor: Callable) -> Activation:
+def _two_slopes(name: str, plus: float, minus: float, on_tensor_: Callable) -> Activation:
     return Activation(
         name=name,
         function=lambda z: np.where(z > 0, plus * z, minus * z),
         derivative=lambda z: np.where(z > 0, plus, np.where(z < 0, minus, 0.0)),
-        on_tensor=on_tensor,
-        derivative_on_tensor=_gate(plus, minus),
+        on_tensor_=on_tensor_,
+        derivative_on_tensor_=_gate(plus, minus),
         second_on_tensor=lambda torch, z: torch.zeros_like(z),
         slopes=(plus, minus),
     )
@@ -217,7 +227,7 @@ TABLE: dict[str, Activation] = {
             lambda z: np.asarray(z, dtype=float),
             lambda z: np.ones_like(z, dtype=float),
             lambda torch, z: z,
-            derivative_on_tensor=lambda torch, z, s: torch.ones_like(s),
+            derivative_on_tensor_=lambda torch, z, s: torch.ones_like(s),
             second_on_tensor=lambda torch, z: torch.zeros_like(z),
             slopes=(1.0, 1.0),
             derivatives=_linear_derivatives,
@@ -230,7 +240,7 @@ TABLE: dict[str, Activation] = {
             np.tanh,
             _sech_squared,
             lambda torch, z: torch.tanh_(z),
-            derivative_on_tensor=lambda torch, z, s: torch.mul(s, s, out=z).neg_().add_(1),
+            derivative_on_tensor_=lambda torch, z, s: torch.mul(s, s, out=z).neg_().add_(1),
             second_on_tensor=lambda torch, z: -2 * torch.tanh(z) / torch.cosh(z) ** 2,
             derivatives=_tanh_derivatives,
             strip=np.pi / 2,
@@ -240,7 +250,7 @@ TABLE: dict[str, Activation] = {
             special.erf,
             _erf_derivative,
             lambda torch, z: torch.erf_(z),
-            derivative_on_tensor=_erf_slope,
+            derivative_on_tensor_=_erf_slope,
             second_on_tensor=lambda torch, z: -2 * z * _erf_slope(torch, z),
             derivatives=_erf_derivatives,
             strip=1.5,
@@ -250,7 +260,7 @@ TABLE: dict[str, Activation] = {
             np.arctan,
             lambda z: 1 / (1 + z * z),
             lambda torch, z: torch.atan_(z),
-            derivative_on_tensor=lambda torch, z, s: 1 / (1 + z * z),
+            derivative_on_tensor_=lambda torch, z, s: 1 / (1 + z * z),
             second_on_tensor=lambda torch, z: -2 * z / (1 + z * z) ** 2,
             derivatives=_arctan_derivatives,
             strip=1.0,
@@ -260,7 +270,7 @@ TABLE: dict[str, Activation] = {
             np.sin,
             np.cos,
             lambda torch, z: torch.sin_(z),
-            derivative_on_tensor=lambda torch, z, s: z.cos_(),
+            derivative_on_tensor_=lambda torch, z, s: z.cos_(),
             second_on_tensor=lambda torch, z: -torch.sin(z),
             derivatives=_sin_derivatives,
             strip=3.0,
@@ -270,7 +280,7 @@ TABLE: dict[str, Activation] = {
             np.cos,
             lambda z: -np.sin(z),
             lambda torch, z: torch.cos_(z),
-            derivative_on_tensor=lambda torch, z, s: z.sin_().neg_(),
+            derivative_on_tensor_=lambda torch, z, s: z.sin_().neg_(),
             second_on_tensor=lambda torch, z: -torch.cos(z),
             derivatives=_cos_derivatives,
             strip=3.0,
@@ -280,7 +290,7 @@ TABLE: dict[str, Activation] = {
             lambda z: z * special.ndtr(z),
             _gelu_derivative,
             lambda torch, z: torch.nn.functional.gelu(z),
-            derivative_on_tensor=lambda torch, z, s: (
+            derivative_on_tensor_=lambda torch, z, s: (
                 torch.special.ndtr(z) + z * _normal_density(torch, z)
             ),
             second_on_tensor=lambda torch, z: (2 - z * z) * _normal_density(torch, z),
@@ -292,7 +302,7 @@ TABLE: dict[str, Activation] = {
             lambda z: z * special.expit(z),
             _silu_derivative,
             lambda torch, z: torch.nn.functional.silu(z, inplace=True),
-            derivative_on_tensor=_silu_slope,
+            derivative_on_tensor_=_silu_slope,
             second_on_tensor=_silu_second,
             derivatives=_silu_derivatives,
             strip=np.pi,
@@ -302,7 +312,7 @@ TABLE: dict[str, Activation] = {
             lambda z: np.logaddexp(0.0, z),
             special.expit,
             lambda torch, z: torch.nn.functional.softplus(z),
-            derivative_on_tensor=lambda torch, z, s: torch.sigmoid(z),
+            derivative_on_tensor_=lambda torch, z, s: torch.sigmoid(z),
             second_on_tensor=lambda torch, z: torch.sigmoid(z) * torch.sigmoid(-z),
             derivatives=_softplus_derivatives,
             strip=np.pi,
@@ -312,7 +322,7 @@ TABLE: dict[str, Activation] = {
             special.expit,
             _sigmoid_derivative,
             lambda torch, z: torch.sigmoid_(z),
-            derivative_on_tensor=lambda torch, z, s: s * (1 - s),
+            derivative_on_tensor_=lambda torch, z, s: s * (1 - s),
             second_on_tensor=_sigmoid_second,
             derivatives=_sigmoid_derivatives,
             strip=np.pi,

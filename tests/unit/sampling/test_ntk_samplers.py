@@ -174,8 +174,8 @@ def test_the_average_over_the_way_back_against_the_marginal_sampler(activation, 
         W *= np.sqrt(C_W[layer] / s.shape[1])
         b = torch.randn(n, generator=generator, dtype=torch.float64) * np.sqrt(C_b)
         z = s @ W.T + b
-        s = law.activation.on_tensor(torch, z.clone())
-        slope = law.activation.derivative_on_tensor(torch, z.clone(), s)
+        s = law.activation.on_tensor(torch, z)
+        slope = law.activation.derivative_on_tensor(torch, z, s)
         gram = (s @ s.T)[None]
         kernel = C_b + C_W[layer + 1] / n * gram
         sums.append(layer_sums(z[None], s[None], slope[None], gram, kernel, C_W[layer + 1], None))

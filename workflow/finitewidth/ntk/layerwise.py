@@ -70,8 +70,8 @@ def layerwise(
             z = z + b[:, None]
         preactivations.append(z)
         if layer < depth - 1:
-            s = activation.on_tensor(torch, z.clone())
-            slopes.append(activation.derivative_on_tensor(torch, z.clone(), s))
+            s = activation.on_tensor(torch, z)
+            slopes.append(activation.derivative_on_tensor(torch, z, s))
             grams.append(torch.bmm(s, s.transpose(1, 2)))
     unit = torch.eye(k, dtype=x.dtype, device=x.device)[:, :, None, None]
     squared = unit.expand(networks, k, k, inputs, inputs)

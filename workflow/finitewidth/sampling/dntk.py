@@ -44,8 +44,8 @@ def dntk(
     depth, directions = len(weights), outputs * inputs
     s, slope, bend = [x.expand(networks, *x.shape)], [None], [None]
     for z in preactivations[:-1]:
-        s.append(activation.on_tensor(torch, z.clone()).clone())
-        slope.append(activation.derivative_on_tensor(torch, z.clone(), s[-1]))
+        s.append(activation.on_tensor(torch, z))
+        slope.append(activation.derivative_on_tensor(torch, z, s[-1]))
         bend.append(activation.second_on_tensor(torch, z))
     delta = _gradients(weights, slope, outputs, inputs)
     first = second = None  # the jets of s at the layer before

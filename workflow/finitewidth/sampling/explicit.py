@@ -44,7 +44,7 @@ def sample_tile(
             z = z / torch.where(size > 0, size, 1.0)[:, None, :].to(dtype)
             log_scale = log_scale + size.log()
         recorder.put(layer, z.transpose(1, 2), log_scale)
-        s = law.activation.on_tensor(torch, z)
+        s = law.activation.on_tensor_(torch, z)
 
 
 def draw_layer(law, layer, streams: Streams, dtype, device, room, name=None):

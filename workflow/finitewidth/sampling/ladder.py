@@ -249,7 +249,7 @@ def _sample_tile(laws, rates, x, layers, names, streams: Streams, room, dtype, k
             z = room(f"z{n}", (networks, inputs, n), dtype, x.device).copy_(normals[..., :n])
             z = correlate(grams[rung], z, room)
             before = z.clone() if rates else None
-            s = law.activation.on_tensor(torch, z)
+            s = law.activation.on_tensor_(torch, z)
             gram = gram_of(s, room)
             grams[rung] = law.C_b[layer] + law.C_W[layer] / n * gram
             if rates:
@@ -259,7 +259,7 @@ def _sample_tile(laws, rates, x, layers, names, streams: Streams, room, dtype, k
 
 def _sums(law, layer: int, z, s, gram, scale) -> LayerSums:
     """What the tangent kernels of later layers take from this one."""
-    slope = law.activation.derivative_on_tensor(torch, z.clone(), s)
+    slope = law.activation.derivative_on_tensor(torch, z, s)
     if scale is not None:
         gram = gram * (scale[:, :, None] * scale[:, None, :])
     kernel = law.C_b[layer] + law.C_W[layer] / z.shape[2] * gram

@@ -72,7 +72,7 @@ def sample_tile(
         z = correlate(gram, normals, room)
         recorder.put(layer, z, log_scale)
         if layer < last:
-            s = law.activation.on_tensor(torch, z)
+            s = law.activation.on_tensor_(torch, z)
             gram = law.C_b[layer] + law.C_W[layer] / law.widths[layer] * gram_of(s, room)
         layer += 1
 
@@ -181,7 +181,7 @@ def _log_norm_gain(law, layer, count, streams, dtype, room, x) -> torch.Tensor:
     """
     shape = (count, streams.networks, law.widths[layer])
     normals = streams.normal_(room("stretch", shape, dtype, x.device), axis=1)
-    s = law.activation.on_tensor(torch, normals)
+    s = law.activation.on_tensor_(torch, normals)
     squares = torch.linalg.vector_norm(s, dim=2).double().square_()
     constant = sum(math.log(law.C_W[k] / law.widths[k]) for k in range(layer, layer + count))
     return 0.5 * (squares.log().sum(0) + constant)[:, None]

@@ -229,7 +229,7 @@ def _activate(activation, z: torch.Tensor, spare: torch.Tensor) -> tuple[torch.T
     """sigma(z) and sigma'(z), in ``z`` and in ``spare`` where that can be."""
     if activation.slopes == (1.0, 0.0):
         # The gate of a ReLU can be told from what comes out of it.
-        s = activation.on_tensor(torch, z)
+        s = activation.on_tensor_(torch, z)
         return s, torch.sign(s, out=spare)
-    s = activation.on_tensor(torch, spare.copy_(z))
-    return s, activation.derivative_on_tensor(torch, z, s)
+    s = activation.on_tensor_(torch, spare.copy_(z))
+    return s, activation.derivative_on_tensor_(torch, z, s)

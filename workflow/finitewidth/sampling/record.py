@@ -18,9 +18,12 @@ class Room:
         self._kept: dict[str, torch.Tensor] = {}
 
     def __call__(self, name: str, shape: tuple, dtype: torch.dtype, device) -> torch.Tensor:
-        """An uninitialised tensor, the same one for the same name and shape."""
+        """An uninitialised tensor, the same one for the same name, shape and precision.
+
+        Only for what is no longer read when its name is next asked for.
+        """
         kept = self._kept.get(name)
-        if kept is None or kept.shape != shape:
+        if kept is None or (kept.shape, kept.dtype) != (shape, dtype):
             kept = self._kept[name] = torch.empty(shape, dtype=dtype, device=device)
         return kept
 
