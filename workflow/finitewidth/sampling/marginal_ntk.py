@@ -32,10 +32,10 @@ _DEEP = 8
 class _Hidden:
     """What the way back needs of one hidden layer; tensors of one tile of networks."""
 
-    s: torch.Tensor  #: (networks, inputs, n), S
+    s: torch.Tensor  #: (networks, inputs, n), S, or Q where inputs nearly coincide
     gate: torch.Tensor  #: (networks, inputs, n), sigma'(z)
     gram: torch.Tensor  #: (networks, inputs, inputs), float64, S S^T in natural units
-    inverse: torch.Tensor  #: (networks, inputs, inputs), float64, F^+ of S as it stands here
+    inverse: torch.Tensor  #: (networks, inputs, inputs), float64, takes ``s`` to Q
     drawn: torch.Tensor | None = None  #: (networks, inputs, next n), T of the next layer's weights
 
 
@@ -114,9 +114,16 @@ def _forward(law, x, streams, recorder, kernels, dtype):
             return hidden, output, C_b + C_W / fan_in * gram
         s, gate = _activate(activation, z, room(f"s{layer}", z.shape, dtype, x.device))
         gram, factor, regular = gram_factor(s)
+        inverse = pseudo_inverse(factor, regular)
+        if inputs > 1 and not regular:
+            # Entries of F^+ are large then and nearly cancel: with s in single precision Q would
+            # be known to 2^-24 of them. From here on Q itself stands in its place.
+            s.copy_(torch.bmm(inverse, s.double()))
+            inverse = torch.eye(inputs, dtype=torch.float64, device=x.device)
+            inverse = inverse.expand(networks, -1, -1)
         if still is not None:
             gram = gram * unit
-        hidden.append(_Hidden(s, gate, gram, pseudo_inverse(factor, regular)))
+        hidden.append(_Hidden(s, gate, gram, inverse))
     raise AssertionError("the last layer returns")
 
 
