@@ -46,7 +46,7 @@ _SENTENCES = {
     Reason.TOO_FEW_REPLICAS: "too few replicas for an error: {x:.0f}",
     Reason.TOO_FEW_GROUPS: "too few groups of networks for a share of them: {x:.0f}",
     Reason.TOO_NARROW: "too narrow: {x:.0f} neurons",
-    Reason.NO_SPREAD: "no spread seen: nothing is known of the error",
+    Reason.NO_SPREAD: "no spread seen beyond rounding: nothing is known of the error",
     Reason.DEAD: "dead: the layer is zero in {x:.0f} networks",
     Reason.RARE_EVENT: "few counts: {x:.0f} networks on one side of the event",
     Reason.SKEW: "heavy tail: the estimate has the skewness {x:.2g}",
@@ -54,7 +54,7 @@ _SENTENCES = {
     Reason.HEAVY_TAIL: "heavy tail: the blocks of networks have the tail index {x:.2g}",
     Reason.UNKNOWN_VARIANCE: "heavy tail: the variance is known to {x:.0%} only",
     Reason.NO_FIT: "no expansion in 1/n fits the widths: p = {x:.1g}",
-    Reason.SINGULAR: "singular: the condition is infinite in {x:.0f} networks",
+    Reason.SINGULAR: "singular: an eigenvalue is 0 within rounding in {x:.0f} networks",
 }
 
 

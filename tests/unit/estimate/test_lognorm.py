@@ -41,7 +41,8 @@ def test_values_and_errors_are_those_of_loops(dead):
         if name == "log_norm_histogram":
             continue  # its error smooths what leaving out blocks would resolve value by value
         spread = np.sqrt(49 * np.var([w[name] for w in without], axis=0))
-        np.testing.assert_allclose(found[name].stderr, spread, rtol=1e-4, atol=1e-12)
+        spread = np.where(spread > 0, spread, np.nan)
+        np.testing.assert_allclose(found[name].stderr, spread, rtol=1e-4)
 
 
 def test_a_normal_law_is_recognised():

@@ -60,7 +60,8 @@ def _quantiles(x: Array, law: Empirical, scales: Array) -> Estimate:
     value = law.quantile(PROBABILITIES)
     change = law.below_without(value) - law.below(value)
     zero = np.zeros_like(value)
-    step = np.maximum(from_replicates(zero, change, law.bounds).stderr, 1 / law.count)
+    # Where nothing changes there is no error, and the step is that of one number.
+    step = np.fmax(from_replicates(zero, change, law.bounds).stderr, 1 / law.count)
     low, high = np.clip(PROBABILITIES - step, 0, 1), np.clip(PROBABILITIES + step, 0, 1)
     slope = (law.quantile(high) - law.quantile(low)) / (high - low)
     without = (value - slope * change) / scales[:, None]

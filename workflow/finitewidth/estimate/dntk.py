@@ -19,6 +19,9 @@ from finitewidth.estimate.tangents import Tangents, block_totals, largest, outer
 
 Array = np.ndarray
 
+#: What one network's dH z is, at the least, of the largest dH times the largest z.
+_LARGEST = 1 / 16
+
 
 def differential(t: Tangents, dntk: Array) -> dict[str, Estimate]:
     """P and Q of the output layer, each with its 1/n.
@@ -66,9 +69,13 @@ def differential(t: Tangents, dntk: Array) -> dict[str, Estimate]:
 
     totals = block_totals(features, t.bounds)
     units = outer_unit(unit.ravel(), t.output_scale).reshape((inputs**2,) * 2)
+    # In units of the largest of all numbers, which few come near.
+    rounding = _LARGEST * t.rounding
     if t.kernel is None:
-        return {f"dntk_{name}": mean_of(totals[name], t.bounds, units) for name in "PQ"}
+        return {f"dntk_{name}": mean_of(totals[name], t.bounds, units, rounding) for name in "PQ"}
     return {
-        f"dntk_{name}": controlled_mean(totals[name], totals[f"of {name}"], t.bounds, units)
+        f"dntk_{name}": controlled_mean(
+            totals[name], totals[f"of {name}"], t.bounds, units, rounding
+        )
         for name in "PQ"
     }

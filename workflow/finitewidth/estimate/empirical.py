@@ -84,7 +84,8 @@ def histogram(law: Empirical, shift: float, scale: float, shifts: Array, scales:
     inner = EDGES[1:-1]
     edges = shift + scale * inner
     moves = (shifts - shift)[:, None] + (scales - scale)[:, None] * inner
-    reach = 2 * from_replicates(edges, edges + moves, law.bounds).stderr
+    # An edge that does not move has no error.
+    reach = 2 * np.nan_to_num(from_replicates(edges, edges + moves, law.bounds).stderr)
     with np.errstate(all="ignore"):
         density = (law.below(edges + reach) - law.below(edges - reach)) / (2 * reach)
     below = law.below_without(edges) + np.where(reach > 0, density, 0) * moves

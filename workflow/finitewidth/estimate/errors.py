@@ -15,6 +15,7 @@ import numpy as np
 
 from finitewidth.estimate.trust import doubts
 from finitewidth.reasons import Reason
+from finitewidth.rounding import least_error
 
 Array = np.ndarray
 Sums = Mapping[str, Array]
@@ -24,6 +25,8 @@ Sums = Mapping[str, Array]
 BLOCKS = 500
 #: Fewest networks that an error is taken from.
 LEAST_NETWORKS = 50
+#: Reasons that leave no error bar.
+_NO_ERROR = (Reason.NO_SPREAD, Reason.SINGULAR)
 #: Networks whose features stand in memory together.
 _CHUNK = 4096
 
@@ -67,12 +70,18 @@ class Estimate:
         with np.errstate(all="ignore"):
             value, stderr = self.value * factor, self.stderr * factor
         found = replace(self, value=value, stderr=stderr)
-        return found.doubted(~(np.isfinite(value) & np.isfinite(stderr)), Reason.NOT_FINITE)
+        lost = ~np.isfinite(value) | (np.isfinite(self.stderr) & ~np.isfinite(stderr))
+        return found.doubted(lost, Reason.NOT_FINITE)
 
     def doubted(self, where: Array, reason: Reason, diagnostic=np.nan) -> Estimate:
-        """The same with a more particular reason ``where`` (same shape) there is one."""
+        """The same with a more particular reason ``where`` (same shape) there is one.
+
+        Where nothing varies, and where a matrix is singular, there is no standard error: NaN.
+        """
         why = np.where(where, np.int8(reason), self.reason)
-        return replace(self, reason=why, diagnostic=np.where(where, diagnostic, self.diagnostic))
+        stderr = np.where(np.isin(why, _NO_ERROR), np.nan, self.stderr)
+        number = np.where(where, diagnostic, self.diagnostic)
+        return replace(self, stderr=stderr, reason=why, diagnostic=number)
 
 
 def stack(estimates: list[Estimate], axis: int = 0) -> Estimate:
@@ -142,6 +151,7 @@ def jackknife(
     *,
     correct_bias: bool = False,
     events: bool = False,
+    rounding: Array | float = 0.0,
 ) -> Estimate:
     """Estimate with standard error, from sums over the networks of each block.
 
@@ -157,6 +167,9 @@ def jackknife(
         that are unbiased already.
     events : bool
         Whether events are counted (:func:`finitewidth.estimate.trust.doubts`).
+    rounding : array, shape (number,), or float
+        How far the rounding of one network's numbers may move the estimate, of which a smaller
+        error is not told apart (:func:`finitewidth.rounding.least_error`).
 
     Returns
     -------
@@ -169,7 +182,9 @@ def jackknife(
         value = estimator(totals, count)
         rest = {name: totals[name] - sums[name] for name in sums}
         without = estimator(rest, count - counts)
-    return from_replicates(value, without, bounds, correct_bias=correct_bias, events=events)
+    return from_replicates(
+        value, without, bounds, correct_bias=correct_bias, events=events, rounding=rounding
+    )
 
 
 def from_replicates(
@@ -179,6 +194,7 @@ def from_replicates(
     *,
     correct_bias: bool = False,
     events: bool = False,
+    rounding: Array | float = 0.0,
 ) -> Estimate:
     """Estimate with standard error, from the estimates that leave one block out.
 
@@ -193,8 +209,13 @@ def from_replicates(
     without : array, shape (block, ...)
         The estimate from all networks but those of a block.
     bounds : array of int, shape (block + 1,)
-    correct_bias, events : bool
+    correct_bias, events, rounding
         As for :func:`jackknife`.
+
+    Returns
+    -------
+    Estimate
+        With a NaN for an error, and the reason ``no_spread``, where it is no more than rounding.
     """
     sizes = np.diff(bounds)
     h = (bounds[-1] / sizes).reshape(-1, *(1,) * np.ndim(value))
@@ -205,8 +226,9 @@ def from_replicates(
         residuals = (pseudo - mean) / np.sqrt(h - 1)
         stderr = np.sqrt(np.mean(residuals**2, axis=0))
         estimate = value + mean if correct_bias else value
-        # A spread at the level of rounding is none.
-        spread = stderr > 1e-13 * np.abs(estimate)
+        # A spread at the level of rounding is none: of what was summed, and of the sums.
+        floor = np.maximum(1e-13 * np.abs(estimate), least_error(rounding, bounds[-1]))
+        spread = stderr > floor
     found = Estimate(np.asarray(estimate, float), stderr, *doubts(residuals, events=events))
     found = found.doubted(~spread, Reason.NO_SPREAD)
     return found.doubted(~(np.isfinite(estimate) & np.isfinite(stderr)), Reason.NOT_FINITE)

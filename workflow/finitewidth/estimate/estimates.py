@@ -65,7 +65,8 @@ def _log_norm(layer: Layer) -> Estimates:
     values = layer.maybe("log_norm")
     if values is None:
         values = lognorm.from_kernel(np.einsum("naa->na", layer.read("kernel")))
-    each = [lognorm.log_norm(values[:, a], layer.bounds) for a in layer.inputs]
+    rounding = layer.samples.rounding
+    each = [lognorm.log_norm(values[:, a], layer.bounds, rounding) for a in layer.inputs]
     return {name: stack([one[name] for one in each]) for name in each[0]}
 
 

@@ -18,11 +18,14 @@ from finitewidth.estimate.moments import of_three, of_two
 from finitewidth.estimate.pooled import root_mean_square, symmetric_places
 from finitewidth.estimate.samples import Samples
 from finitewidth.indices import pairs
+from finitewidth.reasons import Reason
 
 Array = np.ndarray
 
 #: Neurons are drawn in single precision: what controls leave over is no better known than this.
 _ROUNDING = 2.0**-24
+#: Networks that differ by no more than so many roundings of their kernel are one.
+_ROUNDINGS = 4
 #: Units outside this range are taken for lost: their cubes neared the ends of float64.
 _REPRESENTABLE = (1e-90, 1e90)
 
@@ -43,6 +46,10 @@ class Moments:
     estimate: Estimate
     rungs: Array
     estimator: str
+
+    def doubted(self, flat: Array) -> Moments:
+        """The same without an error where nothing varies, shape of the estimate."""
+        return replace(self, estimate=self.estimate.doubted(flat, Reason.NO_SPREAD))
 
 
 def kernel_moments(samples: Samples, kernel: Array, bounds: Array) -> dict[str, Moments]:
@@ -101,8 +108,20 @@ def kernel_moments(samples: Samples, kernel: Array, bounds: Array) -> dict[str, 
         ),
         "kernel_third": moments_of(sums, bounds, third, own**3, how),
     }
+    flat = is_flat(samples, kernel, unit)
+    for name, of in (
+        ("kernel_mean", flat),
+        ("kernel_covariance", flat[..., first] | flat[..., second]),
+        ("kernel_third", flat[..., same]),
+    ):
+        found[name] = found[name].doubted(of)
     found["kernel_covariance"] = _square(found["kernel_covariance"], first, second)
     return found
+
+
+def is_flat(samples: Samples, values: Array, unit: Array) -> Array:
+    """Where values (network, ...) vary from network to network by rounding alone, (...)."""
+    return np.std(values, axis=0) <= _ROUNDINGS * samples.rounding * unit
 
 
 def units(kernel: Array, pair_list: Array) -> Array:

@@ -32,19 +32,19 @@ from finitewidth.reasons import Reason
 Array = np.ndarray
 
 
-def _log_kernel(diagonal: Array, bounds: Array) -> dict[str, Estimate]:
+def _log_kernel(diagonal: Array, bounds: Array, rounding: float) -> dict[str, Estimate]:
     """Mean, variance and histogram of log Ghat_aa, over networks that are not dead."""
     logs = np.log(diagonal)
     parts = ("mean", "variance", "histogram")
 
     def of_one(values: Array) -> dict[str, Estimate]:
-        found = lognorm.log_norm(values, bounds)
+        found = lognorm.log_norm(values, bounds, rounding)
         return {f"log_kernel_{part}": found[f"log_norm_{part}"] for part in parts}
 
     return _everywhere(of_one, logs)
 
 
-def _inverse_kernel(diagonal: Array, bounds: Array) -> dict[str, Estimate]:
+def _inverse_kernel(diagonal: Array, bounds: Array, rounding: float) -> dict[str, Estimate]:
     """E[1/Ghat_aa]; unknown where a network is dead, for it is infinite."""
 
     def of_one(values: Array) -> dict[str, Estimate]:
@@ -52,7 +52,8 @@ def _inverse_kernel(diagonal: Array, bounds: Array) -> dict[str, Estimate]:
         if dead:
             return {"inverse_kernel_mean": Estimate.unknown((), Reason.DEAD, dead)}
         sums = block_sums(lambda at: {"1/g": 1 / values[at, None]}, bounds)
-        mean = jackknife(sums, bounds, lambda s, count: s["1/g"] / count)
+        own = rounding * np.mean(1 / values)
+        mean = jackknife(sums, bounds, lambda s, count: s["1/g"] / count, rounding=own)
         return {"inverse_kernel_mean": mean.take(0)}
 
     return _everywhere(of_one, diagonal)
@@ -121,7 +122,7 @@ def estimate_ladder(
         found |= {name: m.estimate for name, m in moments.items()}
         for family, function in FAMILIES.items():
             if family in families and function:
-                found |= function(diagonal, bounds)
+                found |= function(diagonal, bounds, whole.rounding)
     result = dataset(found, whole.layers, whole.widths, inputs, width_along="rung")
     for name, m in moments.items():
         dims, long_name = QUANTITIES[name]

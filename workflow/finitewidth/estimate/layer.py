@@ -54,6 +54,7 @@ class Layer:
             self.maybe("quartic"),
             self.maybe("sextic"),
             self.maybe("log_norm"),
+            self.samples.rounding,
         )
 
     @cached_property

@@ -11,6 +11,7 @@ from finitewidth.estimate import empirical
 from finitewidth.estimate.empirical import LEAST_COUNT, Empirical
 from finitewidth.estimate.errors import Estimate, block_sums, jackknife
 from finitewidth.reasons import Reason
+from finitewidth.rounding import ROUNDING, of_products
 
 Array = np.ndarray
 
@@ -21,7 +22,9 @@ def from_kernel(squares: Array) -> Array:
         return 0.5 * np.log(squares)
 
 
-def log_norm(values: Array, bounds: Array) -> dict[str, Estimate]:
+def log_norm(
+    values: Array, bounds: Array, rounding: float = ROUNDING["float64"]
+) -> dict[str, Estimate]:
     """Fraction of dead layers; mean, variance and histogram of the log-norm of the living.
 
     Parameters
@@ -29,6 +32,8 @@ def log_norm(values: Array, bounds: Array) -> dict[str, Estimate]:
     values : array, shape (network,)
         The log-norm, -inf where the layer is dead.
     bounds : array of int, shape (block + 1,)
+    rounding : float
+        What the norms are known to, as a share of them.
 
     Returns
     -------
@@ -50,7 +55,7 @@ def log_norm(values: Array, bounds: Array) -> dict[str, Estimate]:
         return {"dead_fraction": dead} | _unknown(Reason.DEAD, len(values))
     if alive.sum() < LEAST_COUNT:
         return {"dead_fraction": dead} | _unknown(Reason.TOO_FEW_NETWORKS, alive.sum())
-    return {"dead_fraction": dead} | _moments(values, alive, bounds)
+    return {"dead_fraction": dead} | _moments(values, alive, bounds, rounding)
 
 
 def _unknown(reason: Reason, diagnostic=np.nan) -> dict[str, Estimate]:
@@ -59,7 +64,7 @@ def _unknown(reason: Reason, diagnostic=np.nan) -> dict[str, Estimate]:
     return {"log_norm_mean": one, "log_norm_variance": one, "log_norm_histogram": bins}
 
 
-def _moments(values: Array, alive: Array, bounds: Array) -> dict[str, Estimate]:
+def _moments(values: Array, alive: Array, bounds: Array, rounding: float) -> dict[str, Estimate]:
     # About its mean, so that a variance of 1 beside a mean of -10^5 keeps its digits.
     center = np.mean(values[alive])
     x = np.where(alive, values - center, 0.0)
@@ -75,11 +80,15 @@ def _moments(values: Array, alive: Array, bounds: Array) -> dict[str, Estimate]:
     def variance(s, _):
         return (s["xx"] - s["x"] ** 2 / s["1"]) / (s["1"] - 1)
 
-    about = jackknife(sums, bounds, mean).take(0)
+    # Logarithms of large norms round as well.
+    own = rounding + ROUNDING["float64"] * abs(center)
+    about = jackknife(sums, bounds, mean, rounding=own).take(0)
     shifted = replace(about, value=about.value + center)
-    spread = jackknife(sums, bounds, variance).take(0)
+    deviation = np.std(x[alive])
+    of_two = of_products(own, deviation, deviation)
+    spread = jackknife(sums, bounds, variance, rounding=of_two).take(0)
     known = {"log_norm_mean": shifted, "log_norm_variance": spread}
-    if not spread.value > 0:
+    if spread.reason == Reason.NO_SPREAD or not spread.value > 0:
         return known | {"log_norm_histogram": Estimate.unknown(len(EDGES) - 1, Reason.NO_SPREAD)}
     without = {name: s.sum(axis=0) - s for name, s in sums.items()}
     shifts, scales = mean(without, None)[:, 0], np.sqrt(variance(without, None))[:, 0]

@@ -19,6 +19,7 @@ from finitewidth.estimate.errors import Estimate, block_sums, jackknife
 from finitewidth.estimate.pooled import Pooled, symmetric_places
 from finitewidth.indices import quad_positions
 from finitewidth.reasons import Reason
+from finitewidth.rounding import of_products
 
 Array = np.ndarray
 
@@ -44,8 +45,8 @@ def of_three(x: Array, xx: Array, xxx: Array, count: Array) -> Array:
 def covariance(p: Pooled) -> Estimate:
     """G_ab = E[z_a z_b], shape (input, input)."""
     sums = block_sums(lambda at: {"k": p.kernel_of(at)}, p.bounds)
-    result = jackknife(sums, p.bounds, lambda s, count: s["k"] / count).times(p.unit2)
-    return result.take(symmetric_places(*p.pairs.T))
+    mean = jackknife(sums, p.bounds, lambda s, count: s["k"] / count, rounding=p.rounding)
+    return mean.times(p.unit2).take(symmetric_places(*p.pairs.T))
 
 
 def correlation(p: Pooled) -> Estimate:
@@ -61,7 +62,7 @@ def correlation(p: Pooled) -> Estimate:
         k = s["k"]
         return k / np.sqrt(k[..., place[a, a]] * k[..., place[b, b]])
 
-    return jackknife(sums, p.bounds, estimator, correct_bias=True).take(place)
+    return jackknife(sums, p.bounds, estimator, correct_bias=True, rounding=p.rounding).take(place)
 
 
 def four_point(p: Pooled) -> Estimate:
@@ -89,7 +90,11 @@ def four_point(p: Pooled) -> Estimate:
         product = of_two(s["u"][..., first], s["u"][..., second], s["uu"], count)
         return s["pair"] / count - product
 
-    result = jackknife(block_sums(features, p.bounds), p.bounds, estimator).times(p.unit4[quad])
+    sums = block_sums(features, p.bounds)
+    # Of deviations of the kernels; of q a share of 1/n counts.
+    rounding = of_products(p.rounding, p.spread[first], p.spread[second])
+    rounding = rounding + 3 * p.rounding / (p.width - 1)
+    result = jackknife(sums, p.bounds, estimator, rounding=rounding).times(p.unit4[quad])
     return result.take(symmetric_places(first, second))
 
 
@@ -117,7 +122,8 @@ def four_point_same(p: Pooled) -> Estimate:
         )
         return s["q"] / count - sum(products)
 
-    return jackknife(block_sums(features, p.bounds), p.bounds, estimator).times(p.unit4)
+    sums = block_sums(features, p.bounds)
+    return jackknife(sums, p.bounds, estimator, rounding=p.rounding).times(p.unit4)
 
 
 def six_point(p: Pooled) -> Estimate:
@@ -147,7 +153,10 @@ def six_point(p: Pooled) -> Estimate:
         cube = of_three(s["u"], s["uu"], s["uuu"], count)
         return s["three"] / count - 3 * once + 2 * cube
 
-    return jackknife(block_sums(features, p.bounds), p.bounds, estimator).times(p.unit6)
+    sums, s = block_sums(features, p.bounds), p.spread[same2]
+    # Of a cube of deviations, and of the second and third sums that are taken from it.
+    rounding = 3 * p.rounding * (s**2 + 4 * (s + p.rounding) / n + 10 / n**2) + p.rounding**3
+    return jackknife(sums, p.bounds, estimator, rounding=rounding).times(p.unit6)
 
 
 def excess_kurtosis(p: Pooled) -> Estimate:
@@ -162,4 +171,4 @@ def excess_kurtosis(p: Pooled) -> Estimate:
         return count * s["q"] / s["k"] ** 2 - 3
 
     sums = block_sums(features, p.bounds)
-    return jackknife(sums, p.bounds, estimator, correct_bias=True)
+    return jackknife(sums, p.bounds, estimator, correct_bias=True, rounding=3 * p.rounding)

@@ -8,6 +8,7 @@ from finitewidth.estimate.errors import Estimate, block_sums, jackknife
 from finitewidth.estimate.pooled import product_of_scales, root_mean_square, symmetric_places
 from finitewidth.indices import pairs
 from finitewidth.reasons import Reason
+from finitewidth.rounding import ROUNDING
 
 Array = np.ndarray
 
@@ -29,7 +30,7 @@ def neuron_covariance(z: Array, bounds: Array) -> Estimate:
         return {"zz": flat[:, first] * flat[:, second]}
 
     first, second = np.triu_indices(inputs * neurons)
-    result = jackknife(block_sums(features, bounds), bounds, lambda s, count: s["zz"] / count)
+    result = _mean(features, z, bounds)
     # The matrix over (input, neuron) twice, as (neuron, neuron, input, input).
     places = symmetric_places(first, second).reshape(inputs, neurons, inputs, neurons)
     grid = np.moveaxis(np.indices((inputs, inputs)), 0, -1)
@@ -59,8 +60,15 @@ def cross_covariance(z: Array, bounds: Array) -> Estimate:
         same = np.stack([(x[:, i] * x[:, j]).sum(axis=1) for i, j in pairs(inputs)], axis=1)
         return {"zz": (total[:, a] * total[:, b] - same) / (neurons * (neurons - 1))}
 
-    result = jackknife(block_sums(features, bounds), bounds, lambda s, count: s["zz"] / count)
+    result = _mean(features, z, bounds)
     return result.times(product_of_scales(scale, pairs(inputs))).take(symmetric_places(a, b))
+
+
+def _mean(features, z: Array, bounds: Array) -> Estimate:
+    """Mean over networks of ``zz`` among the features, known to the precision of ``z``."""
+    rounding = ROUNDING["float32" if z.dtype == np.float32 else "float64"]
+    sums = block_sums(features, bounds)
+    return jackknife(sums, bounds, lambda s, count: s["zz"] / count, rounding=rounding)
 
 
 def _scale(z: Array) -> Array:

@@ -69,6 +69,7 @@ def estimate_ntk(
         read.get("ntk"),
         read.get(_OUTPUT),
         read.get("conditional_kernel"),
+        samples.rounding,
     )
     found: dict[str, Estimate] = {}
     with np.errstate(all="ignore"):
@@ -79,7 +80,7 @@ def estimate_ntk(
         if "dntk" in read:
             found |= differential(t, read["dntk"])
         if "ntk_spectrum" in families:
-            found |= spectrum(read["ntk"], bounds)
+            found |= spectrum(read["ntk"], bounds, samples.rounding)
         if "ntk_methods" in families:
             found["way_deviation"] = way_deviation(samples, bounds)
     return {name: estimate.take(np.newaxis) for name, estimate in found.items()}

@@ -10,7 +10,14 @@ import numpy as np
 
 from finitewidth.estimate.controls import adjusted
 from finitewidth.estimate.errors import block_sums
-from finitewidth.estimate.kernel_moments import Moments, chains_of, moments_of, units, words
+from finitewidth.estimate.kernel_moments import (
+    Moments,
+    chains_of,
+    is_flat,
+    moments_of,
+    units,
+    words,
+)
 from finitewidth.estimate.samples import Samples
 from finitewidth.indices import pairs
 
@@ -49,4 +56,5 @@ def ntk_mean(samples: Samples, bounds: Array) -> Moments:
         orders.append(order)
         parts.append(block_sums(lambda at, targets=targets: {"x": targets(at)}, bounds))
     sums = {"x": np.stack([part["x"] for part in parts], axis=1)}
-    return moments_of(sums, bounds, lambda s, count: s["x"] / count + center, unit, words(orders))
+    found = moments_of(sums, bounds, lambda s, count: s["x"] / count + center, unit, words(orders))
+    return found.doubted(is_flat(samples, ntk, unit))

@@ -27,6 +27,7 @@ from finitewidth.estimate.moments import of_two
 from finitewidth.estimate.output_pairs import PairSums, control, controlled_mean, mean_of
 from finitewidth.estimate.pooled import product_of_scales, symmetric_places
 from finitewidth.estimate.tangents import Tangents, block_totals, outer_unit
+from finitewidth.rounding import of_products
 
 Array = np.ndarray
 Estimates = dict[str, Estimate]
@@ -59,11 +60,19 @@ def moments(t: Tangents) -> Estimates:
         second = s["same"][..., diagonal * (len(t.pairs) + 1)] / count
         return (second + 2 * c * first + c**2) / (first + c) ** 2
 
-    mean = jackknife(sums, t.bounds, lambda s, count: s["u"] / count + t.center).times(t.unit)
+    mean = jackknife(
+        sums, t.bounds, lambda s, count: s["u"] / count + t.center, rounding=t.rounding
+    ).times(t.unit)
+    spread = _root_mean_square(t, sums["same"])
+    rounding = of_products(t.rounding, spread[:, None], spread)
     return {
         "ntk": mean.take(symmetric_places(*t.pairs.T)),
-        "ntk_variance": _covariance(t, sums, "same", ("u", "u", "uu"), outer_unit(t.unit, t.unit)),
-        "ntk_second_moment": jackknife(sums, t.bounds, second_moment, correct_bias=True),
+        "ntk_variance": _covariance(
+            t, sums, "same", ("u", "u", "uu"), outer_unit(t.unit, t.unit), rounding
+        ),
+        "ntk_second_moment": jackknife(
+            sums, t.bounds, second_moment, correct_bias=True, rounding=t.rounding
+        ),
     }
 
 
@@ -88,20 +97,34 @@ def tensors(t: Tangents) -> Estimates:
             theta = t.different(at)
             own = sums.beside(theta, theta)
             mixed = PairSums.of(t, t.squares(at), x).beside(t.products(at), theta)
-            totals |= {"A": own.apart, "B": own.crossed, "F": mixed.crossed}
+            totals |= {"same": own.same, "A": own.apart, "B": own.crossed, "F": mixed.crossed}
             totals["control"] = control(t, at)
         return totals
 
     sums = block_totals(features, t.bounds)
     own, mixed = outer_unit(t.unit, t.unit), outer_unit(t.kernel_unit, t.unit)
-    found = {"ntk_D": _covariance(t, sums, "gu", ("g", "u", "gu"), mixed)}
+    u = _root_mean_square(t, sums["uu"])
+    g = np.sqrt(np.mean((t.kernel / t.kernel_unit - t.kernel_center) ** 2, axis=0))
+    of_gu = of_products(t.rounding, g[:, None], u)
+    found = {"ntk_D": _covariance(t, sums, "gu", ("g", "u", "gu"), mixed, of_gu)}
     if t.outputs > 1:
         square = product_of_scales(t.output_scale, t.pairs)
+        b, x = _root_mean_square(t, sums["B"]), _root_mean_square(t, sums["same"])
+        z = np.sqrt(np.mean((t.output / t.output_scale) ** 2, axis=(0, 1)))
+        products = np.outer(z, z).ravel()
         found |= {
-            "ntk_A": _covariance(t, sums, "A", ("u", "u", "uu"), own),
-            "ntk_B": mean_of(sums["B"], t.bounds, t.couples(own)),
+            "ntk_A": _covariance(
+                t, sums, "A", ("u", "u", "uu"), own, of_products(t.rounding, x[:, None], x)
+            ),
+            "ntk_B": mean_of(
+                sums["B"], t.bounds, t.couples(own), of_products(t.rounding, b[:, None], b)
+            ),
             "ntk_F": controlled_mean(
-                sums["F"], sums["control"], t.bounds, t.couples(outer_unit(square, t.unit))
+                sums["F"],
+                sums["control"],
+                t.bounds,
+                t.couples(outer_unit(square, t.unit)),
+                t.rounding * products[:, None],
             ),
         }
     return found
@@ -112,7 +135,15 @@ def _means(t: Tangents, x: Array, sums: PairSums) -> dict[str, Array]:
     return {"u": x.sum(axis=(0, 1)) / t.outputs, "uu": sums.total / t.outputs**2}
 
 
-def _covariance(t: Tangents, sums: dict, joint: str, means: tuple, unit: Array) -> Estimate:
+def _root_mean_square(t: Tangents, squares: Array) -> Array:
+    """Roots of the diagonal of mean products, shape (number,), of sums (block, number x number)."""
+    mean = squares.sum(axis=0) / t.bounds[-1]
+    return np.sqrt(np.abs(np.diagonal(mean.reshape((round(mean.size**0.5),) * 2))))
+
+
+def _covariance(
+    t: Tangents, sums: dict, joint: str, means: tuple, unit: Array, rounding: Array
+) -> Estimate:
     """Mean of ``joint`` less E[x] E[y] over different networks; ``means`` names x, y and x y."""
     rows, columns = np.indices(unit.shape).reshape(2, -1)
     x, y, xy = means
@@ -120,5 +151,5 @@ def _covariance(t: Tangents, sums: dict, joint: str, means: tuple, unit: Array) 
     def estimator(s, count):
         return s[joint] / count - of_two(s[x][..., rows], s[y][..., columns], s[xy], count)
 
-    result = jackknife(sums, t.bounds, estimator)
+    result = jackknife(sums, t.bounds, estimator, rounding=rounding.ravel())
     return result.take(np.arange(unit.size).reshape(unit.shape)).times(unit)

@@ -7,11 +7,20 @@ import numpy as np
 from finitewidth.estimate.errors import Estimate, block_sums, jackknife
 from finitewidth.estimate.tangents import largest
 from finitewidth.reasons import Reason
+from finitewidth.rounding import ROUNDING
 
 Array = np.ndarray
 
+#: Samplers take inputs for dependent whose own part is under 1e-13 of their kernel: eigenvalues
+#: near that share of the largest are no better known, in double precision either.
+_DEPENDENT = 1e-12
+#: Eigenvalues within so many roundings of 0 make a matrix singular.
+_SINGULAR = 100
 
-def spectrum(theta: Array, bounds: Array) -> dict[str, Estimate]:
+
+def spectrum(
+    theta: Array, bounds: Array, rounding: float = ROUNDING["float64"]
+) -> dict[str, Estimate]:
     """Mean ordered eigenvalues and mean log condition number, pooled over outputs.
 
     Parameters
@@ -19,35 +28,48 @@ def spectrum(theta: Array, bounds: Array) -> dict[str, Estimate]:
     theta : array, shape (network, output, output, input, input)
         Of the matrices Theta_{ia,ib} over inputs, one a network and output i.
     bounds : array of int, shape (block + 1,)
+    rounding : float
+        What ``theta`` is known to (:mod:`finitewidth.rounding`).
 
     Returns
     -------
     dict of Estimate
         ``ntk_eigenvalue``, shape (rank,), the largest first, and ``ntk_log_condition``, shape (),
         the mean of log(lambda_max/lambda_min). NaN and untrusted where a single matrix is not
-        finite; the latter also where one is singular, as it is when its smallest eigenvalue is no
-        more than its rounding, N times 2^-52 of the largest: the logarithm is then infinite.
+        finite. The rounding of an N x N matrix moves each eigenvalue by up to N ``rounding`` of
+        the largest. Where that is all that an eigenvalue, or its standard error, amounts to, it has
+        no error bar; and the condition has none where that is the smallest eigenvalue of a single
+        matrix, whose logarithm may be infinite.
     """
     inputs = theta.shape[3]
     unit = largest(theta, 5)
-    rounding = inputs * np.finfo(float).eps
+    share = max(inputs * rounding, _DEPENDENT)
 
     def features(at: slice) -> dict[str, Array]:
         values = _eigenvalues(np.einsum("niiab->niab", theta[at]) / unit)
         least, most = values[..., -1], values[..., 0]
-        condition = np.where(least > rounding * most, np.log(most / least), np.nan)
+        zero = values <= share * most[..., None]
+        ratio = most / np.where(zero[..., -1], np.nan, least)
         return {
             "values": values.mean(axis=1),
-            "condition": condition.mean(axis=1, keepdims=True),
-            "singular": np.any(least <= rounding * most, axis=1, keepdims=True),
+            "condition": np.log(ratio).mean(axis=1, keepdims=True),
+            "ratio": ratio.mean(axis=1, keepdims=True),
+            "zero": np.any(zero, axis=1),
         }
 
     sums = block_sums(features, bounds)
-    condition = jackknife(sums, bounds, lambda s, n: s["condition"] / n).take(0)
-    singular = np.sum(sums["singular"])
+    zeros, networks = np.sum(sums["zero"], axis=0), bounds[-1]
+    most = np.sum(sums["values"][:, 0]) / networks
+    value = jackknife(sums, bounds, lambda s, n: s["values"] / n, rounding=share * most)
+    small = (value.reason == Reason.NO_SPREAD) & (value.value <= _SINGULAR * share * most)
+    value = value.doubted(small, Reason.SINGULAR, zeros)
+    # log(lambda_max/lambda_min) moves by the ratio times the rounding.
+    moved = share * np.sum(sums["ratio"]) / networks
+    condition = jackknife(sums, bounds, lambda s, n: s["condition"] / n, rounding=moved).take(0)
+    condition = condition.doubted(condition.reason == Reason.NO_SPREAD, Reason.SINGULAR, 0)
     return {
-        "ntk_eigenvalue": jackknife(sums, bounds, lambda s, n: s["values"] / n).times(unit),
-        "ntk_log_condition": condition.doubted(singular > 0, Reason.SINGULAR, singular),
+        "ntk_eigenvalue": value.times(unit),
+        "ntk_log_condition": condition.doubted(zeros[-1] > 0, Reason.SINGULAR, zeros[-1]),
     }
 
 

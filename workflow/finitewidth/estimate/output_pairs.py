@@ -10,6 +10,7 @@ import numpy as np
 from finitewidth.estimate.errors import LEAST_NETWORKS, Estimate, jackknife
 from finitewidth.estimate.pooled import product_of_scales
 from finitewidth.estimate.tangents import Tangents
+from finitewidth.reasons import Reason
 
 Array = np.ndarray
 
@@ -103,13 +104,19 @@ def control(t: Tangents, at: slice) -> Array:
     return found - expected.reshape(n**2, n**2)
 
 
-def mean_of(sums: Array, bounds: Array, unit: Array) -> Estimate:
-    """Mean over networks, in the shape of its ``unit``, from sums of shape (block, feature)."""
-    result = jackknife({"x": sums}, bounds, lambda s, count: s["x"] / count)
+def mean_of(sums: Array, bounds: Array, unit: Array, rounding: Array | float = 0.0) -> Estimate:
+    """Mean over networks, in the shape of its ``unit``, from sums of shape (block, feature).
+
+    ``rounding`` is that of one network, in units, of a shape that broadcasts to theirs.
+    """
+    own = np.broadcast_to(rounding, unit.shape).ravel()
+    result = jackknife({"x": sums}, bounds, lambda s, count: s["x"] / count, rounding=own)
     return result.take(np.arange(unit.size).reshape(unit.shape)).times(unit)
 
 
-def controlled_mean(sums: Array, controls: Array, bounds: Array, unit: Array) -> Estimate:
+def controlled_mean(
+    sums: Array, controls: Array, bounds: Array, unit: Array, rounding: Array | float = 0.0
+) -> Estimate:
     """Mean over networks with the help of controls whose expectation is 0.
 
     Where the gradient of an output goes with the output itself, most of what correlators with two
@@ -126,9 +133,13 @@ def controlled_mean(sums: Array, controls: Array, bounds: Array, unit: Array) ->
     bounds : array of int, shape (block + 1,)
     unit : array
         Units and shape of the features.
+    rounding : array or float
+        As for :func:`mean_of`.
     """
+    plain = mean_of(sums, bounds, unit, rounding)
     if len(bounds) - 1 < LEAST_NETWORKS:
-        return mean_of(sums, bounds, unit)
+        return plain
+    own = np.broadcast_to(rounding, unit.shape).ravel()
     sizes = np.diff(bounds)[:, None]
     x, c = sums, controls
     features = {"x": x, "c": c, "xc": x * c / sizes, "cc": c * c / sizes}
@@ -139,5 +150,7 @@ def controlled_mean(sums: Array, controls: Array, bounds: Array, unit: Array) ->
         slope = np.divide(joint, spread, out=np.zeros_like(joint), where=spread > 0)
         return (s["x"] - slope * s["c"]) / count
 
-    result = jackknife(features, bounds, estimator, correct_bias=True)
-    return result.take(np.arange(unit.size).reshape(unit.shape)).times(unit)
+    result = jackknife(features, bounds, estimator, correct_bias=True, rounding=own)
+    result = result.take(np.arange(unit.size).reshape(unit.shape)).times(unit)
+    # Of rounding alone a regression makes what it likes.
+    return result.doubted(plain.reason == Reason.NO_SPREAD, Reason.NO_SPREAD)

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from finitewidth.indices import pairs, quads
+from finitewidth.rounding import ROUNDING
 
 Array = np.ndarray
 
@@ -82,6 +83,8 @@ class Pooled:
         Means of z_a^6.
     log_norm : array, shape (network, input), optional
         Tells a kernel that is zero from one that is too small for a float.
+    rounding : float
+        What the means are known to (:mod:`finitewidth.rounding`).
     """
 
     width: int
@@ -90,6 +93,7 @@ class Pooled:
     quartic: Array | None = None
     sextic: Array | None = None
     log_norm: Array | None = None
+    rounding: float = ROUNDING["float64"]
 
     @property
     def inputs(self) -> int:
@@ -128,6 +132,11 @@ class Pooled:
         """Unit of z^6, shape (input,)."""
         scale = np.where(self._lost(np.asarray(self.sextic), 3), np.nan, self.scale)
         return product_of_scales(scale, np.tile(np.arange(self.inputs)[:, None], 6))
+
+    @cached_property
+    def spread(self) -> Array:
+        """Standard deviation of the kernel over networks, in units, shape (pair,)."""
+        return np.std(self.kernel_of(slice(None)), axis=0)
 
     def kernel_of(self, networks: slice) -> Array:
         """Means of z_a z_b in units of the scale, shape (network, pair)."""

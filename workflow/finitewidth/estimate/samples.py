@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
+from finitewidth.rounding import ROUNDING
+
 Array = np.ndarray
 
 
@@ -51,6 +53,20 @@ class Samples:
 
     def __contains__(self, name: str) -> bool:
         return name in self._shards[0].data_vars
+
+    @property
+    def rounding(self) -> float:
+        """What the networks' numbers are known to (:mod:`finitewidth.rounding`).
+
+        By the attribute ``precision`` of the samples; where they have none, by the least precise of
+        their variables.
+        """
+        first = self._shards[0]
+        named = first.attrs.get("precision")
+        if named in ROUNDING:
+            return ROUNDING[named]
+        single = any(v.dtype in (np.float32, np.float16) for v in first.data_vars.values())
+        return ROUNDING["float32" if single else "float64"]
 
     def size(self, dimension: str) -> int:
         """Length of a dimension; 0 where no variable has it."""

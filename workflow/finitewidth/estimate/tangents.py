@@ -11,6 +11,7 @@ import numpy as np
 
 from finitewidth.estimate.pooled import product_of_scales, symmetric_places
 from finitewidth.indices import pairs
+from finitewidth.rounding import ROUNDING
 
 Array = np.ndarray
 
@@ -82,6 +83,8 @@ class Tangents:
         z_ia.
     kernel : array, shape (network, pair), optional
         Conditional kernel Ghat_ab of the outputs given the layer before.
+    rounding : float
+        What all of these are known to (:mod:`finitewidth.rounding`).
     """
 
     bounds: Array
@@ -91,6 +94,7 @@ class Tangents:
     theta: Array | None = None
     output: Array | None = None
     kernel: Array | None = None
+    rounding: float = ROUNDING["float64"]
 
     @cached_property
     def pairs(self) -> Array:

@@ -111,7 +111,9 @@ def sample(
         SAMPLERS[sampler](law, tensor, streams, recorder, getattr(torch, precision))
         recorder.end_tile(at)
         on_tile(at.stop, end - begin)
-    return dataset(law, recorder, np.arange(begin, end), np.array(layers))
+    found = dataset(law, recorder, np.arange(begin, end), np.array(layers))
+    # Sums are kept in double precision, whatever the neurons were computed in.
+    return found.assign_attrs(precision=precision)
 
 
 def check_inputs(law: Law, x: np.ndarray) -> np.ndarray:

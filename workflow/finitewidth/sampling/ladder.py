@@ -118,7 +118,8 @@ def sample_ladder(
         _sample_tile(laws, rates, tensor, layers, names, streams, room, dtype, found)
         kept.put(at, found)
         on_tile(at.stop, end - begin)
-    return _dataset(kept, np.arange(begin, end), widths, np.array(layers), names, len(x))
+    found = _dataset(kept, np.arange(begin, end), widths, np.array(layers), names, len(x))
+    return found.assign_attrs(precision=precision)
 
 
 def control_names(activation: Activation, inputs: int, *, tangent: bool = False) -> tuple[str, ...]:

@@ -105,7 +105,7 @@ def sample_ntk(
             for key, values in one.items():
                 kernels.arrays[key][done - begin : stop - begin].reshape(-1)[:] = values
             on_tile(stop - begin, end - begin)
-        return _dataset(law, kernels, None, index, ())
+        return _dataset(law, kernels, None, index, ()).assign_attrs(precision="float64")
     outputs = min(outputs, law.widths[-1])
     kernels = NtkRecorder(len(index), len(x), outputs, "dntk" in measure)
     layers, recorder = tuple(layers or range(1, law.depth + 1)), None
@@ -133,7 +133,7 @@ def sample_ntk(
         if recorder is not None:
             recorder.end_tile(at)
         on_tile(at.stop, end - begin)
-    return _dataset(law, kernels, recorder, index, layers)
+    return _dataset(law, kernels, recorder, index, layers).assign_attrs(precision=precision)
 
 
 def _dataset(law, kernels: NtkRecorder, recorder, networks, layers) -> xr.Dataset:

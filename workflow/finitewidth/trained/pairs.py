@@ -13,7 +13,7 @@ from finitewidth.trained.measured import (
     Replicas,
     own,
 )
-from finitewidth.trained.replicas import over_pairs, over_replicas
+from finitewidth.trained.replicas import SINGLE, over_pairs, over_replicas
 
 #: Leading eigenvectors that two replicas are compared by.
 COMPARED = 50
@@ -44,15 +44,15 @@ def alignment(replicas: Replicas, seen) -> dict:
     dims = ("state", "centring", "split", "layer")
     pairs = replicas.pairs
     return (
-        over_pairs(rho, pairs).variables(
+        over_pairs(rho, pairs, SINGLE).variables(
             "alignment", dims, long_name="correlation rho of two replicas after alignment"
         )
-        | over_pairs(explained(rho), pairs).variables(
+        | over_pairs(explained(rho), pairs, SINGLE).variables(
             "alignment_r2",
             dims,
             long_name="variance explained of a replica by an aligned other, r^2",
         )
-        | over_replicas(chance).variables(
+        | over_replicas(chance, SINGLE).variables(
             "alignment_chance", dims, long_name="r^2 of activations on samples paired at random"
         )
     )
@@ -77,7 +77,7 @@ def eigenvectors(replicas: Replicas, seen, frames, weight_frames) -> dict:
                 found[p, 0, 1, layer] = cosines(first, second, turn, COMPARED)
     dims = ("basis", "aligned", "layer", "rank_a", "rank_b")
     first = (dims, found[0], {"long_name": "|cosine| of replicas 0 and 1", "units": "1"})
-    return {"eigenvector_cosine_01": first} | over_pairs(found, pairs).variables(
+    return {"eigenvector_cosine_01": first} | over_pairs(found, pairs, SINGLE).variables(
         "eigenvector_cosine",
         dims,
         long_name="|cosine| between eigenvectors of two replicas, mean over pairs",

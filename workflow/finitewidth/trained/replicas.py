@@ -12,18 +12,24 @@ import numpy as np
 
 from finitewidth import reasons
 from finitewidth.reasons import Reason
+from finitewidth.rounding import ROUNDING
 
 Array = np.ndarray
 
 #: Fewest replicas that an error is taken from.
 LEAST = 3
+#: Replicas that differ by no more than so many roundings of their number agree.
+_ROUNDINGS = 4
+#: Networks are trained and evaluated in single precision.
+SINGLE = ROUNDING["float32"]
 
 
 @dataclass(frozen=True)
 class Summary:
     """Mean, its standard error, and the standard deviation from one replica or pair to another.
 
-    All of one shape; the error is NaN, and not trusted, of fewer than three replicas. Besides how
+    All of one shape; the error is NaN, and not trusted, of fewer than three replicas, and where
+    these agree but for rounding. Besides how
     many ``replicas`` there are, and how many of their numbers, or of their pairs', are ``missing``
     for not being finite (-1 where all are: then there is nothing to measure).
     """
@@ -70,19 +76,26 @@ class Summary:
         }
 
 
-def over_replicas(values: Array) -> Summary:
-    """Summary of values (replica, ...), one a replica."""
+def over_replicas(values: Array, rounding: Array | None = None) -> Summary:
+    """Summary of values (replica, ...), one a replica.
+
+    ``rounding`` (...) is what a value is known to: single precision, where it is left out.
+    """
     values = np.asarray(values, dtype=float)
     count = len(values)
     spread = np.std(values, axis=0, ddof=1) if count > 1 else np.full(values.shape[1:], np.nan)
     stderr = spread / np.sqrt(count) if count >= LEAST else np.full(values.shape[1:], np.nan)
+    stderr = _beyond_rounding(stderr, values, count, rounding)
     return Summary(values.mean(0), stderr, spread, count, _missing(values))
 
 
-def over_pairs(values: Array, pairs: list[tuple[int, int]]) -> Summary:
+def over_pairs(
+    values: Array, pairs: list[tuple[int, int]], rounding: Array | None = None
+) -> Summary:
     """Summary of values (pair, ...), one for each of ``pairs`` of different replicas.
 
     The error is the jackknife's over replicas; of two of them there is one pair, and no error.
+    ``rounding`` is as for :func:`over_replicas`.
     """
     values = np.asarray(values, dtype=float)
     replicas = 1 + max((max(pair) for pair in pairs), default=0)
@@ -99,7 +112,16 @@ def over_pairs(values: Array, pairs: list[tuple[int, int]]) -> Summary:
     without = np.stack([values[~mine].mean(0) for mine in holds])
     residuals = without - without.mean(0)
     stderr = np.sqrt((replicas - 1) / replicas * (residuals**2).sum(0))
+    stderr = _beyond_rounding(stderr, values, replicas, rounding)
     return Summary(mean, stderr, spread, replicas, _missing(values))
+
+
+def _beyond_rounding(stderr: Array, values: Array, replicas: int, rounding) -> Array:
+    """The error where replicas differ by more than rounding, NaN elsewhere."""
+    own = SINGLE * np.abs(values).max(axis=0)
+    own = own if rounding is None else np.maximum(rounding, ROUNDING["float64"] * own / SINGLE)
+    with np.errstate(invalid="ignore"):
+        return np.where(stderr * np.sqrt(replicas) > _ROUNDINGS * own, stderr, np.nan)
 
 
 def _missing(values: Array) -> Array:

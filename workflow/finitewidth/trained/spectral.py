@@ -8,6 +8,7 @@ import numpy as np
 import torch
 import xarray as xr
 
+from finitewidth.rounding import ROUNDING
 from finitewidth.trained import spectra
 from finitewidth.trained.activations import Moments
 from finitewidth.trained.clipping import clipped_accuracy
@@ -20,7 +21,7 @@ from finitewidth.trained.measured import (
     padded,
 )
 from finitewidth.trained.networks import evaluate
-from finitewidth.trained.replicas import over_replicas
+from finitewidth.trained.replicas import SINGLE, over_replicas
 
 #: Accuracy that a clipped network may lose at its ``rank_needed``.
 LOSS = 0.01
@@ -46,7 +47,9 @@ def activation_spectra(replicas: Replicas, seen) -> tuple[list[np.ndarray], dict
     scalar = ("state", "centring", "layer")
     participation = _of_layers(spectra.participation_ratio, values, count, depth)
     slope = _of_layers(spectra.power_law_slope, values, count, depth)
-    return frames, over_replicas(table).variables(
+    # Moments are sums of products in single precision, known to a share of the largest eigenvalue.
+    known = SINGLE * np.nanmax(table, axis=(0, -1), keepdims=True, initial=0)[0]
+    return frames, over_replicas(table, known).variables(
         "activation_eigenvalue",
         (*scalar, "rank"),
         long_name="eigenvalues of the second moments of activations",
@@ -89,8 +92,11 @@ def weight_spectra(replicas: Replicas, largest: Sequence[float]) -> tuple[list[n
         return np.moveaxis(np.array(each), 2, 0)
 
     table = np.stack([padded(values[s], (count, replicas.ranks)) for s in STATES])
+    table = np.moveaxis(table, 2, 0)
     dims = ("state", "layer")
-    return frames, over_replicas(np.moveaxis(table, 2, 0)).variables(
+    # Weights are what they are, and their singular values are found in double precision.
+    known = ROUNDING["float64"] * np.nanmax(table, axis=(0, -1), keepdims=True, initial=0)[0]
+    return frames, over_replicas(table, known).variables(
         "weight_eigenvalue", (*dims, "rank"), long_name="eigenvalues of W^T W/n_out"
     ) | over_replicas(of_spectra(lambda v, _: spectra.participation_ratio(v))).variables(
         "weight_participation", dims, long_name="participation ratio of W^T W"
