@@ -8,6 +8,7 @@ import pytest
 
 from finitewidth.bins import EDGES, PROBABILITIES, QUANTILE_U
 from finitewidth.law import Law
+from finitewidth.sampling.ensemble import sample
 from finitewidth.theory.predict import ORDERS, predict
 from finitewidth.theory.quantities import LADDER_QUANTITIES, NTK_QUANTITIES, QUANTITIES
 from finitewidth.vocabulary import (
@@ -384,3 +385,27 @@ def test_errors():
         predict(member("relu"), X, LAYERS, ["quadruple"])
     with pytest.raises(ValueError, match="numbered from 1 to 4"):
         predict(member("relu"), X, [9], ["covariance"])
+
+
+@pytest.mark.parametrize("activation", ["linear", "relu", "tanh", "gelu"])
+def test_the_radial_test_has_no_level_beyond_layer_1(activation):
+    """What it looks at, the dispersion of |z|^2 in units of a Gaussian layer's, has another limit.
+
+    Two widths and 4000 networks: a ratio is known to 2.5 %, and 8 of them lie within 4.5 of that.
+    """
+    x, layers = X[:1], [1, 3]
+    for width in (48, 600):
+        law = Law.uniform_width(activation, dimension=3, width=width, depth=3, C_b=0.1, C_W=1.5)
+        found = predict(law, x, layers, ("normality", "four_point", "covariance"))
+        level = found["rejection_rate"].sel(test="radial", order="infinite_width")
+        assert level.sel(sample="ensemble").values.ravel() == pytest.approx(
+            [0.05, np.nan], nan_ok=True
+        )
+        assert (level.sel(sample="gaussian") == 0.05).all()
+        samples = sample(law, x, networks=4000, seed=3, layers=layers)
+        k = samples["kernel"].values[:, :, 0, 0]
+        ratio = k.var(axis=0) / k.mean(axis=0) ** 2 * width / 2
+        first = found.sel(order="1/n").isel(input=0)
+        v = first["intralayer"].values / first["covariance"].values[:, 0] ** 2
+        assert ratio == pytest.approx(1 + v * width / 2, rel=4.5 * 0.025 + 8 / width)
+        assert ratio[1] > 1.2
