@@ -38,8 +38,8 @@ _gauss_legendre = lru_cache(np.polynomial.legendre.leggauss)
 
 
 @lru_cache
-def _line_rule(nodes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes u and weights, (m,), of the standard normal law on the line."""
+def line_rule(nodes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes u and weights, (m,), of the standard normal law on the line, ``nodes`` a panel."""
     positive = np.concatenate([[0.0], 2.0 ** np.arange(-10, 1), np.arange(2, _REACH + 1)])
     u, w = panels(positive, nodes)
     w = w * np.exp(-u * u / 2) / np.sqrt(2 * np.pi)
@@ -78,12 +78,12 @@ def expectation(
     K = np.asarray(K, dtype=float)
     _check_variances(K)
     fine, coarse = _LINE_NODES
-    u, w = _line_rule(fine)
+    u, w = line_rule(fine)
     samples = f(np.sqrt(K)[..., None] * u)
     value = np.asarray(samples @ w)
     if not error:
         return value
-    u, other = _line_rule(coarse)
+    u, other = line_rule(coarse)
     gap = np.abs(np.asarray(f(np.sqrt(K)[..., None] * u) @ other) - value)
     return value, gap + 4 * np.finfo(float).eps * (np.abs(samples) @ w)
 

@@ -14,7 +14,7 @@ import numpy as np
 from finitewidth.indices import pairs
 from finitewidth.law import Law
 from finitewidth.rates import Rates
-from finitewidth.theory import ntk_chain, ntk_exact, ntk_scaling, ntk_vertex
+from finitewidth.theory import ntk_chain, ntk_exact, ntk_gap, ntk_scaling, ntk_vertex
 from finitewidth.theory.case import Orders
 from finitewidth.theory.ntk import infinite_width_ntk
 
@@ -22,6 +22,11 @@ from finitewidth.theory.ntk import infinite_width_ntk
 MOST_INPUTS = 3
 #: Eigenvalues closer than this share of the largest are one: perturbing them is another matter.
 _DEGENERATE = 1e-6
+#: Eigenvalues under so many roundings of the largest are not known from the matrix itself.
+_LOST = 100 * np.finfo(float).eps
+#: What tensors of first order are known to, as a share of their largest entry (docs/theory.md 8.3),
+#: and how well a correction has to be known next to what it corrects.
+_KNOWN, _WANTED = 1e-9, 1e-3
 
 
 @dataclass(frozen=True)
@@ -147,21 +152,26 @@ def ntk_spectrum(case: TangentCase) -> dict[str, Orders]:
             "ntk_log_condition": {"infinite_width": np.array(np.nan)},
         }
     value, v = np.linalg.eigh(case.theta)
-    value, v = value[::-1], v[:, ::-1]
+    value, v = _eigenvalues(case, value[::-1]), v[:, ::-1]
     A, B, H1 = (case.first[name] for name in ("A", "B", "H1"))
     covariance = A + B + B.swapaxes(2, 3)
     # Cov of v_k . Theta v_m with itself, and the mean shift of each eigenvalue.
     spread = np.einsum("ak,bm,ck,dm,abcd->km", v, v, v, v, covariance)
     shift = np.einsum("ak,bk,ab->k", v, v, H1)
-    gap = value[:, None] - value
-    near = np.abs(gap) < _DEGENERATE * np.abs(value).max()
+    gap = np.nan_to_num(value)[:, None] - np.nan_to_num(value)
+    near = np.abs(gap) < _DEGENERATE * np.nanmax(np.abs(value))
     apart = np.where(near, np.inf, gap)
     shift = shift + (spread / apart).sum(1)
     shift = np.where((near & ~np.eye(N, dtype=bool)).any(1), np.nan, shift)
     with np.errstate(divide="ignore", invalid="ignore"):
+        # Of entries of order 1 little is left along an eigenvector of a small eigenvalue.
+        most = _KNOWN * np.array([np.abs(H1).max(), np.abs(covariance).max()])
+        lost = most[0] + most[1] / np.abs(apart).min(1)
+        shift = np.where(lost <= _WANTED * value, shift, np.nan)
         log = np.log(value)
         # E[log(lambda + d)] = log lambda + E[d]/lambda - E[d^2]/(2 lambda^2).
         log_first = log + shift / value - np.diagonal(spread) / (2 * value**2)
+        log_first = np.where(most[1] <= _WANTED * value**2, log_first, np.nan)
     return {
         "ntk_eigenvalue": {"infinite_width": value, "1/n": value + shift},
         "ntk_log_condition": {
@@ -169,6 +179,24 @@ def ntk_spectrum(case: TangentCase) -> dict[str, Orders]:
             "1/n": np.array(log_first[0] - log_first[-1]),
         },
     }
+
+
+def _eigenvalues(case: TangentCase, value: np.ndarray) -> np.ndarray:
+    """Eigenvalues at infinite width, (N,), from those of the matrix, the largest first.
+
+    Of two inputs they are right however close these are to each other or to being opposite
+    (:mod:`finitewidth.theory.ntk_gap`); of more, those that are rounding are NaN, or 0 where inputs
+    are equal.
+    """
+    if case.inputs == 2:
+        found = ntk_gap.two_inputs(replace(case.law, weights="normal"), case.rates, case.x)
+        if found is not None:
+            return found.eigenvalues()
+    equal = case.inputs - len(np.unique(case.x, axis=0))
+    lost = (value <= case.inputs * _LOST * value[0]) & (value != 0)
+    value = np.where(lost, np.nan, value)
+    value[case.inputs - equal :] = 0.0
+    return value
 
 
 def _tensor(case: TangentCase, name: str, shape, exact: np.ndarray | None) -> Orders:
