@@ -12,12 +12,14 @@ chapters 8 and 11; docs/theory.md 9). With s = sigma and z ~ N(0, K),
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 
 from finitewidth.law import Law
 from finitewidth.rates import Rates
+from finitewidth.theory.closed_forms import angle
 from finitewidth.theory.derivative_means import derivative_means
 from finitewidth.theory.four_means import four_means
 from finitewidth.theory.kernel import infinite_width, overlaps
@@ -25,6 +27,9 @@ from finitewidth.theory.ntk import check_rates, infinite_width_ntk
 
 # Variances beyond this, or under its inverse, leave the range of floats in what follows.
 _RANGE = 1e75
+# Two inputs at a kink: terms of order 1/t^2 cancel at an angle t, and tensors of the NTK lose their
+# digits under the first angle. Under the second the inputs are one, or opposite.
+_NARROW, _EQUAL = 1e-3, 4.5e-8
 
 
 class NTKFirstOrder(NamedTuple):
@@ -63,7 +68,8 @@ def first_order(law: Law, rates: Rates, x: np.ndarray, layers: Sequence[int]) ->
     rates : Rates
     x : ndarray, shape (N, n_0)
         Equal and zero inputs are ordinary, and so are multiples of an input of a network without
-        bias.
+        bias. With a kink, entries of the NTK's tensors that join two inputs less than 1e-3 rad from
+        being one, or opposite, in a hidden layer are NaN.
     layers : sequence of int
         Which layers, from 1 to the depth, in any order.
 
@@ -79,8 +85,9 @@ def first_order(law: Law, rates: Rates, x: np.ndarray, layers: Sequence[int]) ->
     theta = infinite_width_ntk(law, rates, x, range(1, depth + 1))
     two, four = np.zeros_like(overlaps(x)), np.zeros((len(K[0]),) * 4)
     state = NTKFirstOrder(K[0], four, two, theta[0], four, four, four, four, two, four, four)
-    wanted = {1: state}
+    wanted, lost_pairs = {1: state}, np.zeros(two.shape, bool)
     for k in range(1, depth):
+        lost_pairs = lost_pairs | _too_narrow(law.activation, state.K)
         if _in_range(state.K):
             rate = law.C_W[k], rates.lambda_W[k], law.widths[k]
             state = _Layer(law.activation, state, *rate).next(K[k], theta[k])
@@ -88,8 +95,33 @@ def first_order(law: Law, rates: Rates, x: np.ndarray, layers: Sequence[int]) ->
             lost = NTKFirstOrder(*(np.full_like(x, np.nan) for x in state))
             state = lost._replace(K=K[k], Theta=theta[k])
         if k + 1 in layers:
-            wanted[k + 1] = state
+            wanted[k + 1] = _without(state, lost_pairs)
     return NTKFirstOrder(*(np.stack(x) for x in zip(*(wanted[k] for k in layers), strict=True)))
+
+
+def _too_narrow(activation, K: np.ndarray) -> np.ndarray:
+    """Pairs of inputs that are nearly one, or opposite, at a kink: bool, (N, N)."""
+    if activation.slopes is None or activation.is_linear:
+        return np.zeros(K.shape, bool)
+    variance = np.diagonal(K)
+    t = angle(variance[:, None], variance, K)
+    t = np.minimum(t, np.pi - t)
+    return (t < _NARROW) & (t > _EQUAL) & ~np.eye(len(K), dtype=bool)
+
+
+def _without(state: NTKFirstOrder, pairs: np.ndarray) -> NTKFirstOrder:
+    """NaN in entries of the NTK's tensors that join two inputs of one of the ``pairs``."""
+    if not pairs.any():
+        return state
+    known = {}
+    for name in ("A", "B", "D", "F", "H1", "P", "Q"):
+        values = getattr(state, name)
+        joined = np.zeros(values.shape, bool)
+        index = np.indices(values.shape)
+        for i, j in combinations(range(values.ndim), 2):
+            joined |= pairs[index[i], index[j]]
+        known[name] = np.where(joined, np.nan, values)
+    return state._replace(**known)
 
 
 def _in_range(K: np.ndarray) -> bool:

@@ -26,7 +26,7 @@ _DEGENERATE = 1e-6
 _LOST = 100 * np.finfo(float).eps
 #: What tensors of first order are known to, as a share of their largest entry (docs/theory.md 8.3),
 #: and how well a correction has to be known next to what it corrects.
-_KNOWN, _WANTED = 1e-9, 1e-3
+_KNOWN, _AT_KINKS, _WANTED = 1e-9, 1e-12, 1e-3
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,11 @@ def ntk_spectrum(case: TangentCase) -> dict[str, Orders]:
     shift = np.where((near & ~np.eye(N, dtype=bool)).any(1), np.nan, shift)
     with np.errstate(divide="ignore", invalid="ignore"):
         # Of entries of order 1 little is left along an eigenvector of a small eigenvalue.
-        most = _KNOWN * np.array([np.abs(H1).max(), np.abs(covariance).max()])
+        known = _KNOWN
+        if case.law.activation.derivatives is None:
+            # At a kink terms of order 1/t^2 cancel, t the angle, and eigenvalues go like t.
+            known += _AT_KINKS / (value.min() / value.max()) ** 2
+        most = known * np.array([np.abs(H1).max(), np.abs(covariance).max()])
         lost = most[0] + most[1] / np.abs(apart).min(1)
         shift = np.where(lost <= _WANTED * value, shift, np.nan)
         log = np.log(value)
