@@ -10,6 +10,7 @@ import xarray as xr
 from finitewidth.law import Law
 from finitewidth.rates import Rates
 from finitewidth.theory.kernel import overlaps
+from finitewidth.theory.neglected import with_neglected
 from finitewidth.theory.predict import predict
 from finitewidth.theory.predict_ladder import predict_ladder
 from finitewidth.theory.predict_ntk import predict_ntk, predict_ntk_ladder
@@ -36,8 +37,7 @@ def _transported(laws: list[Law], x, layers, families) -> dict[str, np.ndarray]:
     return {name: getattr(found, moment) for name, moment in _TRANSPORTED.items() if name in wanted}
 
 
-def _predicted(member: Mapping, x: np.ndarray) -> xr.Dataset:
-    law = Law.of_member(member, dimension=x.shape[1])
+def _predicted(member: Mapping, law: Law, x: np.ndarray) -> xr.Dataset:
     of_ntk = [family for family in member["estimate"] if family in FROM_NTK]
     rest = [family for family in member["estimate"] if family not in FROM_NTK]
     theory = predict(
@@ -57,11 +57,12 @@ def _predicted(member: Mapping, x: np.ndarray) -> xr.Dataset:
 
 
 def predict_member(member: Mapping, x: np.ndarray) -> xr.Dataset:
-    """Every order of theory for a member on the inputs x (inputs, n_0).
+    """Every order of theory for a member on the inputs x (inputs, n_0), and what each leaves out.
 
     ``member`` is a :class:`finitewidth.members.Member` as plain data; its C_b and C_W, and how
     they were chosen, become attributes. Raises ``ValueError`` as the predictions do.
     """
+    rates = None
     if member["ladder"] is not None:
         laws = Law.of_ladder(member, dimension=x.shape[1])
         exact = _transported(laws, x, member["layers"], member["estimate"])
@@ -71,7 +72,11 @@ def predict_member(member: Mapping, x: np.ndarray) -> xr.Dataset:
             rates = [Rates.of_member(member, law) for law in laws]
             theory = theory.merge(predict_ntk_ladder(laws, rates, x, member["layers"]))
     else:
-        theory = _predicted(member, x)
+        laws = [Law.of_member(member, dimension=x.shape[1])]
+        if any(family in FROM_NTK for family in member["estimate"]):
+            rates = [Rates.of_member(member, laws[0])]
+        theory = _predicted(member, laws[0], x)
+    theory = with_neglected(theory, laws, x, rates)
     if "pair" in theory.dims:
         a, b = theory["pair_a"].values, theory["pair_b"].values
         about = {"long_name": "x_a . x_b / n_0 of the inputs", "units": "1"}

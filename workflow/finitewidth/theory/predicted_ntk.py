@@ -77,6 +77,11 @@ class TangentCase:
         found["H1"][own, own] = alone.H1[0]
         return found
 
+    @property
+    def is_first_order(self) -> bool:
+        """Whether the first order is all there is: the layer before the last is Gaussian."""
+        return self.is_normal and self.law.depth <= 2
+
     @cached_property
     def exact(self) -> ntk_exact.SecondMoments | None:
         """Second moments of each input alone, two slopes and normal weights only."""
@@ -98,18 +103,20 @@ def ntk(case: TangentCase) -> dict[str, Orders]:
     A, B, H1 = (case.first[name] for name in ("A", "B", "H1"))
     variance = A + B + B.swapaxes(2, 3)
     known = np.full((N, N), np.nan)
-    if case.law.depth <= 2 and case.is_normal:
-        # The first layer is exactly Gaussian.
+    if case.is_first_order:
         known = theta
     diagonal = theta[own, own]
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = 1 + variance[own, own, own, own] / diagonal**2
     second = {"infinite_width": np.ones(N), "1/n": ratio}
     spread: Orders = {"infinite_width": zero, "1/n": variance}
+    if case.is_first_order:
+        spread["exact"], second["exact"] = variance.copy(), ratio.copy()
     if case.exact is not None:
         of = case.exact
         known = np.where(np.isnan(known), case.on_diagonal(of.H[0], 2), known)
-        spread["exact"] = case.on_diagonal(of.aa[0] + 2 * of.bb[0] - of.H[0] ** 2, 4)
+        alone = case.on_diagonal(of.aa[0] + 2 * of.bb[0] - of.H[0] ** 2, 4)
+        spread["exact"] = _filled(alone, spread.get("exact"))
         second["exact"] = of.ratio[0]
         if not any(case.law.C_b) and not any(case.rates.lambda_b):
             limit = ntk_scaling.ratio_of(case.law, case.rates, [case.law.depth])
@@ -204,10 +211,19 @@ def _eigenvalues(case: TangentCase, value: np.ndarray) -> np.ndarray:
 
 
 def _tensor(case: TangentCase, name: str, shape, exact: np.ndarray | None) -> Orders:
-    orders = {"infinite_width": shape(np.zeros((case.inputs,) * 4)), "1/n": shape(case.first[name])}
+    first = case.first[name]
+    orders = {"infinite_width": shape(np.zeros((case.inputs,) * 4)), "1/n": shape(first)}
+    known = first.copy() if case.is_first_order else None
     if exact is not None:
-        orders["exact"] = shape(case.on_diagonal(exact, 4))
+        known = _filled(case.on_diagonal(exact, 4), known)
+    if known is not None:
+        orders["exact"] = shape(known)
     return orders
+
+
+def _filled(values: np.ndarray, otherwise: np.ndarray | None) -> np.ndarray:
+    """``values``, and where they are NaN what is known otherwise."""
+    return values if otherwise is None else np.where(np.isnan(values), otherwise, values)
 
 
 def _by_pairs(tensor: np.ndarray) -> np.ndarray:
