@@ -1,14 +1,14 @@
 """How much each order of theory leaves out: the next term where it is known, else its likely size.
 
-An expansion in 1/n is one in a number of a law and a layer, here called its step: how much the
-kernel, or the tangent kernel, of one network fluctuates, relative to its mean and squared. Each
-order is smaller than the one before by about that. docs/theory.md 6.5 has the rules and what they
-were held against.
+What is not known is taken from what is: how much the kernel, or the tangent kernel, of one network
+fluctuates, and by how much the second order of its variance is smaller than the first.
+docs/theory.md 6.5 has the rules and what they were held against.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -23,10 +23,10 @@ from finitewidth.vocabulary import COEFFICIENTS
 
 #: Orders of the expansion with their power of 1/n.
 _POWERS = {"infinite_width": 0, "1/n": 1, "1/n^2": 2}
-#: A term of an expansion that happens to be small does not make the next one small: that is taken
-#: to be this share at least of (step)^(its power) in the quantity's own unit.
-_LEAST = 1 / 8
-#: The step where no fluctuations are known, in units of the sum of 1/n: that of ReLU.
+#: A term that happens to be small does not make the next one small: that is taken to be this share
+#: at least of what spread and step make of the quantity's own unit; of kernels, and of tangents.
+_LEAST = {False: 1 / 8, True: 1 / 2}
+#: The spread where no fluctuations are known, in units of the sum of 1/n: that of ReLU.
 _STEEP = 5.0
 #: Quantity -> its unit: exponents of sqrt(K) and of sqrt(Theta), index by index of its inputs, as
 #: far as it has indices. What is not listed is a pure number.
@@ -106,21 +106,24 @@ def _of_variable(values: xr.DataArray, sizes: _Sizes) -> xr.DataArray:
     return found
 
 
-def _best(orders, exact, step, scale) -> tuple[xr.DataArray, xr.DataArray]:
-    """What is known best of a number, and the likely size of what even that leaves out."""
+def _best(orders, exact, first, least, step) -> tuple[xr.DataArray, xr.DataArray]:
+    """What is known best of a number, and the likely size of what even that leaves out.
+
+    ``first`` is the size of a first order, ``least`` that of a first order which is small by
+    chance, as seen in the next one; further orders are smaller by ``step`` each.
+    """
     best = last = None
     left = xr.full_like(exact, np.nan)
     for order, power in _POWERS.items():
         if order not in orders:
             continue
         terms = orders[order]
-        least = scale * step ** (power + 1)
         if best is None:
-            # Nothing but the limit: as far as its unit goes.
-            best, last, left = terms, terms, least.where(terms.notnull())
+            # Nothing but the limit.
+            best, last, left = terms, terms, first.where(terms.notnull())
             continue
         here = terms.notnull()
-        size = np.maximum(step * np.abs(terms - last), _LEAST * least)
+        size = np.maximum(step * np.abs(terms - last), least * step**power)
         left = xr.where(here, size, left)
         best, last = xr.where(here, terms, best), xr.where(here, terms, last)
     if best is None:
@@ -137,16 +140,21 @@ class _Sizes:
         self.layers = [int(layer) for layer in theory["layer"].values] if "layer" in theory else []
         self._fields: dict[str, xr.DataArray] = {}
 
-    def of(self, values: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
-        """Step and unit of a variable."""
+    def of(self, values: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
+        """Of a variable: the first order's size, and that if it is small by chance; the step."""
+        tangent = values.name.startswith(_OF_TANGENTS)
+        spread, step = self._steps(tangent, "rung" in values.dims)
+        step, unit = self._step_and_unit(values, spread, step)
+        return spread * unit, _LEAST[tangent] * spread * unit, step
+
+    def _step_and_unit(self, values, spread, step) -> tuple[xr.DataArray, xr.DataArray]:
         name = values.name
-        step = self._step(name.startswith(_OF_TANGENTS), "rung" in values.dims)
         if name in ("ntk_eigenvalue", "ntk_log_condition"):
             value = self.theory["ntk_eigenvalue"].sel(order="infinite_width", drop=True)
             step = step * _closeness(value)
             return step, np.abs(value) if name == "ntk_eigenvalue" else xr.ones_like(step)
         if name in ("histogram", "quantile"):
-            return step, _edgeworth(name, step)
+            return step, _edgeworth(name, spread)
         if name in ("quadruple", "excess_kurtosis"):
             # Three times the variance of the kernel makes a kurtosis; E[Ghat^4] is 1 + 6 of it,
             # and the noise of quadruples its root.
@@ -155,7 +163,7 @@ class _Sizes:
         return step, self._unit(values)
 
     def _unit(self, values: xr.DataArray) -> xr.DataArray:
-        unit = xr.ones_like(self._step(False, False))
+        unit = xr.ones_like(self._steps(False, False)[0])
         powers = _UNITS.get(values.name)
         if powers is None:
             return unit
@@ -185,15 +193,16 @@ class _Sizes:
             self._fields[name] = self._array(np.abs(values), "input")
         return self._fields[name]
 
-    def _step(self, tangent: bool, ladder: bool) -> xr.DataArray:
-        """Of the first law, (layer,), or of all of them, (rung, layer)."""
-        key = f"step {tangent}"
-        if key not in self._fields:
+    def _steps(self, tangent: bool, ladder: bool) -> tuple[xr.DataArray, ...]:
+        """Spread and step of the first law, (layer,), or of all of them, (rung, layer)."""
+        names = [f"{part} {tangent}" for part in Steps._fields]
+        if names[0] not in self._fields:
             rates = self.rates[0] if tangent else None
-            self._fields[key] = self._array(steps(self.laws[0], self.x, self.layers, rates))
+            found = steps(self.laws[0], self.x, self.layers, rates)
+            self._fields |= {n: self._array(v) for n, v in zip(names, found, strict=True)}
         width = np.array([law.widths[1] for law in self.laws])
         scale = xr.DataArray(width[0] / width, dims="rung") if ladder else 1.0
-        return self._fields[key] * scale
+        return tuple(self._fields[name] * scale for name in names)
 
     def _array(self, values: np.ndarray, *dims: str) -> xr.DataArray:
         return xr.DataArray(values, dims=("layer", *dims), coords={"layer": self.theory["layer"]})
@@ -221,8 +230,8 @@ def _closeness(value: xr.DataArray) -> xr.DataArray:
     return xr.DataArray(worst**2, dims=value.dims[:-1], coords={"layer": value["layer"]})
 
 
-def _edgeworth(name: str, step: xr.DataArray) -> xr.DataArray:
-    """What an excess kurtosis of 3 step does to bins and quantiles, over the step.
+def _edgeworth(name: str, spread: xr.DataArray) -> xr.DataArray:
+    """What an excess kurtosis of 3 spread does to bins and quantiles, over the spread.
 
     Edgeworth's first term: -kurtosis/24 He_3(u) phi(u) in the distribution function; |He_3| is
     replaced by |u|^3 + 3|u|, which does not cross zero.
@@ -232,20 +241,27 @@ def _edgeworth(name: str, step: xr.DataArray) -> xr.DataArray:
         size = (np.abs(u) ** 3 + 3 * np.abs(u)) / 8
     if name == "quantile":
         place = xr.DataArray(size, dims="probability", coords={"probability": PROBABILITIES})
-        return place * (1 + step)
+        return place * (1 + spread)
     density = np.where(np.isinf(u), 0.0, np.exp(-(u**2) / 2) / np.sqrt(2 * np.pi))
     edges = np.where(np.isinf(u), 0.0, size) * density
-    return xr.DataArray(edges[1:] + edges[:-1], dims="bin") * (1 + step)
+    return xr.DataArray(edges[1:] + edges[:-1], dims="bin") * (1 + spread)
 
 
-def steps(
-    law: Law, x: np.ndarray, layers: Sequence[int], rates: Rates | None = None
-) -> np.ndarray:
-    """By how much an order of 1/n is smaller than the one before it, about.
+class Steps(NamedTuple):
+    """Sizes of the orders of an expansion, (T,) each; powers of 1/n are included."""
 
-    Of kernels Var(Ghat)/K^2 to first order, or the ratio of its second order to the first where
-    that is known and larger; of tangent kernels that, Var(Theta)/Theta^2 and the sum of 1/n over
-    the hidden layers together.
+    spread: np.ndarray  #: of the first order, in the unit of the quantity
+    step: np.ndarray  #: of each further order, in units of the one before
+
+
+def steps(law: Law, x: np.ndarray, layers: Sequence[int], rates: Rates | None = None) -> Steps:
+    """How large orders of 1/n are, about: for kernels, or with ``rates`` for tangent kernels.
+
+    The spread is Var(Ghat)/K^2, or Var(Theta)/Theta^2, to first order. The step of kernels is the
+    ratio of the second order of Var(Ghat) to the first, which on one input is known; for curved
+    activations no less than their spread, as that ratio may vanish by chance. The step of tangent
+    kernels is half the sum of both spreads. Where only layers beyond the second add to a step,
+    their share of the sum of 1/n is taken: layer 1 is Gaussian, and layer 2 has one order.
 
     Parameters
     ----------
@@ -254,36 +270,38 @@ def steps(
         The largest of all inputs counts.
     layers : sequence of int
     rates : Rates, optional
-        For the step of tangent kernels.
-
-    Returns
-    -------
-    ndarray, shape (len(layers),)
     """
     case = Case(law, np.asarray(x, dtype=float), list(layers), 0, None)
-    inverse = np.cumsum([0.0, *(1 / np.array(law.widths[1:-1]))])
-    tau = inverse[np.array(layers) - 1]
+    tau = np.cumsum([0.0, *(1 / np.array(law.widths[1:-1]))])
+    first = tau[min(1, len(tau) - 1)] if case.is_normal else 0.0
+    tau = tau[np.array(layers) - 1]
+    later = np.divide(tau - first, tau, out=np.zeros_like(tau), where=tau > first)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if case.is_normal:
             one = case.relative_orders
-            ratio = np.abs(one.variance_2 / one.variance_1)
-            kernel = np.fmax(np.abs(one.variance_1), np.where(one.variance_1 > 0, ratio, 0))
-        elif case.has_slopes:
-            kernel = np.abs(expansions.leading_order(law, case.x, layers).four_point)
+            kernel = _largest(np.abs(one.variance_1), _STEEP * tau)
+            ratio = np.where(one.variance_1 > 0, np.abs(one.variance_2 / one.variance_1), 0.0)
+            step = _largest(ratio, _STEEP * tau)
+            if not case.has_slopes:
+                step = np.maximum(step, kernel * later)
         else:
-            # The first layer is not Gaussian, as if it had come out of few neurons.
-            few = np.sum(case.x**4, axis=1) / np.sum(case.x**2, axis=1) ** 2
-            kernel = _STEEP * (tau[:, None] + np.where(np.isfinite(few), few, 0.0))
-        kernel = _largest(kernel, _STEEP * tau)
+            if case.has_slopes:
+                kernel = np.abs(expansions.leading_order(law, case.x, layers).four_point)
+            else:
+                # The first layer is not Gaussian, as if it had come out of few neurons.
+                few = np.sum(case.x**4, axis=1) / np.sum(case.x**2, axis=1) ** 2
+                kernel = _STEEP * (tau[:, None] + np.where(np.isfinite(few), few, 0.0))
+            step = kernel = _largest(kernel, _STEEP * tau)
         if rates is None:
-            return kernel
+            return Steps(kernel, step)
         spread = np.full((len(layers), 1), np.nan)
         if case.is_normal:
-            first = ntk_chain.first_order(law, rates, case.x, layers)
+            moments = ntk_chain.first_order(law, rates, case.x, layers)
             theta = infinite_width_ntk(law, rates, case.x, layers)
             theta = np.diagonal(theta, axis1=1, axis2=2)
-            spread = (first.A + 2 * first.B) / theta**2
-    return kernel + _largest(np.abs(spread), kernel) + tau
+            spread = (moments.A + 2 * moments.B) / theta**2
+    spread = _largest(np.abs(spread), kernel)
+    return Steps(spread, np.maximum(step, later * (kernel + spread) / 2))
 
 
 def _largest(values: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
