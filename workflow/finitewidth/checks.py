@@ -19,6 +19,7 @@ from finitewidth.vocabulary import (
     FROM_LOG_NORM,
     FROM_NTK,
     FROM_QUARTIC,
+    FROM_SWEEPS,
     LEAST_RUNGS,
     QUANTITIES,
     TRAINED_FAMILIES,
@@ -228,8 +229,12 @@ def _check_study(path: str, study: Study, config: Config) -> None:
                 f"a figure of what the study's networks estimate (this one needs {missing[0]})",
             )
     estimated = {q for family in families.values() for q in family}
-    if any(len(e.ladder or []) >= LEAST_RUNGS for e in ensembles):
-        estimated |= {name for name, (source, _) in COEFFICIENTS.items() if source in estimated}
+    for e in ensembles:
+        own = {q for family in families_of(e) for q in FAMILIES[family]}
+        if e.ladder is None:
+            own &= set(FROM_SWEEPS)
+        if len(set(e.ladder or e.width or [])) >= LEAST_RUNGS:
+            estimated |= {name for name, (source, _) in COEFFICIENTS.items() if source in own}
     for quantity in study.quantities or []:
         if quantity not in estimated:
             allowed = ", ".join(q for q in QUANTITIES if q in estimated)

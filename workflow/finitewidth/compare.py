@@ -61,7 +61,7 @@ def table(study: Study) -> pd.DataFrame:
     if any("rung" in m.estimates.dims for m in study.members) and "width" not in swept:
         swept.append("width")
     parts = []
-    for m in study.members:
+    for m in (*study.members, *study.sweeps):
         for quantity in study.quantities or TABULATED:
             if quantity in m.estimates:
                 rows = _quantity_rows(m, quantity)
@@ -124,6 +124,8 @@ def _quantity_rows(m: MemberResults, quantity: str) -> pd.DataFrame:
 
 def _distinct(wide: pd.DataFrame, quantity: str, sizes: Mapping[str, int]) -> pd.DataFrame:
     """The rows that are not another row by symmetry, nor known without being measured."""
+    # A coefficient has the symmetries of its quantity.
+    quantity = COEFFICIENTS.get(quantity, (quantity,))[0]
     for one, other in () if quantity in _NOT_SYMMETRIC else _SYMMETRIC:
         # Neurons i, j on inputs a, b are those of j, i on b, a: ordering the neurons is enough.
         done = one == "input" and "neuron" in wide

@@ -1,4 +1,4 @@
-"""Coefficients of the expansion in 1/n, fitted over the widths of a ladder.
+"""Coefficients of the expansion in 1/n, fitted over the widths of a ladder (or a sweep).
 
 A ladder's estimates minus their value at infinite width are c_1/n + c_2/n^2 + c_3/n^3 + ... . The
 widths share their random numbers, so the fit weighs them by the inverse of their joint covariance
@@ -60,8 +60,13 @@ def extrapolate(estimates: xr.Dataset, theory: xr.Dataset) -> xr.Dataset:
             about = {
                 "long_name": f"coefficient of n^-{power} in the {estimate.attrs['long_name']}",
                 "units": "1",
-                "estimator": f"fit of n^-{min(names)} to n^-{min(names) + TERMS - 1} or beyond over"
-                f" {len(width)} widths; {estimate.attrs.get('estimator', '')}",
+                "estimator": "; ".join(
+                    [
+                        f"fit of n^-{min(names)} to n^-{min(names) + TERMS - 1} or beyond over"
+                        f" {len(width)} widths",
+                        *filter(None, [estimate.attrs.get("estimator")]),
+                    ]
+                ),
             }
             variables[name] = like.copy(data=value[k]).assign_attrs(about)
             variables[f"{name}_stderr"] = like.copy(data=error[k])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import xarray as xr
 
 from finitewidth.artifacts import read_dataset
 from finitewidth.extrapolate import extrapolate
+from finitewidth.sweeps import extrapolate_sweep, groups
 from finitewidth.vocabulary import FAMILIES, TRAINED_FAMILIES
 
 
@@ -57,18 +58,25 @@ class MemberResults:
 
 @dataclass(frozen=True)
 class Study:
-    """A study's name, title, wanted quantities (None for all) and members."""
+    """A study's name, title, wanted quantities (None for all), members, and sweeps over width.
+
+    A sweep is what members that differ in their width alone give together: coefficients of the
+    expansion in 1/n. Its description is that of the widest, and ``width`` is not among its swept
+    keys.
+    """
 
     name: str
     title: str | None
     quantities: list[str] | None
     members: list[MemberResults]
+    sweeps: list[MemberResults] = field(default_factory=list)
 
     @classmethod
     def read(cls, description: Mapping) -> Study:
         """Load the files of every member; raises ``ArtifactError`` where one cannot be read."""
         members = [_read_member(about) for about in description["members"]]
-        return cls(description["name"], description["title"], description["quantities"], members)
+        about = (description["name"], description["title"], description["quantities"])
+        return cls(*about, members, _sweeps(members))
 
 
 def _read_member(about: Mapping) -> MemberResults:
@@ -87,3 +95,16 @@ def _read_member(about: Mapping) -> MemberResults:
     if about["ladder"]:
         estimates = estimates.merge(extrapolate(estimates, theory), compat="override")
     return MemberResults(about, about["swept"], estimates, theory)
+
+
+def _sweeps(members: list[MemberResults]) -> list[MemberResults]:
+    ours = [m for m in members if "replicas" not in m.about]
+    found = []
+    for group in groups([(m.about, m.swept) for m in ours]):
+        each = [ours[place] for place in group]
+        width = [m.about["width"] for m in each]
+        fitted = extrapolate_sweep(width, [m.estimates for m in each], [m.theory for m in each])
+        if fitted[0].data_vars:
+            swept = {key: value for key, value in each[-1].swept.items() if key != "width"}
+            found.append(MemberResults(each[-1].about, swept, *fitted))
+    return found

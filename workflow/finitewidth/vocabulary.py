@@ -34,8 +34,11 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 #: else; the first is what a ladder estimates unless told otherwise.
 FROM_LADDER = ("kernel_moments", "log_kernel", "inverse_kernel", "ntk_mean")
 
-#: Coefficients of the expansion in 1/n, fitted over a ladder of at least so many widths: each name
-#: -> the quantity it belongs to and the power of 1/n.
+#: Quantities of members of one width each of which a sweep over widths gives coefficients.
+FROM_SWEEPS = ("ntk_A", "ntk_B", "ntk_D", "ntk_F", "dntk_P", "dntk_Q")
+
+#: Coefficients of the expansion in 1/n, fitted over a ladder, or a sweep, of at least so many
+#: widths: each name -> the quantity it belongs to and the power of 1/n.
 COEFFICIENTS: dict[str, tuple[str, int]] = {
     "kernel_mean_1": ("kernel_mean", 1),
     "kernel_mean_2": ("kernel_mean", 2),
@@ -44,6 +47,7 @@ COEFFICIENTS: dict[str, tuple[str, int]] = {
     "kernel_third_2": ("kernel_third", 2),
     "ntk_mean_1": ("ntk_mean", 1),
     "ntk_mean_2": ("ntk_mean", 2),
+    **{f"{name}_{power}": (name, power) for name in FROM_SWEEPS for power in (1, 2)},
 }
 LEAST_RUNGS = 4
 

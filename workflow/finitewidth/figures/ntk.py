@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from finitewidth.activations import get
@@ -127,24 +128,47 @@ _CROSS = {
 
 
 def ntk_cross(study: Study) -> Figure:
-    """Correlations of tangent kernels with preactivations, and their derivatives, against depth."""
+    """Correlations of tangent kernels with preactivations, and their derivatives, against depth.
+
+    n times what each width gives, and of four widths or more what they are extrapolated to.
+    """
     groups = _by_activation(study, "ntk_tensors")
-    figure, axes = style.grid(len(_CROSS), len(groups), width=2.4, height=1.8, sharex=True)
+    widths = sorted({m.about["width"] for members in groups.values() for m in members})
+    shades = dict(zip(widths, style.shades(len(widths)), strict=True))
+    fitted = [m for m in study.sweeps if "ntk_D_1" in m.estimates]
+    figure, axes = style.grid(len(_CROSS), len(groups), width=2.6, height=1.9, sharex=True)
     for column, (activation, members) in zip(axes.T, groups.items(), strict=True):
+        ends = sorted((m for m in fitted if m.about["activation"] == activation), key=_depth)
         for ax, quantity in zip(column, _CROSS, strict=True):
             mine = sorted((m for m in members if quantity in m.estimates), key=_depth)
-            L, n = (np.array([m.about[key] for m in mine]) for key in ("depth", "width"))
-            for order in ("1/n", "exact"):
-                style.curve(ax, L, n * _theory(mine, quantity, order), order, color="0.3")
-            value, error, trusted = _measured(mine, quantity)
-            style.points(ax, L, n * value, n * error, trusted, color=style.PALETTE[0])
+            if mine:
+                # The coefficient is the same at every width.
+                line = {_depth(m): m.about["width"] * _theory([m], quantity, "1/n")[0] for m in mine}
+                style.curve(ax, list(line), list(line.values()), "1/n", color="0.3")
+            for n in widths:
+                _cross_of_width(ax, [m for m in mine if m.about["width"] == n], quantity, shades[n])
+            shown = [m for m in ends if f"{quantity}_1" in m.estimates]
+            value, error, trusted = _measured(shown, f"{quantity}_1")
+            look = {"color": style.PALETTE[3], "fmt": "s", "label": "extrapolated"}
+            style.points(ax, [_depth(m) for m in shown], value, error, trusted, **look)
             ax.axhline(0, color="0.7", linewidth=0.7, zorder=0)
         column[0].set_title(activation)
         column[-1].set_xlabel("depth $L$")
     for ax, label in zip(axes[:, 0], _CROSS.values(), strict=True):
         ax.set_ylabel(label, fontsize=8)
-    style.legend_below(figure, "1/n", "exact")
+    style.legend_below(figure, "1/n", "exact", more=axes[0, 0].get_legend_handles_labels()[0])
     return figure
+
+
+def _cross_of_width(ax: Axes, members: list[MemberResults], quantity: str, color) -> None:
+    """n times the estimates of one width, small, and what is exact there."""
+    L, n = (np.array([m.about[key] for m in members]) for key in ("depth", "width"))
+    exact = n * _theory(members, quantity, "exact")
+    style.curve(ax, L, exact, "exact", color=color, linewidth=0.8)
+    value, error, trusted = _measured(members, quantity)
+    label = f"$n={n[0]}$" if len(n) else None
+    look = {"color": color, "label": label, "markersize": 2.2, "elinewidth": 0.6}
+    style.points(ax, L, n * value, n * error, trusted, **look)
 
 
 def ntk_spectrum(study: Study) -> Figure:
