@@ -55,45 +55,48 @@ def extrapolate_sweep(
         same first order at every width, as of rates that grow with the width.
     """
     n = np.asarray(width)
-    rung = xr.Variable("rung", np.arange(len(n)))
     held, limits, known = {}, {}, {}
     for source in FROM_SWEEPS:
         if not all(source in one for one in (*estimates, *theory)):
             continue
         infinite, first = (
-            _stacked([t[source].sel(order=order, drop=True) for t in theory], rung)
+            np.stack([t[source].sel(order=order).values for t in theory])
             for order in ("infinite_width", "1/n")
         )
-        coefficient = (first - infinite) * xr.DataArray(n, dims="rung")
-        if not (_agree(infinite) and _agree(coefficient)) or coefficient.isnull().all():
+        coefficient = (first - infinite) * n.reshape(-1, *(1,) * (first.ndim - 1))
+        if not (_agree(infinite) and _agree(coefficient)) or np.isnan(coefficient).all():
             continue
+        measured = estimates[-1][source]
+        dims = ("rung", *measured.dims)
         for part in ("", "_stderr", "_reason", "_diagnostic"):
-            held[source + part] = _stacked([e[source + part] for e in estimates], rung)
-        square = held[f"{source}_stderr"] ** 2
-        apart = xr.DataArray(np.eye(len(n)), dims=("rung", "rung_"))
-        # A width whose error is not known has no share in the others' either.
-        held[f"{source}_rungs"] = xr.where(apart > 0, square, 0.0)
-        limits[source] = infinite.expand_dims(order=["infinite_width"])
-        name = next(c for c, (of, power) in COEFFICIENTS.items() if (of, power) == (source, 1))
-        attrs = theory[0][source].attrs
+            values = np.stack([e[source + part].values for e in estimates])
+            held[source + part] = (dims, values, estimates[-1][source + part].attrs)
+        # Widths that have their random numbers for themselves.
+        apart = np.eye(len(n)).reshape(len(n), len(n), *(1,) * measured.ndim)
+        square = np.where(apart > 0, held[f"{source}_stderr"][1] ** 2, 0.0)
+        held[f"{source}_rungs"] = (("rung", "rung_", *measured.dims), square)
+        limits[source] = (("order", *dims), infinite[None])
+        attrs = theory[-1][source].attrs
         about = {"long_name": f"coefficient of 1/n in {attrs['long_name']}", "units": "1"}
-        value = coefficient.isel(rung=-1, drop=True).expand_dims(order=["1/n"])
-        known[name] = value.assign_attrs(about | {"equation": attrs["equation"]})
-        known[f"{name}_neglected"] = value.where(value.isnull(), 0.0)
+        value = coefficient[-1:]
+        name = next(c for c, (of, power) in COEFFICIENTS.items() if (of, power) == (source, 1))
+        known[name] = (("order", *measured.dims), value, about | {"equation": attrs["equation"]})
+        nothing = np.where(np.isnan(value), np.nan, 0.0)
+        known[f"{name}_neglected"] = (("order", *measured.dims), nothing)
     if not held:
         return xr.Dataset(), xr.Dataset()
-    ladder = xr.Dataset(held).assign_coords(width=("rung", n))
-    return extrapolate(ladder, xr.Dataset(limits)), xr.Dataset(known)
+    dims = {dim for variable in held.values() for dim in variable[0]}
+    coords = {
+        name: coordinate.variable
+        for name, coordinate in estimates[-1].coords.items()
+        if name != "width" and set(coordinate.dims) <= dims
+    }
+    ladder = xr.Dataset(held, coords).assign_coords(width=("rung", n))
+    limit = xr.Dataset(limits, coords | {"order": ["infinite_width"]})
+    return extrapolate(ladder, limit), xr.Dataset(known, coords | {"order": ["1/n"]})
 
 
-def _stacked(values: Sequence[xr.DataArray], rung: xr.Variable) -> xr.DataArray:
-    # The width stands at each layer of a member, and along the rungs here.
-    return xr.concat([v.drop_vars("width", errors="ignore") for v in values], rung)
-
-
-def _agree(values: xr.DataArray) -> bool:
+def _agree(values: np.ndarray) -> bool:
     """Whether every width has the same, or none has any."""
-    first = values.isel(rung=0)
-    size = float(np.abs(first).max()) if bool(first.notnull().any()) else 0.0
-    same = np.isclose(values, first, rtol=_ROUNDING, atol=_ROUNDING * size, equal_nan=True)
-    return bool(np.all(same))
+    size = np.nanmax(np.abs(values), initial=0.0)
+    return np.allclose(values, values[:1], _ROUNDING, _ROUNDING * size, equal_nan=True)

@@ -143,7 +143,9 @@ def ntk_cross(study: Study) -> Figure:
             mine = sorted((m for m in members if quantity in m.estimates), key=_depth)
             if mine:
                 # The coefficient is the same at every width.
-                line = {_depth(m): m.about["width"] * _theory([m], quantity, "1/n")[0] for m in mine}
+                line = {
+                    _depth(m): m.about["width"] * _theory([m], quantity, "1/n")[0] for m in mine
+                }
                 style.curve(ax, list(line), list(line.values()), "1/n", color="0.3")
             for n in widths:
                 _cross_of_width(ax, [m for m in mine if m.about["width"] == n], quantity, shades[n])

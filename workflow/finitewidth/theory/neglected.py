@@ -13,11 +13,11 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from finitewidth.bins import EDGES, PROBABILITIES, QUANTILE_U
+from finitewidth.bins import EDGES, QUANTILE_U
 from finitewidth.law import Law
 from finitewidth.rates import Rates
 from finitewidth.theory import expansions, ntk_chain
-from finitewidth.theory.case import Case
+from finitewidth.theory.case import Case, Orders
 from finitewidth.theory.ntk import infinite_width_ntk
 from finitewidth.vocabulary import COEFFICIENTS
 
@@ -73,115 +73,111 @@ def with_neglected(
         nothing or nothing is known of what is left out.
     """
     sizes = _Sizes(theory, laws, np.asarray(x, dtype=float), rates)
-    return theory.assign(
-        {f"{name}_neglected": _of_variable(values, sizes) for name, values in theory.items()}
-    )
+    names = [str(order) for order in theory["order"].values]
+    found = {}
+    for name, values in theory.data_vars.items():
+        orders = dict(zip(names, values.values, strict=True))
+        about = {"long_name": f"what an order leaves out of the {values.attrs['long_name']}",
+                 "units": "1", "equation": "docs/theory.md 6.5"}  # fmt: skip
+        left = _neglected(str(name), values.dims[1:], orders, sizes)
+        found[f"{name}_neglected"] = (values.dims, np.stack([left[o] for o in names]), about)
+    return theory.assign(found)
 
 
-def _of_variable(values: xr.DataArray, sizes: _Sizes) -> xr.DataArray:
-    name = values.name
-    about = {"long_name": f"what an order leaves out of the {values.attrs['long_name']}"}
-    found = xr.full_like(values, np.nan).assign_attrs(about | {"units": "1"})
-    found.attrs.pop("references", None)
-    found.attrs["equation"] = "docs/theory.md 6.5"
+def _neglected(name: str, dims: tuple[str, ...], orders: Orders, sizes: _Sizes) -> Orders:
     if name in COEFFICIENTS:
         # The coefficient itself is what theory gives, and not a sum that is cut off.
-        return found.where(values.isnull(), 0.0)
-    orders = {str(order): values.sel(order=order, drop=True) for order in values["order"].values}
-    exact = orders.get("exact", xr.full_like(values.isel(order=0, drop=True), np.nan))
-    known = exact.notnull()
-    everywhere = all((known | terms.isnull()).all() for terms in orders.values())
-    left = xr.zeros_like(exact)
-    best = exact
+        return {order: np.where(np.isnan(terms), np.nan, 0.0) for order, terms in orders.items()}
+    exact = orders.get("exact", np.full_like(next(iter(orders.values())), np.nan))
+    known = ~np.isnan(exact)
+    best, left = exact, np.where(known, 0.0, np.nan)
+    everywhere = all((known | np.isnan(terms)).all() for terms in orders.values())
     if not everywhere and name not in _NOT_KNOWN:
-        best, left = _best(orders, exact, *sizes.of(values))
-    elif not everywhere:
-        left = left.where(known)
-    for order, terms in orders.items():
-        off = np.abs(best - terms) + left
-        if order not in _POWERS:
+        best, left = _best(orders, exact, *sizes.of(name, dims, orders))
+    found = {}
+    with np.errstate(invalid="ignore"):
+        for order, terms in orders.items():
             # An order that is no expansion in 1/n is held against exact values alone.
-            off = xr.zeros_like(exact) if order == "exact" else np.abs(exact - terms)
-        found.loc[{"order": order}] = off.where(terms.notnull()).transpose(*terms.dims)
+            off = np.abs(best - terms) + left if order in _POWERS else np.abs(exact - terms)
+            off = np.zeros_like(exact) if order == "exact" else off
+            found[order] = np.where(np.isnan(terms), np.nan, off)
     return found
 
 
-def _best(orders, exact, first, least, step) -> tuple[xr.DataArray, xr.DataArray]:
+def _best(orders, exact, first, least, step) -> tuple[np.ndarray, np.ndarray]:
     """What is known best of a number, and the likely size of what even that leaves out.
 
     ``first`` is the size of a first order, ``least`` that of a first order which is small by
     chance, as seen in the next one; further orders are smaller by ``step`` each.
     """
-    best = last = None
-    left = xr.full_like(exact, np.nan)
+    best = last = left = None
     for order, power in _POWERS.items():
         if order not in orders:
             continue
         terms = orders[order]
+        here = ~np.isnan(terms)
         if best is None:
             # Nothing but the limit.
-            best, last, left = terms, terms, first.where(terms.notnull())
+            best, last, left = terms, terms, np.where(here, first, np.nan)
             continue
-        here = terms.notnull()
         size = np.maximum(step * np.abs(terms - last), least * step**power)
-        left = xr.where(here, size, left)
-        best, last = xr.where(here, terms, best), xr.where(here, terms, last)
+        left, last = np.where(here, size, left), np.where(here, terms, last)
+        best = np.where(here, terms, best)
     if best is None:
-        best = exact
-    known = exact.notnull()
-    return xr.where(known, exact, best), xr.where(known, 0.0, left)
+        return exact, np.where(np.isnan(exact), np.nan, 0.0)
+    known = ~np.isnan(exact)
+    return np.where(known, exact, best), np.where(known, 0.0, left)
 
 
 class _Sizes:
     """Steps and units of the variables of one dataset, each computed once."""
 
     def __init__(self, theory, laws, x, rates):
-        self.theory, self.laws, self.x, self.rates = theory, laws, x, rates
+        self.laws, self.x, self.rates = laws, x, rates
         self.layers = [int(layer) for layer in theory["layer"].values] if "layer" in theory else []
-        self._fields: dict[str, xr.DataArray] = {}
+        self.limit = None
+        if "ntk_eigenvalue" in theory:
+            self.limit = theory["ntk_eigenvalue"].sel(order="infinite_width").values
+        # The inputs of a pair, say, are pair_a and pair_b.
+        self.places = {
+            dim: [theory[f"{dim}_{letter}"].values for letter in letters]
+            for dim, letters in (("pair", "ab"), ("couple", "ab"), ("quad", "abcd"))
+            if f"{dim}_a" in theory
+        }
+        self._fields: dict[str, np.ndarray] = {}
 
-    def of(self, values: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
+    def of(self, name: str, dims: tuple[str, ...], orders: Orders) -> tuple[np.ndarray, ...]:
         """Of a variable: the first order's size, and that if it is small by chance; the step."""
-        tangent = values.name.startswith(_OF_TANGENTS)
-        spread, step = self._steps(tangent, "rung" in values.dims)
-        step, unit = self._step_and_unit(values, spread, step)
-        return spread * unit, _LEAST[tangent] * spread * unit, step
-
-    def _step_and_unit(self, values, spread, step) -> tuple[xr.DataArray, xr.DataArray]:
-        name = values.name
+        tangent = name.startswith(_OF_TANGENTS)
+        spread, step = self._steps(tangent, dims)
         if name in ("ntk_eigenvalue", "ntk_log_condition"):
-            value = self.theory["ntk_eigenvalue"].sel(order="infinite_width", drop=True)
-            step = step * _closeness(value)
-            return step, np.abs(value) if name == "ntk_eigenvalue" else xr.ones_like(step)
-        if name in ("histogram", "quantile"):
-            return step, _edgeworth(name, spread)
-        if name in ("quadruple", "excess_kurtosis"):
+            step = step * _placed(_closeness(self.limit), ("layer",), dims)
+            unit = np.abs(self.limit) if name == "ntk_eigenvalue" else 1.0
+        elif name in ("histogram", "quantile"):
+            unit = _placed(_edgeworth(name), dims[-1:], dims) * (1 + spread)
+        elif name in ("quadruple", "excess_kurtosis"):
             # Three times the variance of the kernel makes a kurtosis; E[Ghat^4] is 1 + 6 of it,
             # and the noise of quadruples its root.
-            limit = values.sel(order="infinite_width", drop=True)
-            return step, 3 * (np.abs(limit) if name == "quadruple" else xr.ones_like(step))
-        return step, self._unit(values)
+            unit = 3 * (np.abs(orders["infinite_width"]) if name == "quadruple" else 1.0)
+        else:
+            unit = self._unit(name, dims)
+        return spread * unit, _LEAST[tangent] * spread * unit, step
 
-    def _unit(self, values: xr.DataArray) -> xr.DataArray:
-        unit = xr.ones_like(self._steps(False, False)[0])
-        powers = _UNITS.get(values.name)
-        if powers is None:
-            return unit
-        for dim, (of_kernel, of_tangent) in zip(_slots(values.dims), powers, strict=False):
-            name, _, letter = dim.partition(":")
-            for field, power in (("kernel", of_kernel), ("tangent", of_tangent)):
-                if not power:
-                    continue
-                root = np.sqrt(self._field(field))
-                if letter:
-                    place = self.theory[f"{name.rstrip('_')}_{letter}"].values
-                    root = root.isel(input=xr.DataArray(place, dims=name))
-                else:
-                    root = root.rename(input=name)
-                unit = unit * root**power
+    def _unit(self, name: str, dims: tuple[str, ...]) -> np.ndarray | float:
+        powers = iter(_UNITS.get(name, ()))
+        unit = 1.0
+        for dim in dims if name in _UNITS else ():
+            places = self.places.get(dim.rstrip("_"))
+            if dim in ("input", "input_"):
+                places = [slice(None)]
+            for place in places or ():
+                for field, power in zip(("kernel", "tangent"), next(powers), strict=True):
+                    if power:
+                        root = np.sqrt(self._field(field)[:, place])
+                        unit = unit * _placed(root, ("layer", dim), dims) ** power
         return unit
 
-    def _field(self, name: str) -> xr.DataArray:
+    def _field(self, name: str) -> np.ndarray:
         """K or Theta at infinite width, (layer, input)."""
         if name not in self._fields:
             law = self.laws[0]
@@ -190,61 +186,49 @@ class _Sizes:
             else:
                 whole = infinite_width_ntk(law, self.rates[0], self.x, self.layers)
                 values = np.diagonal(whole, axis1=1, axis2=2)
-            self._fields[name] = self._array(np.abs(values), "input")
+            self._fields[name] = np.abs(values)
         return self._fields[name]
 
-    def _steps(self, tangent: bool, ladder: bool) -> tuple[xr.DataArray, ...]:
-        """Spread and step of the first law, (layer,), or of all of them, (rung, layer)."""
+    def _steps(self, tangent: bool, dims: tuple[str, ...]) -> list[np.ndarray]:
+        """Spread and step, shaped for dimensions that have layers, and rungs in a ladder."""
         names = [f"{part} {tangent}" for part in Steps._fields]
         if names[0] not in self._fields:
             rates = self.rates[0] if tangent else None
             found = steps(self.laws[0], self.x, self.layers, rates)
-            self._fields |= {n: self._array(v) for n, v in zip(names, found, strict=True)}
+            self._fields |= dict(zip(names, found, strict=True))
         width = np.array([law.widths[1] for law in self.laws])
-        scale = xr.DataArray(width[0] / width, dims="rung") if ladder else 1.0
-        return tuple(self._fields[name] * scale for name in names)
-
-    def _array(self, values: np.ndarray, *dims: str) -> xr.DataArray:
-        return xr.DataArray(values, dims=("layer", *dims), coords={"layer": self.theory["layer"]})
+        scale = _placed(width[0] / width, ("rung",), dims) if "rung" in dims else 1.0
+        return [_placed(self._fields[name], ("layer",), dims) * scale for name in names]
 
 
-def _slots(dims: Sequence[str]) -> list[str]:
-    """The inputs of a number, one entry an index: a dimension, or ``dimension:letter`` of it."""
-    found = []
-    for dim in dims:
-        if dim in ("input", "input_"):
-            found.append(dim)
-        elif dim in ("pair", "pair_", "couple", "couple_"):
-            found += [f"{dim}:a", f"{dim}:b"]
-        elif dim == "quad":
-            found += [f"{dim}:{letter}" for letter in "abcd"]
-    return found
+def _placed(values: np.ndarray, own: tuple[str, ...], dims: tuple[str, ...]) -> np.ndarray:
+    """An array of the dimensions ``own`` with axes of length 1 for the others of ``dims``."""
+    order = sorted(range(len(own)), key=lambda k: dims.index(own[k]))
+    shape = [values.shape[own.index(dim)] if dim in own else 1 for dim in dims]
+    return values.transpose(order).reshape(shape)
 
 
-def _closeness(value: xr.DataArray) -> xr.DataArray:
-    """Fluctuations of a matrix beside the gaps between its eigenvalues, in units of the largest."""
-    each = value.values
+def _closeness(value: np.ndarray) -> np.ndarray:
+    """Fluctuations of a matrix beside the gaps between its eigenvalues, in units of the largest.
+
+    ``value`` is (layer, rank), largest first; the result (layer,).
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
-        gaps = [*np.moveaxis(np.abs(np.diff(each, axis=-1)), -1, 0), np.abs(each[..., -1])]
-        worst = np.abs(each[..., 0]) / np.min(gaps, axis=0)
-    return xr.DataArray(worst**2, dims=value.dims[:-1], coords={"layer": value["layer"]})
+        gaps = np.column_stack([np.abs(np.diff(value, axis=-1)), np.abs(value[:, -1])])
+        return (np.abs(value[:, 0]) / np.min(gaps, axis=1)) ** 2
 
 
-def _edgeworth(name: str, spread: xr.DataArray) -> xr.DataArray:
+def _edgeworth(name: str) -> np.ndarray:
     """What an excess kurtosis of 3 spread does to bins and quantiles, over the spread.
 
     Edgeworth's first term: -kurtosis/24 He_3(u) phi(u) in the distribution function; |He_3| is
     replaced by |u|^3 + 3|u|, which does not cross zero.
     """
-    u = EDGES if name == "histogram" else QUANTILE_U
-    with np.errstate(invalid="ignore"):
-        size = (np.abs(u) ** 3 + 3 * np.abs(u)) / 8
     if name == "quantile":
-        place = xr.DataArray(size, dims="probability", coords={"probability": PROBABILITIES})
-        return place * (1 + spread)
-    density = np.where(np.isinf(u), 0.0, np.exp(-(u**2) / 2) / np.sqrt(2 * np.pi))
-    edges = np.where(np.isinf(u), 0.0, size) * density
-    return xr.DataArray(edges[1:] + edges[:-1], dims="bin") * (1 + spread)
+        return (np.abs(QUANTILE_U) ** 3 + 3 * np.abs(QUANTILE_U)) / 8
+    u = np.where(np.isinf(EDGES), 0.0, EDGES)
+    size = (np.abs(u) ** 3 + 3 * np.abs(u)) / 8 * np.exp(-(u**2) / 2) / np.sqrt(2 * np.pi)
+    return size[1:] + size[:-1]
 
 
 class Steps(NamedTuple):

@@ -1,7 +1,9 @@
 """What is known beforehand of trained networks: their weights at the start, and what chance gives.
 
 The same names and dimensions as their estimates (``trained/estimates.py``), with a leading
-dimension ``order``; NaN where an order says nothing.
+dimension ``order``; NaN where an order says nothing. ``<name>_neglected`` is about how much an
+order leaves out: against the next better one, or the error of a simulation. It is NaN of what is
+no prediction: guesses, and numbers of a publication.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from finitewidth.theory.procrustes import chance_r2, chance_r2_of_spectra
 ORDERS = ("chance", "spectrum", "marchenko_pastur", "tracy_widom", "simulation", "published")
 #: Draws of each simulation: its error is then a tenth of the spread of one measurement or less.
 DRAWS = 100
+#: Share of untrained matrices that have an eigenvalue beyond the threshold for outliers.
+BEYOND = 0.05
 _STATES = ["start", "trained"]
 _SPLITS = ["train", "validation"]
 _CENTRINGS = ["uncentred", "centred"]
@@ -89,6 +93,17 @@ def _about(what: str, equation: str) -> dict:
     return {"long_name": what, "units": "1", "equation": f"docs/theory.md {equation}"}
 
 
+def _left_out(what: str, dims: Sequence[str], values: Mapping, equation: str) -> tuple:
+    about = _about(f"what an order leaves out of the {what}", equation)
+    return dims, _filled(values), about
+
+
+def _mean_and_error(drawn: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Means of several sets of draws, and their standard errors."""
+    error = [values.std(ddof=1) / np.sqrt(len(values)) for values in drawn]
+    return np.array([values.mean() for values in drawn]), np.array(error)
+
+
 def _weights(architecture: Architecture, member: Mapping, stream: np.random.Generator) -> dict:
     laws = [
         MarchenkoPastur(member["C_W"] / layer.fan_in, layer.out, layer.fan_in)
@@ -113,7 +128,30 @@ def _weights(architecture: Architecture, member: Mapping, stream: np.random.Gene
         for law in laws
     ]
     dims = ("order", "state", "layer")
+    mean, error = _mean_and_error(drawn)
+    edges, largest = ([getattr(law, f) for law in laws] for f in ("edges", "largest_mean"))
+    edges = [edge for _, edge in edges]
+    # The ratio of two means beside the mean of a ratio: of normal entries, exactly.
+    cut = [2 * ratio / (law.n_out * law.n_in) for ratio, law in zip(ratios, laws, strict=True)]
+    # Two eigenvalues beyond the threshold; and the threshold, itself a quantile of draws.
+    outlying = np.full(len(laws), BEYOND**2 + np.sqrt(BEYOND * (1 - BEYOND) / DRAWS))
     return {
+        "weight_participation_neglected": _left_out(
+            "participation ratio", dims, {"marchenko_pastur": at_start(cut)}, "11.1"
+        ),
+        "weight_largest_neglected": _left_out(
+            "largest eigenvalue",
+            dims,
+            {
+                "marchenko_pastur": at_start(np.abs(mean - edges) + error),
+                "tracy_widom": at_start(np.abs(mean - largest) + error),
+                "simulation": at_start(error),
+            },
+            "11.2",
+        ),
+        "weight_outliers_neglected": _left_out(
+            "outliers", dims, {"tracy_widom": at_start(outlying)}, "11.2"
+        ),
         "weight_eigenvalue": (
             (*dims, "rank"),
             _filled({"marchenko_pastur": spectrum}),
@@ -128,16 +166,16 @@ def _weights(architecture: Architecture, member: Mapping, stream: np.random.Gene
             dims,
             _filled(
                 {
-                    "marchenko_pastur": at_start([law.edges[1] for law in laws]),
-                    "tracy_widom": at_start([law.largest_mean for law in laws]),
-                    "simulation": at_start([values.mean() for values in drawn]),
+                    "marchenko_pastur": at_start(edges),
+                    "tracy_widom": at_start(largest),
+                    "simulation": at_start(mean),
                 }
             ),
             _about("largest eigenvalue of W^T W/n_out at the start", "11.2"),
         ),
         "weight_outliers": (
             dims,
-            _filled({"tracy_widom": at_start([0.05] * len(laws))}),
+            _filled({"tracy_widom": at_start([BEYOND] * len(laws))}),
             _about("eigenvalues beyond what 95 % of untrained weights reach", "11.2"),
         ),
     }
@@ -148,7 +186,7 @@ def _alignment(
 ) -> dict:
     """What chance gives of centred activations on the samples that alignment is fitted on."""
     white = np.full((2, 2, 2, architecture.depth + 1), np.nan)
-    coloured = white.copy()
+    coloured, error = white.copy(), white.copy()
     for number, layer in enumerate(architecture.layers[:-1], 1):
         samples = int(estimates["samples"].sel(layer=number))
         white[:, 1, 0, number] = chance_r2(layer.out, layer.out, samples)
@@ -160,8 +198,13 @@ def _alignment(
                 continue
             by_chance = chance_r2_of_spectra(values, values, samples, stream, draws)
             coloured[s, 1, 0, number] = by_chance.mean
+            error[s, 1, 0, number] = by_chance.standard_error
     dims = ("order", "state", "centring", "split", "layer")
+    apart = np.abs(coloured - white) + error
     return {
+        "alignment_chance_neglected": _left_out(
+            "r^2 of chance", dims, {"chance": apart, "spectrum": error}, "11.3"
+        ),
         "alignment_chance": (
             dims,
             _filled({"chance": white, "spectrum": coloured}),
