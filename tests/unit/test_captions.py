@@ -51,19 +51,23 @@ def test_members_in_words():
     assert lines(trained=["mlp"]) == ["mlp: 3 trained replicas each; widen 1 and 2"]
 
 
-def test_the_outcome_counts_what_can_be_trusted(tmp_path):
+def test_the_outcome_counts_what_can_be_trusted_and_is_meant_to_hold(tmp_path):
+    nothing = float("nan")
     rows = pd.DataFrame(
         {
-            "order": ["exact"] * 4 + ["chance", "none"],
-            "z": [1.0, -1.5, 2.5, 9.0, float("nan"), float("nan")],
-            "trusted": [True, True, True, False, True, True],
+            "order": ["exact"] * 4 + ["1/n"] * 2 + ["chance", "none"],
+            "z": [1.0, -1.5, 2.5, nothing, 0.5, 93.0, nothing, nothing],
+            "trusted": [True, True, True, False, True, True, True, True],
+            "holds": [True, True, True, False, True, False, False, False],
             "component": "",
         }
     )
     (tmp_path / "comparison.csv").write_text("# stamp\n" + to_csv(rows))
     for name in ("comparison.html", "figures/kurtosis.png"):
         found = captions.outcome(tmp_path / name)
-        assert (found["rows"], found["distrusted"]) == (6, 1)
-        exact, chance = found["orders"]
-        assert exact == {"words": "exact at finite width", "numbers": 3, "near": 67}
-        assert chance == {"words": "what chance gives", "numbers": 0, "near": None}
+        assert (found["rows"], found["distrusted"]) == (8, 1)
+        assert found["orders"] == [
+            {"words": "first order in 1/n", "beside": 2, "numbers": 1, "near": 100},
+            {"words": "exact at finite width", "beside": 3, "numbers": 3, "near": 67},
+            {"words": "what chance gives", "beside": 0, "numbers": 0, "near": None},
+        ]

@@ -28,8 +28,15 @@ def member(width):
     )
     theory = np.stack([value - 1, np.full(shape, np.nan)])
     theory[1, 0] = value[0]
+    # Infinite width is off by as much as it is known to be; of input 1 it is off by little.
+    neglected = np.where(np.isnan(theory), np.nan, [[[[1.0]]], [[[0.0]]]])
+    neglected[0, :, 1, 1] = 0.2
+    about = {"equation": "docs/theory.md 1"}
     predicted = xr.Dataset(
-        {"covariance": (("order", *dims), theory, {"equation": "docs/theory.md 1"})},
+        {
+            "covariance": (("order", *dims), theory, about),
+            "covariance_neglected": (("order", *dims), neglected),
+        },
         coords={"order": ["infinite_width", "exact"], **coordinates},
     )
     estimates["covariance_reason"][1, 1, 1] = Reason.ONE_BLOCK
@@ -53,6 +60,52 @@ def test_each_number_stands_once_for_each_order_that_theory_knows(rows):
     assert one["equation"].item() == "docs/theory.md 1"
 
 
+def test_an_order_holds_where_it_leaves_out_little_beside_a_trusted_error(rows):
+    assert (rows.loc[rows["order"] == "exact", "neglected"] == 0).all()
+    # Of input 1 the second number is not trusted: whether 0.2 is little beside 0.5 is not known.
+    holds = rows[rows["holds"]]
+    found = set(zip(holds["order"], holds["layer"], holds["inputs"], strict=True))
+    exact = {("exact", 1, inputs) for inputs in ("0 0", "0 1", "1 1")}
+    assert found == exact | {("infinite_width", 1, "1 1")}
+    assert (holds["neglected"] <= holds["standard_error"] / 2).all()
+
+
+def test_nothing_holds_of_which_it_is_not_known_what_it_leaves_out():
+    m = member(8)
+    bare = m.theory.drop_vars("covariance_neglected")
+    rows = table(Study("s", None, None, [MemberResults(m.about, m.swept, m.estimates, bare)]))
+    assert not rows["holds"].any()
+    assert rows["neglected"].isna().all()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_not_trusted_has_no_residual_in_any_format(seed):
+    rng = np.random.default_rng(seed)
+    m = member(8)
+    shape = m.estimates["covariance"].shape
+    estimates = m.estimates.copy()
+    estimates["covariance"] = m.estimates["covariance"] * rng.lognormal(0, 3, shape)
+    estimates["covariance_stderr"] = m.estimates["covariance"] * rng.lognormal(0, 3, shape)
+    reasons = rng.choice([r.value for r in Reason if r != Reason.NOT_MEASURED], shape)
+    estimates["covariance_reason"] = (m.estimates["covariance"].dims, reasons)
+    rows = table(Study("s", None, None, [MemberResults(m.about, m.swept, estimates, m.theory)]))
+    untrusted = ~rows["trusted"]
+    assert untrusted.sum() > 0
+    assert rows.loc[untrusted, ["z", "relative_difference"]].isna().all(axis=None)
+    assert not rows.loc[untrusted, "holds"].any()
+    assert rows.loc[~untrusted, "z"].notna().all()
+    again = read_back(rows)
+    assert again.loc[~again["trusted"], ["z", "relative_difference"]].isna().all(axis=None)
+    shown = side_by_side(rows)
+    marked = shown["measured"].str.endswith("*")
+    orders = shown.loc[marked, [o for o in ("infinite_width", "exact") if o in shown]]
+    assert not orders.map(lambda text: "[" in text or "(" in text).any(axis=None)
+
+
+def read_back(rows):
+    return pd.read_csv(io.StringIO(to_csv(rows)), keep_default_na=True)
+
+
 def test_what_is_not_trusted_says_why(rows):
     untrusted = rows[~rows["trusted"]]
     assert set(untrusted["inputs"]) == {"1 1"}
@@ -64,14 +117,15 @@ def test_what_is_not_trusted_says_why(rows):
 def test_the_csv_holds_the_numbers_without_loss(rows):
     again = pd.read_csv(io.StringIO(to_csv(rows)), keep_default_na=True)
     assert np.array_equal(again["estimate"], rows["estimate"])
-    assert np.array_equal(again["z"], rows["z"])
+    assert np.array_equal(again["z"], rows["z"], equal_nan=True)
+    assert np.array_equal(again["holds"], rows["holds"])
 
 
 def test_side_by_side_has_one_row_a_number(rows):
     shown = side_by_side(rows)
     assert len(shown) == 2 * 6
     assert shown.loc[0, "measured"] == "1.00(50)"
-    assert shown.loc[0, ["infinite_width", "exact"]].tolist() == ["0 [+2.0]", "1 [+0.0]"]
+    assert shown.loc[0, ["infinite_width", "exact"]].tolist() == ["0 (+2.0)", "1 [+0.0]"]
     markdown, tex = to_markdown(rows), to_tex(rows)
     assert markdown.count("\n|") == 2 + 12
     assert tex.count(r"\\") == 1 + 12

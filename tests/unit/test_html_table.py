@@ -21,6 +21,7 @@ ROWS = pd.DataFrame(
         "order": ["exact", "1/n", "none"],
         "theory": [1.0, 1 / 3, np.nan],
         "z": [np.inf, -4.25, np.nan],
+        "holds": False,
         "trusted": [True, True, False],
         "reason": ["", "", "too few replicas for an error"],
         "a column of tomorrow": [1e-300, 2.5e17, 3.0],
@@ -57,6 +58,8 @@ def test_every_column_is_held_without_loss_but_for_empty_ones():
     assert columns["a column of tomorrow"] == [1e-300, 2.5e17, 3]
     assert columns["z"] == ["inf", "-4.25", ""]
     assert columns["trusted"] == ["yes", "yes", "no"]
+    # By this column rows are drawn: it stays though it says the same in every row.
+    assert columns["holds"] == ["no"] * 3
     assert columns["reason"][2] == "too few replicas for an error"
     assert columns["ensemble"] == ["a", "a", HOSTILE]
     # What is the same in every row stands above the table.

@@ -25,7 +25,7 @@ def rows(text):
     """A comparison of one number with a text where a user's could come to stand."""
     line = {"ensemble": "e", "quantity": "covariance", "member": text, "order": "exact",
             "theory": 1.0, "estimate": 1.1, "standard_error": 0.1, "z": 1.0,
-            "trusted": True}  # fmt: skip
+            "holds": True, "trusted": True}  # fmt: skip
     return pd.DataFrame([line, line | {"quantity": "correlation"}])
 
 

@@ -51,6 +51,7 @@ def test_estimates_and_theory_of_trained_networks_join_name_by_name(tiny):
         assert networks.sizes["replica"] == 3
         estimates = estimates.merge(generated)
         for name, values in theory.data_vars.items():
+            name = name.removesuffix("_neglected")
             assert values.dims == ("order", *estimates[name].dims)
             shared = [d for d in estimates[name].dims if d != "rank"]
             for d in shared:
@@ -78,6 +79,7 @@ def test_estimates_and_theory_join_name_by_name(tiny):
         assert quantities
         for name in quantities:
             assert theory[name].dims == ("order", *estimates[name].dims)
+            assert theory[f"{name}_neglected"].dims == theory[name].dims
             assert {f"{name}_stderr", f"{name}_trusted"} <= set(estimates.data_vars)
             xr.align(theory[name], estimates[name], join="exact")
             assert theory[name].attrs["equation"]
@@ -86,8 +88,8 @@ def test_estimates_and_theory_join_name_by_name(tiny):
 def test_the_table_holds_every_number_with_its_error(tiny):
     rows = read_csv(tiny / "results/studies/everything/comparison.csv")
     assert {"study", "ensemble", "C_W", "width", "quantity", "layer", "inputs", "order", "theory",
-            "estimate", "standard_error", "z", "relative_difference", "trusted",
-            "equation"} <= set(rows.columns)  # fmt: skip
+            "estimate", "standard_error", "z", "relative_difference", "neglected", "holds",
+            "trusted", "equation"} <= set(rows.columns)  # fmt: skip
     assert set(rows["ensemble"]) == {"linear", "relu", "norms"}
     assert (rows["standard_error"] >= 0).all()
     assert rows.loc[~rows["trusted"], "reason"].notna().all()
@@ -105,6 +107,14 @@ def test_no_number_is_silent(tiny):
     assert sound[rows["trusted"]].all()
     assert (rows["reason"].isna() == rows["trusted"]).all()
     assert not np.isinf(rows["z"]).any()
+    # An error that is not believed measures no distance from theory.
+    untrusted = rows[~rows["trusted"]]
+    assert len(untrusted) > 0
+    assert untrusted[["z", "relative_difference"]].isna().all(axis=None)
+    assert not untrusted["holds"].any()
+    holds = rows[rows["holds"]]
+    assert (holds["neglected"] <= holds["standard_error"] / 2).all()
+    assert holds["z"].notna().all()
     # What is not trusted is said so in files, too, with a flag and the number it was read off.
     for path in (tiny / "results").glob("*/*/*/estimates.nc"):
         estimates = read_dataset(path)

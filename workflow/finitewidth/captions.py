@@ -70,20 +70,24 @@ def outcome(path: str | Path) -> dict:
     Returns
     -------
     dict
-        ``rows``: of the table; ``distrusted``: numbers whose error is not to be believed;
-        ``orders``: for each order of theory its words, how many trusted numbers stand beside it,
-        and which per cent of them lie within two standard errors of it (None without any).
+        ``rows``: of the table; ``distrusted``: rows whose error is not to be believed; ``orders``:
+        for each order of theory its words, beside how many trusted numbers it stands
+        (``beside``), at how many of them it is meant to hold (``numbers``), and which per cent of
+        these lie within two standard errors of it (``near``, None without any).
     """
     folder = Path(path).parent
     folder = folder.parent if folder.name == "figures" else folder
     rows = read_csv(folder / "comparison.csv")
     usable = rows[rows["trusted"].astype(bool) & np.isfinite(rows["z"].astype(float))]
+    holds = usable["holds"].astype(bool)
     orders = []
     said = [order for order in dict.fromkeys(rows["order"]) if order != "none"]
     for order in sorted(said, key=lambda order: (*ORDERS, order).index(order)):
-        z = usable.loc[usable["order"] == order, "z"]
+        here = usable["order"] == order
+        z = usable.loc[here & holds, "z"]
         near = round(100 * (z.abs() <= 2).mean()) if len(z) else None
         words = ORDER_WORDS.get(order, order.replace("_", " "))
-        orders.append({"words": words, "numbers": len(z), "near": near})
+        orders.append({"words": words, "beside": int(here.sum()), "numbers": len(z),
+                       "near": near})  # fmt: skip
     return {"rows": len(rows), "distrusted": int((~rows["trusted"].astype(bool)).sum()),
             "orders": orders}  # fmt: skip

@@ -21,13 +21,18 @@ _MEANINGS = {
     "theory": "what that order of theory says",
     "estimate": "what was measured",
     "standard_error": "standard error of the estimate",
-    "z": "(estimate - theory)/standard_error; coloured beyond 3",
+    "z": "(estimate - theory)/standard_error; coloured beyond 3 where the order is meant to hold",
     "relative_difference": "(estimate - theory)/theory",
+    "neglected": "about how much the order leaves out; empty where that is not known",
+    "holds": "yes: that is little beside the standard error, so that z should be standard normal",
     "trusted": "no: the standard error is not to be believed, so neither is z",
     "reason": "why it is not to be believed",
     "estimator": "how the variance was reduced",
     "equation": "where the formula stands: section of docs/theory.md",
 }
+
+#: Columns by which rows are drawn: they stand in the table even if they say the same in every row.
+_ROWS = ("trusted", "holds")
 
 
 def to_html(rows: pd.DataFrame, *, name: str, title: str | None) -> str:
@@ -43,7 +48,7 @@ def to_html(rows: pd.DataFrame, *, name: str, title: str | None) -> str:
         values = [_cell(value) for value in rows[column]]
         if all(value in ("", None) for value in values):
             continue
-        if len(set(values)) == 1 and len(values) > 1 and column != "trusted":
+        if len(set(values)) == 1 and len(values) > 1 and column not in _ROWS:
             said.append((column, values[0]))
             continue
         columns.append(_column(column, values))
@@ -108,7 +113,8 @@ button { font: inherit; margin: .6rem 0; }
 
 _SCRIPT = """
 const data = JSON.parse(document.getElementById('data').textContent), columns = data.columns;
-const numbers = ['theory', 'estimate', 'standard_error', 'z', 'relative_difference'];
+const numbers =
+  ['theory', 'estimate', 'standard_error', 'z', 'relative_difference', 'neglected'];
 const most = 500, chosen = new Map();
 let order = [...Array(data.rows).keys()], shown = most, sorted = null, words = '';
 const make = (tag, text) => {
@@ -116,6 +122,7 @@ const make = (tag, text) => {
 const cell = (c, i) => c.texts ? c.texts[c.values[i]] : c.values[i];
 const brief = v => v === null ? '' : Number.isInteger(v) ? String(v) : String(+v.toPrecision(6));
 const trusted = columns.find(c => c.name === 'trusted');
+const holds = columns.find(c => c.name === 'holds');
 const controls = document.getElementById('controls'), head = document.querySelector('thead tr');
 for (const c of columns) {
   const th = make('th', c.name);
@@ -162,7 +169,8 @@ function draw(anew) {
     for (const c of columns) {
       const v = cell(c, i), td = make('td', c.texts ? v : brief(v));
       if (!c.texts) { td.className = 'number'; td.title = v ?? ''; }
-      if (c.name === 'z' && Math.abs(v) > 3) td.classList.add('far');
+      if (c.name === 'z' && Math.abs(v) > 3 && holds && cell(holds, i) === 'yes')
+        td.classList.add('far');
       tr.append(td);
     }
     body.append(tr);
@@ -189,7 +197,8 @@ content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inlin
 <body>
 <h1>{heading}</h1>
 <p>Study <b>{name}</b>: every measured number beside every order of theory. Click on a heading to
-sort; point at it to read what it means. <span class="key">Marked rows</span> are not to be
+sort; point at it to read what it means. Where <i>holds</i> says yes, the order of theory is meant
+to hold at this size, within the standard error. <span class="key">Marked rows</span> are not to be
 trusted.</p>
 <ul class="same">{same}</ul>
 <noscript><p>Without JavaScript this table stays empty; <code>comparison.csv</code> and

@@ -57,9 +57,10 @@ def side_by_side(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_residual(row: Mapping) -> str:
-    # In units of an error that is not believed a residual says nothing.
-    z = f" [{row['z']:+.1f}]" if row["trusted"] and np.isfinite(row["z"]) else ""
-    return f"{row['theory']:.6g}{z}"
+    if not np.isfinite(row["z"]):
+        return f"{row['theory']:.6g}"
+    left, right = "[]" if row["holds"] else "()"
+    return f"{row['theory']:.6g} {left}{row['z']:+.1f}{right}"
 
 
 def _is_blank(column: pd.Series) -> bool:
@@ -96,9 +97,11 @@ def _compact(value: float, error: float, digits: int) -> str:
 
 _EXPLAINED = (
     "Measured values with their standard errors in parentheses (last digits), beside every order"
-    " of theory, with the residual in brackets: how many standard errors the measurement lies above"
-    " it. An asterisk marks an error that is not to be believed: the last column says why, and no"
-    " residual is given. Distributions stand in comparison.csv."
+    " of theory, with the residual: how many standard errors the measurement lies above it. It"
+    " stands in brackets where the order is meant to hold, and in parentheses where what the order"
+    " leaves out is seen beside the error, or not known. An asterisk marks an error that is not to"
+    " be believed: the last column says why, and no residual is given. Distributions stand in"
+    " comparison.csv."
 )
 
 

@@ -459,6 +459,7 @@ def test_theory_has_the_shapes_of_what_is_measured(case):
     both = xr.merge([dataset, generated(replicas, SPEC, (1, "g"))])
     theory = predict_trained(member_of(case), CASES[case][2], CASES[case][3], dataset, 1)
     for name, variable in theory.data_vars.items():
+        name = name.removesuffix("_neglected")
         assert variable.dims == ("order", *both[name].dims)
         assert np.isfinite(variable).any() or name == "alignment"
         for dim in both[name].dims:
@@ -490,6 +491,29 @@ def test_theory_of_the_start_is_what_weights_drawn_so_have():
         ratio = np.mean(traces) ** 2 / np.mean(np.sum(grams**2, (1, 2)))
         by_theory = float(found["weight_participation"].sel(order="marchenko_pastur"))
         assert by_theory == pytest.approx(ratio, rel=0.03)
+
+
+def test_what_references_of_trained_networks_leave_out():
+    _, dataset = measured("mlp", 3)
+    published = {"source": "x", "accuracy": 0.7, "generated_accuracy": None, "alignment": None}
+    theory = predict_trained(member_of("mlp", published=published), (12, 1, 1), 3, dataset, 1)
+    largest = theory["weight_largest_neglected"].sel(state="start").isel(layer=slice(1, None))
+    # The limit is further off than the simulation is uncertain, which is a tenth of one draw.
+    assert (largest.sel(order="marchenko_pastur") > largest.sel(order="simulation")).all()
+    assert (largest.sel(order="simulation") > 0).all()
+    chance = (
+        theory["alignment_chance_neglected"]
+        .stack(place=["state", "layer"])
+        .dropna("place", how="all")
+    )
+    known = {"centring": "centred", "split": "train"}
+    white, coloured = (
+        chance.sel(order=order, **known).dropna("place") for order in ("chance", "spectrum")
+    )
+    assert white.size == coloured.size > 0
+    assert (white > coloured).all()
+    # Guesses and other people's numbers predict nothing here.
+    assert not any(f"{name}_neglected" in theory for name in ("accuracy", "generated_accuracy"))
 
 
 def test_published_numbers_stand_in_a_row_of_their_own():

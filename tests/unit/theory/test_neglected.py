@@ -1,0 +1,170 @@
+"""What an order leaves out: sizes guessed from the orders before, held against what is known."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from finitewidth.activations import get
+from finitewidth.law import Law
+from finitewidth.rates import Rates
+from finitewidth.theory.criticality import critical_point
+from finitewidth.theory.neglected import with_neglected
+from finitewidth.theory.predict import predict
+from finitewidth.theory.predict_ladder import predict_ladder
+from finitewidth.theory.predict_ntk import predict_ntk
+from finitewidth.vocabulary import COEFFICIENTS
+
+CURVED = ("tanh", "sin", "erf", "arctan", "gelu", "silu", "softplus", "sigmoid")
+SLOPES = ("relu", "linear", "abs", "leaky_relu(0.3)")
+MOMENTS = ("covariance", "four_point", "kurtosis")
+
+
+def random_law(rng, names, deepest=12):
+    name = str(rng.choice(names))
+    try:
+        point = critical_point(get(name))
+        C_b, C_W = point.C_b, point.C_W
+    except ValueError:
+        C_b, C_W = 0.0, 1.0
+    C_W *= rng.choice([1.0, rng.uniform(0.7, 1.4)])
+    C_b += rng.choice([0.0, rng.uniform(0, 0.5)])
+    depth = int(rng.integers(3, deepest))
+    # Where the expansion is one: depth up to a tenth of the width.
+    width = int(depth * np.exp(rng.uniform(np.log(10), np.log(200))))
+    about = {"dimension": 6, "width": width, "depth": depth, "outputs": 2}
+    law = Law.uniform_width(name, C_b=float(C_b), C_W=float(C_W), **about)
+    return law, np.sqrt(rng.uniform(0.3, 3)) * np.ones((1, 6))
+
+
+def without(theory, *orders):
+    """The same, as if these orders were not known."""
+    hidden = theory["order"].isin(orders)
+    return theory.map(lambda values: values.where(~hidden), keep_attrs=True)
+
+
+def guessed_and_true(theory, better, laws, x, rates=None):
+    """What the order 1/n is guessed to leave out, and what a better one adds to it."""
+    guessed = with_neglected(without(theory, "1/n^2", "exact", "double_scaling"), laws, x, rates)
+    pairs = []
+    for name, values in theory.data_vars.items():
+        true = np.abs(values.sel(order=better) - values.sel(order="1/n")).values
+        guess = guessed[f"{name}_neglected"].sel(order="1/n").values
+        size = np.abs(values.sel(order="1/n").values)
+        # Beneath this it is rounding.
+        seen = np.isfinite(true) & (true > 1e-10 * size)
+        pairs += list(zip(guess[seen], true[seen], strict=True))
+    return np.array(pairs).reshape(-1, 2)
+
+
+def test_the_next_order_of_kernels_is_about_as_large_as_guessed():
+    """120 random laws: seldom above twice the guess, and the guess is not wild."""
+    rng, found = np.random.default_rng(1), []
+    for _ in range(120):
+        law, x = random_law(rng, CURVED + SLOPES)
+        # The next layer is exactly what 1/n says up to layer 2.
+        theory = predict(law, x, [law.depth], MOMENTS)[["covariance", "four_point",
+                                                        "excess_kurtosis"]]  # fmt: skip
+        found.append(guessed_and_true(theory, "1/n^2", [law], x))
+    guess, true = np.concatenate(found).T
+    assert len(true) > 250
+    assert (true <= 2 * guess).mean() > 0.97
+    assert (true <= 10 * guess).all()
+    assert 1 < np.median(guess / true) < 15
+
+
+def test_what_tangent_kernels_add_beyond_1_n_is_about_as_large_as_guessed():
+    """Two slopes, whose second moments are known at any width."""
+    rng, found = np.random.default_rng(2), []
+    for _ in range(60):
+        law, x = random_law(rng, SLOPES)
+        rates = Rates.named("pdlt", law, *rng.uniform(0.05, 1, 2))
+        theory = predict_ntk(law, rates, x, [law.depth], ["ntk", "ntk_tensors"])
+        found.append(guessed_and_true(theory, "exact", [law], x, [rates]))
+    guess, true = np.concatenate(found).T
+    assert len(true) > 300
+    assert (true <= 2 * guess).mean() > 0.97
+    assert (true <= 10 * guess).all()
+    assert 0.8 < np.median(guess / true) < 15
+
+
+@pytest.mark.parametrize(("width", "P"), [(16, 11.6), (32, 5.4), (64, 2.7)])
+def test_a_tensor_that_begins_one_order_later_is_not_predicted_by_its_zero(width, P):
+    """P of ReLU: docs/theory.md 9.3 has n P as measured; its first order is 0."""
+    law = Law.uniform_width("relu", dimension=8, width=width, depth=4, C_b=0.0, C_W=2.0)
+    x, rates = np.ones((1, 8)), Rates.named("ntk", law)
+    theory = with_neglected(predict_ntk(law, rates, x, [4], ["dntk"]), [law], x, [rates])
+    for order in ("infinite_width", "1/n"):
+        assert (theory["dntk_P"].sel(order=order) == 0).all()
+        assert (theory["dntk_P_neglected"].sel(order=order) > 0.5 * P / width).all()
+
+
+@pytest.mark.parametrize("name", ["relu", "tanh"])
+def test_against_a_better_order_the_difference_is_what_is_left_out(name):
+    law = Law.uniform_width(name, dimension=6, width=40, depth=5, C_b=0.1, C_W=1.5, outputs=3)
+    x = np.random.default_rng(3).standard_normal((2, 6))
+    families = ("covariance", "four_point", "six_point", "kurtosis")
+    theory = with_neglected(predict(law, x, [1, 2, 5], families), [law], x)
+    for quantity in [q for q in theory.data_vars if not q.endswith("_neglected")]:
+        values, left = theory[quantity], theory[f"{quantity}_neglected"]
+        assert left.dims == values.dims
+        assert (left.notnull() <= values.notnull()).all()
+        assert (left.sel(order="exact").dropna("layer", how="all").fillna(0) == 0).all()
+        exact = values.sel(order="exact")
+        for order in ("infinite_width", "1/n", "1/n^2"):
+            known = exact.notnull() & values.sel(order=order).notnull()
+            gap = np.abs(exact - values.sel(order=order))
+            assert np.allclose(left.sel(order=order).where(known), gap.where(known), equal_nan=True)
+            # Elsewhere something is left out that is not known.
+            unknown = exact.isnull() & values.sel(order=order).notnull()
+            assert (left.sel(order=order).where(unknown) > 0).sum() == unknown.sum()
+
+
+def test_coefficients_leave_out_nothing_and_rungs_what_members_do():
+    laws = [
+        Law.uniform_width("gelu", dimension=6, width=n, depth=4, C_b=0.0, C_W=1.98)
+        for n in (30, 60)
+    ]
+    x = np.random.default_rng(4).standard_normal((2, 6))
+    ladder = with_neglected(predict_ladder(laws, x, [4], ("kernel_moments",)), laws, x)
+    for name in set(COEFFICIENTS) & set(ladder.data_vars):
+        left, values = ladder[f"{name}_neglected"], ladder[name]
+        assert left.notnull().equals(values.notnull())
+        assert (left.fillna(0) == 0).all()
+    for rung, law in enumerate(laws):
+        alone = with_neglected(predict(law, x, [4], ("four_point",)), [law], x)
+        one = alone["four_point_neglected"].sel(order=["infinite_width", "1/n"])
+        of_ladder = ladder["kernel_covariance_neglected"].sel(order=["infinite_width", "1/n"])
+        assert np.allclose(of_ladder.isel(rung=rung), one, rtol=1e-9)
+
+
+def test_nothing_is_known_of_what_no_expansion_describes():
+    law = Law.uniform_width("tanh", dimension=6, width=30, depth=3, C_b=0.0, C_W=1.0)
+    x = np.ones((1, 6))
+    theory = with_neglected(predict(law, x, [1, 3], ("normality",)), [law], x)
+    left = theory["rejection_rate_neglected"]
+    exact = theory["rejection_rate"].sel(order="exact").notnull()
+    assert left.sel(order="infinite_width").where(~exact).isnull().all()
+    assert (left.sel(order="infinite_width").where(exact).fillna(0) == 0).all()
+
+
+@pytest.mark.parametrize("weights", ["uniform", "pytorch"])
+def test_of_weights_that_are_not_normal_no_limit_is_taken_for_exact(weights):
+    law = Law.uniform_width(
+        "tanh", dimension=6, width=30, depth=3, C_b=0.1, C_W=1.0, weights=weights
+    )
+    x = np.ones((1, 6))
+    theory = predict(law, x, [2, 3], ("covariance", "four_point", "kurtosis"))
+    theory = with_neglected(theory, [law], x)
+    for quantity in ("covariance", "four_point", "excess_kurtosis"):
+        values = theory[quantity].sel(order="infinite_width")
+        left = theory[f"{quantity}_neglected"].sel(order="infinite_width")
+        exact = theory[quantity].sel(order="exact").notnull()
+        # Unknown where the variance at infinite width is: biases that stay uniform.
+        assert not (left.where(values.notnull() & ~exact) == 0).any()
+
+
+def test_a_dataset_without_expansions_is_left_in_peace():
+    law = Law.uniform_width("relu", dimension=6, width=4, depth=3, C_b=0.0, C_W=2.0)
+    theory = predict(law, np.ones((1, 6)), [2], ("log_norm",))
+    found = with_neglected(theory, [law], np.ones((1, 6)))
+    xr.testing.assert_identical(found[list(theory.data_vars)], theory)
