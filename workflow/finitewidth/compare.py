@@ -147,14 +147,16 @@ def _distinct(wide: pd.DataFrame, quantity: str, sizes: Mapping[str, int]) -> pd
 def _with_theory(m: MemberResults, quantity: str, wide: pd.DataFrame, dims: list) -> pd.DataFrame:
     if quantity not in m.theory:
         return wide.assign(order="none", theory=np.nan, neglected=np.nan, equation="")
-    theory = xr.Dataset({"theory": m.theory[quantity]}).reset_coords(drop=True)
-    theory["neglected"] = m.theory.get(f"{quantity}_neglected", theory["theory"] * np.nan)
+    values = m.theory[quantity]
+    neglected = m.theory.get(f"{quantity}_neglected", values * np.nan)
+    # Coordinates that are not dimensions, such as the width of a layer, are no columns.
+    theory = xr.Dataset({"theory": values, "neglected": neglected}).reset_coords(drop=True)
     for dimension in dims:
         if dimension not in theory.coords:
             theory = theory.assign_coords({dimension: np.arange(theory.sizes[dimension])})
     said = theory.to_dataframe().reset_index().dropna(subset="theory")
     tall = wide.merge(said, on=dims, how="left", sort=False)
-    equation = m.theory[quantity].attrs.get("equation", "")
+    equation = values.attrs.get("equation", "")
     tall["equation"] = np.where(tall["order"].isna(), "", equation)
     tall["order"] = tall["order"].fillna("none")
     return tall
