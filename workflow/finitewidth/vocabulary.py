@@ -257,8 +257,8 @@ FIGURES: dict[str, FigureEntry] = {
     "ntk_cross": FigureEntry(
         "ntk",
         ("ntk_tensors",),
-        "D, F, P and Q against depth: how tangent kernels go with preactivations, and how they"
-        " change in training.",
+        "D, F, P and Q against depth, at each width and extrapolated: how tangent kernels go with"
+        " preactivations, and how they change in training.",
     ),
     "ntk_corrections": FigureEntry(
         "corrections",

@@ -57,7 +57,7 @@ def guessed_and_true(theory, better, laws, x, rates=None):
 
 
 def test_the_next_order_of_kernels_is_about_as_large_as_guessed():
-    """120 random laws: seldom above twice the guess, and the guess is not wild."""
+    """120 random laws: not above twice the guess, and the guess is not wild."""
     rng, found = np.random.default_rng(1), []
     for _ in range(120):
         law, x = random_law(rng, CURVED + SLOPES)
@@ -67,9 +67,9 @@ def test_the_next_order_of_kernels_is_about_as_large_as_guessed():
         found.append(guessed_and_true(theory, "1/n^2", [law], x))
     guess, true = np.concatenate(found).T
     assert len(true) > 250
-    assert (true <= 2 * guess).mean() > 0.97
-    assert (true <= 10 * guess).all()
-    assert 1 < np.median(guess / true) < 15
+    assert (true <= 2 * guess).all()
+    assert (true <= guess).mean() > 0.75
+    assert 1 < np.median(guess / true) < 5
 
 
 def test_what_tangent_kernels_add_beyond_1_n_is_about_as_large_as_guessed():
@@ -82,9 +82,9 @@ def test_what_tangent_kernels_add_beyond_1_n_is_about_as_large_as_guessed():
         found.append(guessed_and_true(theory, "exact", [law], x, [rates]))
     guess, true = np.concatenate(found).T
     assert len(true) > 300
-    assert (true <= 2 * guess).mean() > 0.97
-    assert (true <= 10 * guess).all()
-    assert 0.8 < np.median(guess / true) < 15
+    assert (true <= 2 * guess).all()
+    assert (true <= guess).mean() > 0.75
+    assert 1 < np.median(guess / true) < 5
 
 
 @pytest.mark.parametrize(("width", "P"), [(16, 11.6), (32, 5.4), (64, 2.7)])
@@ -168,3 +168,5 @@ def test_a_dataset_without_expansions_is_left_in_peace():
     theory = predict(law, np.ones((1, 6)), [2], ("log_norm",))
     found = with_neglected(theory, [law], np.ones((1, 6)))
     xr.testing.assert_identical(found[list(theory.data_vars)], theory)
+    # Ways of computing one number are no matter of theory: an empty dataset.
+    assert not with_neglected(xr.Dataset(), [law], np.ones((1, 6))).data_vars

@@ -22,9 +22,11 @@ from finitewidth.vocabulary import COEFFICIENTS
 
 #: Orders of the expansion with their power of 1/n.
 _POWERS = {"infinite_width": 0, "1/n": 1, "1/n^2": 2}
-#: A term that happens to be small does not make the next one small: that is taken to be this share
-#: at least of what spread and step make of the quantity's own unit; of kernels, and of tangents.
-_LEAST = {False: 1 / 8, True: 1 / 2}
+#: A term that happens to be small does not make the next one small: that is taken to be at least
+#: what spread and step make of the quantity's own unit, of tangent kernels half as much, and of
+#: means of kernels, which fluctuations move by their second derivatives alone, an eighth.
+_LEAST_OF_MEANS, _LEAST_OF_TANGENTS = 1 / 8, 1 / 2
+_MEANS = ("covariance", "neuron_covariance", "correlation", "kernel_mean")
 #: Quantity -> its unit: exponents of sqrt(K) and of sqrt(Theta), index by index of its inputs, as
 #: far as it has indices. What is not listed is a pure number.
 _UNITS: dict[str, tuple[tuple[int, int], ...]] = {
@@ -69,6 +71,8 @@ def with_neglected(
         What an order leaves out, as an absolute value: 0 where it is exact, NaN where theory says
         nothing or nothing is known of what is left out.
     """
+    if not theory.data_vars:
+        return theory
     sizes = _Sizes(theory, laws, np.asarray(x, dtype=float), rates)
     names = [str(order) for order in theory["order"].values]
     found = {}
@@ -158,7 +162,8 @@ class _Sizes:
             unit = 3 * (np.abs(orders["infinite_width"]) if name == "quadruple" else 1.0)
         else:
             unit = self._unit(name, dims)
-        return spread * unit, _LEAST[tangent] * spread * unit, step
+        least = _LEAST_OF_TANGENTS if tangent else _LEAST_OF_MEANS if name in _MEANS else 1.0
+        return spread * unit, least * spread * unit, step
 
     def _unit(self, name: str, dims: tuple[str, ...]) -> np.ndarray | float:
         powers = iter(_UNITS.get(name, ()))
