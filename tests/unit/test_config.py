@@ -254,6 +254,22 @@ def test_a_ladder_is_one_member_with_a_law_a_width():
         validate(content)
 
 
+def test_four_widths_of_tensors_have_coefficients():
+    content = changed(*LIN, "width", [8, 16, 32, 64])
+    content["ensembles"]["lin"] |= {"measure": ["ntk"], "estimate": ["ntk", "ntk_tensors"]}
+    content["studies"] = {"s": {"ensembles": ["lin"], "quantities": ["ntk_F_1", "ntk_A_2"]}}
+    validate(content)
+    for key, value in (("width", [8, 16, 32]), ("estimate", ["ntk"])):
+        fewer = copy.deepcopy(content)
+        fewer["ensembles"]["lin"][key] = value
+        with pytest.raises(ConfigError, match=r"studies\.s\.quantities"):
+            validate(fewer)
+    # Of the mean there is no sweep.
+    content["studies"]["s"]["quantities"] = ["ntk_mean_1"]
+    with pytest.raises(ConfigError, match=r"studies\.s\.quantities"):
+        validate(content)
+
+
 def test_members_share_a_job_until_they_are_dear():
     content = changed(*LIN, "networks", 10**6)
     assert [len(b.members) for b in batches(validate(content))] == [4]

@@ -57,6 +57,13 @@ def test_the_first_order_is_exact_in_layer_2(both):
         assert np.isfinite(z).all(), name
         # 16 entries of a tensor over couples and fewer of the others, 100 in all.
         assert np.abs(z).max() < 4.7, name
+        exact = theory[name].sel(order="exact")
+        assert (exact == theory[name].sel(order="1/n")).all() or name == "ntk"
+    # And not beyond.
+    law, rates = law_of("gelu", depth=3)
+    deeper = predict_ntk(law, rates, X, [3], ALL)
+    assert deeper["ntk_A"].sel(order="1/n").notnull().all()
+    assert not any((deeper[n].sel(order="exact").notnull()).any() for n in ("ntk_A", "dntk_P"))
     assert (theory["ntk"].sel(order="exact") == theory["ntk"].sel(order="infinite_width")).all()
 
 
