@@ -18,7 +18,7 @@ MEMBERS = [
     "ladder/activation-tanh",
     "phases/activation-gelu_C_W-1.98306",
     "both/width-6",
-    "jets/depth-3",
+    "jets/width-6",
 ]
 
 

@@ -94,7 +94,9 @@ def _neglected(name: str, dims: tuple[str, ...], orders: Orders, sizes: _Sizes) 
     best, left = exact, np.where(known, 0.0, np.nan)
     everywhere = all((known | np.isnan(terms)).all() for terms in orders.values())
     if not everywhere and name not in _NOT_KNOWN:
-        best, left = _best(orders, exact, *sizes.of(name, dims, orders))
+        # A matrix that is singular, and a layer that is zero, have infinities and no number.
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            best, left = _best(orders, exact, *sizes.of(name, dims, orders))
     found = {}
     with np.errstate(invalid="ignore"):
         for order, terms in orders.items():
