@@ -121,8 +121,10 @@ def test_the_first_order_in_1_n_fails_where_depth_is_not_small_beside_width(rows
     intralayer = rows[(rows["study"] == "intralayer") & (rows["quantity"] == "intralayer")]
     first = intralayer[(intralayer["order"] == "1/n") & (intralayer["layer"] == 12)]
     by_width = first.set_index("width")["z"].abs()
-    assert by_width[16] > 5
+    # Narrower ones have tails too heavy to be trusted.
+    assert by_width[64] > 4
     assert by_width[1024] < 4
+    assert not first[first["width"] == 64]["holds"].any()
 
 
 @pytest.mark.parametrize("name", ["corrections", "two_inputs"])
