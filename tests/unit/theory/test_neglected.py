@@ -163,6 +163,22 @@ def test_of_weights_that_are_not_normal_no_limit_is_taken_for_exact(weights):
         assert not (left.where(values.notnull() & ~exact) == 0).any()
 
 
+@pytest.mark.parametrize("x", [[[1.0, 0.5], [1.0, 0.5]], [[1.0, 0.5], [0.0, 0.0]]])
+@pytest.mark.filterwarnings("error")
+def test_equal_inputs_and_zero_ones_make_no_order_hold_by_chance(x):
+    """Eigenvalues that are 0 and units that are 0 or infinite: never a 0 that is not exact."""
+    law = Law.uniform_width("relu", dimension=2, width=10, depth=4, C_b=0.0, C_W=2.0, outputs=2)
+    x, rates = np.array(x), Rates.named("ntk", law)
+    families = ["ntk", "ntk_tensors", "ntk_spectrum"]
+    bare = predict_ntk(law, rates, x, [4], families)
+    theory = with_neglected(bare, [law], x, [rates])
+    for order in ("infinite_width", "1/n"):
+        left = theory["ntk_log_condition_neglected"].sel(order=order)
+        assert not (left == 0).any()
+        eigenvalue = theory["ntk_eigenvalue_neglected"].sel(order=order)
+        assert not (eigenvalue.isel(rank=0) == 0).any()
+
+
 def test_a_dataset_without_expansions_is_left_in_peace():
     law = Law.uniform_width("relu", dimension=6, width=4, depth=3, C_b=0.0, C_W=2.0)
     theory = predict(law, np.ones((1, 6)), [2], ("log_norm",))
