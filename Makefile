@@ -18,7 +18,7 @@ SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadgroup --no-loadscope-reorder
 SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) --workflow-profile workflow/profiles/default $(STUDY)
 
-.PHONY: all estimate report archive test test-fast check slurm slurm-test browser docs lock benchmark clean
+.PHONY: all estimate report archive test test-fast check slurm slurm-test browser docs lock benchmark calibrate clean
 
 all: $(READY)
 	@$(SNAKEMAKE)
@@ -89,6 +89,12 @@ benchmark: $(READY)
 	$(BIN)/python benchmarks/trained.py
 	$(BIN)/python benchmarks/gpu.py
 	$(BIN)/python benchmarks/overhead.py
+
+# How well trust and error bars keep what they promise, over many random ensembles: minutes to hours.
+# Each script writes its table beside itself.
+calibrate: $(READY)
+	@set -e; for script in benchmarks/calibrate/*.py; do \
+	  OMP_NUM_THREADS=1 $(BIN)/python $$script; done
 
 lock:
 	$(PYTHON) -m venv .venv-lock

@@ -35,6 +35,7 @@ class Reason(IntEnum):
     UNKNOWN_VARIANCE = 13
     NO_FIT = 14
     SINGULAR = 15
+    UNSEEN_TAIL = 16
 
 
 #: What a table says, {x} being the diagnostic.
@@ -55,6 +56,7 @@ _SENTENCES = {
     Reason.UNKNOWN_VARIANCE: "heavy tail: the variance is known to {x:.0%} only",
     Reason.NO_FIT: "no expansion in 1/n fits the widths: p = {x:.1g}",
     Reason.SINGULAR: "singular: an eigenvalue is 0 within rounding in {x:.0f} networks",
+    Reason.UNSEEN_TAIL: "heavy tail, not met by so few networks: its mean has the skewness {x:.2g}",
 }
 
 

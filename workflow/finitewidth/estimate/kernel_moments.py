@@ -16,6 +16,7 @@ from finitewidth.estimate.controls import Chain, adjusted
 from finitewidth.estimate.errors import Estimate, block_sums, from_replicates
 from finitewidth.estimate.moments import of_three, of_two
 from finitewidth.estimate.pooled import root_mean_square, symmetric_places
+from finitewidth.estimate.reach import doubt_unseen, skewness_ahead, thinness
 from finitewidth.estimate.samples import Samples
 from finitewidth.indices import pairs
 from finitewidth.reasons import Reason
@@ -115,6 +116,17 @@ def kernel_moments(samples: Samples, kernel: Array, bounds: Array) -> dict[str, 
         ("kernel_third", flat[..., same]),
     ):
         found[name] = found[name].doubted(of)
+    # Controls take most of what is spread so widely, and what they leave is judged by itself.
+    thin = [0 if order else thinness(n) for order, n in zip(orders, samples.widths, strict=True)]
+    factors = {
+        "kernel_mean": pair_list,
+        "kernel_covariance": np.hstack([pair_list[first], pair_list[second]]),
+        "kernel_third": np.tile(np.arange(len(same))[:, None], 6),
+    }
+    for name, index in factors.items():
+        ahead = skewness_ahead(kernel[..., same], index.shape[1] / 2, np.reshape(thin, (-1, 1, 1)))
+        doubted = doubt_unseen(found[name].estimate, np.max(ahead[..., index], axis=-1))
+        found[name] = replace(found[name], estimate=doubted)
     found["kernel_covariance"] = _square(found["kernel_covariance"], first, second)
     return found
 

@@ -25,6 +25,7 @@ from finitewidth.estimate.kernel_moments import Moments, kernel_moments
 from finitewidth.estimate.lost import lost_networks
 from finitewidth.estimate.ntk_mean import ntk_mean
 from finitewidth.estimate.quantities import QUANTITIES, dataset
+from finitewidth.estimate.reach import doubt_unseen, skewness_ahead
 from finitewidth.estimate.samples import Samples
 from finitewidth.indices import pairs
 from finitewidth.reasons import Reason
@@ -54,7 +55,8 @@ def _inverse_kernel(diagonal: Array, bounds: Array, rounding: float) -> dict[str
         sums = block_sums(lambda at: {"1/g": 1 / values[at, None]}, bounds)
         own = rounding * np.mean(1 / values)
         mean = jackknife(sums, bounds, lambda s, count: s["1/g"] / count, rounding=own)
-        return {"inverse_kernel_mean": mean.take(0)}
+        ahead = skewness_ahead(values, -1)
+        return {"inverse_kernel_mean": doubt_unseen(mean.take(0), ahead)}
 
     return _everywhere(of_one, diagonal)
 

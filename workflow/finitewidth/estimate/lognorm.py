@@ -10,6 +10,7 @@ from finitewidth.bins import EDGES
 from finitewidth.estimate import empirical
 from finitewidth.estimate.empirical import LEAST_COUNT, Empirical
 from finitewidth.estimate.errors import Estimate, block_sums, jackknife
+from finitewidth.estimate.reach import THIN_SQUARES, doubt_unseen, skewness_ahead
 from finitewidth.reasons import Reason
 from finitewidth.rounding import ROUNDING, of_products
 
@@ -86,7 +87,8 @@ def _moments(values: Array, alive: Array, bounds: Array, rounding: float) -> dic
     shifted = replace(about, value=about.value + center)
     deviation = np.std(x[alive])
     of_two = of_products(own, deviation, deviation)
-    spread = jackknife(sums, bounds, variance, rounding=of_two).take(0)
+    ahead = skewness_ahead(x[alive] ** 2, 1, THIN_SQUARES)
+    spread = doubt_unseen(jackknife(sums, bounds, variance, rounding=of_two).take(0), ahead)
     known = {"log_norm_mean": shifted, "log_norm_variance": spread}
     if spread.reason == Reason.NO_SPREAD or not spread.value > 0:
         return known | {"log_norm_histogram": Estimate.unknown(len(EDGES) - 1, Reason.NO_SPREAD)}

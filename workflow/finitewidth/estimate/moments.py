@@ -17,6 +17,7 @@ import numpy as np
 
 from finitewidth.estimate.errors import Estimate, block_sums, jackknife
 from finitewidth.estimate.pooled import Pooled, symmetric_places
+from finitewidth.estimate.reach import doubt_unseen
 from finitewidth.indices import quad_positions
 from finitewidth.reasons import Reason
 from finitewidth.rounding import of_products
@@ -46,7 +47,8 @@ def covariance(p: Pooled) -> Estimate:
     """G_ab = E[z_a z_b], shape (input, input)."""
     sums = block_sums(lambda at: {"k": p.kernel_of(at)}, p.bounds)
     mean = jackknife(sums, p.bounds, lambda s, count: s["k"] / count, rounding=p.rounding)
-    return mean.times(p.unit2).take(symmetric_places(*p.pairs.T))
+    mean = doubt_unseen(mean.times(p.unit2), p.ahead(p.pairs))
+    return mean.take(symmetric_places(*p.pairs.T))
 
 
 def correlation(p: Pooled) -> Estimate:
@@ -95,7 +97,7 @@ def four_point(p: Pooled) -> Estimate:
     rounding = of_products(p.rounding, p.spread[first], p.spread[second])
     rounding = rounding + 3 * p.rounding / (p.width - 1)
     result = jackknife(sums, p.bounds, estimator, rounding=rounding).times(p.unit4[quad])
-    return result.take(symmetric_places(first, second))
+    return doubt_unseen(result, p.ahead(p.quads[quad])).take(symmetric_places(first, second))
 
 
 def intralayer(four_points: Estimate, p: Pooled) -> Estimate:
@@ -123,7 +125,8 @@ def four_point_same(p: Pooled) -> Estimate:
         return s["q"] / count - sum(products)
 
     sums = block_sums(features, p.bounds)
-    return jackknife(sums, p.bounds, estimator, rounding=p.rounding).times(p.unit4)
+    result = jackknife(sums, p.bounds, estimator, rounding=p.rounding).times(p.unit4)
+    return doubt_unseen(result, p.ahead(p.quads))
 
 
 def six_point(p: Pooled) -> Estimate:
@@ -156,7 +159,8 @@ def six_point(p: Pooled) -> Estimate:
     sums, s = block_sums(features, p.bounds), p.spread[same2]
     # Of a cube of deviations, and of the second and third sums that are taken from it.
     rounding = 3 * p.rounding * (s**2 + 4 * (s + p.rounding) / n + 10 / n**2) + p.rounding**3
-    return jackknife(sums, p.bounds, estimator, rounding=rounding).times(p.unit6)
+    result = jackknife(sums, p.bounds, estimator, rounding=rounding).times(p.unit6)
+    return doubt_unseen(result, p.ahead(_alone(p, 6)))
 
 
 def excess_kurtosis(p: Pooled) -> Estimate:
@@ -171,4 +175,10 @@ def excess_kurtosis(p: Pooled) -> Estimate:
         return count * s["q"] / s["k"] ** 2 - 3
 
     sums = block_sums(features, p.bounds)
-    return jackknife(sums, p.bounds, estimator, correct_bias=True, rounding=3 * p.rounding)
+    result = jackknife(sums, p.bounds, estimator, correct_bias=True, rounding=3 * p.rounding)
+    return doubt_unseen(result, p.ahead(_alone(p, 4)))
+
+
+def _alone(p: Pooled, factors: int) -> Array:
+    """So many factors z of each input alone, shape (input, factors)."""
+    return np.tile(np.arange(p.inputs)[:, None], factors)

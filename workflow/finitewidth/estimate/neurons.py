@@ -6,6 +6,7 @@ import numpy as np
 
 from finitewidth.estimate.errors import Estimate, block_sums, jackknife
 from finitewidth.estimate.pooled import product_of_scales, root_mean_square, symmetric_places
+from finitewidth.estimate.reach import THIN_SQUARES, doubt_unseen, skewness_ahead
 from finitewidth.indices import pairs
 from finitewidth.reasons import Reason
 from finitewidth.rounding import ROUNDING
@@ -31,6 +32,10 @@ def neuron_covariance(z: Array, bounds: Array) -> Estimate:
 
     first, second = np.triu_indices(inputs * neurons)
     result = _mean(features, z, bounds)
+    # Squares of one neuron have a long tail; products of two have tails of either sign, and cancel.
+    ahead = np.mean(skewness_ahead(np.asarray(z, float) ** 2, 1, THIN_SQUARES), axis=1)
+    worse = np.maximum(ahead[first // neurons], ahead[second // neurons])
+    result = doubt_unseen(result, np.where((second - first) % neurons == 0, worse, 0.0))
     # The matrix over (input, neuron) twice, as (neuron, neuron, input, input).
     places = symmetric_places(first, second).reshape(inputs, neurons, inputs, neurons)
     grid = np.moveaxis(np.indices((inputs, inputs)), 0, -1)

@@ -26,6 +26,7 @@ from finitewidth.estimate.errors import Estimate, jackknife
 from finitewidth.estimate.moments import of_two
 from finitewidth.estimate.output_pairs import PairSums, control, controlled_mean, mean_of
 from finitewidth.estimate.pooled import product_of_scales, symmetric_places
+from finitewidth.estimate.reach import doubt_unseen, skewness_ahead
 from finitewidth.estimate.tangents import Tangents, block_totals, outer_unit
 from finitewidth.rounding import of_products
 
@@ -65,14 +66,13 @@ def moments(t: Tangents) -> Estimates:
     ).times(t.unit)
     spread = _root_mean_square(t, sums["same"])
     rounding = of_products(t.rounding, spread[:, None], spread)
+    variance = _covariance(t, sums, "same", ("u", "u", "uu"), outer_unit(t.unit, t.unit), rounding)
+    square = jackknife(sums, t.bounds, second_moment, correct_bias=True, rounding=t.rounding)
+    one, two = (skewness_ahead(_sizes(t), order) for order in (1, 2))
     return {
-        "ntk": mean.take(symmetric_places(*t.pairs.T)),
-        "ntk_variance": _covariance(
-            t, sums, "same", ("u", "u", "uu"), outer_unit(t.unit, t.unit), rounding
-        ),
-        "ntk_second_moment": jackknife(
-            sums, t.bounds, second_moment, correct_bias=True, rounding=t.rounding
-        ),
+        "ntk": doubt_unseen(mean, _worst(one, t.pairs)).take(symmetric_places(*t.pairs.T)),
+        "ntk_variance": doubt_unseen(variance, _worst(two, t.pairs, t.pairs)),
+        "ntk_second_moment": doubt_unseen(square, two),
     }
 
 
@@ -106,7 +106,11 @@ def tensors(t: Tangents) -> Estimates:
     u = _root_mean_square(t, sums["uu"])
     g = np.sqrt(np.mean((t.kernel / t.kernel_unit - t.kernel_center) ** 2, axis=0))
     of_gu = of_products(t.rounding, g[:, None], u)
-    found = {"ntk_D": _covariance(t, sums, "gu", ("g", "u", "gu"), mixed, of_gu)}
+    ahead = skewness_ahead(_sizes(t), 2)
+    own_kernel = np.flatnonzero(t.pairs[:, 0] == t.pairs[:, 1])
+    both = np.maximum(ahead, skewness_ahead(t.kernel[:, own_kernel], 2))
+    d = _covariance(t, sums, "gu", ("g", "u", "gu"), mixed, of_gu)
+    found = {"ntk_D": doubt_unseen(d, _worst(both, t.pairs, t.pairs))}
     if t.outputs > 1:
         square = product_of_scales(t.output_scale, t.pairs)
         b, x = _root_mean_square(t, sums["B"]), _root_mean_square(t, sums["same"])
@@ -127,7 +131,21 @@ def tensors(t: Tangents) -> Estimates:
                 t.rounding * products[:, None],
             ),
         }
+        couples = np.indices((t.inputs, t.inputs)).reshape(2, -1).T
+        for name, index in (("ntk_A", t.pairs), ("ntk_B", couples), ("ntk_F", couples)):
+            found[name] = doubt_unseen(found[name], _worst(ahead, index, index))
     return found
+
+
+def _sizes(t: Tangents) -> Array:
+    """Theta_{ia,ia}, its mean over outputs, shape (network, input)."""
+    return np.einsum("niiaa->na", t.theta, dtype=float) / t.outputs
+
+
+def _worst(each: Array, *pairs: Array) -> Array:
+    """The largest of the inputs in one list of pairs of them, or of two in every combination."""
+    largest = (np.max(each[pair], axis=1) for pair in pairs)
+    return np.maximum.outer(*largest) if len(pairs) > 1 else next(largest)
 
 
 def _means(t: Tangents, x: Array, sums: PairSums) -> dict[str, Array]:

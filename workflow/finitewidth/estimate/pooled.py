@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from finitewidth.estimate.reach import skewness_ahead, thinness
 from finitewidth.indices import pairs, quads
 from finitewidth.rounding import ROUNDING
 
@@ -150,6 +151,15 @@ class Pooled:
     def sextic_of(self, networks: slice) -> Array:
         """Means of z_a^6 in units of the scale, shape (network, input)."""
         return self.sextic[networks] / self.unit6
+
+    def ahead(self, index: Array) -> Array:
+        """The skewness to be expected of means of products of z, shape (number,).
+
+        ``index``, shape (number, factors), holds the inputs of the factors: the worst counts.
+        """
+        order = index.shape[1] / 2
+        each = skewness_ahead(self._diagonal, order, thinness(self.width))
+        return np.max(each[index], axis=1)
 
     @property
     def _diagonal(self) -> Array:
