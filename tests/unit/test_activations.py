@@ -7,6 +7,8 @@ import torch
 
 from finitewidth.activations import TABLE, get
 
+pytestmark = pytest.mark.fast
+
 IN_HIGH_PRECISION = {
     "linear": lambda z: z,
     "tanh": mpmath.tanh,

@@ -27,6 +27,8 @@ from finitewidth.artifacts import (
 )
 from finitewidth.figures import style
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.fixture
 def stamp(tmp_path):

@@ -13,6 +13,8 @@ from finitewidth.tables import to_csv
 from finitewidth.trained_members import trained_members
 from running import ROOT
 
+pytestmark = pytest.mark.fast
+
 HOSTILE = [
     "</script><script>alert(1)</script>",
     "x\n\n.. raw:: html\n\n   <script>alert(1)</script>\n",

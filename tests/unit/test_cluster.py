@@ -13,6 +13,8 @@ from snakemake.exceptions import WorkflowError
 import cluster
 from cluster import RUNS, Patient, end_earlier_runs, make_safe
 
+pytestmark = pytest.mark.fast
+
 SQUEUE, SACCT = "squeue --name x", "sacct --name x"
 LOG = logging.getLogger("test")
 

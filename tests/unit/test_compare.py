@@ -12,6 +12,8 @@ from finitewidth.reasons import Reason
 from finitewidth.results import MemberResults, Study
 from finitewidth.tables import side_by_side, to_csv, to_markdown, to_tex, with_error
 
+pytestmark = pytest.mark.fast
+
 
 def member(width):
     shape, dims = (2, 2, 2), ("layer", "input", "input_")

@@ -10,6 +10,8 @@ from finitewidth.law import Law
 from finitewidth.members import batches, members
 from finitewidth.study_file import load, merged, validate
 
+pytestmark = pytest.mark.fast
+
 GOOD = {
     "seed": 1,
     "inputs": {

@@ -9,6 +9,8 @@ from finitewidth import crate
 from finitewidth.artifacts import ArtifactError, make_stamp, write_text
 from finitewidth.code import used
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.fixture
 def run(tmp_path):

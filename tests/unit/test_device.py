@@ -7,6 +7,8 @@ import torch
 
 from finitewidth import device
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.mark.parametrize(
     ("wanted", "there", "taken"),

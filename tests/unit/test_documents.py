@@ -9,6 +9,8 @@ import yaml
 from finitewidth import describe
 from finitewidth.study_file import load
 
+pytestmark = pytest.mark.fast
+
 ROOT = Path(__file__).parents[2]
 LOCK = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "envs/requirements.lock").read_text(), re.M))
 PINS = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in LOCK.items()}

@@ -7,6 +7,8 @@ import xarray as xr
 from finitewidth.extrapolate import extrapolate, fit
 from finitewidth.reasons import Reason
 
+pytestmark = pytest.mark.fast
+
 WIDTH = np.array([16, 32, 64, 128, 256])
 TRUTH = np.array([3.0, -7.0, 11.0])
 

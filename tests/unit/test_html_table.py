@@ -6,10 +6,13 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from finitewidth.artifacts import check, make_stamp, read_stamp, write_text
 from finitewidth.code import used
 from finitewidth.html_table import to_html
+
+pytestmark = pytest.mark.fast
 
 HOSTILE = '</script><script>alert(1)</script><img src=x onerror=alert(2)> & "quoted" -->'
 ROWS = pd.DataFrame(

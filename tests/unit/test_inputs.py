@@ -9,6 +9,8 @@ import pytest
 from finitewidth.errors import ConfigError
 from finitewidth.inputs import vectors
 
+pytestmark = pytest.mark.fast
+
 
 def sphere(**change):
     spec = {"kind": "sphere", "dimension": 6, "count": 4, "norm": 2.5, "overlap": None} | change

@@ -14,6 +14,8 @@ from finitewidth.study_file import load, validate
 from finitewidth.tables import to_markdown, to_tex
 from finitewidth.trace import Ancestry, Artifact
 
+pytestmark = pytest.mark.fast
+
 ROOT = Path(__file__).parents[2]
 ODD = (
     r'Var $K$ & 50 % {x} \input{a} <b>bold</b> "q" $(touch x) `touch x` | a_b #1 ~ ^ \\ \\|'

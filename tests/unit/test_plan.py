@@ -12,6 +12,8 @@ from finitewidth.members import batches, input_count, members
 from finitewidth.plan import plan, report
 from finitewidth.study_file import load, validate
 
+pytestmark = pytest.mark.fast
+
 ROOT = Path(__file__).parents[2]
 SHIPPED = [ROOT / "config.yaml", *sorted((ROOT / "config").glob("*.yaml"))]
 PAPER = ROOT / "config/paper.yaml"

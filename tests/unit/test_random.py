@@ -1,10 +1,13 @@
 """Named random streams."""
 
 import numpy as np
+import pytest
 import torch
 
 from finitewidth.random import numpy_stream, stream_words
 from finitewidth.torch_random import torch_stream
+
+pytestmark = pytest.mark.fast
 
 
 def test_a_stream_depends_on_seed_and_every_part_of_its_name():

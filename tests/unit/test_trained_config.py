@@ -9,6 +9,8 @@ from finitewidth.errors import ConfigError
 from finitewidth.study_file import validate
 from finitewidth.trained_members import trained_batches, trained_members
 
+pytestmark = pytest.mark.fast
+
 GOOD = {
     "seed": 1,
     "data": {

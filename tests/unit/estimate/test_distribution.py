@@ -11,6 +11,8 @@ from finitewidth.estimate.distribution import distribution
 from finitewidth.estimate.empirical import Empirical, histogram
 from finitewidth.estimate.errors import block_bounds
 
+pytestmark = pytest.mark.fast
+
 BOUNDS = block_bounds(1000, 50)
 
 

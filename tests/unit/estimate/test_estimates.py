@@ -11,6 +11,8 @@ from finitewidth.indices import pairs, quads
 from finitewidth.vocabulary import FAMILIES as VOCABULARY
 from finitewidth.vocabulary import FROM_LADDER, FROM_NTK
 
+pytestmark = pytest.mark.fast
+
 NAMES = {"seed": 1, "ensemble": "e", "member": "m"}
 ALL = list(FAMILIES)
 ENDS = ("_stderr", "_trusted", "_reason", "_diagnostic")

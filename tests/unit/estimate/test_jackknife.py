@@ -14,6 +14,8 @@ from finitewidth.estimate.errors import (
 from finitewidth.estimate.trust import doubts, skewness_limit
 from finitewidth.reasons import Reason
 
+pytestmark = pytest.mark.fast
+
 
 def of_mean(x, blocks, **options):
     bounds = block_bounds(len(x), blocks)

@@ -10,6 +10,8 @@ from finitewidth.bins import EDGES
 from finitewidth.estimate.errors import block_bounds
 from finitewidth.estimate.lognorm import from_kernel, log_norm
 
+pytestmark = pytest.mark.fast
+
 BOUNDS = block_bounds(1000, 50)
 
 

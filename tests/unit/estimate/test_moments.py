@@ -10,6 +10,8 @@ from finitewidth.estimate.errors import block_bounds
 from finitewidth.estimate.pooled import Pooled
 from finitewidth.indices import pairs, quads
 
+pytestmark = pytest.mark.fast
+
 NETWORKS, NEURONS, BLOCKS = 7, 4, 3
 
 

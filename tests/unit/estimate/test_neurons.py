@@ -6,6 +6,8 @@ import pytest
 from finitewidth.estimate.errors import block_bounds
 from finitewidth.estimate.neurons import cross_covariance, neuron_covariance
 
+pytestmark = pytest.mark.fast
+
 BOUNDS = block_bounds(9, 3)
 
 

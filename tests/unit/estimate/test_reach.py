@@ -10,6 +10,8 @@ from finitewidth.estimate.pooled import Pooled
 from finitewidth.estimate.reach import doubt_unseen, skewness_ahead, thinness
 from finitewidth.reasons import Reason
 
+pytestmark = pytest.mark.fast
+
 
 def by_loops(sizes, order, thin):
     """Skewness of the mean, from the weighted spread of log x over the living, by scipy."""

@@ -21,6 +21,8 @@ from finitewidth.sampling.ensemble import sample
 from finitewidth.sampling.ladder import sample_ladder
 from finitewidth.trained.replicas import over_pairs, over_replicas
 
+pytestmark = pytest.mark.fast
+
 NAMES = {"seed": 1, "ensemble": "e", "member": "m"}
 X = np.array([[1.0, -0.5], [0.8, 0.9]])
 ALL = [*FAMILIES]

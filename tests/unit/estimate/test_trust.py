@@ -14,6 +14,8 @@ from finitewidth.estimate.trust import (
 )
 from finitewidth.reasons import Reason
 
+pytestmark = pytest.mark.fast
+
 
 def by_loops(values):
     """Reason and diagnostic of one list of residuals, from its moments by scipy."""

@@ -21,6 +21,8 @@ from finitewidth.sampling.ensemble import sample
 from finitewidth.sampling.ladder import control_names, sample_ladder
 from finitewidth.torch_random import torch_stream
 
+pytestmark = pytest.mark.fast
+
 X = np.array([[1.0, -0.5, 0.3], [0.2, 0.9, -1.1]])
 
 

@@ -15,6 +15,8 @@ from finitewidth.indices import quads
 from finitewidth.law import Law
 from finitewidth.sampling.ensemble import sample
 
+pytestmark = pytest.mark.fast
+
 LEAST_P = 1e-5
 N = 12000
 

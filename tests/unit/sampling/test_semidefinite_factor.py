@@ -1,11 +1,14 @@
 """The factor of a covariance that may be singular."""
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finitewidth.sampling.marginal import semidefinite_factor
+
+pytestmark = pytest.mark.fast
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)

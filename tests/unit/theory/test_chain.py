@@ -12,6 +12,8 @@ from finitewidth.theory import exact
 from finitewidth.theory.chain import second_order
 from finitewidth.theory.gaussian import expectation
 
+pytestmark = pytest.mark.fast
+
 # K, n G1, n V in layer 5 at |x|^2/n_0 = 1 (relu: 1/2), from quadrature by other code.
 GOLDEN = {
     ("tanh", 1.0, 0.0, 1.0): (0.1279047353, -0.06822537136, 0.03939844304),

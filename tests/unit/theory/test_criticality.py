@@ -10,6 +10,8 @@ from finitewidth.theory.chain import second_order
 from finitewidth.theory.criticality import chi_parallel, chi_perp, critical_point
 from finitewidth.theory.gaussian import covariance, second_moment
 
+pytestmark = pytest.mark.fast
+
 # PDLT sections 5.1 to 5.3; the digits of GELU and SWISH from independent root finding.
 KNOWN = {
     "linear": ("scale-invariant", 0, 1, None),

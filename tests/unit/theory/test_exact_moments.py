@@ -11,6 +11,8 @@ from finitewidth.theory.exact import dead_fraction, gain_moments, moment_ratios,
 from finitewidth.theory.expansions import leading_order, log_growth
 from finitewidth.theory.flow import log_mean_square
 
+pytestmark = pytest.mark.fast
+
 ACTIVATIONS = ("linear", "relu", "leaky_relu(0.3)", "abs")
 X = np.array([[1.0, -0.5, 2.0], [0.2, 0.1, -0.4]])
 

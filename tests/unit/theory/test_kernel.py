@@ -6,6 +6,8 @@ import pytest
 from finitewidth.law import Law
 from finitewidth.theory.kernel import infinite_width, variances
 
+pytestmark = pytest.mark.fast
+
 
 def law_of(activation, depth, dimension=4, **how):
     return Law.uniform_width(activation, dimension=dimension, width=8, depth=depth, **how)

@@ -11,6 +11,8 @@ from finitewidth.theory.exact import dead_fraction, moment_ratios
 from finitewidth.theory.expansions import log_growth
 from finitewidth.theory.gains import log_gain
 
+pytestmark = pytest.mark.fast
+
 X = np.array([[1.0, 2.0, -1.0, 0.5]])
 
 

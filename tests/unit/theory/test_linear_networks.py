@@ -10,6 +10,8 @@ from finitewidth.theory.flow import log_mean_square
 from finitewidth.theory.kernel import infinite_width
 from finitewidth.theory.linear import double_scaling, first_order, four_point, infinite_same
 
+pytestmark = pytest.mark.fast
+
 X = np.array([[1.0, -0.5, 2.0], [0.2, 1.1, -0.4], [0.0, 2.0, 1.0]])
 LAYERS = [1, 2, 3, 4]
 

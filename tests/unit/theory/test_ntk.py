@@ -10,6 +10,8 @@ from finitewidth.rates import Rates
 from finitewidth.theory.ntk import infinite_width_ntk
 from finitewidth.theory.slopes import mean_square_slope, slope_covariance
 
+pytestmark = pytest.mark.fast
+
 X = np.random.default_rng(3).normal(size=(3, 4))
 NAMES = [*TABLE, "leaky_relu(0.2)"]
 

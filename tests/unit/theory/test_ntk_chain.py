@@ -12,6 +12,8 @@ from finitewidth.theory.ntk import infinite_width_ntk
 from finitewidth.theory.ntk_chain import NTKChain, first_order
 from finitewidth.theory.tangent_moments import tangent_moments
 
+pytestmark = pytest.mark.fast
+
 X = np.random.default_rng(3).normal(size=(3, 4))
 
 # Computed apart from this project: |x|^2/n_0 = 1, layer 5, equal widths, lambda_b = 1/2,

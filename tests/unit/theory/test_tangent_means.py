@@ -13,6 +13,8 @@ from finitewidth.theory.gaussian import covariance
 from finitewidth.theory.pair_derivatives import pair_derivatives
 from finitewidth.theory.quartic import quartic
 
+pytestmark = pytest.mark.fast
+
 RNG = np.random.default_rng(5)
 ROOT = RNG.normal(size=(4, 6)) / np.sqrt(6)
 NAMES = [*TABLE, "leaky_relu(-0.3)"]

@@ -10,6 +10,8 @@ from finitewidth.theory.gaussian import covariance
 from finitewidth.theory.kernel import infinite_width
 from finitewidth.theory.vertex import first_order
 
+pytestmark = pytest.mark.fast
+
 X = np.random.default_rng(0).normal(size=(4, 3))
 LAYERS = [1, 2, 3, 4]
 

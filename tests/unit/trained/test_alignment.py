@@ -11,6 +11,8 @@ from scipy.stats import ortho_group
 
 from finitewidth.trained.alignment import correlation, cosines, explained, rotation
 
+pytestmark = pytest.mark.fast
+
 
 def second(phi, psi):
     """E[phi psi^T] over columns, the samples."""

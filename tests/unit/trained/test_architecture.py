@@ -8,6 +8,8 @@ from finitewidth.architecture import of_member, widened
 from finitewidth.errors import ConfigError
 from small_networks import CASES, architecture, modules
 
+pytestmark = pytest.mark.fast
+
 
 def member(mlp=None, cnn=None):
     return {"ensemble": "e", "mlp": mlp, "cnn": cnn}

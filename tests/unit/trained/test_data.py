@@ -11,6 +11,8 @@ from finitewidth.errors import ConfigError
 from finitewidth.trained.data import labelled
 from finitewidth.trained.images import from_dataset, to_dataset
 
+pytestmark = pytest.mark.fast
+
 
 def digits(seed=1, name="d", **change):
     return labelled(name, {"kind": "digits", "validation": 0.25, "normalise": True} | change, seed)

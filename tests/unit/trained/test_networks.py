@@ -15,6 +15,8 @@ from finitewidth.trained.networks import (
 )
 from small_networks import CASES, accuracy, architecture, drawn, hidden, loaded
 
+pytestmark = pytest.mark.fast
+
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 

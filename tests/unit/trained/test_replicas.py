@@ -12,6 +12,8 @@ from scipy import stats
 
 from finitewidth.trained.replicas import over_pairs, over_replicas
 
+pytestmark = pytest.mark.fast
+
 
 def pairs_of(count):
     return list(combinations(range(count), 2))

@@ -6,6 +6,8 @@ from scipy.stats import ortho_group
 
 from finitewidth.trained.spectra import eigen, participation_ratio, power_law_slope, weight_eigen
 
+pytestmark = pytest.mark.fast
+
 
 def test_eigenvalues_of_known_covariances():
     wanted = np.array([9.0, 4.0, 1.0, 0.0])
