@@ -5,6 +5,7 @@
 # make CONFIG=config/paper.yaml   run another study file
 # make estimate CONFIG=config/paper.yaml   say what that takes, before anything runs
 # make report      the results as one page: results/report.html
+# make calibrate   measure over hundreds of seeds whether errors are right (hours)
 # make archive     code, config and results as one file, to unpack elsewhere
 # make browser     install the browser that the tests of the report want
 

@@ -10,19 +10,21 @@ polynomials in g and s. (Henderson and Glynn 2002, Mathematics of Operations Res
 
 Coefficients are regressed on one half of the networks and used on the other (cross-fitting, as by
 Oates, Girolami and Chopin 2017, Journal of the Royal Statistical Society B 79, 695): being
-independent of the networks that they are used on, they leave the mean where it is.
+independent of the networks that they are used on, they leave the mean where it is. How many
+controls and orders networks are enough for, :mod:`finitewidth.estimate.choice` says.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import combinations_with_replacement
 
 import numpy as np
 
+from finitewidth.estimate.choice import safe_order
 from finitewidth.estimate.regression import Sums, regress
 
 Array = np.ndarray
@@ -35,6 +37,10 @@ ORDERS = {
 }
 #: Networks a coefficient that is fitted, at least.
 _NETWORKS_A_COEFFICIENT = 20
+#: Largest kurtosis of a control, apart from those before it, over the number of neurons that it is
+#: fitted to: of kernels on one input and on several, and of tangent kernels. Beyond it a few rare
+#: neurons decide what is fitted, and what the fit does to those that were not drawn.
+_KURTOSIS = {"one": 0.021, "several": 0.03, "tangent": 0.06}
 #: Nodes of the trapezoidal rule for the expectations of products of controls.
 _NODES = np.linspace(-12, 12, 241)
 
@@ -67,7 +73,7 @@ def adjusted(
     targets: Callable[[slice], Array],
     *,
     respond: bool = False,
-) -> tuple[Callable[[slice], Array], int]:
+) -> tuple[Callable[[slice], Array] | None, int]:
     """Targets less their controls: of the same expectation, and with less variance.
 
     Parameters
@@ -83,35 +89,49 @@ def adjusted(
 
     Returns
     -------
-    callable
-        The same for the adjusted targets.
+    callable or None
+        Given a slice of networks, an array of shape (network, order + 1, layer, target): the
+        targets as they are, less controls of order 1, up to order 2 and so on. None where networks
+        are too few to fit any.
     int
-        Highest order in the fluctuations of a control that was used; 0 if none was.
+        The highest order that networks are enough for (:func:`choice.safe_order`).
     """
     networks = len(chain.drive)
     last = int(np.argmax(layers))
     extra = (lambda at: targets(at)[:, last]) if respond else None
+    kind = "tangent" if respond else "one" if chain.kernel.shape[2] == 1 else "several"
+    chain = _told_from_tails(chain, networks, _KURTOSIS[kind])
     order, degree = _orders(chain, networks, extra)
     if not order:
-        return targets, 0
+        return None, 0
     halves = slice(0, networks // 2), slice(networks // 2, networks)
     fits = [_fit(chain, layers, targets, other, order, degree, extra) for other in halves[::-1]]
 
     def without_controls(at: slice) -> Array:
         parts = []
-        for half, (controls, coefficients, _) in zip(halves, fits, strict=True):
+        for half, (controls, coefficients) in zip(halves, fits, strict=True):
             part = slice(max(at.start, half.start), min(at.stop, half.stop))
             if part.start < part.stop:
                 y = targets(part)
-                parts.append(y - (controls(part) @ coefficients).reshape(y.shape))
+                less = np.tensordot(controls(part), coefficients, 1)
+                parts.append(y[:, None] - less.reshape(len(y), -1, *y.shape[1:]))
         return np.concatenate(parts)
 
-    return without_controls, max(used for *_, used in fits)
+    return without_controls, safe_order(chain.width, networks, order)
+
+
+def _told_from_tails(chain: Chain, networks: int, limit: float) -> Chain:
+    """The chain with as many controls as its neurons can tell from what rare neurons do."""
+    kept = _Expectations(chain.names).kurtosis <= limit * networks * chain.width
+    names = [name for name, keep in zip(chain.names, kept, strict=True) if keep]
+    return replace(chain, drive=chain.drive[..., kept], names=names)
 
 
 def _orders(chain: Chain, networks: int, extra: Callable | None) -> tuple[int, int]:
     columns = chain.kernel.shape[2] + (extra(slice(0, 1)).shape[1] if extra else 0)
     driven, controls = chain.drive.shape[1:]
+    if not controls:
+        return 0, 0
     for order, degree in ORDERS[chain.kernel.shape[2] == 1]:
         count = driven * len(_difference_orders(columns, order))
         response = math.comb(columns + degree, columns) * controls
@@ -121,8 +141,8 @@ def _orders(chain: Chain, networks: int, extra: Callable | None) -> tuple[int, i
 
 
 def _fit(chain: Chain, layers, targets, at: slice, order: int, degree: int, extra):
-    """Controls, their coefficients (control, layer and target) and the highest order in use, all
-    from the networks ``at``."""
+    """Controls, and their coefficients (control, order + 1, layer and target), all from the
+    networks ``at``."""
     expectations = _Expectations(chain.names)
     responses: list[_Response] = []
     for _ in range(chain.drive.shape[1]):
@@ -138,16 +158,17 @@ def _fit(chain: Chain, layers, targets, at: slice, order: int, degree: int, extr
         return controls(part), y.reshape(len(y), -1)
 
     sums = tuple(Sums.of(design, half) for half in _halves(at))
-    coefficients = np.zeros(sums[0].xy.shape)
-    each, used = coefficients.shape[1] // len(layers), 0
+    features, count = sums[0].xy.shape
+    coefficients, each = np.zeros((features, order + 1, count)), count // len(layers)
     for place, layer in enumerate(layers):
         # A layer knows nothing of the normals from its own on.
         known = np.tile(orders, layer - 1)
         choices = [np.flatnonzero(known <= k) for k in range(order + 1)]
         its = slice(place * each, (place + 1) * each)
-        coefficients[:, its], chosen = regress(tuple(s.of_targets(its) for s in sums), choices)
-        used = max(used, int(chosen.max()))
-    return controls, coefficients, used
+        own = tuple(s.of_targets(its) for s in sums)
+        for most in range(1, order + 1):
+            coefficients[:, most, its], _ = regress(own, choices[: most + 1])
+    return controls, coefficients
 
 
 def _halves(at: slice) -> tuple[slice, slice]:
@@ -270,7 +291,8 @@ class _Expectations:
     """Expectations of products of responses, given the past.
 
     The mean over n neurons of S(u_j), u_j independent and E S = 0, has the second moment E[S^2]/n
-    and the third E[S^3]/n^2.
+    and the third E[S^3]/n^2. ``kurtosis`` is that of each control, shape (control,), for one input
+    of the part that those of lower frequency leave.
     """
 
     def __init__(self, names: Sequence[str]):
@@ -279,12 +301,18 @@ class _Expectations:
             # Hermite polynomials are orthogonal, and E[He_k^2] = k!.
             norms = [math.prod(map(math.factorial, p)) for p in powers]
             self._gram = np.diag(np.array(norms, float))
+            self.kurtosis = np.array([math.prod(_hermite_kurtosis(k) for k in p) for p in powers])
             return
         density = np.exp(-(_NODES**2) / 2)
         self._weights = density / density.sum()
         values = np.stack([_on_nodes(name) for name in names])
         self._values = values - (values @ self._weights)[:, None]
         self._gram = (self._values * self._weights) @ self._values.T
+        # Apart from those before it each control is a tail function: longer tails, higher waves.
+        order = sorted(range(len(names)), key=lambda k: (_frequency(names[k]), names[k]))
+        q, _ = np.linalg.qr((self._values[order] * np.sqrt(self._weights)).T)
+        self.kurtosis = np.empty(len(names))
+        self.kurtosis[order] = np.maximum.accumulate(np.sum(q**4 / self._weights[:, None], axis=0))
 
     def of_two(self, c: Array, width: int) -> Array:
         """E[s_p s_q | past] for coefficients c (network, control, pair)."""
@@ -307,6 +335,18 @@ class _Expectations:
             for powers, values in cube.items()
         )
         return total[:, None] / width**2
+
+
+def _frequency(name: str) -> Fraction:
+    """Of a wave; 0 of any other control."""
+    return Fraction(name[3:]) if name[:3] in ("sin", "cos") else Fraction(0)
+
+
+def _hermite_kurtosis(k: int) -> float:
+    """E[He_k^4]/E[He_k^2]^2 of a standard normal."""
+    x, w = np.polynomial.hermite_e.hermegauss(2 * k + 1)
+    h = np.polynomial.hermite_e.hermeval(x, np.eye(k + 1)[k])
+    return float(w @ h**4 / w.sum() / math.factorial(k) ** 2)
 
 
 def _on_nodes(name: str) -> Array:

@@ -7,11 +7,12 @@ kernel, nor does their expectation when controls are, whose own is 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from finitewidth.estimate.choice import choose
 from finitewidth.estimate.controls import Chain, adjusted
 from finitewidth.estimate.errors import Estimate, block_sums, from_replicates
 from finitewidth.estimate.moments import of_three, of_two
@@ -40,13 +41,18 @@ class Moments:
     estimate : Estimate, shape (rung, layer, ...)
     rungs : array, shape (rung, rung, layer, ...)
         Covariances of the estimates.
-    estimator : str
-        How the variance was reduced, in words.
+    order : array of int, of the estimate's shape
+        Of the controls that were subtracted; 0 for none.
     """
 
     estimate: Estimate
     rungs: Array
-    estimator: str
+    order: Array
+
+    @property
+    def estimator(self) -> str:
+        """How the variance was reduced, in words."""
+        return words(self.order)
 
     def doubted(self, flat: Array) -> Moments:
         """The same without an error where nothing varies, shape of the estimate."""
@@ -77,16 +83,14 @@ def kernel_moments(samples: Samples, kernel: Array, bounds: Array) -> dict[str, 
     # Exactly 0 where nothing varies, as in the first layer.
     center = np.where(kernel.max(axis=0) == least, least, kernel.mean(axis=0)) / unit
     chains = chains_of(samples, kernel, pair_list)
-    orders, parts = [], []
+    parts, safe = [], []
     for rung in range(kernel.shape[1]):
         targets = _targets(kernel[:, rung], unit[rung], center[rung], first, second, same)
-        order = 0
-        if chains[rung]:
-            targets, order = adjusted(chains[rung], samples.layers, targets)
-        orders.append(order)
+        targets, most = choices(chains[rung], samples.layers, targets)
+        safe.append(most)
         split = np.cumsum([len(pair_list), len(first)])
         parts.append(block_sums(_features(targets, split, first, second, same), bounds))
-    sums = {name: np.stack([part[name] for part in parts], axis=1) for name in parts[0]}
+    sums = joined(parts)
 
     def mean(s, count):
         return s["x"] / count + center
@@ -100,14 +104,13 @@ def kernel_moments(samples: Samples, kernel: Array, bounds: Array) -> dict[str, 
         once = of_two(two, x, s["xx x"], count)
         return s["xxx"] / count - 3 * once + 2 * of_three(x, s["x x same"], s["x x x"], count)
 
-    how = words(orders)
     own = unit[..., same]
     found = {
-        "kernel_mean": moments_of(sums, bounds, mean, unit, how),
+        "kernel_mean": moments_of(sums, bounds, mean, unit, safe, 1),
         "kernel_covariance": moments_of(
-            sums, bounds, covariance, unit[..., first] * unit[..., second], how
+            sums, bounds, covariance, unit[..., first] * unit[..., second], safe, 2
         ),
-        "kernel_third": moments_of(sums, bounds, third, own**3, how),
+        "kernel_third": moments_of(sums, bounds, third, own**3, safe, 3),
     }
     flat = is_flat(samples, kernel, unit)
     for name, of in (
@@ -117,15 +120,16 @@ def kernel_moments(samples: Samples, kernel: Array, bounds: Array) -> dict[str, 
     ):
         found[name] = found[name].doubted(of)
     # Controls take most of what is spread so widely, and what they leave is judged by itself.
-    thin = [0 if order else thinness(n) for order, n in zip(orders, samples.widths, strict=True)]
+    thin = np.reshape([thinness(n) for n in samples.widths], (-1, 1, 1))
     factors = {
         "kernel_mean": pair_list,
         "kernel_covariance": np.hstack([pair_list[first], pair_list[second]]),
         "kernel_third": np.tile(np.arange(len(same))[:, None], 6),
     }
     for name, index in factors.items():
-        ahead = skewness_ahead(kernel[..., same], index.shape[1] / 2, np.reshape(thin, (-1, 1, 1)))
-        doubted = doubt_unseen(found[name].estimate, np.max(ahead[..., index], axis=-1))
+        ahead = skewness_ahead(kernel[..., same], index.shape[1] / 2, thin)
+        plain = np.where(found[name].order, 0, np.max(ahead[..., index], axis=-1))
+        doubted = doubt_unseen(found[name].estimate, plain)
         found[name] = replace(found[name], estimate=doubted)
     found["kernel_covariance"] = _square(found["kernel_covariance"], first, second)
     return found
@@ -196,36 +200,67 @@ def _features(targets, split, first, second, same) -> Callable[[slice], dict[str
     return features
 
 
-def moments_of(sums, bounds: Array, estimator: Callable, unit: Array, words: str) -> Moments:
-    """Jackknife over blocks of networks, the same blocks for every rung."""
-    counts = np.diff(bounds)[:, None, None, None].astype(float)
+def choices(
+    chain: Chain | None, layers: Sequence[int], targets: Callable, *, respond: bool = False
+) -> tuple[Callable[[slice], Array], int]:
+    """The targets plain and less controls, (network, choice, layer, target), and the last choice
+    that networks are enough for."""
+    found, safe = adjusted(chain, layers, targets, respond=respond) if chain else (None, 0)
+    return found or (lambda at: targets(at)[:, None]), safe
+
+
+def joined(parts: list[dict[str, Array]]) -> dict[str, Array]:
+    """Sums of each rung side by side, shape (block, choice, rung, layer, ...); a rung of fewer
+    choices has its first, the plain one, again."""
+    most = max(values.shape[1] for part in parts for values in part.values())
+
+    def padded(values: Array) -> Array:
+        return values[:, [k if k < values.shape[1] else 0 for k in range(most)]]
+
+    return {name: np.stack([padded(part[name]) for part in parts], axis=2) for name in parts[0]}
+
+
+def moments_of(
+    sums, bounds: Array, estimator: Callable, unit: Array, safe: Sequence[int], power: int
+) -> Moments:
+    """Jackknife over blocks of networks, the same blocks for every rung.
+
+    ``sums`` are those of :func:`joined`; ``safe`` and ``power`` are for
+    :func:`finitewidth.estimate.choice.choose`, which picks one of them for each number.
+    """
+    counts = np.diff(bounds)[:, None, None, None, None].astype(float)
     totals = {name: values.sum(axis=0) for name, values in sums.items()}
     value = estimator(totals, counts.sum(axis=0))
     without = estimator({k: totals[k] - v for k, v in sums.items()}, counts.sum(axis=0) - counts)
-    estimate = from_replicates(value, without, bounds)
     h = bounds[-1] / counts
     pseudo = (h - 1) * (value - without)
     residuals = (pseudo - np.sum(pseudo / h, axis=0)) / np.sqrt(h - 1)
+    order = choose(residuals, np.array(safe), power)
+    value = np.take_along_axis(value, order[None], 0)[0]
+    without, residuals = (
+        np.take_along_axis(part, order[None, None], 1)[:, 0] for part in (without, residuals)
+    )
+    estimate = from_replicates(value, without, bounds)
     rungs = np.einsum("br...,bs...->rs...", residuals, residuals) / len(residuals)
     floor = np.where(estimate.stderr > 0, _ROUNDING * np.abs(value), 0)
     here = np.arange(len(value))
     rungs[here, here] += floor**2
     whole = replace(estimate, stderr=np.hypot(estimate.stderr, floor))
-    return Moments(whole.times(unit), rungs * unit * unit[:, None], words)
+    return Moments(whole.times(unit), rungs * unit * unit[:, None], order)
 
 
 def _square(moments: Moments, first: Array, second: Array) -> Moments:
     """From the distinct entries of a symmetric matrix to all of them."""
     place = symmetric_places(first, second)
     return Moments(
-        moments.estimate.take((..., place)), moments.rungs[..., place], moments.estimator
+        moments.estimate.take((..., place)), moments.rungs[..., place], moments.order[..., place]
     )
 
 
-def words(orders: list[int]) -> str:
+def words(orders: Array) -> str:
     """How the variance was reduced."""
     text = "mean over networks of conditional kernels"
-    used = sorted({order for order in orders if order})
+    used = sorted({int(order) for order in orders.flat if order})
     if not used:
         return text
     which = " or ".join(map(str, used))

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from finitewidth.estimate.controls import adjusted
 from finitewidth.estimate.errors import block_sums
 from finitewidth.estimate.kernel_moments import (
     Moments,
     chains_of,
+    choices,
     is_flat,
+    joined,
     moments_of,
     units,
-    words,
 )
 from finitewidth.estimate.samples import Samples
 from finitewidth.indices import pairs
@@ -44,17 +44,19 @@ def ntk_mean(samples: Samples, bounds: Array) -> Moments:
     # Exactly 0 where nothing varies, as in the first layer.
     center = np.where(ntk.max(axis=0) == least, least, ntk.mean(axis=0)) / unit
     chains = chains_of(samples, samples.values("conditional_kernel"), pair_list)
-    orders, parts = [], []
+    parts, safe = [], []
     for rung in range(ntk.shape[1]):
 
         def targets(at: slice, rung=rung) -> Array:
             return ntk[at, rung] / unit[rung] - center[rung]
 
-        order = 0
-        if chains[rung] and np.isfinite(ntk[:, rung]).all():
-            targets, order = adjusted(chains[rung], samples.layers, targets, respond=True)
-        orders.append(order)
-        parts.append(block_sums(lambda at, targets=targets: {"x": targets(at)}, bounds))
-    sums = {"x": np.stack([part["x"] for part in parts], axis=1)}
-    found = moments_of(sums, bounds, lambda s, count: s["x"] / count + center, unit, words(orders))
+        chain = chains[rung] if np.isfinite(ntk[:, rung]).all() else None
+        own, most = choices(chain, samples.layers, targets, respond=True)
+        safe.append(most)
+        parts.append(block_sums(lambda at, own=own: {"x": own(at)}, bounds))
+
+    def mean(s, count):
+        return s["x"] / count + center
+
+    found = moments_of(joined(parts), bounds, mean, unit, safe, 1)
     return found.doubted(is_flat(samples, ntk, unit))

@@ -1,0 +1,154 @@
+"""Are the errors of ladders right? z of trusted estimates over independent seeds, row by row.
+
+Rows are quantities at a width, a layer and a component. On one input they are held against exact
+moments (:mod:`finitewidth.theory.transport`); on two, and for tangent kernels, against the mean of
+all seeds weighted by their errors, which takes half a per cent from the spread of z at 200 seeds.
+Errors below 1e-6 of the value are rounding and left out. The table goes to ladder.md beside this
+file. All of the grid takes hours:
+
+    python benchmarks/calibrate/ladder.py [--activations tanh gelu] [--networks 300 3000] ...
+"""
+
+import argparse
+import subprocess
+import time
+import warnings
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from finitewidth.activations import get
+from finitewidth.estimate.ladder import estimate_ladder
+from finitewidth.law import Law
+from finitewidth.rates import Rates
+from finitewidth.sampling.ladder import sample_ladder
+from finitewidth.theory.criticality import critical_point
+from finitewidth.theory.transport import transport_ladder
+
+WIDTHS = {"narrow": (8, 12, 16, 24), "wide": (48, 64, 96, 128)}
+NETWORKS = (100, 300, 1000, 3000, 10000)
+ACTIVATIONS = ("linear", "relu", "leaky_relu(0.1)", "abs", "tanh", "sin", "erf", "arctan", "cos",
+               "gelu", "silu", "softplus")  # fmt: skip
+QUANTITIES = ("kernel_mean", "kernel_covariance", "kernel_third", "ntk_mean")
+X = {1: np.ones((1, 5)), 2: np.sqrt(5) * np.array([[1, 0], [0.5, 0.75**0.5]]) @ np.eye(2, 5)}
+NAMES = {"seed": 0, "ensemble": "", "member": ""}
+HEAD = ("activation", "inputs", "widths", "depth", "networks", "quantity", "trusted",
+        "sd of z, all rows", "least and most of a row", "beyond 3, %", "s")  # fmt: skip
+
+
+def laws(activation: str, widths, depth: int) -> list[Law]:
+    """Critical where there is a critical point."""
+    try:
+        point = critical_point(get(activation))
+        C_b, C_W = point.C_b, point.C_W
+    except ValueError:
+        C_b, C_W = 0.1, 1.5
+    return [
+        Law.uniform_width(activation, dimension=5, width=n, depth=depth, C_b=C_b, C_W=C_W)
+        for n in widths
+    ]
+
+
+def estimates(activation, inputs: int, widths, depth: int, networks: int, seeds: int) -> list:
+    """Estimates of as many ladders, each of its own random stream."""
+    of_widths = laws(activation, widths, depth)
+    options = {
+        "networks": networks,
+        "layers": list(range(2, depth + 1)),
+        "rates": [Rates((0.5,) * depth, (1.0,) * depth)] * len(widths),
+    }
+    families = ["kernel_moments", "ntk_mean"]
+    return [
+        estimate_ladder(
+            [sample_ladder(of_widths, X[inputs], seed=seed, **options)], families, **NAMES
+        )
+        for seed in range(seeds)
+    ]
+
+
+def exact(activation: str, widths, depth: int) -> dict[str, np.ndarray]:
+    """Moments of one input, shape (rung, layer, 1)."""
+    found = transport_ladder(laws(activation, widths, depth), X[1], range(2, depth + 1)).values
+    return dict(zip(QUANTITIES, (found.mean, found.variance, found.third), strict=False))
+
+
+def scores(found: list, name: str, truth: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """z and whether it is trusted, shape (seed, row); z is NaN where only rounding is left."""
+    value, error, trusted = (
+        np.stack([one[name + part].values for one in found]) for part in ("", "_stderr", "_trusted")
+    )
+    if name == "kernel_covariance":
+        entry = np.triu_indices(value.shape[-1])
+        value, error, trusted = (part[..., *entry] for part in (value, error, trusted))
+        truth = None if truth is None else truth.reshape(value.shape[1:])
+    if truth is None:
+        truth = np.sum(value / error**2, axis=0) / np.sum(1 / error**2, axis=0)
+    z = np.where(error > 1e-6 * np.abs(value), (value - truth) / error, np.nan)
+    return z.reshape(len(found), -1), trusted.astype(bool).reshape(len(found), -1)
+
+
+def summary(z: np.ndarray, trusted: np.ndarray) -> tuple[str, str, str, str]:
+    """Share of trust, spread of trusted z in all rows and in single ones, share beyond 3."""
+    z = np.where(trusted, z, np.nan)
+    rows = np.isfinite(z).sum(axis=0) >= 0.1 * len(z)
+    share = f"{trusted.mean():.2f}"
+    if not rows.any():
+        return share, "", "", ""
+    z = z[:, rows]
+    single = np.nanstd(z, axis=0)
+    far = np.mean(np.abs(z[np.isfinite(z)]) > 3)
+    return (
+        share,
+        f"{np.sqrt(np.nanmean(z**2)):.2f}",
+        f"{single.min():.2f} to {single.max():.2f}",
+        f"{100 * far:.2f}",
+    )
+
+
+def main() -> None:
+    """Print and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--activations", nargs="+", default=ACTIVATIONS)
+    parser.add_argument("--networks", nargs="+", type=int, default=NETWORKS)
+    parser.add_argument("--widths", nargs="+", choices=WIDTHS, default=list(WIDTHS))
+    parser.add_argument("--inputs", nargs="+", type=int, default=[1, 2])
+    parser.add_argument("--depths", nargs="+", type=int, default=[2, 4])
+    parser.add_argument("--seeds", type=int, default=200)
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".md"))
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore", RuntimeWarning)
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    grid = [
+        (activation, inputs, widths, depth, networks)
+        for networks in asked.networks
+        for activation in asked.activations
+        for inputs in asked.inputs
+        for widths in asked.widths
+        for depth in asked.depths
+    ]
+    with asked.out.open("w") as file:
+        print(f"# Calibration of ladders\n\n`{__file__.rsplit('/', 1)[-1]}`, {date.today()}, commit"
+              f" {commit}, {asked.seeds} seeds a line. Activations: {', '.join(asked.activations)};"
+              f" networks: {', '.join(map(str, asked.networks))}; inputs:"
+              f" {', '.join(map(str, asked.inputs))}; depths:"
+              f" {', '.join(map(str, asked.depths))}. A row's spread is known to"
+              f" {50 * np.sqrt(2 / asked.seeds):.0f} %.\n", file=file)  # fmt: skip
+        print("| " + " | ".join(HEAD) + " |\n|" + "---|" * len(HEAD), file=file)
+        for activation, inputs, kind, depth, networks in grid:
+            start, widths = time.process_time(), WIDTHS[kind]
+            found = estimates(activation, inputs, widths, depth, networks, asked.seeds)
+            truth = exact(activation, widths, depth) if inputs == 1 else {}
+            took = f"{time.process_time() - start:.0f}"
+            for name in QUANTITIES:
+                about = (activation, inputs, kind, depth, networks, name)
+                cells = (*about, *summary(*scores(found, name, truth.get(name))), took)
+                print("| " + " | ".join(map(str, cells)) + " |", file=file, flush=True)
+
+
+if __name__ == "__main__":
+    main()
