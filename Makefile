@@ -16,7 +16,7 @@ READY := .venv/.ready
 # Make hands CONFIG on to the shell in the environment, which takes nothing in it for a command.
 STUDY = $(if $(CONFIG),--configfile $$CONFIG)
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
-PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadgroup --no-loadscope-reorder
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
 SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) --workflow-profile workflow/profiles/default $(STUDY)
 
 .PHONY: all estimate report archive test test-fast check slurm slurm-test browser docs lock benchmark calibrate clean

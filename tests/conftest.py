@@ -1,4 +1,4 @@
-"""What holds for every test: how tests are dealt to processes, and signals."""
+"""What holds for every test: the order in which they are dealt to processes, and signals."""
 
 import signal
 
@@ -13,15 +13,11 @@ def pytest_configure():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
-    """A file's tests, which share fixtures, stay in one process, but where a test names a group."""
-
-    def place(item):
-        long = next((k for k, mark in enumerate(LONG) if item.get_closest_marker(mark)), len(LONG))
-        return long, "workflow" not in item.path.parts
-
+    """Files with long tests first; all tests of a file, which share fixtures, one after another."""
+    long = {}
     for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
-    items.sort(key=place)
+        marks = [k for k, mark in enumerate(LONG) if item.get_closest_marker(mark)]
+        long[item.path] = min(long.get(item.path, len(LONG)), *marks, len(LONG))
+    items.sort(key=lambda item: (long[item.path], "workflow" not in item.path.parts))

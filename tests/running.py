@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from finitewidth.artifacts import sha256
+from finitewidth.artifacts import SUFFIXES, sha256
 
 ROOT = Path(__file__).parents[1]
 TINY = ROOT / "config" / "tiny.yaml"
@@ -41,6 +41,12 @@ def digests(folder: Path) -> dict[str, str]:
     files = (p for p in files if not {"logs", "configs"} & set(p.parts))
     files = (p for p in files if p.stem not in ("seconds", "ntk_times"))
     return {str(path.relative_to(results)): sha256(path) for path in files}
+
+
+def artifacts(folder: Path) -> list[Path]:
+    """Files that carry a stamp, whole or not; hidden ones are nobody's yet."""
+    files = (folder / "results").rglob("*")
+    return [p for p in files if p.suffix in SUFFIXES and not p.name.startswith(".")]
 
 
 def rests(folder: Path) -> list[Path]:
