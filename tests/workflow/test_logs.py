@@ -20,15 +20,19 @@ rule job:
     script: "job.py"
 """
 SCRIPT = """
-from finitewidth.job import run
+from finitewidth.job import log, run
 {at_import}
 
 def main(job):
-    import os, subprocess, warnings
+    import logging, os, subprocess, warnings
     print("printed")
     os.write(2, b"from C\\n")
     subprocess.run(["echo", "from a process of its own"])
     warnings.warn("warned of")
+    for name in ("fontTools.subset", "matplotlib.font_manager", "anything"):
+        logging.getLogger(name).info("a glyph more")
+        logging.getLogger(name).warning("no glyph")
+    log.info("what matters")
     open(job.output[0], "w").close()
     {inside}
 
@@ -51,13 +55,22 @@ def ran(request, tmp_path, monkeypatch):
     return run
 
 
-def test_what_a_script_prints_stands_in_its_log_alone(ran):
+def test_what_a_script_prints_stands_in_its_log_alone(ran, tmp_path):
     well, terminal, log = ran()
     assert well, terminal
-    said = ["printed", "from C", "from a process of its own", "warned of", "done in"]
+    said = [
+        "printed",
+        "from C",
+        "from a process of its own",
+        "warned of",
+        "what matters",
+        "done in",
+    ]
     places = [log.index(line) for line in said]
     assert places == sorted(places)
     assert not any(line in terminal for line in said)
+    assert "a glyph more" not in log
+    assert log.count("no glyph") == 3
 
 
 @pytest.mark.parametrize(

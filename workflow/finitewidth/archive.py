@@ -3,7 +3,8 @@
 Packed are the results that the crate names, each only if it still is the file with that SHA-256;
 the user's own input files; what Snakemake recorded of the results, without times, so that it knows
 there what depends on a change; and the commit of the code, since there is no git there. The same
-folder gives the same bytes.
+folder gives the same bytes. Nothing outside the folder is packed, whatever the crate, the config or
+links say: the folder may be somebody else's.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ from urllib.parse import unquote
 from finitewidth.artifacts import ArtifactError, replacing
 from finitewidth.code import COMMIT_FILE, recorded_commit
 from finitewidth.config import Config
-from finitewidth.crate import CODE, NOT_CODE, ROOT
+from finitewidth.crate import CODE, CRATE, NOT_CODE, ROOT
 from finitewidth.digests import sha256
-from finitewidth.errors import ConfigError
+from finitewidth.errors import ConfigError, visible
+from finitewidth.files import inside
 from finitewidth.study_file import load
 
 #: What stands beside the code that the crate has a copy of.
@@ -66,11 +68,11 @@ def pack(config: Config, study_files: Iterable[str | Path], *, target: Path, fol
         Where there is no crate, or a result is not the one that it names.
     """
     top = target.name.removesuffix(".tar.gz")
+    results = _results(folder)
     entries: dict[str, Path | bytes] = dict(_code())
     entries[COMMIT_FILE.name] = (json.dumps(recorded_commit(), sort_keys=True) + "\n").encode()
     names, sentences = _study_files(study_files, entries)
     sentences += _own_files(config, folder, entries)
-    results = _results(folder)
     entries |= results
     entries |= _metadata(folder, {*results, "results/code"})
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -119,8 +121,8 @@ def _study_files(files: Iterable[str | Path], entries: dict) -> tuple[list[str],
     """The study files as they are called in the archive, and what to say of those from outside."""
     names, sentences = [], []
     for file in map(Path, files):
-        inside = file.resolve().is_relative_to(ROOT)
-        name = file.resolve().relative_to(ROOT).as_posix() if inside else f"config/{file.name}"
+        ours = file.resolve().is_relative_to(ROOT)
+        name = file.resolve().relative_to(ROOT).as_posix() if ours else f"config/{file.name}"
         if name in entries and entries[name] != file.resolve():
             raise ConfigError(
                 f"config file {file}: given a name that another file has in the archive, allowed"
@@ -128,7 +130,7 @@ def _study_files(files: Iterable[str | Path], entries: dict) -> tuple[list[str],
             )
         entries[name] = file.resolve()
         names.append(name)
-        if not inside:
+        if not ours:
             sentences.append(f"{file} is called {name} there.")
     return names, sentences
 
@@ -142,36 +144,49 @@ def _own_files(config: Config, folder: Path, entries: dict) -> list[str]:
             given = getattr(named, field, None)
             if given is None:
                 continue
-            path = folder / given
-            if Path(given).is_absolute() or not path.resolve().is_relative_to(folder.resolve()):
+            # A config may say ./x, too.
+            name = os.path.normpath(given)
+            if path := inside(folder, name):
+                entries[name] = path
+            elif Path(given).is_absolute() or (folder / given).exists():
                 sentences.append(
                     f"config key {key}.{field}: {given} stands outside this folder and is not"
                     " packed; it has to be in the same place there, too."
                 )
-            elif path.is_file():
-                entries[Path(given).as_posix()] = path
     return sentences
 
 
 def _results(folder: Path) -> dict[str, Path | bytes]:
     """The crate, and every file that it names."""
-    crate = folder / "results" / "ro-crate-metadata.json"
-    try:
-        graph = json.loads(crate.read_text(encoding="utf-8"))["@graph"]
-    except (OSError, ValueError, KeyError) as error:
-        raise ArtifactError(f"{crate} cannot be read: run make first") from error
-    found: dict[str, Path | bytes] = {"results/ro-crate-metadata.json": crate}
-    for entity in graph:
-        if "File" not in entity["@type"]:
-            continue
-        path = crate.parent / unquote(entity["@id"])
-        name = path.relative_to(folder).as_posix()
-        if not path.is_file() or entity.get("sha256") not in (None, sha256(path)):
-            raise ArtifactError(f"{name} is not the file that the crate names: run make first")
+    name = f"results/{CRATE}"
+    crate = inside(folder, name)
+    if crate is None:
+        raise ArtifactError(f"{folder / name} cannot be read: run make first")
+    found: dict[str, Path | bytes] = {name: crate}
+    for named, digest in _named(crate, folder / name):
+        name = f"results/{named}"
+        path = inside(folder, name)
+        if path is None or digest not in (None, sha256(path)):
+            # What leads out of the folder is not told from what is not there.
+            raise ArtifactError(
+                f"{visible(name)} is not the file that the crate names: run make first"
+            )
         found[name] = path
     # What Snakemake takes the time of a folder from.
     found["results/code/.snakemake_timestamp"] = b""
     return found
+
+
+def _named(crate: Path, called: Path) -> list[tuple[str, object]]:
+    """The files that a crate names, as paths below its folder, each with its SHA-256 or None."""
+    try:
+        graph = json.loads(crate.read_text(encoding="utf-8"))["@graph"]
+        files = [entity for entity in graph if "File" in entity["@type"]]
+        return [(unquote(entity["@id"]), entity.get("sha256")) for entity in files]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise ArtifactError(
+            f"{called} cannot be read as a crate of this workflow: run make first"
+        ) from error
 
 
 def _metadata(folder: Path, results: set[str]) -> dict[str, bytes]:
@@ -179,13 +194,15 @@ def _metadata(folder: Path, results: set[str]) -> dict[str, bytes]:
     kept: dict[str, bytes] = {}
     for file in sorted((folder / _METADATA).rglob("*")):
         relative = file.relative_to(folder / _METADATA)
+        own = inside(folder, (_METADATA / relative).as_posix())
         try:
             # Long names are cut into folders, which begin with @.
             about = base64.urlsafe_b64decode("".join(p.removeprefix("@") for p in relative.parts))
-            record = json.loads(file.read_bytes()) if about.decode() in results else None
-        except (OSError, ValueError, binascii.Error):
+            wanted = own is not None and about.decode() in results
+            record = json.loads(own.read_bytes()) if wanted else None
+        except (OSError, ValueError, binascii.Error, RecursionError):
             continue
-        if record:
+        if isinstance(record, dict):
             record |= {"starttime": 0.0, "endtime": 0.0, "job_hash": 0}
             text = json.dumps(record, sort_keys=True)
             kept[(_METADATA / relative).as_posix()] = text.encode()

@@ -21,7 +21,10 @@ import yaml
 from finitewidth import __version__
 from finitewidth.artifacts import ArtifactError, read_stamp, replacing
 from finitewidth.digests import OWN, canonical, sha256
+from finitewidth.files import make_way
 
+#: What a crate is called, in the folder that it describes.
+CRATE = "ro-crate-metadata.json"
 #: Where the code stands.
 ROOT = Path(__file__).parents[2]
 #: What a snapshot of the code holds: all that running it again needs.
@@ -48,6 +51,7 @@ _TIMES = "seconds.nc"
 
 def copy_code(source: Path, target: Path) -> None:
     """Copy the code that ran into ``target``, which is made anew."""
+    make_way(target)
     shutil.rmtree(target, ignore_errors=True)
     ignore = shutil.ignore_patterns(*NOT_CODE)
     for name in CODE:
@@ -88,7 +92,7 @@ def write_crate(
         on_file(done, len(paths))
         crate.add_result(path)
     text = json.dumps(crate.metadata(), indent=1, sort_keys=True, ensure_ascii=False)
-    with replacing(results / "ro-crate-metadata.json") as temporary:
+    with replacing(results / CRATE) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 

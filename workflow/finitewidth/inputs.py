@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from finitewidth.arrays import ArrayError, from_netcdf, from_npy, is_real
 from finitewidth.errors import ConfigError
-from finitewidth.netcdf import values
 from finitewidth.random import numpy_stream
 
 
@@ -72,39 +72,36 @@ def _digits(path: str, spec: Mapping, stream: np.random.Generator) -> np.ndarray
 
 
 def _array(path: str, spec: Mapping, stream: np.random.Generator) -> np.ndarray:
-    file = Path(spec["file"])
-    if not file.is_file():
-        raise ConfigError.at(f"{path}.file", spec["file"], "a file that exists")
-    x = _load(path, file, spec["variable"])
-    if x.ndim != 2 or x.shape[0] < 1 or not np.issubdtype(x.dtype, np.number):
+    x = _load(path, Path(spec["file"]), spec["variable"])
+    if x.ndim != 2 or x.shape[0] < 1 or not (is_real(x) or np.iscomplexobj(x)):
         raise ConfigError.at(
-            f"{path}.file", f"{x.dtype} array of shape {x.shape}", "an array of shape (inputs, n_0)"
+            f"{path}.file",
+            f"{x.dtype} array of shape {x.shape}",
+            "an array of shape (inputs, n_0), of real numbers",
         )
     if np.iscomplexobj(x) or not np.isfinite(x).all():
         raise ConfigError.at(f"{path}.file", "an array with NaN or infinity", "finite real numbers")
     if spec["count"] is not None and spec["count"] > len(x):
         raise ConfigError.at(f"{path}.count", spec["count"], f"at most {len(x)}, the array's rows")
-    return np.asarray(x[: spec["count"]], dtype=np.float64)
+    with np.errstate(over="ignore"):
+        x = np.asarray(x[: spec["count"]], dtype=np.float64)
+    if not np.isfinite(x).all():
+        raise ConfigError.at(
+            f"{path}.file", "an array with a number beyond 1.8e308", "numbers of double precision"
+        )
+    return x
 
 
 def _load(path: str, file: Path, variable: str | None) -> np.ndarray:
-    if file.suffix == ".npy":
-        try:
-            # Of this format alone: numpy.load would open archives and pickles by this name, too.
-            with open(file, "rb") as stream:
-                return np.lib.format.read_array(stream, allow_pickle=False)
-        except (ValueError, EOFError, MemoryError, OSError) as error:
-            raise ConfigError.at(f"{path}.file", str(file), "an .npy array") from error
-    import netCDF4
-
     try:
-        with netCDF4.Dataset(file) as dataset:
-            if variable not in dataset.variables:
-                names = ", ".join(dataset.variables)
-                raise ConfigError.at(f"{path}.variable", variable, f"one of {names}")
-            x = values(dataset.variables[variable])
-    except (OSError, RuntimeError) as error:
-        raise ConfigError.at(f"{path}.file", str(file), "a netCDF or .npy file") from error
+        if file.suffix == ".npy":
+            return from_npy(file)
+        (x,) = from_netcdf(file, [variable])
+    except ArrayError as error:
+        if error.variable is not None:
+            raise ConfigError.at(f"{path}.variable", variable, str(error)) from error
+        allowed = str(error).replace("a netCDF file", "a netCDF or .npy file")
+        raise ConfigError.at(f"{path}.file", str(file), allowed) from error
     if np.ma.is_masked(x):
         raise ConfigError.at(
             f"{path}.file", "an array with missing values",

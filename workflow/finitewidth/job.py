@@ -12,6 +12,7 @@ from pathlib import Path
 
 from finitewidth.artifacts import ArtifactError, DamagedError, make_stamp
 from finitewidth.errors import ConfigError
+from finitewidth.files import make_way
 
 log = logging.getLogger("finitewidth")
 
@@ -20,8 +21,8 @@ def run(main: Callable, snakemake) -> None:
     """Call ``main(snakemake)`` with a log file; end in one line and status 1 where it fails.
 
     The log holds what happened, each line with the time and with the seconds of processor time so
-    far, what the script and all libraries printed, and tracebacks; the terminal gets the line that
-    matters and the path of the log.
+    far, what the script and all libraries printed or warned of, and tracebacks; the terminal gets
+    the line that matters and the path of the log.
     """
     terminal = _into_log(snakemake.log[0])
     start = time.process_time()
@@ -41,6 +42,7 @@ def _into_log(path: str) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     terminal = os.dup(2)
+    make_way(path)
     written = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
     for printed in (1, 2):
         os.dup2(written, printed)
@@ -49,9 +51,11 @@ def _into_log(path: str) -> int:
     sys.stdout.reconfigure(line_buffering=True)
     handler = logging.StreamHandler()
     handler.addFilter(_with_processor_time)
+    # Of libraries what they warn of: those that write fonts say hundreds of lines a figure.
+    log.setLevel(logging.INFO)
     logging.basicConfig(
         handlers=[handler],
-        level=logging.INFO,
+        level=logging.WARNING,
         format="%(asctime)s %(processor).2f s: %(message)s",
         force=True,
     )

@@ -1,10 +1,12 @@
 """CIFAR-10: what stands in an archive comes out as arrays, and nothing else passes."""
 
+import contextlib
 import gzip
 import hashlib
 import http.server
 import io
 import logging
+import os
 import re
 import socket
 import tarfile
@@ -527,3 +529,27 @@ def test_what_was_downloaded_is_read(server, path, archive):
     digest = hashlib.sha256(server.content).hexdigest()
     download(server.url, path, digest)
     assert np.array_equal(read(path, sha256=digest).train_x, read(archive).train_x)
+
+
+@pytest.mark.parametrize("kind", ["link", "link to nothing", "hard link", "pipe"])
+def test_what_stands_where_a_part_goes_is_not_written_through(server, path, tmp_path, kind):
+    path.parent.mkdir()
+    theirs = tmp_path / "theirs"
+    theirs.write_bytes(b"of somebody else")
+    if kind == "link":
+        part_of(path).symlink_to(theirs)
+        path.symlink_to(theirs)
+    elif kind == "link to nothing":
+        part_of(path).symlink_to(tmp_path / "nothing")
+    elif kind == "hard link":
+        os.link(theirs, part_of(path))
+    else:
+        os.mkfifo(part_of(path))
+    for digest in (64 * "0", server.sha256):
+        with contextlib.suppress(DownloadError):
+            download(server.url, path, digest)
+    assert path.read_bytes() == server.content
+    assert not path.is_symlink()
+    assert theirs.read_bytes() == b"of somebody else"
+    assert not (tmp_path / "nothing").exists()
+    assert ranges(server) == [None, None]

@@ -15,6 +15,7 @@ import numpy as np
 
 from finitewidth import __version__, artifacts
 from finitewidth.errors import ConfigError
+from finitewidth.files import make_way
 from finitewidth.trained import tar
 
 #: The official archive. Its page, https://www.cs.toronto.edu/~kriz/cifar.html, states the MD5; size
@@ -244,6 +245,8 @@ def download(
 
 def _fetch(url: str, part: Path, on_bytes: Callable[[int, int], None] | None) -> None:
     """Bring ``part`` to the whole length of what stands at ``url``."""
+    # Whoever gave this folder away may have put a link there, to a file that is not theirs.
+    make_way(part)
     there = part.stat().st_size if part.exists() else 0
     with _answer(url, there) as response:
         if response.status != http.client.PARTIAL_CONTENT:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
+from finitewidth.arrays import ArrayError, from_netcdf, is_real
 from finitewidth.errors import ConfigError
-from finitewidth.netcdf import values
 from finitewidth.random import numpy_stream
 from finitewidth.trained import cifar10
 from finitewidth.trained.images import Labelled
@@ -55,20 +54,11 @@ def _array(path: str, spec: Mapping, stream: np.random.Generator) -> Labelled:
 
 def _load(path: str, spec: Mapping) -> list[np.ma.MaskedArray]:
     """The two variables of the file."""
-    import netCDF4
-
-    file = Path(spec["file"])
-    if not file.is_file():
-        raise ConfigError.at(f"{path}.file", spec["file"], "a file that exists")
     try:
-        with netCDF4.Dataset(file) as dataset:
-            for key in ("images", "labels"):
-                if spec[key] not in dataset.variables:
-                    names = ", ".join(dataset.variables) or "the file's variables, but it has none"
-                    raise ConfigError.at(f"{path}.{key}", spec[key], f"one of {names}")
-            return [values(dataset.variables[spec[key]]) for key in ("images", "labels")]
-    except (OSError, RuntimeError) as error:
-        raise ConfigError.at(f"{path}.file", spec["file"], "a netCDF file") from error
+        return from_netcdf(spec["file"], [spec["images"], spec["labels"]])
+    except ArrayError as error:
+        key = next((k for k in ("images", "labels") if spec[k] == error.variable), "file")
+        raise ConfigError.at(f"{path}.{key}", spec[key], str(error)) from error
 
 
 def _checked_images(path: str, spec: Mapping, images: np.ndarray) -> np.ndarray:
@@ -77,7 +67,7 @@ def _checked_images(path: str, spec: Mapping, images: np.ndarray) -> np.ndarray:
     def refused(allowed: str) -> ConfigError:
         return ConfigError.at(f"{path}.images", spec["images"], allowed)
 
-    if images.ndim not in (2, 3, 4) or 0 in images.shape or not _is_real(images):
+    if images.ndim not in (2, 3, 4) or 0 in images.shape or not is_real(images):
         raise refused(
             "a variable of numbers with dimensions (sample, component), (sample, row, column) or "
             f"(sample, channel, row, column), none of length 0 (this one has shape {images.shape} "
@@ -103,7 +93,7 @@ def _checked_labels(path: str, spec: Mapping, labels: np.ndarray, images: int) -
     def refused(allowed: str) -> ConfigError:
         return ConfigError.at(f"{path}.labels", spec["labels"], allowed)
 
-    if labels.ndim != 1 or not _is_real(labels):
+    if labels.ndim != 1 or not is_real(labels):
         raise refused(
             "a variable of whole numbers with one dimension, the sample "
             f"(this one has shape {labels.shape} and type {labels.dtype})"
@@ -150,10 +140,6 @@ def _checked_classes(path: str, spec: Mapping, labels: np.ndarray) -> int:
             f"(class {absent} does not occur)"
         )
     return len(present)
-
-
-def _is_real(values: np.ndarray) -> bool:
-    return np.issubdtype(values.dtype, np.integer) or np.issubdtype(values.dtype, np.floating)
 
 
 def _parted(
