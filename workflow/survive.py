@@ -14,6 +14,7 @@ from pathlib import Path
 
 from snakemake.logging import logger
 
+from finitewidth.files import BACKSLASH
 from refusal import RefusedError
 
 #: In Snakemake's folder: held by every controller that lives, with the names of their machines.
@@ -25,6 +26,7 @@ def take_up(workflow) -> None:
     """Let this controller, before it looks at files, take away locks that nobody holds any more."""
     if not workflow.is_main_process or not hasattr(workflow, "_build_dag"):
         return
+    check_name(os.getcwd())
     # Snakemake writes there even for a dry run.
     check_writable(".snakemake")
     build = workflow._build_dag
@@ -75,6 +77,12 @@ def _locked(file, kind: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def check_name(folder: str) -> None:
+    """Raise ``RefusedError`` in one sentence where no netCDF file could stand in a folder."""
+    if "\\" in folder:
+        raise RefusedError(f"{folder}: {BACKSLASH}: choose another folder by --directory")
 
 
 def check_writable(folder: str) -> None:

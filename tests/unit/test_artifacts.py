@@ -1,6 +1,11 @@
 """Files of results: stamped, atomic, the same bytes twice, and never read when damaged."""
 
+import csv
+import fcntl
 import json
+import os
+import random
+import subprocess
 import sys
 
 import netCDF4
@@ -221,3 +226,47 @@ def test_two_writers_of_a_file_never_share_a_name_and_leave_nothing(tmp_path):
         one.write_text("one")
     assert path.read_text() == "one"
     assert sorted(tmp_path.iterdir()) == sorted([path, *others])
+
+
+def test_no_lock_of_hdf5_is_asked_for(tmp_path, stamp):
+    """On a file system without locks it would be refused; here another process holds it."""
+    path = tmp_path / "a.nc"
+    write_dataset(xr.Dataset({"z": ("a", [1.0, 2.0])}), path, stamp, title="t")
+    script = "from finitewidth.artifacts import read_dataset; print(float(read_dataset({!r}).z[1]))"
+    given = {k: v for k, v in os.environ.items() if k != "HDF5_USE_FILE_LOCKING"}
+    with open(path) as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        for locks, well in ((None, True), ("TRUE", False)):
+            env = given | ({"HDF5_USE_FILE_LOCKING": locks} if locks else {})
+            done = subprocess.run([sys.executable, "-c", script.format(str(path))], env=env,
+                                  capture_output=True, text=True, timeout=60)  # fmt: skip
+            assert (done.stdout == "2.0\n") == well, done.stderr
+
+
+SIGNS = ("=", "+", "-", "@")
+
+
+def cells(text, separator):
+    """Every cell that a spreadsheet could make of a text: its own parser, and bare cuts."""
+    for line in text.splitlines():
+        yield from line.split(separator)
+        yield from next(csv.reader([line], delimiter=separator), [])
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|", " "])
+def test_no_cell_of_a_stamp_begins_a_formula(tmp_path, stamp, separator):
+    chance = random.Random(3)
+    parts = [*SIGNS, "cmd", "'", '"', " ", separator, "\\", "1", "\u00e9", "\uff1d", "a-b", "x=y"]
+    for _ in range(150):
+        title = "".join(chance.choices(parts, k=chance.randint(1, 12)))
+        stamp["config"] = {"title": title, "list": [title, -1.5, "=b"], f"={title}": -2}
+        write_text("a,b\n", tmp_path / "a.csv", stamp)
+        assert read_stamp(tmp_path / "a.csv")["config"] == stamp["config"]
+        check(tmp_path / "a.csv")
+        first = (tmp_path / "a.csv").read_text().splitlines()[0]
+        for cell in cells(first, separator):
+            inside = cell.strip(" \"'")
+            # Numbers of JSON begin with a sign, too.
+            assert not inside.startswith(SIGNS) or inside.rstrip("]}").lstrip("-")[0].isdigit(), (
+                cell
+            )

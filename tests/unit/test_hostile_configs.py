@@ -238,7 +238,8 @@ def test_yaml_that_is_more_than_it_looks_is_refused(path, text, part):
 
 def test_a_file_that_is_none_or_not_text_is_refused(path, tmp_path):
     assert "there is no such file" in refusal(load, [tmp_path / "a\nb"])
-    assert "there is no such file" in refusal(load, ["/dev/zero"])
+    assert "it is a device" in refusal(load, ["/dev/zero"])
+    assert "it is a folder" in refusal(load, [tmp_path])
     path.write_bytes("seed: 1".encode("utf-16"))
     assert "line 1 cannot be read: it is not UTF-8" in refusal(load, [path])
 

@@ -159,13 +159,13 @@ def _again(ancestry: Ancestry, folder: Path, options: argparse.Namespace) -> int
 def _trace_folder(options: argparse.Namespace) -> int:
     """Every artifact below a folder: how many are well, and the broken links."""
     files = [p for p in sorted(Path(options.file).rglob("*")) if p.suffix in SUFFIXES]
-    files = [p for p in files if not p.name.startswith(".") and _is_stamped(p.resolve())]
+    files = [p for p in files if not p.name.startswith(".") and _is_stamped(_real(p))]
     if not files:
         raise ArtifactError(f"{options.file} holds no artifacts")
     problems: dict[tuple[str, str], None] = {}
     tracer, folder = _tracer(files[0], options)
     for file in files:
-        found = tracer.trace(str(file.resolve().relative_to(folder)))
+        found = tracer.trace(_below(file, folder))
         problems |= dict.fromkeys(found.problems)
     if options.json:
         listed = [{"path": path, "problem": problem} for path, problem in problems]
@@ -182,14 +182,21 @@ def _is_stamped(path: Path) -> bool:
 
 
 def _ancestry(file: str, options: argparse.Namespace) -> tuple[Ancestry, Path]:
-    path = Path(file)
-    if not path.exists():
+    if not os.path.exists(file):
         raise ArtifactError(f"{file} is missing")
-    tracer, folder = _tracer(path, options)
-    path = path.resolve()
-    if path.is_relative_to(folder):
-        path = path.relative_to(folder)
-    return tracer.trace(str(path)), folder
+    tracer, folder = _tracer(Path(file), options)
+    return tracer.trace(_below(Path(file), folder)), folder
+
+
+def _real(path: Path) -> Path:
+    """With all links followed; ``Path.resolve`` throws where they go round in circles."""
+    return Path(os.path.realpath(path))
+
+
+def _below(path: Path, folder: Path) -> str:
+    """A file's path from the folder, where it stands in there."""
+    path = _real(path)
+    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
 
 
 def _tracer(path: Path, options: argparse.Namespace) -> tuple[Tracer, Path]:
@@ -197,7 +204,7 @@ def _tracer(path: Path, options: argparse.Namespace) -> tuple[Tracer, Path]:
 
     Of a file that was copied out of it, that is the current one.
     """
-    parents = [p.parent for p in path.resolve().parents if p.name == "results"]
+    parents = [p.parent for p in _real(path).parents if p.name == "results"]
     folder = parents[0] if parents else Path.cwd()
     configs = None if options.configfile is None else [Path(options.configfile).resolve()]
     return Tracer(folder, configs), folder

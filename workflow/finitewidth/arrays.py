@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from finitewidth.files import unreadable
+from finitewidth.files import BACKSLASH, MISSING, unreadable
 
 #: Attributes by which ``netCDF4`` changes values or takes them for missing, and how many numbers
 #: each has; it passes over what it cannot use.
@@ -41,7 +41,7 @@ def is_real(x: np.ndarray) -> bool:
 def check_readable(path: str | Path) -> None:
     """Raise ``ArrayError`` where a path is none of a file that can be read to its end."""
     problem = unreadable(path)
-    if problem == "there is no such file":
+    if problem == MISSING:
         raise ArrayError("a file that exists")
     if problem:
         raise ArrayError(f"a file that can be read ({problem})")
@@ -78,6 +78,10 @@ def from_netcdf(path: str | Path, names: Sequence[str]) -> list[np.ma.MaskedArra
     import netCDF4
 
     check_readable(path)
+    # A name that begins like a URL would be one to the library.
+    path = os.path.abspath(path)
+    if "\\" in path:
+        raise ArrayError(f"a file of another name ({BACKSLASH})")
     try:
         with netCDF4.Dataset(path) as dataset:
             for name in names:

@@ -36,6 +36,7 @@ from finitewidth.digests import (
     sealed,
     sha256,
 )
+from finitewidth.files import BACKSLASH, MISSING, unreadable
 
 #: Endings of the files that carry a stamp.
 SUFFIXES = (".nc", ".csv", ".md", ".tex", ".html", ".pdf", ".png", ".svg")
@@ -71,21 +72,46 @@ class DamagedError(ArtifactError):
         self.path = Path(path)
 
 
+class NoSamplesError(ArtifactError):
+    """A file among a member's samples that is whole, but holds something else."""
+
+    def __init__(self, path: str | Path, problem: str) -> None:
+        super().__init__(f"{path} holds no samples ({problem})")
+        self.problem = problem
+
+
 def read_shards(folder: str | Path) -> Iterator[tuple[Path, object]]:
     """The files of one member's samples in their order, each with its dataset.
 
     One that does not go on where the last one ended is left from another division, and the end.
+
+    Raises
+    ------
+    ArtifactError
+        Where one cannot be read, ``NoSamplesError`` where it is whole but holds something else.
     """
     end = 0
     for number in itertools.count():
         file = Path(folder) / f"{number}.nc"
-        if not file.exists():
+        if not os.path.lexists(file):
             return
         shard = read_dataset(file)
+        if problem := _not_samples(shard):
+            raise NoSamplesError(file, problem)
         if number and shard["network"][0] != end:
             return
         end = int(shard["network"][-1]) + 1
         yield file, shard
+
+
+def _not_samples(shard) -> str | None:
+    """Why a dataset holds no networks of a member, in words; None where it does."""
+    if "network" not in shard.variables or shard["network"].dims != ("network",):
+        return "it does not count networks"
+    if shard["network"].dtype.kind not in "iu" or not shard["network"].size:
+        return "its networks have no numbers"
+    odd = [name for name, v in shard.variables.items() if v.dtype.kind not in "iufbSU"]
+    return f"{odd[0]} holds neither numbers nor words" if odd else None
 
 
 def digest_of(path: str | Path) -> str:
@@ -167,6 +193,7 @@ def write_dataset(dataset, path: str | Path, stamp: Mapping, *, title: str) -> N
 
     What it was stamped with before, as arithmetic on datasets may carry along, is replaced.
     """
+    _check_path(path)
     dataset = dataset.assign_attrs(
         title=title,
         source=f"finitewidth {__version__}",
@@ -194,17 +221,21 @@ def read_dataset(path: str | Path):
     Raises
     ------
     ArtifactError
-        In one sentence, where the file is missing; ``DamagedError`` where it is truncated or was
-        changed.
+        In one sentence, where the file is missing or holds no dataset; ``DamagedError`` where it
+        is truncated or was changed.
     """
     import xarray as xr
 
     check(path)
+    _check_path(path)
     try:
         with xr.open_dataset(path, engine="netcdf4", decode_times=False) as dataset:
+            # Ours are not compressed. Somebody's own may stand for more than any memory holds.
+            if dataset.nbytes > 2 * os.path.getsize(path) + 2**20:
+                raise ValueError(f"it stands for {dataset.nbytes} bytes, more than are in it")
             return dataset.load()
-    except (OSError, RuntimeError, ValueError, LookupError, TypeError) as error:
-        raise DamagedError(path, error) from error
+    except (Exception, MemoryError) as error:  # whatever a file of another shape makes of xarray
+        raise ArtifactError(f"{path} cannot be read as a dataset ({error})") from error
 
 
 def read_sizes(path: str | Path) -> dict[str, int]:
@@ -215,6 +246,7 @@ def read_sizes(path: str | Path) -> dict[str, int]:
     import netCDF4
 
     check(path)
+    _check_path(path)
     with netCDF4.Dataset(path) as file:
         sizes = {name: len(dimension) for name, dimension in file.dimensions.items()}
         attributes = {name: file.getncattr(name) for name in file.ncattrs()}
@@ -222,11 +254,18 @@ def read_sizes(path: str | Path) -> dict[str, int]:
     return sizes | whole
 
 
+def _check_path(path: str | Path) -> None:
+    if "\\" in os.path.abspath(path):
+        raise ArtifactError(f"{os.path.abspath(path)} cannot be a netCDF file: {BACKSLASH}")
+
+
 def write_text(text: str, path: str | Path, stamp: Mapping) -> None:
     """Write a CSV, Markdown, TeX or HTML file; its first line is the stamp, as a comment."""
     before, after = _COMMENTS[Path(path).suffix]
     # What would end the comment stands in texts only, where JSON has another spelling for it.
     mark = _open(stamp).replace("<", "\\u003c").replace(">", "\\u003e")
+    if Path(path).suffix == ".csv":
+        mark = re.sub(r'"(?:[^"\\]|\\.)*"', _without_formula, mark)
     with replacing(path) as temporary:
         temporary.write_bytes(sealed(f"{before}provenance: {mark}{after}\n{text}".encode()))
 
@@ -256,12 +295,29 @@ def check(path: str | Path) -> None:
     Raises ``DamagedError`` where it was altered, ``ArtifactError`` where it is missing.
     """
     path = Path(path)
+    _check_file(path)
     try:
         whole = has_seal(path) if path.suffix == ".nc" else is_sealed(path.read_bytes())
     except FileNotFoundError:
         raise ArtifactError(f"{path} is missing") from None
+    except (OSError, MemoryError) as error:
+        raise ArtifactError(f"{path} cannot be read ({error})") from error
     if not whole:
         raise DamagedError(path, "its bytes do not have the digest that they were written with")
+
+
+def _without_formula(text: re.Match) -> str:
+    """A text of JSON in which no sign stands where a spreadsheet, which cuts the line into cells,
+    could take it for the beginning of a formula."""
+    return re.sub(r"(?<![0-9A-Za-z])[=+@-]", lambda sign: f"\\u{ord(sign[0]):04x}", text[0])
+
+
+def _check_file(path: str | Path) -> None:
+    """A pipe would be waited for, and a device never ends."""
+    problem = unreadable(path)
+    if problem:
+        said = "is missing" if problem == MISSING else f"cannot be read: {problem}"
+        raise ArtifactError(f"{path} {said}")
 
 
 def read_stamp(path: str | Path) -> dict:
@@ -276,13 +332,15 @@ def read_stamp(path: str | Path) -> dict:
         ".nc": _stamp_in_netcdf, ".png": _stamp_in_png, ".pdf": _stamp_in_pdf,
         ".svg": _stamp_in_svg,
     }  # fmt: skip
+    _check_file(path)
     try:
         stamp = json.loads(readers.get(Path(path).suffix, _stamp_in_text)(Path(path)))
-        if not _is(stamp, _STAMP):
+        if not (_is(stamp, _STAMP) and _is_shallow(stamp)):
             raise ValueError("what stands there is of another shape")
         return stamp
     except (
         OSError, LookupError, AttributeError, TypeError, ValueError, StopIteration, RecursionError,
+        MemoryError,
     ) as error:  # fmt: skip
         raise ArtifactError(f"{path} holds no stamp of finitewidth") from error
 
@@ -296,6 +354,14 @@ def _is(value: object, shape: type | Mapping) -> bool:
     if str in shape:
         return all(_is(each, shape[str]) for each in value.values())
     return all(key in value and _is(value[key], inner) for key, inner in shape.items())
+
+
+def _is_shallow(value: object, levels: int = 60) -> bool:
+    """Whether plain data is nested no deeper than any study file may be."""
+    if not isinstance(value, dict | list):
+        return True
+    inside = value.values() if isinstance(value, dict) else value
+    return levels > 0 and all(_is_shallow(each, levels - 1) for each in inside)
 
 
 def _stamp_in_netcdf(path: Path) -> str:

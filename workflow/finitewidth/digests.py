@@ -38,9 +38,16 @@ def samples_digest(shards: Sequence) -> str:
     """SHA-256 of what the files of one member's samples hold, the same for any division of it.
 
     Each shard is an ``xarray.Dataset`` with the coordinate ``network``; attributes do not count.
+
+    Raises
+    ------
+    ValueError
+        Where the shards do not hold the same variables.
     """
     shards = sorted(shards, key=lambda shard: int(shard["network"][0]))
     total = hashlib.sha256()
+    if any(shard.variables.keys() != shards[0].variables.keys() for shard in shards):
+        raise ValueError("its files do not hold the same variables")
     for name in sorted(shards[0].variables):
         first = shards[0][name]
         divided = "network" in first.dims

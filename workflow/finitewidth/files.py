@@ -9,6 +9,9 @@ from pathlib import Path
 
 #: Where a system shows its own state as files, of which some never end.
 _SYSTEM = ("/proc", "/sys", "/dev")
+MISSING = "there is no such file"
+#: Why netCDF files cannot stand below some folders.
+BACKSLASH = "libnetCDF takes a backslash in a path for the end of a folder's name"
 
 
 def unreadable(path: str | Path) -> str | None:
@@ -20,7 +23,7 @@ def unreadable(path: str | Path) -> str | None:
     try:
         about = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
-        return "there is no such file"
+        return MISSING
     except (OSError, ValueError) as error:
         return str(getattr(error, "strerror", None) or error)
     if stat.S_ISDIR(about.st_mode):

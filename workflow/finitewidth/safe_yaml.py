@@ -13,6 +13,7 @@ from pathlib import Path
 import yaml
 
 from finitewidth.errors import ConfigError, describe, one_line
+from finitewidth.files import unreadable
 
 #: Bytes of a file, values in it with every alias written out, and how deep they may be nested.
 LARGEST, MOST, DEEPEST = 500_000, 100_000, 40
@@ -60,8 +61,8 @@ def parse(name: str, text: str) -> object:
 
 def _text(name: str, path: Path) -> str:
     try:
-        if not path.is_file():
-            raise FileNotFoundError(0, "there is no such file")
+        if problem := unreadable(path):
+            raise OSError(0, problem)
         with open(path, "rb") as file:
             content = file.read(LARGEST + 1)
     except (OSError, ValueError) as error:

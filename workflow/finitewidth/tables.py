@@ -20,14 +20,41 @@ _MARK = "*"
 
 def to_csv(rows: pd.DataFrame) -> str:
     """The tidy table as CSV; numbers as short as they can be without loss."""
+    texts = rows.select_dtypes(exclude="number")
     buffer = io.StringIO()
-    rows.to_csv(buffer, index=False, lineterminator="\n")
+    rows.assign(**{c: texts[c].map(_no_formula) for c in texts}).to_csv(
+        buffer, index=False, lineterminator="\n"
+    )
     return buffer.getvalue()
 
 
 def read_csv(path) -> pd.DataFrame:
     """Read a ``comparison.csv``, skipping its stamp."""
-    return pd.read_csv(path, comment="#", keep_default_na=True, dtype={"component": str})
+    rows = pd.read_csv(path, comment="#", keep_default_na=True, dtype={"component": str})
+    texts = rows.select_dtypes(exclude="number")
+    return rows.assign(**{c: texts[c].map(_as_given) for c in texts})
+
+
+#: Where a spreadsheet sees a formula: at the start of a cell, whatever it takes for the end of the
+#: one before. Wide signs are signs to some.
+_FORMULA = r"(?=[=+\-@\uff1d\uff0b\uff0d\uff20])"
+_START = r"(^|[,;|\t\r\n\"])(\s*)"
+
+
+def _no_formula(value: object) -> object:
+    """Text with an apostrophe before what would be a formula: a spreadsheet then shows it as text.
+
+    One more where one stands already, so that :func:`_as_given` gives it back.
+    """
+    if not isinstance(value, str):
+        return value
+    return re.sub(f"{_START}('*){_FORMULA}", r"\1\2'\3", value)
+
+
+def _as_given(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return re.sub(f"{_START}'('*){_FORMULA}", r"\1\2\3", value)
 
 
 def side_by_side(rows: pd.DataFrame) -> pd.DataFrame:

@@ -12,12 +12,14 @@ from finitewidth import code
 from finitewidth.artifacts import (
     SUFFIXES,
     ArtifactError,
+    NoSamplesError,
     check,
     read_shards,
     read_stamp,
 )
 from finitewidth.digests import canonical, digest_of_data, samples_digest, sha256
 from finitewidth.errors import ConfigError
+from finitewidth.files import MISSING, bounded_sha256, unreadable
 from finitewidth.slices import Slice, slices
 from finitewidth.study_file import load
 
@@ -112,11 +114,14 @@ class Tracer:
         # A stamp may name anything, also what has no end or cannot be a name.
         if os.path.isdir(file):
             return self._read_samples(path)
-        if not os.path.isfile(file):
-            return Artifact(path, problems=["is missing"])
+        if problem := unreadable(file):
+            known = problem == MISSING or not os.path.lexists(file)
+            return Artifact(
+                path, problems=["is missing" if known else f"cannot be read: {problem}"]
+            )
         results = path.startswith("results/") and file.suffix in SUFFIXES
         if not (results or at_least):
-            return Artifact(path, kind="given", digest=sha256(file))
+            return Artifact(path, kind="given", digest=bounded_sha256(file))
         artifact = Artifact(path, digest=sha256(file))
         try:
             stamp = artifact.stamp = read_stamp(file)
@@ -144,14 +149,21 @@ class Tracer:
             for file, shard in read_shards(self.folder / path):
                 artifact.inputs[f"{path}/{file.name}"] = None
                 shards.append(shard)
+        except NoSamplesError as error:
+            # The shard itself is whole.
+            artifact.inputs[f"{path}/{len(shards)}.nc"] = None
+            artifact.problems.append(f"holds a file that is none of samples ({error.problem})")
+            return artifact
         except ArtifactError:
             # The shard itself says what is wrong with it.
             artifact.inputs[f"{path}/{len(shards)}.nc"] = None
             return artifact
-        if shards:
-            artifact.digest = samples_digest(shards)
-        else:
-            artifact.problems.append("holds no samples")
+        try:
+            artifact.digest = samples_digest(shards) if shards else None
+            problem = None if shards else "holds no samples"
+        except ValueError as error:
+            problem = f"holds files that are not of one member ({error})"
+        artifact.problems += [problem] if problem else []
         return artifact
 
     def _config(self, found: Mapping[str, Artifact], root: str) -> str | None:

@@ -11,6 +11,8 @@ from finitewidth.trace import Ancestry, Artifact, differences, flattened
 
 #: Keys of a slice that a tree shows; `--json` has them all.
 _SHOWN = 12
+#: Characters of a value that it shows.
+_LONG = 300
 #: Shards that a tree shows of those of a member that are all well.
 _SHARDS = 1
 
@@ -39,7 +41,7 @@ def as_data(ancestry: Ancestry) -> dict:
 def tree(ancestry: Ancestry) -> str:
     """The ancestry as a tree, what is at its end last: the config, and what is broken."""
     # Stamps are other people's text.
-    lines = [visible(line) for line in _branch(ancestry, ancestry.root, "", "", set())]
+    lines = [visible(line) for line in _branches(ancestry)]
     lines.append(f"config {ancestry.config}" if ancestry.config else "config not found")
     files = sum(a.kind != "samples" for a in ancestry.artifacts.values())
     return "\n".join([*lines, *verdict(files, ancestry.problems)])
@@ -64,28 +66,27 @@ def broken(problems: Iterable[tuple[str, str]]) -> list[str]:
     return lines
 
 
-def _branch(ancestry: Ancestry, path: str, first: str, rest: str, shown: set[str]) -> Iterator[str]:
-    artifact = ancestry.artifacts[path]
-    if path in shown:
-        yield f"{first}{path} (above)"
-        return
-    shown.add(path)
-    yield f"{first}{path}"
-    inputs = list(artifact.inputs)
-    if artifact.kind == "samples" and not any(ancestry.artifacts[i].problems for i in inputs):
-        inputs = inputs[:_SHARDS]
-    bar = "│   " if inputs else "    "
-    for line in _about(artifact, len(artifact.inputs) - len(inputs)):
-        yield f"{rest}{bar}{line}"
-    for name in inputs:
-        last = name == inputs[-1]
-        yield from _branch(
-            ancestry,
-            name,
-            rest + ("└── " if last else "├── "),
-            rest + ("    " if last else "│   "),
-            shown,
-        )
+def _branches(ancestry: Ancestry) -> Iterator[str]:
+    """The lines of the tree. What comes next stands last in a list: chains may be long."""
+    waiting, shown = [(ancestry.root, "", "")], set()
+    while waiting:
+        path, first, rest = waiting.pop()
+        if path in shown:
+            yield f"{first}{path} (above)"
+            continue
+        shown.add(path)
+        yield f"{first}{path}"
+        artifact = ancestry.artifacts[path]
+        inputs = list(artifact.inputs)
+        if artifact.kind == "samples" and not any(ancestry.artifacts[i].problems for i in inputs):
+            inputs = inputs[:_SHARDS]
+        bar = "│   " if inputs else "    "
+        for line in _about(artifact, len(artifact.inputs) - len(inputs)):
+            yield f"{rest}{bar}{line}"
+        for name in reversed(inputs):
+            last = name == inputs[-1]
+            corner, space = ("└── ", "    ") if last else ("├── ", "│   ")
+            waiting.append((name, rest + corner, rest + space))
 
 
 def _about(artifact: Artifact, left_out: int) -> Iterator[str]:
@@ -104,8 +105,8 @@ def _about(artifact: Artifact, left_out: int) -> Iterator[str]:
     yield " ".join(["rule", stamp["rule"], *wildcards])
     # What stands on top of a slice says most of it; the members of a study come last.
     keys = sorted(flattened(stamp["config"]).items(), key=lambda pair: pair[0].count("."))
-    pairs = [f"{k}={v}" for k, v in keys]
-    more = [f"… {len(pairs) - _SHOWN} more keys"] if len(pairs) > _SHOWN else []
+    pairs = [f"{k}={v}" if len(v) <= _LONG else f"{k}={v[:_LONG]}…" for k, v in keys[: _SHOWN + 1]]
+    more = [f"… {len(keys) - _SHOWN} more keys"] if len(keys) > _SHOWN else []
     text = f"config {stamp['config_sha256'][:12]}: {' '.join([*pairs[:_SHOWN], *more])}"
     yield from textwrap.wrap(text, 100, subsequent_indent="  ", break_on_hyphens=False)
     if "seed" in stamp["config"]:
@@ -165,11 +166,16 @@ def _paired(
         artifact = ancestry.artifacts[name]
         return artifact.stamp["rule"] if artifact.stamp else artifact.kind
 
-    for name in list(left):
-        match = next((n for n in right if role(other, n) == role(one, name)), None)
-        if match:
-            shared.append((name, match))
-            left.remove(name)
-            right.remove(match)
-    only = [f"made from {name} | nothing like it" for name in left]
+    partners: dict[str, list[str]] = {}
+    for name in reversed(right):
+        partners.setdefault(role(other, name), []).append(name)
+    alone = []
+    for name in left:
+        if found := partners.get(role(one, name)):
+            shared.append((name, found.pop()))
+        else:
+            alone.append(name)
+    taken = {match for _, match in shared}
+    only = [f"made from {name} | nothing like it" for name in alone]
+    right = [name for name in right if name not in taken]
     return shared, only + [f"nothing like it | made from {name}" for name in right]

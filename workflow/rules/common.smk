@@ -10,9 +10,10 @@ sys.path.insert(0, str(WORKFLOW))
 from cluster import make_safe
 from finitewidth import slices
 from finitewidth.code import used
-from finitewidth.digests import sha256
 from finitewidth.environment import prepare
 from finitewidth.errors import ConfigError
+from finitewidth.files import bounded_sha256, unreadable
+from finitewidth.given_files import check_given
 from finitewidth.members import batches
 from finitewidth.study_file import content, overrides, validate
 from finitewidth.trained_members import trained_batches
@@ -35,7 +36,9 @@ def read_config():
     paths = workflow.overwrite_configfiles or [WORKFLOW.parent / "config.yaml"]
     try:
         given = content(paths, overrides(workflow.config_settings.config_args))
-        return given, validate(given)
+        config = validate(given)
+        check_given(config)
+        return given, config
     except ConfigError as error:
         raise RefusedError(str(error)) from None
 
@@ -67,7 +70,7 @@ def code_of(script, *modules):
 
 def digests_of(files):
     """Of what a user gives: Snakemake itself would see a change only by the time of the file."""
-    return {file: sha256(file) for file in files if Path(file).is_file()}
+    return {file: bounded_sha256(file) for file in files if unreadable(file) is None}
 
 
 def member_of(wildcards):

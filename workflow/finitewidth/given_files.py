@@ -1,0 +1,39 @@
+"""The files that a study file names: told at the start of a run, before anything reads them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from finitewidth.config import Config
+from finitewidth.errors import ConfigError
+from finitewidth.files import MISSING, unreadable
+
+
+def given_files(config: Config) -> Iterator[tuple[str, str]]:
+    """Each file that a config names, with its dotted key."""
+    for section in ("inputs", "data"):
+        for name, spec in getattr(config, section).items():
+            for key in ("file", "archive"):
+                if file := getattr(spec, key, None):
+                    yield f"{section}.{name}.{key}", file
+
+
+def check_given(config: Config, folder: str | Path = ".") -> None:
+    """Raise ``ConfigError`` for the first file that no run in ``folder`` could read to its end.
+
+    One that is not there is no fault yet: nothing may need it, or be able to fetch it.
+    """
+    results = Path(os.path.realpath(os.path.join(folder, "results")))
+    for key, file in given_files(config):
+        path = os.path.join(folder, file)
+        # What was downloaded before may be named as an archive, too.
+        place = Path(os.path.realpath(path))
+        within = place.is_relative_to(results) and place.parent != results / "downloads"
+        if within:
+            allowed = "a file outside results/, where runs write and tidy up"
+            raise ConfigError.at(key, file, allowed)
+        problem = unreadable(path)
+        if problem not in (None, MISSING):
+            raise ConfigError.at(key, file, f"a file that can be read ({problem})")
