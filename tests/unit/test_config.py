@@ -72,7 +72,7 @@ def changed(*path_and_value):
         (changed("inputs", "a", "overlap", -2.0), "inputs.a.overlap", "-2.0", "-1 to 1"),
         (changed("inputs", "../a", {"kind": "digits", "count": 1}), "inputs", '"../a"', "letters"),
         (changed("studies", "s", "figures", ["pie"]), "studies.s.figures", '"pie"', "covariance"),
-        (changed("studies", "s", "ensembles", ["no"]), "studies.s.ensembles", '"no"', "one of lin"),
+        (changed("studies", "s", "ensembles", ["no"]), "studies.s.ensembles", '"no"', '"lin"'),
         (
             changed("studies", "s", "figures", ["quadruple"]),
             "studies.s.figures",

@@ -86,7 +86,7 @@ def test_a_users_array_is_read_row_by_row(tmp_path):
     netcdf(tmp_path / "x.nc", x)
     assert np.array_equal(array(tmp_path / "x.npy"), x)
     assert np.array_equal(array(tmp_path / "x.nc", "x", count=2), x[:2])
-    with pytest.raises(ConfigError, match='variable: given "y", allowed is one of x'):
+    with pytest.raises(ConfigError, match='variable: given "y", allowed is "x"'):
         array(tmp_path / "x.nc", "y")
     with pytest.raises(ConfigError, match="at most 4"):
         array(tmp_path / "x.npy", count=5)

@@ -1,5 +1,9 @@
 """What a person reads who gives the workflow a study file, good or bad."""
 
+import os
+import re
+import time
+
 import pytest
 import yaml
 
@@ -19,6 +23,19 @@ BAD = {
     ),
 }
 TINILY = ["--configfile", TINY]
+#: A user's array that no run could read, and what is said of it. Some are looked at before a job.
+UNREADABLE = {
+    "results/x.npy": "allowed is a file outside results/",
+    "results/inputs/deep/../x.nc": "allowed is a file outside results/",
+    "./results/downloads/deep/x.nc": "allowed is a file outside results/",
+    "own/x.npy": "allowed is a file outside results/",
+    "pipe.npy": "(it is a device, a pipe or a socket, and no file)",
+    "folder.npy": "(it is a folder)",
+    "circle.npy": "symbolic links",
+    "/dev/zero": "(it is a device",
+    "/proc/kmsg": "(it is what the system shows of itself",
+    "/proc/self/../kmsg": "(it is what the system shows of itself",
+}
 #: Dry runs, by name: what snakemake gets.
 DRY = {
     "default": [],
@@ -49,9 +66,27 @@ def said(folder):
     for name, (change, _) in BAD.items():
         content = yaml.safe_load(TINY.read_text()) | change
         commands[name] = ["--cores", "1", "--configfile", write(folder / f"{name}.yaml", content)]
+    (folder / "own").symlink_to("results")
+    os.mkfifo(folder / "pipe.npy")
+    (folder / "folder.npy").mkdir()
+    (folder / "circle.npy").symlink_to("circle.npy")
+    for k, file in enumerate(UNREADABLE):
+        content = yaml.safe_load(TINY.read_text())
+        content["inputs"]["pair"] = {"kind": "array", "file": file, "variable": "x"}
+        commands[file] = ["--dry-run", "--configfile", write(folder / f"file{k}.yaml", content)]
+    for name in ("folder.npy", "pipe.npy", "gone.yaml", "/dev/zero"):
+        commands[f"config {name}"] = ["--dry-run", "--configfile", folder / name]
     not_yaml = write(folder / "not.yaml", "seed: 1\nseed: 2\n")
     commands["not YAML"] = ["--dry-run", "--configfile", not_yaml]
-    outcomes = together([[folder, *arguments] for arguments in commands.values()])
+    odd = folder / "back\\slash"
+    odd.mkdir()
+    places = [*([folder] * len(commands)), odd, odd]
+    commands["backslash"] = ["--cores", "1", *TINILY]
+    commands["backslash, planned"] = ["--dry-run", *TINILY]
+    lines = zip(places, commands.values(), strict=True)
+    start = time.monotonic()
+    outcomes = together([[place, *arguments] for place, arguments in lines])
+    assert time.monotonic() - start < 300
     return dict(zip(commands, outcomes, strict=True))
 
 
@@ -112,3 +147,37 @@ def test_both_entry_points_plan_the_same_jobs(said):
         assert said[entry][0] == 0, said[entry][1]
     counts = [said[entry][1].count("\nrule ") for entry in ("Snakefile", "workflow/Snakefile")]
     assert counts[0] == counts[1] > 10
+
+
+def refusals(out):
+    """What is said of why nothing is planned."""
+    return re.sub("^(Using|Assuming|RefusedError).*\n", "", out, flags=re.MULTILINE).split("\n")
+
+
+@pytest.mark.parametrize("file", UNREADABLE)
+def test_a_file_that_no_run_could_read_to_its_end_is_named_before_the_first_job(said, file):
+    status, out = said[file]
+    assert status != 0
+    (line,) = filter(None, refusals(out))
+    assert line.startswith(f'config key inputs.pair.file: given "{file}", allowed is')
+    assert UNREADABLE[file] in line
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [("folder.npy", "it is a folder"), ("pipe.npy", "it is a device, a pipe"),
+     ("/dev/zero", "it is a device"), ("gone.yaml", "there is no such file")],
+)  # fmt: skip
+def test_what_is_no_study_file_is_told_by_what_it_is(said, name, what):
+    status, out = said[f"config {name}"]
+    assert status != 0
+    (line,) = filter(None, refusals(out))
+    assert f"{name} cannot be read: {what}" in line.replace("\\", "")
+
+
+@pytest.mark.parametrize("how", ["backslash", "backslash, planned"])
+def test_a_folder_in_which_no_netcdf_file_can_stand_is_refused(said, how):
+    status, out = said[how]
+    assert status != 0
+    (line,) = filter(None, refusals(out))
+    assert "libnetCDF takes a backslash" in line

@@ -25,12 +25,15 @@ _HEADERS = {
 class ArrayError(Exception):
     """A file that does not hold what it should, as a sentence's end: what is allowed instead.
 
-    ``variable`` is the one that is wrong, None where it is the file.
+    ``variable`` is the one that is wrong, None where it is the file; ``words`` are the names that
+    it has, where that one is not among them.
     """
 
-    def __init__(self, allowed: str, variable: str | None = None) -> None:
+    def __init__(
+        self, allowed: str, variable: str | None = None, words: list[str] | None = None
+    ) -> None:
         super().__init__(allowed)
-        self.variable = variable
+        self.variable, self.words = variable, words
 
 
 def is_real(x: np.ndarray) -> bool:
@@ -86,9 +89,8 @@ def from_netcdf(path: str | Path, names: Sequence[str]) -> list[np.ma.MaskedArra
         with netCDF4.Dataset(path) as dataset:
             for name in names:
                 if name not in dataset.variables:
-                    there = ", ".join(dataset.variables)
-                    there = there or "the file's variables, but it has none"
-                    raise ArrayError(f"one of {there}", name)
+                    allowed = "one of the file's variables, but it has none"
+                    raise ArrayError(allowed, name, list(dataset.variables))
             return [_values(name, dataset.variables[name]) for name in names]
     except ArrayError:
         raise

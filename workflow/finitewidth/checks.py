@@ -61,9 +61,7 @@ def _check_sphere(path: str, inputs: Sphere) -> None:
 def _check_ensemble(path: str, ensemble: Ensemble, config: Config) -> None:
     for name in ensemble.inputs:
         if name not in config.inputs:
-            raise ConfigError.at(
-                f"{path}.inputs", name, f"one of {', '.join(config.inputs) or 'none'}"
-            )
+            raise ConfigError.of_words(f"{path}.inputs", name, config.inputs)
     _check_widths(path, ensemble)
     _check_init(path, ensemble)
     _check_layers(path, ensemble)
@@ -214,7 +212,7 @@ def _check_study(path: str, study: Study, config: Config) -> None:
     for key, known in (("ensembles", config.ensembles), ("trained", config.trained)):
         for name in getattr(study, key) or []:
             if name not in known:
-                raise ConfigError.at(f"{path}.{key}", name, f"one of {', '.join(known) or 'none'}")
+                raise ConfigError.of_words(f"{path}.{key}", name, known)
     if study.ensembles is None and study.trained is None:
         raise ConfigError.at(f"{path}.ensembles", None, "ensembles, trained or both")
     ensembles = [config.ensembles[name] for name in study.ensembles or []]
@@ -237,5 +235,5 @@ def _check_study(path: str, study: Study, config: Config) -> None:
             estimated |= {name for name, (source, _) in COEFFICIENTS.items() if source in own}
     for quantity in study.quantities or []:
         if quantity not in estimated:
-            allowed = ", ".join(q for q in QUANTITIES if q in estimated)
-            raise ConfigError.at(f"{path}.quantities", quantity, f"one of {allowed}")
+            allowed = [q for q in QUANTITIES if q in estimated]
+            raise ConfigError.of_words(f"{path}.quantities", quantity, allowed)

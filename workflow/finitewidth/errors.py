@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 import reprlib
+from collections.abc import Iterable
 
 #: Characters of a sentence at most; config/README.md says what is allowed without end.
 LONGEST = 500
+#: Text that would be a number without quotes, or with a point and a sign.
+_NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]*)?(?<=[0-9])(\.[0-9]*)?([eE][-+]?[0-9]+)?")
 _MORE = " ... (config/README.md lists all that is allowed)"
 
 
@@ -27,6 +32,31 @@ class ConfigError(Exception):
         """Name the key (dotted path), what was given and what is allowed."""
         return cls(f"config key {path}: given {describe(given)}, allowed is {allowed}")
 
+    @classmethod
+    def of_words(
+        cls, path: str, given: object, words: Iterable[str], note: str = ""
+    ) -> ConfigError:
+        """As :meth:`at`, where some words are allowed; ``note`` is what else helps."""
+        notes = ", ".join(part for part in (meant(given, words), note) if part)
+        said = f"{describe(given)} ({notes})" if notes else describe(given)
+        return cls(f"config key {path}: given {said}, allowed is {one_of(words)}")
+
+
+def one_of(words: Iterable[str]) -> str:
+    """What is allowed where some words are; one that is alone stands in quotes, for what it is."""
+    words = list(words)
+    return f'"{words[0]}"' if len(words) == 1 else f"one of {', '.join(words) or 'none'}"
+
+
+def meant(given: object, words: Iterable[str]) -> str:
+    """The word that a misspelt one is closest to, as a question; "" where none is close."""
+    by_spelling = {word.lower().replace("-", "_"): word for word in words}
+    if not isinstance(given, str):
+        return ""
+    spelt = given[:80].strip().lower().replace("-", "_").replace(" ", "_")
+    close = difflib.get_close_matches(spelt, by_spelling, n=1, cutoff=0.65)
+    return f"did you mean {by_spelling[close[0]]}?" if close else ""
+
 
 def one_line(text: str) -> str:
     """``text`` with its lines joined, and written out what would not show as itself."""
@@ -42,14 +72,17 @@ def visible(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
-def describe(value: object) -> str:
-    """``value`` as a person would quote it: on one line, and not longer than a line."""
+def describe(value: object, hint: bool = True) -> str:
+    """``value`` as a person would quote it: on one line, and not longer than a line.
+
+    Where text looks like a number, a ``hint`` says why it is none.
+    """
     if value is None:
         return "nothing"
     text = one_line(f'"{value[:400]}"' if isinstance(value, str) else _SHORT.repr(value))
     if len(text) > 90:
         text = text[:87] + "..."
-    if isinstance(value, str) and _is_number(value):
+    if hint and isinstance(value, str) and _NUMBER.fullmatch(value):
         text += " (text to YAML: a number has no quotes, and a point and a sign as in 1.0e-5)"
     return text
 
@@ -64,11 +97,3 @@ class _Short(reprlib.Repr):
 
 _SHORT = _Short()
 _SHORT.maxlist = _SHORT.maxdict = _SHORT.maxtuple = _SHORT.maxstring = _SHORT.maxother = 90
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

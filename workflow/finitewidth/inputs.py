@@ -98,6 +98,8 @@ def _load(path: str, file: Path, variable: str | None) -> np.ndarray:
             return from_npy(file)
         (x,) = from_netcdf(file, [variable])
     except ArrayError as error:
+        if error.words:
+            raise ConfigError.of_words(f"{path}.variable", variable, error.words) from error
         if error.variable is not None:
             raise ConfigError.at(f"{path}.variable", variable, str(error)) from error
         allowed = str(error).replace("a netCDF file", "a netCDF or .npy file")

@@ -146,4 +146,4 @@ class _Loader(yaml.SafeLoader):
             allowed = "is a decimal number (or quotes)"
         else:
             return
-        raise self.refuse(node.start_mark, describe(node.value), allowed)
+        raise self.refuse(node.start_mark, describe(node.value, hint=False), allowed)

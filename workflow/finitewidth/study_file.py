@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -10,10 +11,10 @@ from typing import Any, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from finitewidth import safe_yaml
+from finitewidth import activations, safe_yaml
 from finitewidth.checks import check
 from finitewidth.config import Config
-from finitewidth.errors import ConfigError, describe
+from finitewidth.errors import ConfigError, describe, meant
 from finitewidth.size_checks import check_size
 
 NAMES = "a name of at most 40 letters, digits and _ that starts with a letter"
@@ -100,24 +101,51 @@ def _sentence(error: ValidationError, content: Mapping) -> ConfigError:
     problems = [(_user_path(p, content), p) for p in error.errors()]
     top = problems[0][0][:2]
     path, problem = max((p for p in problems if p[0][:2] == top), key=lambda p: len(p[0]))
+    if problem["type"] == "missing":
+        # A key that is misspelt is missing, too.
+        unknown = (p for p in problems if p[1]["type"] == "extra_forbidden")
+        beside = (p for p in unknown if p[0][:-1] == path[:-1])
+        path, problem = next((p for p in beside if meant(p[0][-1], path[-1:])), (path, problem))
     dotted = _dotted(path) or "(the whole file)"
     models, allowed = _allowed(path, content)
     given = problem["input"]
     if problem["type"] == "extra_forbidden":
-        allowed = ", ".join(models[0].model_fields)
-        return ConfigError(f"config key {dotted}: given an unknown key, allowed are {allowed}")
+        keys = list(models[0].model_fields)
+        guess = f" ({m})" if (m := meant(path[-1], keys)) else ""
+        allowed = ", ".join(keys)
+        return ConfigError(
+            f"config key {dotted}: given an unknown key{guess}, allowed are {allowed}"
+        )
     if problem["type"] == "missing":
         return ConfigError(f"config key {dotted}: given nothing, allowed is {allowed}")
     if problem["type"].startswith("union_tag"):
         kind = given.get("kind") if isinstance(given, Mapping) else given
-        return ConfigError.at(f"{dotted}.kind", kind, f"one of {', '.join(_kinds(models))}")
+        return ConfigError.of_words(f"{dotted}.kind", kind, _kinds(models))
     if problem["loc"][-1:] == ("[key]",):
         return ConfigError.at(_dotted(path[:-1]) or "(the whole file)", path[-1], NAMES)
     reason = str(problem["ctx"]["error"]) if problem["type"] == "value_error" else ""
-    sentence = ConfigError.at(dotted, given, allowed or problem["msg"])
+    if reason.startswith("unknown activation"):
+        note = "docs/own-ensemble.md says how to add one"
+        return ConfigError.of_words(dotted, given, activations.names(), note)
+    # Of a list and of each word in it.
+    there = [each for p, each in problems if p == path]
+    words = [word for each in there for word in _words(each)]
+    guesses = [m for each in there if (m := meant(each["input"], words))]
+    guess = f" ({guesses[0]})" if guesses else ""
+    allowed = allowed or problem["msg"]
+    sentence = ConfigError(
+        f"config key {dotted}: given {describe(given)}{guess}, allowed is {allowed}"
+    )
     if reason and not reason.startswith("unknown"):
         return ConfigError(f"{sentence} ({reason})")
     return sentence
+
+
+def _words(problem: Mapping) -> list[str]:
+    """The words that would have been allowed in place of what pydantic did not take."""
+    if problem["type"] != "literal_error":
+        return []
+    return re.findall(r"'([^']*)'", problem["ctx"]["expected"])
 
 
 def _dotted(path: list[str]) -> str:

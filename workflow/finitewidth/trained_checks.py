@@ -14,9 +14,7 @@ WIDEST = 10**9
 def check_trained(path: str, name: str, trained: Trained, config: Config) -> None:
     """Raise a :class:`ConfigError` for the first contradiction."""
     if trained.data not in config.data:
-        raise ConfigError.at(
-            f"{path}.data", trained.data, f"one of {', '.join(config.data) or 'none'}"
-        )
+        raise ConfigError.of_words(f"{path}.data", trained.data, config.data)
     if (trained.mlp is None) == (trained.cnn is None):
         given = "neither" if trained.mlp is None else "mlp and cnn"
         raise ConfigError.at(path, given, "one of mlp and cnn")

@@ -58,6 +58,8 @@ def _load(path: str, spec: Mapping) -> list[np.ma.MaskedArray]:
         return from_netcdf(spec["file"], [spec["images"], spec["labels"]])
     except ArrayError as error:
         key = next((k for k in ("images", "labels") if spec[k] == error.variable), "file")
+        if error.words:
+            raise ConfigError.of_words(f"{path}.{key}", spec[key], error.words) from error
         raise ConfigError.at(f"{path}.{key}", spec[key], str(error)) from error
 
 
