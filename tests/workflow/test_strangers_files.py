@@ -124,7 +124,7 @@ def test_a_template_is_told_by_looking_and_not_run(tmp_path, capsys):
     assert main(["estimate", str(path)]) == 1
     assert not sprung.exists()
     assert main(["check", str(TINY)]) == 0
-    assert capsys.readouterr().out == f"{TINY}: 24 members, 5 studies\n"
+    assert capsys.readouterr().out == f"{TINY}: 26 members, 5 studies\n"
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,8 @@ def test_the_table_holds_every_number_with_its_error(tiny):
             "estimate", "standard_error", "z", "relative_difference", "neglected", "holds",
             "trusted", "equation"} <= set(rows.columns)  # fmt: skip
     assert set(rows["ensemble"]) == {"linear", "relu", "norms"}
-    assert (rows["standard_error"] >= 0).all()
+    # What has no error bar at all says why.
+    assert ((rows["standard_error"] >= 0) | ~rows["trusted"]).all()
     assert rows.loc[~rows["trusted"], "reason"].notna().all()
     assert not rows.duplicated(["ensemble", "C_W", "width", "quantity", "layer", "inputs",
                                 "component", "order"]).any()  # fmt: skip
