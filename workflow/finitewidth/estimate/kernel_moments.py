@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from finitewidth.estimate.chain import Chain, chains, units
 from finitewidth.estimate.choice import choose
-from finitewidth.estimate.controls import Chain, adjusted
+from finitewidth.estimate.controls import adjusted
 from finitewidth.estimate.errors import Estimate, block_sums, from_replicates
 from finitewidth.estimate.moments import of_three, of_two
-from finitewidth.estimate.pooled import root_mean_square, symmetric_places
+from finitewidth.estimate.pooled import symmetric_places
 from finitewidth.estimate.reach import doubt_unseen, skewness_ahead, thinness
 from finitewidth.estimate.samples import Samples
 from finitewidth.indices import pairs
@@ -28,8 +29,6 @@ Array = np.ndarray
 _ROUNDING = 2.0**-24
 #: Networks that differ by no more than so many roundings of their kernel are one.
 _ROUNDINGS = 4
-#: Units outside this range are taken for lost: their cubes neared the ends of float64.
-_REPRESENTABLE = (1e-90, 1e90)
 
 
 @dataclass(frozen=True)
@@ -82,11 +81,10 @@ def kernel_moments(samples: Samples, kernel: Array, bounds: Array) -> dict[str, 
     least = kernel.min(axis=0)
     # Exactly 0 where nothing varies, as in the first layer.
     center = np.where(kernel.max(axis=0) == least, least, kernel.mean(axis=0)) / unit
-    chains = chains_of(samples, kernel, pair_list)
     parts, safe = [], []
-    for rung in range(kernel.shape[1]):
+    for rung, chain in enumerate(chains(samples, pair_list)):
         targets = _targets(kernel[:, rung], unit[rung], center[rung], first, second, same)
-        targets, most = choices(chains[rung], samples.layers, targets)
+        targets, most = choices(chain, samples.layers, targets)
         safe.append(most)
         split = np.cumsum([len(pair_list), len(first)])
         parts.append(block_sums(_features(targets, split, first, second, same), bounds))
@@ -140,37 +138,6 @@ def is_flat(samples: Samples, values: Array, unit: Array) -> Array:
     return np.std(values, axis=0) <= _ROUNDINGS * samples.rounding * unit
 
 
-def units(kernel: Array, pair_list: Array) -> Array:
-    """The size of each kernel, shape (..., pair); NaN where it is lost, 1 where it is 0."""
-    same = np.flatnonzero(pair_list[:, 0] == pair_list[:, 1])
-    scale = root_mean_square(kernel[..., same])
-    unit = np.prod(scale[..., pair_list], axis=-1)
-    low, high = _REPRESENTABLE
-    return np.where((unit > low) & (unit < high), unit, np.nan)
-
-
-def chains_of(samples: Samples, kernel: Array, pair_list: Array) -> list[Chain | None]:
-    """The layers of each rung with what drives them; None without controls or out of range."""
-    none: list[Chain | None] = [None] * kernel.shape[1]
-    if "drive" not in samples:
-        return none
-    last = int(np.argmax(samples.layers))
-    every = np.concatenate(
-        [samples.values("driven_kernel"), kernel[:, :, last : last + 1]], axis=2, dtype=float
-    )
-    every /= units(every, pair_list)
-    drive = samples.values("drive")
-    if not drive.size:
-        return none
-    names = [str(name) for name in samples.coordinate("control")]
-    # One network out of range leaves its own rung without controls.
-    lost = ~np.isfinite(every).all(axis=(0, 2, 3)) | ~np.isfinite(drive).all(axis=(0, 2, 3))
-    return [
-        None if lost[rung] else Chain(int(width), every[:, rung], drive[:, rung], names)
-        for rung, width in enumerate(samples.widths)
-    ]
-
-
 def _targets(kernel, unit, center, first, second, same) -> Callable[[slice], Array]:
     """Deviations of the kernel, their products and their cubes, shape (network, layer, target)."""
 
@@ -201,11 +168,11 @@ def _features(targets, split, first, second, same) -> Callable[[slice], dict[str
 
 
 def choices(
-    chain: Chain | None, layers: Sequence[int], targets: Callable, *, respond: bool = False
+    chain: Chain | None, layers: Sequence[int], targets: Callable
 ) -> tuple[Callable[[slice], Array], int]:
     """The targets plain and less controls, (network, choice, layer, target), and the last choice
     that networks are enough for."""
-    found, safe = adjusted(chain, layers, targets, respond=respond) if chain else (None, 0)
+    found, safe = adjusted(chain, layers, targets) if chain else (None, 0)
     return found or (lambda at: targets(at)[:, None]), safe
 
 

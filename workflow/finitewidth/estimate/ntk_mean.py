@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from finitewidth.estimate.chain import chains, units
 from finitewidth.estimate.errors import block_sums
 from finitewidth.estimate.kernel_moments import (
     Moments,
-    chains_of,
     choices,
     is_flat,
     joined,
     moments_of,
-    units,
 )
 from finitewidth.estimate.samples import Samples
 from finitewidth.indices import pairs
@@ -43,15 +42,14 @@ def ntk_mean(samples: Samples, bounds: Array) -> Moments:
     least = ntk.min(axis=0)
     # Exactly 0 where nothing varies, as in the first layer.
     center = np.where(ntk.max(axis=0) == least, least, ntk.mean(axis=0)) / unit
-    chains = chains_of(samples, samples.values("conditional_kernel"), pair_list)
     parts, safe = [], []
-    for rung in range(ntk.shape[1]):
+    for rung, chain in enumerate(chains(samples, pair_list, tangent=True)):
 
         def targets(at: slice, rung=rung) -> Array:
             return ntk[at, rung] / unit[rung] - center[rung]
 
-        chain = chains[rung] if np.isfinite(ntk[:, rung]).all() else None
-        own, most = choices(chain, samples.layers, targets, respond=True)
+        chain = chain if np.isfinite(ntk[:, rung]).all() else None
+        own, most = choices(chain, samples.layers, targets)
         safe.append(most)
         parts.append(block_sums(lambda at, own=own: {"x": own(at)}, bounds))
 

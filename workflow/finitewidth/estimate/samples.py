@@ -117,6 +117,10 @@ class Samples:
         """The values of a coordinate that all shards share."""
         return self._shards[0][name].values
 
+    def has_coordinate(self, name: str) -> bool:
+        """Whether the samples have the coordinate ``name``."""
+        return name in self._shards[0].coords
+
     def _joined(self, name: str, at: Mapping[str, int]) -> Array:
         if name not in self:
             raise ValueError(f"the samples do not hold the variable {name}")

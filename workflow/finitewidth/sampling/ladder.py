@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import partial
 from itertools import combinations_with_replacement, pairwise
 
@@ -27,14 +26,11 @@ from finitewidth.law import Law
 from finitewidth.rates import Rates
 from finitewidth.sampling.conditional_ntk import LayerSums, conditional_ntk, layer_sums
 from finitewidth.sampling.marginal import correlate, gram_of, unit_diagonal
+from finitewidth.sampling.neuron_moments import KERNEL, TANGENT, moment_names, neuron_moments
 from finitewidth.sampling.record import Room
 from finitewidth.sampling.streams import Streams, tiles
 from finitewidth.torch_random import torch_stream
 
-#: Frequencies of the waves among the controls of one input. Beside u and u^2 - 1 they leave 3e-6 of
-#: the variance of sigma(z)^2 unexplained (GELU at E z^2 = 2), where Hermite polynomials to degree
-#: 12 leave 3e-4; and bounded functions leave it with shorter tails.
-FREQUENCIES = tuple(Fraction(2 * k, 3) for k in range(1, 7))
 #: Highest degree of the polynomials that control several inputs; less, but 2 at least, where there
 #: would be more of them than the second number.
 DEGREE, MOST_CONTROLS = 6, 50
@@ -107,6 +103,9 @@ def sample_ladder(
         np.zeros((*shape, last - 1, len(pairs(len(x)))), np.float32) if controls else None,
         np.zeros((*shape, last - 1, len(names)), np.float32) if controls else None,
         np.zeros((*shape, len(layers), len(pairs(len(x))))) if rates else None,
+        np.zeros((*shape, last - 1, len(pairs(len(x)))), np.float32)
+        if rates and controls
+        else None,
     )
     tensor, room = torch.from_numpy(x).to(device), Room()
     summed = last - 1 if rates else 0
@@ -119,26 +118,34 @@ def sample_ladder(
         kept.put(at, found)
         on_tile(at.stop, end - begin)
     found = _dataset(kept, np.arange(begin, end), widths, np.array(layers), names, len(x))
+    if _of_neurons(names):
+        law, norm = laws[0], float(x[0] @ x[0])
+        kernel = law.C_b[0] + law.C_W[0] / law.widths[0] * norm
+        nodes, values = neuron_moments(law.activation, kernel, law.C_b, law.C_W, names)
+        found = found.assign_coords(
+            log_kernel=("log_kernel", nodes, {"long_name": "logarithm of a layer's kernel"}),
+            moment=("moment", moment_names(names), {"long_name": "functions multiplied"}),
+            neuron_moments=(("log_kernel", "moment"), values, {"long_name": _MOMENTS}),
+        )
     return found.assign_attrs(precision=precision)
 
 
 def control_names(activation: Activation, inputs: int, *, tangent: bool = False) -> tuple[str, ...]:
-    """The controls for an activation: functions of standard normals u, of expectation 0.
+    """The controls for an activation: functions of neurons, of known expectation.
 
-    One input: Hermite polynomials ``He1`` and ``He2``, waves ``sin2/3`` and ``cos2/3`` (of 2u/3;
-    from the latter its mean is taken), or ``odd2``, which is u|u|. Several: ``He1.0.2`` is a
-    product of Hermite polynomials, a factor an input. Left out are those that sigma(z)^2
-    cannot feel: odd ones for a sigma that is odd or even, and all but u^2 and u|u| for two slopes,
-    whose square they make up; ``tangent`` kernels also feel their ``sgn0``, the sign of u.
+    One input: what enters the next kernel, the square ``s2`` of s = sigma(z), and for ``tangent``
+    kernels ``d2``, ``z1s1d1`` and so on, d = sigma'(z); of two slopes functions of the standard
+    normal u that make these up, ``He2`` (u^2 - 1), ``odd2`` (u|u|) and for ``tangent`` kernels
+    ``sgn0``, the sign of u. Several inputs: ``He1.0.2`` is a product of Hermite polynomials, a
+    factor an input, without those that products of sigma cannot feel, odd ones for a sigma that is
+    odd or even.
     """
+    if inputs == 1 and not activation.is_scale_invariant:
+        return TANGENT if tangent else KERNEL
     z = np.linspace(0.1, 4, 40)
     even = np.allclose(activation.function(z) ** 2, activation.function(-z) ** 2, rtol=1e-12)
     if inputs == 1:
-        if activation.is_scale_invariant:
-            return ("He2",) if even else ("He2", "odd2", *(("sgn0",) if tangent else ()))
-        cosines = tuple(f"cos{f}" for f in FREQUENCIES)
-        sines = () if even else tuple(f"sin{f}" for f in FREQUENCIES)
-        return (*(() if even else ("He1",)), "He2", *sines, *cosines)
+        return ("He2",) if even else ("He2", "odd2", *(("sgn0",) if tangent else ()))
     step = 2 if even else 1
     top = 2 if activation.is_linear else DEGREE
     while top > 2 and _count(inputs, top, step) > MOST_CONTROLS:
@@ -149,6 +156,11 @@ def control_names(activation: Activation, inputs: int, *, tangent: bool = False)
             powers = (factors.count(a) for a in range(inputs))
             names.append("He" + ".".join(map(str, powers)))
     return tuple(names)
+
+
+def _of_neurons(names: Sequence[str]) -> bool:
+    """Whether controls are functions of neurons, not of their normals."""
+    return bool(names) and names[0] == KERNEL[0]
 
 
 def _count(inputs: int, top: int, step: int) -> int:
@@ -168,6 +180,7 @@ class _Kept:
     driven: np.ndarray | torch.Tensor | None
     drive: np.ndarray | torch.Tensor | None
     ntk: np.ndarray | torch.Tensor | None
+    driven_ntk: np.ndarray | torch.Tensor | None
 
     @property
     def numbers(self) -> int:
@@ -235,16 +248,19 @@ def _sample_tile(laws, rates, x, layers, names, streams: Streams, room, dtype, k
                 kept.kernel[:, rung, places[layer]] = kernel
             if layer < last and names:
                 kept.driven[:, rung, layer - 1] = kernel
-            if rates and layer in places:
+            if rates and (layer in places or names):
                 law = laws[rung]
                 ntk = conditional_ntk(sums[rung], x @ x.T, rates[rung], law.widths, law.C_W)
                 ntk = ntk.expand(networks, inputs, inputs)[:, a, b]
-                kept.ntk[:, rung, places[layer]] = ntk
+                if layer in places:
+                    kept.ntk[:, rung, places[layer]] = ntk
+                if layer < last and names:
+                    kept.driven_ntk[:, rung, layer - 1] = ntk
         if layer == last:
             return
         shape = (networks, inputs, max(widths))
         normals = streams.normal_(room("normals", shape, dtype, x.device))
-        if names:
+        if names and not _of_neurons(names):
             kept.drive[:, :, layer - 1] = _drive(normals, names, widths, room)
         for rung, (law, n) in enumerate(zip(laws, widths, strict=True)):
             z = room(f"z{n}", (networks, inputs, n), dtype, x.device).copy_(normals[..., :n])
@@ -256,6 +272,17 @@ def _sample_tile(laws, rates, x, layers, names, streams: Streams, room, dtype, k
             if rates:
                 scale = log_scales[rung].exp() if apart else None
                 sums[rung].append(_sums(law, layer, before, s, gram, scale))
+            if _of_neurons(names):
+                kept.drive[:, rung, layer - 1] = _means(gram, sums[rung], len(names)) / n
+
+
+def _means(gram, sums: list[LayerSums], controls: int):
+    """Sums over the neurons of one input of the functions of ``control_names``."""
+    if controls == 1:
+        return gram[:, :, 0]
+    own = sums[-1]
+    parts = (gram, own.slopes, own.mixed, own.preactivations, own.activations)
+    return torch.stack([part.flatten() for part in parts], 1)
 
 
 def _sums(law, layer: int, z, s, gram, scale) -> LayerSums:
@@ -279,32 +306,19 @@ def _drive(normals: torch.Tensor, names: Sequence[str], widths: Sequence[int], r
         for step, (start, stop) in enumerate(pairwise((0, *ordered))):
             sums[:, step, place] = value[:, start:stop].sum(1)
     means = sums.cumsum(1) / sums.new_tensor(ordered)[:, None]
-    means -= sums.new_tensor([_expectation(name) for name in names])
     return means[:, [ordered.index(n) for n in widths]]
-
-
-def _expectation(name: str) -> float:
-    """What is to be taken from a control's values: E[cos(f u)] = exp(-f^2/2)."""
-    if not name.startswith("cos"):
-        return 0.0
-    return math.exp(-(float(Fraction(name.removeprefix("cos"))) ** 2) / 2)
 
 
 def _of_one(normals: torch.Tensor, names: Sequence[str], room: Room):
     """Values of each control of one input, shape (networks, width), one after the other."""
     u = normals[:, 0]
-    waves = _waves(u, room)
     for name in names:
-        if name == "He1":
-            yield u
-        elif name == "He2":
+        if name == "He2":
             yield torch.mul(u, u, out=_like(u, "power", room)).sub_(1)
         elif name == "odd2":
             yield torch.abs(u, out=_like(u, "power", room)).mul_(u)
-        elif name == "sgn0":
-            yield torch.sign(u, out=_like(u, "power", room))
         else:
-            yield waves(name[:3], FREQUENCIES.index(Fraction(name[3:])) + 1)
+            yield torch.sign(u, out=_like(u, "power", room))
 
 
 def _of_several(normals: torch.Tensor, names: Sequence[str], room: Room):
@@ -333,34 +347,14 @@ def _hermite(u: torch.Tensor, most: int, room: Room) -> dict[int, torch.Tensor]:
     return found
 
 
-def _waves(u: torch.Tensor, room: Room) -> Callable[[str, int], torch.Tensor]:
-    """The sine or cosine of k/3 of 2u on demand, each k after the one before.
-
-    Twice the cosine of the first angle steps from two multiples to the next.
-    """
-    found: dict[str, list] = {}
-
-    def wave(kind: str, k: int) -> torch.Tensor:
-        if not found:
-            angle = torch.mul(u, float(FREQUENCIES[0]), out=_like(u, "angle", room))
-            found["cos"] = [1.0, torch.cos(angle, out=_like(u, "cos1", room))]
-            found["sin"] = [0.0, torch.sin(angle, out=angle)]
-            found["twice"] = [torch.mul(found["cos"][1], 2, out=_like(u, "twice", room))]
-        waves = found[kind]
-        if k == len(waves):
-            value = torch.mul(found["twice"][0], waves[-1], out=_like(u, f"{kind}{k}", room))
-            waves.append(value.sub_(waves[-2]))
-        return waves[k]
-
-    return wave
-
-
 _MEANING = {
     "conditional_kernel": "covariance of the layer's neurons given the layer before",
     "driven_kernel": "conditional kernel that scales the normals of the layer",
     "conditional_ntk": "tangent kernel of a neuron, averaged over its way back",
-    "drive": "mean over the layer's neurons of functions of their normals, of expectation 0",
+    "driven_ntk": "tangent kernel of a neuron of the layer, averaged over its way back",
+    "drive": "mean over the layer's neurons of functions of them or of their normals",
 }
+_MOMENTS = "means, covariances and third central moments of functions of one neuron"
 
 
 def _dataset(kept: _Kept, networks, widths, layers, names, inputs: int) -> xr.Dataset:
@@ -369,6 +363,8 @@ def _dataset(kept: _Kept, networks, widths, layers, names, inputs: int) -> xr.Da
         arrays["conditional_ntk"] = (("layer", "pair"), kept.ntk)
     if names:
         arrays["driven_kernel"] = (("driven", "pair"), kept.driven)
+        if kept.driven_ntk is not None:
+            arrays["driven_ntk"] = (("driven", "pair"), kept.driven_ntk)
         arrays["drive"] = (("driven", "control"), kept.drive)
     data = {
         name: (("network", "rung", *dims), values, {"long_name": _MEANING[name], "units": "1"})
