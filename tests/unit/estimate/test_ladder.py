@@ -176,12 +176,14 @@ def test_the_mean_tangent_kernel_without_controls_is_numpys(samples):
     np.testing.assert_allclose(found["ntk_mean_stderr"][:, 1:], stderr, rtol=1e-6)
 
 
-@pytest.mark.parametrize(("activation", "gain"), [("tanh", 3), ("gelu", 5), ("relu", 20)])
+@pytest.mark.parametrize(
+    ("activation", "gain"), [("tanh", 50), ("gelu", 50), ("silu", 50), ("relu", 20)]
+)
 def test_controls_of_the_mean_tangent_kernel(activation, gain):
     """They divide its error, and 24 seeds scatter as their errors say.
 
-    The mean of the squared z-scores about their own mean is chi-square of 23 degrees: from 0.3 to
-    2.2 with a false alarm in 2000 choices of the seeds.
+    The mean of the squared z-scores about their weighted mean is chi-square of 23 degrees: from 0.3
+    to 2.2 with a false alarm in 2000 choices of the seeds. Seeds may use different orders.
     """
     law = Law.uniform_width(activation, dimension=2, width=48, depth=3, C_b=0.0, C_W=1.5)
     rates = [Rates((0.4,) * 3, (1.2,) * 3)]
@@ -195,8 +197,11 @@ def test_controls_of_the_mean_tangent_kernel(activation, gain):
         errors.append(float(found["ntk_mean_stderr"].squeeze()))
     plainly = samples["conditional_ntk"].values.std() / np.sqrt(4000)
     assert np.mean(errors) < plainly / gain
-    spread = np.var(values, ddof=1) / np.mean(np.square(errors))
-    assert 0.3 < spread < 2.2
+    weights = np.power(errors, -2.0)
+    spread = np.sum(weights * (values - np.average(values, weights=weights)) ** 2) / 23
+    assert spread < 2.2
+    # Of two slopes and three layers the controls leave rounding alone, for which errors allow.
+    assert spread > 0.3 or activation == "relu"
 
 
 def test_few_networks_are_estimated_without_controls():

@@ -24,7 +24,6 @@ from itertools import combinations_with_replacement
 import numpy as np
 
 from finitewidth.estimate.chain import Chain
-from finitewidth.estimate.choice import safe_order
 from finitewidth.estimate.regression import Sums, regress
 
 Array = np.ndarray
@@ -62,7 +61,7 @@ def adjusted(
         targets as they are, less controls of order 1, up to order 2 and so on. None where networks
         are too few to fit any.
     int
-        The highest order that networks are enough for (:func:`choice.safe_order`).
+        That order.
     """
     networks = len(chain.drive)
     chain = _told_from_tails(chain, networks)
@@ -82,7 +81,7 @@ def adjusted(
                 parts.append(y[:, None] - less.reshape(len(y), -1, *y.shape[1:]))
         return np.concatenate(parts)
 
-    return without_controls, safe_order(chain.width, networks, order)
+    return without_controls, order
 
 
 def _told_from_tails(chain: Chain, networks: int) -> Chain:

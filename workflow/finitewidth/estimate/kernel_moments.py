@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from finitewidth.estimate.chain import Chain, chains, units
-from finitewidth.estimate.choice import choose
+from finitewidth.estimate.choice import choose, safe_order
 from finitewidth.estimate.controls import adjusted
 from finitewidth.estimate.errors import Estimate, block_sums, from_replicates
 from finitewidth.estimate.moments import of_three, of_two
 from finitewidth.estimate.pooled import symmetric_places
-from finitewidth.estimate.reach import doubt_unseen, skewness_ahead, thinness
+from finitewidth.estimate.reach import cumulant_skewness, doubt_unseen, skewness_ahead, thinness
 from finitewidth.estimate.samples import Samples
 from finitewidth.indices import pairs
 from finitewidth.reasons import Reason
@@ -29,6 +29,8 @@ Array = np.ndarray
 _ROUNDING = 2.0**-24
 #: Networks that differ by no more than so many roundings of their kernel are one.
 _ROUNDINGS = 4
+#: How much further from doubt a plain moment has to be where controls were enough, but doubted.
+_FALLEN = 2.5
 
 
 @dataclass(frozen=True)
@@ -81,11 +83,11 @@ def kernel_moments(samples: Samples, kernel: Array, bounds: Array) -> dict[str, 
     least = kernel.min(axis=0)
     # Exactly 0 where nothing varies, as in the first layer.
     center = np.where(kernel.max(axis=0) == least, least, kernel.mean(axis=0)) / unit
-    parts, safe = [], []
+    parts, orders = [], []
     for rung, chain in enumerate(chains(samples, pair_list)):
         targets = _targets(kernel[:, rung], unit[rung], center[rung], first, second, same)
         targets, most = choices(chain, samples.layers, targets)
-        safe.append(most)
+        orders.append(most)
         split = np.cumsum([len(pair_list), len(first)])
         parts.append(block_sums(_features(targets, split, first, second, same), bounds))
     sums = joined(parts)
@@ -102,13 +104,16 @@ def kernel_moments(samples: Samples, kernel: Array, bounds: Array) -> dict[str, 
         once = of_two(two, x, s["xx x"], count)
         return s["xxx"] / count - 3 * once + 2 * of_three(x, s["x x same"], s["x x x"], count)
 
+    def safe(power):
+        return bearable(samples, orders, power)
+
     own = unit[..., same]
     found = {
-        "kernel_mean": moments_of(sums, bounds, mean, unit, safe, 1),
+        "kernel_mean": moments_of(sums, bounds, mean, unit, safe(1), 1),
         "kernel_covariance": moments_of(
-            sums, bounds, covariance, unit[..., first] * unit[..., second], safe, 2
+            sums, bounds, covariance, unit[..., first] * unit[..., second], safe(2), 2
         ),
-        "kernel_third": moments_of(sums, bounds, third, own**3, safe, 3),
+        "kernel_third": moments_of(sums, bounds, third, own**3, safe(3), 3),
     }
     flat = is_flat(samples, kernel, unit)
     for name, of in (
@@ -124,13 +129,29 @@ def kernel_moments(samples: Samples, kernel: Array, bounds: Array) -> dict[str, 
         "kernel_covariance": np.hstack([pair_list[first], pair_list[second]]),
         "kernel_third": np.tile(np.arange(len(same))[:, None], 6),
     }
+    skewness = _skewness(kernel[..., same])
     for name, index in factors.items():
-        ahead = skewness_ahead(kernel[..., same], index.shape[1] / 2, thin)
+        power = index.shape[1] // 2
+        ahead = skewness_ahead(kernel[..., same], power, thin)
+        if power > 1:
+            about = cumulant_skewness(skewness, power) / np.sqrt(samples.networks)
+            # Where even what controls leave was doubted, the whole has to be far from doubt.
+            fell = np.array(safe(power)) >= power
+            about *= np.where(fell, _FALLEN, 1.0).reshape(-1, 1, 1)
+            ahead = np.maximum(ahead, about)
         plain = np.where(found[name].order, 0, np.max(ahead[..., index], axis=-1))
         doubted = doubt_unseen(found[name].estimate, plain)
         found[name] = replace(found[name], estimate=doubted)
     found["kernel_covariance"] = _square(found["kernel_covariance"], first, second)
     return found
+
+
+def _skewness(kernel: Array) -> Array:
+    """Over networks, shape (rung, layer, input); 0 where nothing varies."""
+    x = kernel - kernel.mean(axis=0)
+    with np.errstate(all="ignore"):
+        found = np.mean(x**3, axis=0) / np.mean(x**2, axis=0) ** 1.5
+    return np.where(np.isfinite(found), found, 0.0)
 
 
 def is_flat(samples: Samples, values: Array, unit: Array) -> Array:
@@ -170,10 +191,18 @@ def _features(targets, split, first, second, same) -> Callable[[slice], dict[str
 def choices(
     chain: Chain | None, layers: Sequence[int], targets: Callable
 ) -> tuple[Callable[[slice], Array], int]:
-    """The targets plain and less controls, (network, choice, layer, target), and the last choice
-    that networks are enough for."""
-    found, safe = adjusted(chain, layers, targets) if chain else (None, 0)
-    return found or (lambda at: targets(at)[:, None]), safe
+    """The targets plain and less controls, (network, choice, layer, target), and the last order."""
+    found, order = adjusted(chain, layers, targets) if chain else (None, 0)
+    return found or (lambda at: targets(at)[:, None]), order
+
+
+def bearable(samples: Samples, orders: Sequence[int], power: int) -> list[int]:
+    """Of each rung the highest order of controls, up to that fitted, that its networks can bear."""
+    one = samples.size("input") == 1
+    return [
+        safe_order(int(width), samples.networks, order, power, one)
+        for width, order in zip(samples.widths, orders, strict=True)
+    ]
 
 
 def joined(parts: list[dict[str, Array]]) -> dict[str, Array]:

@@ -12,6 +12,7 @@ from finitewidth.estimate.chain import chains, units
 from finitewidth.estimate.errors import block_sums
 from finitewidth.estimate.kernel_moments import (
     Moments,
+    bearable,
     choices,
     is_flat,
     joined,
@@ -42,7 +43,7 @@ def ntk_mean(samples: Samples, bounds: Array) -> Moments:
     least = ntk.min(axis=0)
     # Exactly 0 where nothing varies, as in the first layer.
     center = np.where(ntk.max(axis=0) == least, least, ntk.mean(axis=0)) / unit
-    parts, safe = [], []
+    parts, orders = [], []
     for rung, chain in enumerate(chains(samples, pair_list, tangent=True)):
 
         def targets(at: slice, rung=rung) -> Array:
@@ -50,11 +51,11 @@ def ntk_mean(samples: Samples, bounds: Array) -> Moments:
 
         chain = chain if np.isfinite(ntk[:, rung]).all() else None
         own, most = choices(chain, samples.layers, targets)
-        safe.append(most)
+        orders.append(most)
         parts.append(block_sums(lambda at, own=own: {"x": own(at)}, bounds))
 
     def mean(s, count):
         return s["x"] / count + center
 
-    found = moments_of(joined(parts), bounds, mean, unit, safe, 1)
+    found = moments_of(joined(parts), bounds, mean, unit, bearable(samples, orders, 1), 1)
     return found.doubted(is_flat(samples, ntk, unit))
