@@ -50,7 +50,7 @@ def choose(residuals: Array, safe: Array, power: int) -> Array:
         As :func:`safe_order`.
     power : int
         Power of the kernel that the estimate is about: controls of a lower order take little from
-        it, and those of any order need as many networks as those of this order.
+        it, and leave its tails.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def choose(residuals: Array, safe: Array, power: int) -> Array:
     undoubted = doubts(residuals)[0] == Reason.NONE
     best, least = np.zeros(variance.shape[1:], int), variance[0]
     for k in range(1, len(variance)):
-        allowed = (safe >= max(k, power)).reshape(-1, *(1,) * (variance.ndim - 2))
+        allowed = ((safe >= k) & (k >= power)).reshape(-1, *(1,) * (variance.ndim - 2))
         # Between orders the better one; controls at all where they surely pay.
         margin = np.where(best == 0, (1 + unknown[k]) / _WORTH, 1)
         rounding = variance[k] < _ROUNDING**2 * variance[0]
