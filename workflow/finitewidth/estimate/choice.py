@@ -16,26 +16,20 @@ from finitewidth.reasons import Reason
 
 Array = np.ndarray
 
-#: Networks, and networks times neurons of a layer, from which on order k is used: some fifteen
+#: Networks, and networks times neurons of a layer, from which on order k is used: fifteen to thirty
 #: times the kurtosis of what it leaves, and more where layers are narrow and fluctuate far.
-_NETWORKS = (0, 250, 1500, 10_000)
-_NEURONS = (0, 0, 24_000, 320_000)
-#: Networks from which on second moments of one input are taken with controls of order 2: plainly
-#: they have the longer tails.
-_SECOND = 250
+_NETWORKS = (0, 250, 3000, 10_000)
+_NEURONS = (0, 0, 48_000, 320_000)
 #: Share of the plain variance that controls have to come below, and errors that are rounding.
 _WORTH, _ROUNDING = 0.9, 1e-5
 
 
-def safe_order(width: int, networks: int, order: int, power: int, one_input: bool) -> int:
-    """The highest order, up to ``order``, that so many networks of a width can bear, for a moment
-    of a ``power`` of the kernel."""
+def safe_order(width: int, networks: int, order: int) -> int:
+    """The highest order, up to ``order``, that so many networks of a width can bear."""
     enough = [
         networks >= least and networks * width >= neurons
         for least, neurons in zip(_NETWORKS, _NEURONS, strict=True)
     ]
-    if one_input and power == 2:
-        enough[2] |= networks >= _SECOND
     return max(k for k in range(order + 1) if enough[k])
 
 

@@ -104,16 +104,14 @@ def kernel_moments(samples: Samples, kernel: Array, bounds: Array) -> dict[str, 
         once = of_two(two, x, s["xx x"], count)
         return s["xxx"] / count - 3 * once + 2 * of_three(x, s["x x same"], s["x x x"], count)
 
-    def safe(power):
-        return bearable(samples, orders, power)
-
+    safe = bearable(samples, orders)
     own = unit[..., same]
     found = {
-        "kernel_mean": moments_of(sums, bounds, mean, unit, safe(1), 1),
+        "kernel_mean": moments_of(sums, bounds, mean, unit, safe, 1),
         "kernel_covariance": moments_of(
-            sums, bounds, covariance, unit[..., first] * unit[..., second], safe(2), 2
+            sums, bounds, covariance, unit[..., first] * unit[..., second], safe, 2
         ),
-        "kernel_third": moments_of(sums, bounds, third, own**3, safe(3), 3),
+        "kernel_third": moments_of(sums, bounds, third, own**3, safe, 3),
     }
     flat = is_flat(samples, kernel, unit)
     for name, of in (
@@ -136,7 +134,7 @@ def kernel_moments(samples: Samples, kernel: Array, bounds: Array) -> dict[str, 
         if power > 1:
             about = cumulant_skewness(skewness, power) / np.sqrt(samples.networks)
             # Where even what controls leave was doubted, the whole has to be far from doubt.
-            fell = np.array(safe(power)) >= power
+            fell = np.array(safe) >= power
             about *= np.where(fell, _FALLEN, 1.0).reshape(-1, 1, 1)
             ahead = np.maximum(ahead, about)
         plain = np.where(found[name].order, 0, np.max(ahead[..., index], axis=-1))
@@ -196,11 +194,10 @@ def choices(
     return found or (lambda at: targets(at)[:, None]), order
 
 
-def bearable(samples: Samples, orders: Sequence[int], power: int) -> list[int]:
+def bearable(samples: Samples, orders: Sequence[int]) -> list[int]:
     """Of each rung the highest order of controls, up to that fitted, that its networks can bear."""
-    one = samples.size("input") == 1
     return [
-        safe_order(int(width), samples.networks, order, power, one)
+        safe_order(int(width), samples.networks, order)
         for width, order in zip(samples.widths, orders, strict=True)
     ]
 

@@ -57,5 +57,5 @@ def ntk_mean(samples: Samples, bounds: Array) -> Moments:
     def mean(s, count):
         return s["x"] / count + center
 
-    found = moments_of(joined(parts), bounds, mean, unit, bearable(samples, orders, 1), 1)
+    found = moments_of(joined(parts), bounds, mean, unit, bearable(samples, orders), 1)
     return found.doubted(is_flat(samples, ntk, unit))
