@@ -21,7 +21,7 @@ Array = np.ndarray
 _NETWORKS = (0, 250, 3000, 10_000)
 _NEURONS = (0, 0, 48_000, 320_000)
 #: Share of the plain variance that controls have to come below, and errors that are rounding.
-_WORTH, _ROUNDING = 0.9, 1e-5
+_WORTH, _ROUNDING = 0.9, 1e-6
 
 
 def safe_order(width: int, networks: int, order: int) -> int:
