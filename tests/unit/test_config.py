@@ -9,6 +9,7 @@ from finitewidth.errors import ConfigError
 from finitewidth.law import Law
 from finitewidth.members import batches, members
 from finitewidth.study_file import load, merged, validate
+from study_content import with_value
 
 pytestmark = pytest.mark.fast
 
@@ -35,12 +36,7 @@ LIN = ("ensembles", "lin")
 
 def changed(*path_and_value):
     *path, value = path_and_value
-    content = copy.deepcopy(GOOD)
-    place = content
-    for key in path[:-1]:
-        place = place[key]
-    place[path[-1]] = value
-    return content
+    return with_value(GOOD, path, value)
 
 
 @pytest.mark.parametrize(

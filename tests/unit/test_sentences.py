@@ -13,6 +13,7 @@ from finitewidth.safe_yaml import parse
 from finitewidth.study_file import validate
 from finitewidth.vocabulary import FAMILIES, FIGURES, QUANTITIES
 from hostile_configs import RANDOM, TRAINED
+from study_content import with_value
 
 
 def refused(content):
@@ -32,15 +33,6 @@ def misspelt(chance, word):
                  word.replace("_", "-")]  # fmt: skip
         if (slip := chance.choice(slips)) != word:
             return slip
-
-
-def with_value(base, path, value):
-    content = copy.deepcopy(base)
-    place = content
-    for key in path[:-1]:
-        place = place[key]
-    place[path[-1]] = value
-    return content
 
 
 def with_key(base, path, old, new):
