@@ -91,4 +91,5 @@ def planned(said: str) -> set[tuple[str, str]]:
         # A batch of members is named in its rule, everything else by wildcards.
         stage, _, batch = job.split(":")[0].partition("_")
         found.add((stage, batch + " " + "".join(re.findall(r"wildcards: (.*)", job))))
-    return {(stage, about) for stage, about in found if stage not in ("all", "study", "crate")}
+    of_all = ("all", "study", "gallery", "crate")
+    return {(stage, about) for stage, about in found if stage not in of_all}

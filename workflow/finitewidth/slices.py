@@ -94,6 +94,16 @@ def study(config: Config, name: str) -> dict:
     return {"study": about}
 
 
+def gallery(config: Config) -> dict:
+    """Of the page of all figures."""
+    studies = [
+        {"name": name, "title": given.title, "figures": given.figures}
+        for name, given in config.studies.items()
+        if given.figures
+    ]
+    return {"formats": config.formats, "studies": studies}
+
+
 def study_members(config: Config, name: str) -> list[Member | TrainedMember]:
     """Members of a study's ensembles, then of its trained networks."""
     given = config.studies[name]
@@ -128,6 +138,7 @@ def slices(config: Config) -> Iterator[Slice]:
         for figure in given.figures or []:
             paths = tuple(f"{folder}/figures/{figure}.{x}" for x in config.formats)
             yield Slice("figure", {"study": name, "figure": figure}, taken, paths)
+    yield Slice("gallery", {}, gallery(config), ("results/figures.md",))
 
 
 #: How each study's table is written.

@@ -137,10 +137,10 @@ def to_markdown(rows: pd.DataFrame) -> str:
     shown = side_by_side(rows)
     lines = [_EXPLAINED, ""]
     if not shown.empty:
-        lines.append("| " + " | ".join(_literal(str(c)) for c in shown.columns) + " |")
+        lines.append("| " + " | ".join(literal(str(c)) for c in shown.columns) + " |")
         lines.append("|" + "---|" * len(shown.columns))
         lines.extend(
-            "| " + " | ".join(map(_literal, row)) + " |" for row in shown.itertuples(index=False)
+            "| " + " | ".join(map(literal, row)) + " |" for row in shown.itertuples(index=False)
         )
     return "\n".join(lines) + "\n"
 
@@ -162,7 +162,7 @@ def to_tex(rows: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
     """Text that shows in a cell of Markdown as it is, and stays in it."""
     return re.sub(
         r"[\\`*|<>&$~]|(?<=\])\(|_(?![^\W_])|(?<![^\W_])_", r"\\\g<0>", " ".join(text.split())

@@ -28,3 +28,25 @@ for name, study in STUDY_FILE.studies.items():
                 ],
             script:
                 "../scripts/figures.py"
+
+
+if DRAWN:
+
+    # The last rule of the figures: it fails, and names them, where some could not be drawn.
+    rule gallery:
+        input:
+            [figure_files(*figure)[0] for figure in DRAWN],
+        output:
+            GALLERY,
+        log:
+            "results/logs/gallery.log",
+        localrule: True
+        conda:
+            "../../envs/analysis.yaml"
+        params:
+            config=slices.gallery(STUDY_FILE),
+            code=code_of("gallery.py"),
+        message:
+            "Putting every figure on one page, {output}."
+        script:
+            "../scripts/gallery.py"

@@ -44,6 +44,13 @@ def drawn(study, figure):
     return [report(file, **marks) if file == shown else file for file in files]
 
 
+#: Each study with each of its figures.
+DRAWN = [
+    (name, figure) for name, study in STUDY_FILE.studies.items() for figure in study.figures or []
+]
+GALLERY = "results/figures.md"
+
+
 def study_results(name):
     for figure in STUDY_FILE.studies[name].figures or []:
         yield from figure_files(name, figure)
@@ -53,7 +60,8 @@ def study_results(name):
 def every_result():
     every_member = [m for batch in (*BATCHES, *TRAINED) for m in batch.members]
     results = [file for m in every_member for file in m.results]
-    return results + [file for name in STUDY_FILE.studies for file in study_results(name)]
+    results += [file for name in STUDY_FILE.studies for file in study_results(name)]
+    return results + [GALLERY for _ in DRAWN[:1]]
 
 
 def every_file():

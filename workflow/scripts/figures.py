@@ -5,6 +5,7 @@ from pathlib import Path
 from finitewidth.job import log, run, stamp
 from finitewidth.artifacts import write_figure
 from finitewidth.figures import draw
+from finitewidth.figures.failed import page, sentence
 from finitewidth.results import Study
 
 
@@ -14,7 +15,7 @@ def main(job):
     shared = [path for path in job.input if path not in seconds]
     for name, code in zip(job.params.figures, job.params.code, strict=True):
         log.info("%s", name)
-        figure = draw(name, study)
+        figure, problem = drawn(name, study)
         marks = stamp(
             job,
             rule="figure",
@@ -23,8 +24,26 @@ def main(job):
             # Times differ from run to run: only the figure of them depends on their digest.
             inputs=[*shared, *seconds] if name == "ntk_times" else shared,
         )
+        marks |= {"problem": problem} if problem else {}
         for path in (path for path in job.output if Path(path).stem == name):
             write_figure(figure, path, marks, title=f"{study.name}: {name}")
+
+
+def drawn(name, study):
+    """A figure and None, or a page in its place and why it could not be drawn.
+
+    The job ends well, since Snakemake deletes every output of one that fails, those of the other
+    figures too. The rule ``gallery`` fails in its stead. A lack of memory or a file that cannot be
+    read is no fault of one figure, and ends the job.
+    """
+    try:
+        return draw(name, study), None
+    except (MemoryError, OSError):
+        raise
+    except Exception as error:
+        log.exception("%s could not be drawn", name)
+        problem = sentence(error)
+        return page(study.name, name, problem), problem
 
 
 run(main, snakemake)

@@ -1,0 +1,32 @@
+"""The page of all figures: each stands there once, and a user's title stays text."""
+
+import re
+
+import pytest
+
+from finitewidth.gallery import gallery
+from finitewidth.slices import gallery as told
+from finitewidth.study_file import load
+from running import TINY
+
+pytestmark = pytest.mark.fast
+
+
+@pytest.mark.parametrize(("formats", "shown"), [(["pdf", "svg", "png"], "svg"), (["pdf"], None)])
+def test_each_figure_stands_there_once(formats, shown):
+    studies = told(load([TINY]))["studies"]
+    page = gallery(studies, formats)
+    figures = [f"studies/{s['name']}/figures/{f}" for s in studies for f in s["figures"]]
+    assert len(figures) > 5
+    for ending in formats:
+        assert re.findall(rf"(?<!!)\[{ending}\]\((.*?)\)", page) == [
+            f"{f}.{ending}" for f in figures
+        ]
+    assert re.findall(r"!\[\w+\]\((.*?)\)", page) == [f"{f}.{shown}" for f in figures if shown]
+
+
+def test_a_title_is_text():
+    study = {"name": "one", "title": "![x](http://a.b) <script> $y$", "figures": ["covariance"]}
+    page = gallery([study], ["png"])
+    assert r"!\[x\](http" not in page and r"![x]\(http" in page
+    assert r"\<script\> \$y\$" in page
