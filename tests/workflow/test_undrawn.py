@@ -1,4 +1,4 @@
-"""A figure that cannot be drawn leaves a page in its place, takes no other with it, and is named."""
+"""A figure that cannot be drawn is named, leaves a page in its place, and takes no other along."""
 
 import shutil
 
