@@ -81,7 +81,9 @@ TRAINED = {
             "replicas": 3, "epochs": 2, "learning_rate": 0.05,
         },
     },
-    "studies": {"t": {"trained": ["mlp", "cnn"], "figures": ["training_curves"]}},
+    "style": {"width": 6.0, "font_size": 8.0, "file": "own.mplstyle"},
+    "studies": {"t": {"trained": ["mlp", "cnn"], "figures": ["training_curves"],
+                      "style": {"width": 3.0}}},
 }  # fmt: skip
 #: Words that mean something in one place or another.
 WORDS = (

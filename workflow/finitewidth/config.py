@@ -21,6 +21,7 @@ from finitewidth.config_fields import (
 )
 from finitewidth.config_trained import DataSet, Trained
 from finitewidth.rates import PARAMETERISATIONS
+from finitewidth.style_file import FONT_SIZES
 from finitewidth.vocabulary import (
     DEFAULT_FAMILIES,
     FAMILIES,
@@ -236,6 +237,25 @@ class Ensemble(Model):
     )
 
 
+class Style(Model):
+    """How figures look, besides what the project sets."""
+
+    width: Annotated[Real, Field(ge=2, le=40)] | None = key(
+        "a number from 2 to 40: inches that a figure is wide, at the same ratio of width to height"
+        " (as many as its panels take where left out)",
+        None,
+    )
+    font_size: Annotated[Real, Field(ge=FONT_SIZES[0], le=FONT_SIZES[1])] | None = key(
+        f"a number from {FONT_SIZES[0]:g} to {FONT_SIZES[1]:g}: points of the text of axes; all"
+        " other text is smaller or larger in the same ratios (9 where left out)",
+        None,
+    )
+    file: Place | None = key(
+        "the path of a matplotlib style file, without braces; width and font_size go before it",
+        None,
+    )
+
+
 class Study(Model):
     """One claim: a table and its figures."""
 
@@ -255,6 +275,10 @@ class Study(Model):
     )
     figures: Annotated[list[Literal[tuple(FIGURES)]], AfterValidator(distinct)] | None = key(
         f"a list of different ones of {', '.join(FIGURES)}", None
+    )
+    style: Style | None = key(
+        "{width: , font_size: , file: }: how its figures look (the file's style where left out)",
+        None,
     )
 
 
@@ -278,6 +302,7 @@ class Config(Model):
     formats: Annotated[list[Literal["pdf", "png", "svg"]], AfterValidator(distinct)] = key(
         "a list of some of pdf, png and svg: how each figure is written", ["pdf", "png"]
     )
+    style: Style = key("{width: , font_size: , file: }: how figures look", Style())
     inputs: dict[Name, Inputs] = key(
         "a mapping from names (letters, digits and _) to inputs of kind sphere, arc, digits or"
         " array",
@@ -295,6 +320,10 @@ class Config(Model):
         "a mapping from names (letters, digits and _) to networks that get trained", {}
     )
     studies: dict[Name, Study] = key("a mapping from names (letters, digits and _) to studies", {})
+
+    def style_of(self, study: str) -> Style:
+        """How the figures of a study look: its own style, or that of the file."""
+        return self.studies[study].style or self.style
 
     def device_for(self, task: str | None) -> str:
         """Where a task is computed; on the CPU what is none of ``TASKS``."""

@@ -19,6 +19,7 @@ from finitewidth.config import (
     Ntk,
     Sphere,
     Study,
+    Style,
 )
 from finitewidth.config_trained import (
     ArrayImages,
@@ -29,6 +30,7 @@ from finitewidth.config_trained import (
     Rainbow,
     Trained,
 )
+from finitewidth.style_file import ALLOWED
 from finitewidth.vocabulary import FAMILIES, FIGURES, TRAINED_FAMILIES
 
 FOLDER = Path(__file__).parents[2] / "config"
@@ -59,6 +61,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("trained.&lt;name&gt;.rainbow", Rainbow, "Networks drawn from weight covariances, aligned."),
     ("trained.&lt;name&gt;.published", Published, "Numbers to stand beside the measured ones."),
     ("studies.&lt;name&gt;", Study, "A table and its figures."),
+    ("style and studies.&lt;name&gt;.style", Style, "How figures look."),
 )
 
 _FRONT = """# The config, key by key
@@ -71,6 +74,13 @@ A study file stands alone: `snakemake --cores all --configfile my.yaml` reads it
 different values, the list is a *sweep*: one member for each combination. A config that cannot be
 run ends before the first job, in one sentence that names the key, what was given and what is
 allowed.
+"""
+
+
+_STYLE_FILE = """One setting a line, as in `axes.labelsize: large`, with comments after `#`. A
+colour that begins with `#` stands in double quotes. Colours of lines and points are the project's
+own. The file is read as data: other settings of matplotlib, such as programs of TeX and paths, are
+refused.
 """
 
 
@@ -90,6 +100,8 @@ def readme() -> str:
     ]
     parts += ["\n## Figures\n", "| figure | shows | needs |", "|---|---|---|"]
     parts += [f"| `{n}` | {f.caption} | {', '.join(f.families)} |" for n, f in FIGURES.items()]
+    parts += ["\n## What a style file may set\n", _STYLE_FILE]
+    parts += [", ".join(f"`{name}`" for name in ALLOWED)]
     return "\n".join(parts) + "\n"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from finitewidth.config import Config
 from finitewidth.errors import ConfigError
 from finitewidth.files import MISSING, unreadable
+from finitewidth.style_file import read_style
 
 
 def given_files(config: Config) -> Iterator[tuple[str, str]]:
@@ -18,6 +19,14 @@ def given_files(config: Config) -> Iterator[tuple[str, str]]:
             for key in ("file", "archive"):
                 if file := getattr(spec, key, None):
                     yield f"{section}.{name}.{key}", file
+    yield from style_files(config).items()
+
+
+def style_files(config: Config) -> dict[str, str]:
+    """The style files that a config names, by their dotted keys."""
+    styles = {"style": config.style}
+    styles |= {f"studies.{name}.style": study.style for name, study in config.studies.items()}
+    return {f"{key}.file": s.file for key, s in styles.items() if s is not None and s.file}
 
 
 def check_given(config: Config, folder: str | Path = ".") -> None:
@@ -37,3 +46,5 @@ def check_given(config: Config, folder: str | Path = ".") -> None:
         problem = unreadable(path)
         if problem not in (None, MISSING):
             raise ConfigError.at(key, file, f"a file that can be read ({problem})")
+    for key, file in style_files(config).items():
+        read_style(os.path.join(folder, file), key)

@@ -83,7 +83,7 @@ def _of_trained(config: Config, m: TrainedMember, task: str, *leave_out: str) ->
 
 
 def study(config: Config, name: str) -> dict:
-    """Of a study's table and figures: what it claims, and where its members stand."""
+    """Of a study's table: what it claims, and where its members stand."""
     given = config.studies[name]
     not_used = ("shards", "precision", "normality", "checkpoint")
     listed = [
@@ -92,6 +92,11 @@ def study(config: Config, name: str) -> dict:
     ]
     about = {"name": name, "title": given.title, "quantities": given.quantities, "members": listed}
     return {"study": about}
+
+
+def figures(config: Config, name: str) -> dict:
+    """Of a study's figures: what its table takes, and how they look."""
+    return {**study(config, name), "style": config.style_of(name).model_dump()}
 
 
 def gallery(config: Config) -> dict:
@@ -137,7 +142,8 @@ def slices(config: Config) -> Iterator[Slice]:
         yield Slice("compare", {"study": name}, taken, tables)
         for figure in given.figures or []:
             paths = tuple(f"{folder}/figures/{figure}.{x}" for x in config.formats)
-            yield Slice("figure", {"study": name, "figure": figure}, taken, paths)
+            named = {"study": name, "figure": figure}
+            yield Slice("figure", named, figures(config, name), paths)
     yield Slice("gallery", {}, gallery(config), ("results/figures.md",))
 
 

@@ -11,6 +11,7 @@ for name, study in STUDY_FILE.studies.items():
             input:
                 study_files(name),
                 seconds=study_seconds(name),
+                style=style_of(name),
             output:
                 [file for figure in study.figures for file in drawn(name, figure)],
             log:
@@ -20,7 +21,8 @@ for name, study in STUDY_FILE.studies.items():
             resources:
                 **asked(f"figures_{name}"),
             params:
-                config=slices.study(STUDY_FILE, name),
+                config=slices.figures(STUDY_FILE, name),
+                style=digests_of(style_of(name)),
                 figures=study.figures,
                 code=[
                     code_of("figures.py", f"figures/{FIGURES[figure].module}.py")

@@ -44,6 +44,12 @@ def drawn(study, figure):
     return [report(file, **marks) if file == shown else file for file in files]
 
 
+def style_of(study):
+    """The user's own style file for a study's figures, if there is one."""
+    file = STUDY_FILE.style_of(study).file
+    return [file] if file else []
+
+
 #: Each study with each of its figures.
 DRAWN = [
     (name, figure) for name, study in STUDY_FILE.studies.items() for figure in study.figures or []

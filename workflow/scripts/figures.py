@@ -4,18 +4,19 @@ from pathlib import Path
 
 from finitewidth.job import log, run, stamp
 from finitewidth.artifacts import write_figure
-from finitewidth.figures import draw
+from finitewidth.figures import draw, settings
 from finitewidth.figures.failed import page, sentence
 from finitewidth.results import Study
 
 
 def main(job):
     study = Study.read(job.params.config["study"])
+    look = settings(**job.params.config["style"])
     seconds = list(job.input.seconds)
     shared = [path for path in job.input if path not in seconds]
     for name, code in zip(job.params.figures, job.params.code, strict=True):
         log.info("%s", name)
-        figure, problem = drawn(name, study)
+        figure, problem = drawn(name, study, look)
         marks = stamp(
             job,
             rule="figure",
@@ -29,7 +30,7 @@ def main(job):
             write_figure(figure, path, marks, title=f"{study.name}: {name}")
 
 
-def drawn(name, study):
+def drawn(name, study, look):
     """A figure and None, or a page in its place and why it could not be drawn.
 
     The job ends well, since Snakemake deletes every output of one that fails, those of the other
@@ -37,7 +38,7 @@ def drawn(name, study):
     read is no fault of one figure, and ends the job.
     """
     try:
-        return draw(name, study), None
+        return draw(name, study, look), None
     except (MemoryError, OSError):
         raise
     except Exception as error:

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 
+from finitewidth.style_file import read_style
 from finitewidth.vocabulary import FIGURES
 
 
-def draw(name: str, study):
+def settings(*, width: float | None, font_size: float | None, file: str | None) -> dict:
+    """What a study sets of the look: ``width`` in inches, and settings of matplotlib (``rc``).
+
+    Raises ``ConfigError`` where its style file cannot be read.
+    """
+    rc = read_style(file) if file else {}
+    return {"width": width, "rc": rc | ({"font.size": font_size} if font_size else {})}
+
+
+def draw(name: str, study, look: Mapping | None = None):
     """Draw the figure called ``name`` of a :class:`finitewidth.results.Study`.
+
+    ``look`` is what :func:`settings` gives; without it the figure looks as the project sets.
 
     Returns
     -------
@@ -17,8 +30,14 @@ def draw(name: str, study):
     Each figure is a function of its own name in the module that ``vocabulary.FIGURES`` gives.
     """
     module = import_module(f"finitewidth.figures.{FIGURES[name].module}")
-    figure = getattr(module, name)(study)
-    import_module("finitewidth.figures.style").note_untrusted(figure)
+    style = import_module("finitewidth.figures.style")
+    look = look or settings(width=None, font_size=None, file=None)
+    with style.own(look["rc"]):
+        figure = getattr(module, name)(study)
+    style.note_untrusted(figure)
+    if look["width"]:
+        width, height = figure.get_size_inches()
+        figure.set_size_inches(look["width"], height * look["width"] / width)
     # Laid out once, which takes as long as drawing, and not again for every format.
     figure.get_layout_engine().execute(figure)
     figure.set_layout_engine("none")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import matplotlib as mpl
 import numpy as np
@@ -43,10 +45,29 @@ _SETTINGS = {
 }
 
 
+#: Settings of a study's own, while its figures are drawn.
+_OWN: ContextVar[Mapping | None] = ContextVar("own", default=None)
+
+
+@contextmanager
+def own(settings: Mapping) -> Iterator[None]:
+    """Let settings of matplotlib go before the project's in every figure that is begun within."""
+    token = _OWN.set(settings)
+    try:
+        yield
+    finally:
+        _OWN.reset(token)
+
+
+def points_of(size: float) -> float:
+    """The size of text that has ``size`` points where a study sets no other: in the same ratio."""
+    return size * plt.rcParams["font.size"] / _SETTINGS["font.size"]
+
+
 def grid(rows: int, columns: int, *, width=2.6, height=2.2, **options) -> tuple[Figure, np.ndarray]:
     """A figure of rows x columns axes, always as a two-dimensional array."""
     plt.rcParams.update(plt.rcParamsDefault)
-    plt.rcParams.update(_SETTINGS)
+    plt.rcParams.update(_SETTINGS | dict(_OWN.get() or {}))
     return plt.subplots(
         rows,
         columns,
