@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from finitewidth.config import Config
 from finitewidth.errors import ConfigError
 from finitewidth.given_files import check_given
 from finitewidth.study_file import validate
-from finitewidth.vocabulary import FAMILIES, FIGURES, FROM_LADDER, QUANTITIES, TRAINED_FAMILIES
+from finitewidth.theory.criticality import critical_point
+from finitewidth.vocabulary import FAMILIES, FIGURES, FROM_LADDER, TRAINED_FAMILIES
 
 #: Kind of ensemble -> how often it is drawn; ``trained`` are networks that get trained.
 KINDS = {
@@ -59,14 +61,14 @@ def drawn(seed: int, folder: Path, kind: str | None = None) -> dict:
     families = {f for e in content["ensembles"].values() for f in e.get("estimate", ["covariance"])}
     families |= set(TRAINED_FAMILIES if "trained" in study else ())
     figures = [f for f in FIGURES if set(FIGURES[f].families) <= families]
-    if rng.random() < 0.2:
-        figures = list(FIGURES)
-        rng.shuffle(figures)
-        figures = figures[:3]
+    if rng.random() < 0.1:
+        # Whether the check knows that there is nothing to draw it from.
+        figures.append(str(rng.choice(list(FIGURES))))
     if figures:
-        study["figures"] = [str(f) for f in figures]
+        study["figures"] = sorted(set(figures))
     if rng.random() < 0.15:
-        study["quantities"] = [str(q) for q in rng.choice(QUANTITIES, size=2, replace=False)]
+        every = FAMILIES | TRAINED_FAMILIES
+        study["quantities"] = [str(rng.choice(every[f])) for f in _some(rng, sorted(families))]
     content["studies"]["s"] = study
     return content
 
@@ -120,7 +122,8 @@ def _sweep(rng: np.random.Generator, draw: Callable[[], object], most: int = 3):
 def _inputs(rng: np.random.Generator, folder: Path, most: int) -> dict:
     """Of every kind, and all that is special: duplicates, opposites, zeros, all but collinear."""
     kind = str(rng.choice(["sphere", "arc", "digits", "array"], p=[0.3, 0.25, 0.1, 0.35]))
-    count, dimension = int(rng.integers(1, most + 1)), int(rng.integers(1, 7))
+    count = int(rng.integers(1, most + 1))
+    dimension = int(rng.integers(1, 7)) if kind == "array" else int(rng.integers(count, 7))
     norm = float(rng.choice([1.0, np.sqrt(dimension), 1e-3, 30.0], p=[0.4, 0.4, 0.1, 0.1]))
     if kind == "sphere":
         made = {"kind": kind, "dimension": dimension, "count": count, "norm": norm}
@@ -175,8 +178,12 @@ def _ensemble(rng: np.random.Generator, kind: str, inputs: dict, folder: Path) -
         ensemble["sampler"] = "explicit"
         ensemble["weights"] = str(rng.choice(["normal", "uniform", "pytorch"]))
     if ensemble.get("weights") != "pytorch":
-        ensemble["init"] = _init(rng, ensemble["activation"], biased=kind in ("layers", "ntk", "dntk", "ladder", "ways"))
+        ensemble["init"] = _init(rng, ensemble["activation"], kind not in ("scalar", "log_norm"))
     _shape(rng, kind, ensemble)
+    if kind == "ways":
+        # Each network costs as much as a hundred others.
+        one = {k: v[0] for k in ("activation", "inputs", "depth") if isinstance(v := ensemble.get(k), list)}
+        ensemble |= one | {"networks": 50}
     if rng.random() < 0.3:
         ensemble["precision"] = "float64"
     if kind not in ("layers", "ladder", "log_norm"):
@@ -186,13 +193,16 @@ def _ensemble(rng: np.random.Generator, kind: str, inputs: dict, folder: Path) -
             ensemble["measure"] = ["preactivations", "ntk"]
     elif kind == "log_norm":
         ensemble["measure"] = ["log_norm"]
-    ensemble["estimate"] = _estimates(rng, kind, ensemble)
+    ensemble["estimate"] = _estimates(rng, kind, ensemble, [inputs[name] for name in names])
     if kind in ("scalar", "ntk", "dntk", "ways") or "ntk_mean" in ensemble["estimate"]:
         ensemble["ntk"] = _rates(rng)
+    if "dntk" in ensemble["estimate"]:
+        ensemble["ntk"]["outputs"] = 2
+        ensemble.pop("outputs", None)
     if "normality" in ensemble["estimate"]:
         ensemble["normality"] = {
-            "groups": int(rng.integers(1, 6)), "networks": int(rng.choice([20, 50, 100])),
-            "neurons": int(rng.integers(2, 6)),
+            "groups": int(rng.integers(1, 6)), "networks": int(rng.choice([20, 50])),
+            "neurons": int(rng.integers(2, 5)),
         }  # fmt: skip
     return ensemble
 
@@ -223,22 +233,37 @@ def _shape(rng: np.random.Generator, kind: str, ensemble: dict) -> None:
 
 def _init(rng: np.random.Generator, activation, biased: bool):
     """Critical where there is such a point, beside it, or numbers, extreme ones among them."""
-    way = rng.random()
-    if way < 0.35:
-        return "critical"
-    if way < 0.45:
-        return {"critical_times": _sweep(rng, lambda: float(rng.choice([0.5, 0.9, 1.0, 2.0])))}
-    scales = [0.0, 1e-6, 0.5, 1.0, 2.0, 4.0, 100.0]
-    init = {"C_W": _sweep(rng, lambda: float(rng.choice(scales, p=[0.06, 0.04, 0.2, 0.3, 0.2, 0.15, 0.05])))}
+    way, factors = rng.random(), [0.5, 0.9, 1.0, 2.0]
+    if way < 0.4 and all(_has_critical_point(name) for name in np.atleast_1d(activation)):
+        times = {"critical_times": _sweep(rng, lambda: float(rng.choice(factors)))}
+        return "critical" if way < 0.3 else times
+    scales = {0.0: 0.05, 1e-6: 0.04, 0.5: 0.21, 1.0: 0.3, 2.0: 0.2, 4.0: 0.15, 100.0: 0.05}
+    at = list(scales.values())
+    init = {"C_W": _sweep(rng, lambda: float(rng.choice(list(scales), p=at)))}
     if biased and rng.random() < 0.6:
         init["C_b"] = _sweep(rng, lambda: float(rng.choice([0.0, 0.1, 1.0, 50.0])))
     return init
 
 
-def _estimates(rng: np.random.Generator, kind: str, ensemble: dict) -> list[str]:
+@functools.cache
+def _has_critical_point(activation: str) -> bool:
+    try:
+        critical_point(activations.get(activation))
+    except ValueError:
+        return False
+    return True
+
+
+def _estimates(rng: np.random.Generator, kind: str, ensemble: dict, inputs: list) -> list[str]:
     pool = list(_FAMILIES[kind])
     if "preactivations" in ensemble.get("measure", ()):
         pool += ["covariance", "four_point"]
+    if any((len(each["angles"]) if "angles" in each else each.get("count")) == 1 for each in inputs):
+        pool = [family for family in pool if family not in ("correlation", "ntk_spectrum")]
+    widths = ensemble.get("hidden", ensemble.get("width", 0))
+    narrowest = min([*np.atleast_1d(widths), ensemble.get("outputs", 99)])
+    if min(narrowest, 99 if ensemble.get("record") == "all" else ensemble.get("record", 8)) < 4:
+        pool = [family for family in pool if family not in ("quadruple", "normality")]
     return _some(rng, pool)
 
 

@@ -44,6 +44,7 @@ class Run:
 
     faults: list[tuple[str, str]] = field(default_factory=list)
     rows: pd.DataFrame | None = None
+    errors: list[BaseException] = field(default_factory=list)
 
     def note(self, where: str, error: BaseException) -> None:
         """Keep an exception with the place in our code that it comes from."""
@@ -51,6 +52,7 @@ class Run:
         ours = [f for f in frames if "finitewidth" in f.filename] or frames[-1:]
         at = f"{Path(ours[-1].filename).name}:{ours[-1].lineno}"
         self.faults.append((where, f"{type(error).__name__}: {str(error)[:200]} ({at})"))
+        self.errors.append(error)
 
 
 def run(config: Config, folder: Path) -> Run:

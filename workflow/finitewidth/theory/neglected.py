@@ -8,6 +8,7 @@ docs/theory.md 6.5 has the rules and what they were held against.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import xarray as xr
@@ -188,6 +189,8 @@ class _Sizes:
             if name == "kernel":
                 values = Case(law, self.x, self.layers, 0, None).K
             else:
+                # A size: that of normal weights, of which alone all is known.
+                law = replace(law, weights="normal")
                 whole = infinite_width_ntk(law, self.rates[0], self.x, self.layers)
                 values = np.diagonal(whole, axis1=1, axis2=2)
             self._fields[name] = np.abs(values)
