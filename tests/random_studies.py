@@ -182,7 +182,11 @@ def _ensemble(rng: np.random.Generator, kind: str, inputs: dict, folder: Path) -
     _shape(rng, kind, ensemble)
     if kind == "ways":
         # Each network costs as much as a hundred others.
-        one = {k: v[0] for k in ("activation", "inputs", "depth") if isinstance(v := ensemble.get(k), list)}
+        one = {
+            k: v[0]
+            for k in ("activation", "inputs", "depth")
+            if isinstance(v := ensemble.get(k), list)
+        }
         ensemble |= one | {"networks": 50}
     if rng.random() < 0.3:
         ensemble["precision"] = "float64"
@@ -258,7 +262,9 @@ def _estimates(rng: np.random.Generator, kind: str, ensemble: dict, inputs: list
     pool = list(_FAMILIES[kind])
     if "preactivations" in ensemble.get("measure", ()):
         pool += ["covariance", "four_point"]
-    if any((len(each["angles"]) if "angles" in each else each.get("count")) == 1 for each in inputs):
+    if any(
+        (len(each["angles"]) if "angles" in each else each.get("count")) == 1 for each in inputs
+    ):
         pool = [family for family in pool if family not in ("correlation", "ntk_spectrum")]
     widths = ensemble.get("hidden", ensemble.get("width", 0))
     narrowest = min([*np.atleast_1d(widths), ensemble.get("outputs", 99)])
