@@ -324,8 +324,9 @@ def _trained(rng: np.random.Generator, images: dict) -> dict:
         trained["mlp"] = [int(np.prod(IMAGE)), *hidden, CLASSES]
     else:
         hidden = [_between(rng, 1, 4) for _ in range(rng.integers(1, 3))]
-        trained["cnn"] = {"channels": [IMAGE[0], *hidden], "kernel": int(rng.integers(1, 3)),
-                          "stride": int(rng.integers(1, 3)), "padding": int(rng.integers(0, 2))}  # fmt: skip
+        steps = {"kernel": (1, 3), "stride": (1, 3), "padding": (0, 2)}
+        trained["cnn"] = {key: int(rng.integers(*ends)) for key, ends in steps.items()}
+        trained["cnn"]["channels"] = [IMAGE[0], *hidden]
     depth = len(hidden)
     layers = ["all", *([k] for k in range(1, depth + 1))]
     trained["rainbow"]["layers"] = _some(rng, layers)

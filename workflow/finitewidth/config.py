@@ -104,12 +104,13 @@ class Init(Model):
         "a number of at least 0 (0, or 1e-9 to 1e9), or a list of different ones (a sweep)", None
     )
     C_b: sweep_of(Variance) | None = key(
-        "a number of at least 0 (0, or 1e-9 to 1e9), or a list of different ones (a sweep); 0 where left out",
+        "a number of at least 0 (0, or 1e-9 to 1e9), or a list of different ones (a sweep); 0 where"
+        " left out",
         None,
     )
     critical_times: sweep_of(Positive) | None = key(
-        "a number above 0 (1e-9 to 1e9), or a list of different ones (a sweep), instead of C_W and C_b: the"
-        " critical C_b, and so many times the critical C_W",
+        "a number above 0 (1e-9 to 1e9), or a list of different ones (a sweep), instead of C_W and"
+        " C_b: the critical C_b, and so many times the critical C_W",
         None,
     )
 
@@ -126,7 +127,8 @@ class Ntk(Model):
         "a number of at least 0 (0, or 1e-9 to 1e9), with pdlt only: rate of the biases", None
     )
     lambda_W: Variance | None = key(
-        "a number of at least 0 (0, or 1e-9 to 1e9), with pdlt only: fan-in times the rate of the weights",
+        "a number of at least 0 (0, or 1e-9 to 1e9), with pdlt only: fan-in times the rate of the"
+        " weights",
         None,
     )
     outputs: Annotated[int, Field(ge=1, le=4)] = key(

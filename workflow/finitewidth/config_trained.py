@@ -112,7 +112,8 @@ class Rainbow(Model):
         ["reference", "average", "white"],
     )
     widen: sweep_of(Positive) = key(
-        "a number above 0 (1e-9 to 1e9), or a list of different ones: hidden widths in units of the replicas'",
+        "a number above 0 (1e-9 to 1e9), or a list of different ones: hidden widths in units of the"
+        " replicas'",
         [1.0],
     )
     layers: list[Literal["all"] | list[Count]] = key(
@@ -146,7 +147,8 @@ class Trained(Model):
     )
     cnn: Convolutions | None = key("{channels: , kernel: , stride: , padding: }", None)
     widen: sweep_of(Positive) = key(
-        "a number above 0 (1e-9 to 1e9), or a list of different ones (a sweep): factor on the hidden widths",
+        "a number above 0 (1e-9 to 1e9), or a list of different ones (a sweep): factor on the hidden"
+        " widths",
         [1.0],
     )
     weights: sweep_of(Literal["normal", "uniform"]) = key(
@@ -154,7 +156,8 @@ class Trained(Model):
         ["uniform"],
     )
     C_W: Positive = key(
-        "a number above 0 (1e-9 to 1e9): Var W = C_W/fan-in at the start (a third, as torch.nn.Linear draws)",
+        "a number above 0 (1e-9 to 1e9): Var W = C_W/fan-in at the start (a third, as"
+        " torch.nn.Linear draws)",
         1 / 3,
     )
     replicas: Annotated[int, Field(ge=1, le=10**5)] = key(

@@ -74,7 +74,8 @@ NEEDS: dict[str, tuple[Condition, str]] = {
         _has_first_order, f"{_BEYOND}, and either normal weights or an activation of two slopes",
     ),
     "log_norm_moments": (
-        _has_log_normal_limit, f"{_BEYOND}, an activation of two slopes, normal weights and C_b = 0",
+        _has_log_normal_limit,
+        f"{_BEYOND}, an activation of two slopes, normal weights and C_b = 0",
     ),
     "phase_diagram": (_is_in_the_plane, "C_W and C_b of its own, which pytorch weights have not"),
     "ntk_fluctuations": (_is_deep, "a depth of at least 2"),

@@ -14,8 +14,8 @@ from finitewidth.theory.lattice import axis, pivoted_cholesky
 
 # -log of the error that a lattice in 0 to 4 dimensions is laid out for.
 _DIGITS = (44.0, 44.0, 44.0, 40.0, 32.0)
-# Points beyond which a lattice of two inputs is dearer than panels, or is not summed at all; and one
-# of more is made coarser.
+# Points beyond which a lattice of two inputs is dearer than panels, or is not summed at all; and
+# one of more is made coarser.
 _PLANE, _MOST, _BUDGET = 400_000, 10**7, {3: 10_000_000, 4: 40_000_000}
 # Steps this much wider than they should be, in 3 and 4 dimensions, are good for five digits.
 _COARSEST = {3: 1.5, 4: 1.25}
