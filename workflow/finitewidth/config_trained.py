@@ -147,8 +147,8 @@ class Trained(Model):
     )
     cnn: Convolutions | None = key("{channels: , kernel: , stride: , padding: }", None)
     widen: sweep_of(Positive) = key(
-        "a number above 0 (1e-9 to 1e9), or a list of different ones (a sweep): factor on the hidden"
-        " widths",
+        "a number above 0 (1e-9 to 1e9), or a list of different ones (a sweep): factor on the"
+        " hidden widths",
         [1.0],
     )
     weights: sweep_of(Literal["normal", "uniform"]) = key(
