@@ -130,7 +130,7 @@ def test_an_array_that_is_not_there_is_refused_where_it_is_used(tmp_path):
     check_given(validate(given), tmp_path)
     given["inputs"]["x"] = {"kind": "array", "file": "x.npy"}
     with pytest.raises(
-        ConfigError, match="inputs.x.file: given .x.npy., allowed is a file that ex"
+        ConfigError, match=r"inputs.x.file: given .x.npy., allowed is a file that ex"
     ):
         check_given(validate(given), tmp_path)
 
@@ -139,7 +139,7 @@ def test_an_array_that_is_not_there_is_refused_where_it_is_used(tmp_path):
 def test_a_group_has_more_networks_than_neurons(networks, neurons):
     tested = {"groups": 2, "networks": networks, "neurons": neurons}
     given = content("normality", width=32, record=32, normality=tested)
-    with pytest.raises(ConfigError, match="few.normality.networks: given 20, allowed is more than"):
+    with pytest.raises(ConfigError, match=r"few.normality.networks: given 20, allowed is more than"):
         validate(given)
 
 
