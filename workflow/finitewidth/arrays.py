@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -50,11 +51,31 @@ def check_readable(path: str | Path) -> None:
         raise ArrayError(f"a file that can be read ({problem})")
 
 
+def shape_of(path: str | Path, variable: str | None) -> tuple[int, ...]:
+    """The shape of an .npy array, or of a variable of a netCDF file: its numbers are not read.
+
+    Raises ``ArrayError`` as :func:`from_npy` and :func:`from_netcdf` do, as far as that tells.
+    """
+    if Path(path).suffix == ".npy":
+        with _npy(path) as (_, shape, _):
+            return shape
+    with _netcdf(path, [variable]) as dataset:
+        return dataset.variables[variable].shape
+
+
 def from_npy(path: str | Path) -> np.ndarray:
     """The array of an .npy file; raises ``ArrayError`` where it is anything else.
 
     Of this format alone: ``numpy.load`` would open archives and pickles by that name, too.
     """
+    with _npy(path) as (stream, _, _):
+        stream.seek(0)
+        return np.lib.format.read_array(stream, allow_pickle=False)
+
+
+@contextlib.contextmanager
+def _npy(path: str | Path) -> Iterator[tuple]:
+    """An .npy file, open behind its header; its shape and type."""
     check_readable(path)
     try:
         with open(path, "rb") as stream:
@@ -63,8 +84,7 @@ def from_npy(path: str | Path) -> np.ndarray:
             there = os.fstat(stream.fileno()).st_size - stream.tell()
             if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize > there:
                 raise ValueError("the file ends before its numbers do")
-            stream.seek(0)
-            return np.lib.format.read_array(stream, allow_pickle=False)
+            yield stream, shape, dtype
     except Exception as error:  # whatever a damaged header makes of numpy and of Python's parser
         raise ArrayError("an .npy array") from error
 
@@ -78,6 +98,13 @@ def from_netcdf(path: str | Path, names: Sequence[str]) -> list[np.ma.MaskedArra
         Where the file cannot be read, lacks one of ``names``, or says of one how it is packed in
         words that no number follows from.
     """
+    with _netcdf(path, names) as dataset:
+        return [_values(name, dataset.variables[name]) for name in names]
+
+
+@contextlib.contextmanager
+def _netcdf(path: str | Path, names: Sequence[str]) -> Iterator:
+    """A netCDF file, open, that has these variables."""
     import netCDF4
 
     check_readable(path)
@@ -91,7 +118,7 @@ def from_netcdf(path: str | Path, names: Sequence[str]) -> list[np.ma.MaskedArra
                 if name not in dataset.variables:
                     allowed = "one of the file's variables, but it has none"
                     raise ArrayError(allowed, name, list(dataset.variables))
-            return [_values(name, dataset.variables[name]) for name in names]
+            yield dataset
     except ArrayError:
         raise
     except Exception as error:  # whatever a damaged file makes of the library

@@ -13,7 +13,6 @@ from finitewidth.trained_checks import check_trained
 from finitewidth.vocabulary import (
     COEFFICIENTS,
     FAMILIES,
-    FIGURES,
     FOUR_POINT_MOST_INPUTS,
     FROM_LADDER,
     FROM_LOG_NORM,
@@ -112,6 +111,10 @@ def _check_ensemble(path: str, ensemble: Ensemble, config: Config) -> None:
     if "correlation" in families and 1 in counts:
         allowed = "correlation for two or more inputs"
         raise ConfigError.at(f"{path}.estimate", "correlation on 1 input", allowed)
+    tested = ensemble.normality
+    if "normality" in families and tested.networks <= tested.neurons:
+        allowed = f"more than {tested.neurons}, the neurons that a group is tested on"
+        raise ConfigError.at(f"{path}.normality.networks", tested.networks, allowed)
     if "normality" in families and ensemble.networks < ensemble.normality.networks:
         raise ConfigError.at(
             f"{path}.networks",
@@ -218,14 +221,6 @@ def _check_study(path: str, study: Study, config: Config) -> None:
     ensembles = [config.ensembles[name] for name in study.ensembles or []]
     families = {family: FAMILIES[family] for e in ensembles for family in families_of(e)}
     families |= TRAINED_FAMILIES if study.trained else {}
-    for figure in study.figures or []:
-        missing = [f for f in FIGURES[figure].families if f not in families]
-        if missing:
-            raise ConfigError.at(
-                f"{path}.figures",
-                figure,
-                f"a figure of what the study's networks estimate (this one needs {missing[0]})",
-            )
     estimated = {q for family in families.values() for q in family}
     for e in ensembles:
         own = {q for family in families_of(e) for q in FAMILIES[family]}

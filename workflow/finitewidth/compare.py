@@ -214,9 +214,9 @@ def _inputs(estimates: xr.Dataset, wide: pd.DataFrame) -> pd.Series:
         text = [" ".join(map(str, q)) for q in zip(*columns, strict=True)]
         return pd.Series(text, index=wide.index)
     names = [name for name in ("input", "input_") if name in wide]
-    if not names:
-        return pd.Series("", index=wide.index)
-    return wide[names].astype(str).agg(" ".join, axis=1)
+    # Row by row, which pandas would make a table of where there is none.
+    each = [" ".join(map(str, row)) for row in wide[names].to_numpy().tolist()]
+    return pd.Series(each, index=wide.index, dtype=object)
 
 
 def _component(estimates: xr.Dataset, wide: pd.DataFrame, dims: tuple) -> pd.Series:

@@ -13,6 +13,7 @@ from finitewidth.config_fields import (
     Model,
     Name,
     Place,
+    Positive,
     Real,
     Variance,
     distinct,
@@ -52,7 +53,7 @@ class Sphere(Model):
     kind: Literal["sphere"] = key("sphere")
     dimension: Count = key("a whole number of at least 1: n_0")
     count: Count = key("a whole number of at least 1: how many vectors")
-    norm: Annotated[Real, Field(gt=0)] = key("a number above 0: the norm |x| of each vector", 1.0)
+    norm: Positive = key("a number above 0 (1e-9 to 1e9): the norm |x| of each vector", 1.0)
     overlap: Annotated[Real, Field(ge=-1, le=1)] | None = key(
         "a number from -1 to 1: the cosine between each two vectors (random where left out)", None
     )
@@ -76,7 +77,7 @@ class Arc(Model):
     angles: Annotated[list[Annotated[Real, Field(ge=-360, le=360)]], Field(min_length=1)] = key(
         "a list of angles in degrees, one a vector (equal ones make equal vectors)"
     )
-    norm: Annotated[Real, Field(gt=0)] = key("a number above 0: the norm |x| of each vector", 1.0)
+    norm: Positive = key("a number above 0 (1e-9 to 1e9): the norm |x| of each vector", 1.0)
 
     @property
     def count(self) -> int:
@@ -100,14 +101,16 @@ class Init(Model):
     """Var W = C_W/fan-in and Var b = C_b, as numbers or beside the critical point."""
 
     C_W: sweep_of(Variance) | None = key(
-        "a number of at least 0, or a list of different ones (a sweep)", None
+        "a number of at least 0 (0, or 1e-9 to 1e9), or a list of different ones (a sweep)", None
     )
     C_b: sweep_of(Variance) | None = key(
-        "a number of at least 0, or a list of different ones (a sweep); 0 where left out", None
+        "a number of at least 0 (0, or 1e-9 to 1e9), or a list of different ones (a sweep); 0 where"
+        " left out",
+        None,
     )
-    critical_times: sweep_of(Annotated[Real, Field(gt=0)]) | None = key(
-        "a number above 0, or a list of different ones (a sweep), instead of C_W and C_b: the"
-        " critical C_b, and so many times the critical C_W",
+    critical_times: sweep_of(Positive) | None = key(
+        "a number above 0 (1e-9 to 1e9), or a list of different ones (a sweep), instead of C_W and"
+        " C_b: the critical C_b, and so many times the critical C_W",
         None,
     )
 
@@ -121,10 +124,12 @@ class Ntk(Model):
         "ntk",
     )
     lambda_b: Variance | None = key(
-        "a number of at least 0, with pdlt only: rate of the biases", None
+        "a number of at least 0 (0, or 1e-9 to 1e9), with pdlt only: rate of the biases", None
     )
     lambda_W: Variance | None = key(
-        "a number of at least 0, with pdlt only: fan-in times the rate of the weights", None
+        "a number of at least 0 (0, or 1e-9 to 1e9), with pdlt only: fan-in times the rate of the"
+        " weights",
+        None,
     )
     outputs: Annotated[int, Field(ge=1, le=4)] = key(
         "a whole number from 1 to 4: outputs to take (1 with the scalar sampler)", 2

@@ -61,7 +61,19 @@ Place = Annotated[
 ]
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Real = Annotated[float, AfterValidator(finite)]
-Variance = Annotated[float, Field(ge=0), AfterValidator(finite)]
+#: What no variance, rate or length is beyond that is meant: powers of it stay numbers.
+LARGEST = 1e9
+SMALLEST = 1e-9
+
+
+def _within(value: float) -> float:
+    if 0 < value < SMALLEST:
+        raise ValueError(f"too small a number to compute with: 0, or at least {SMALLEST:g}")
+    return value
+
+
+Variance = Annotated[float, Field(ge=0, le=LARGEST), AfterValidator(_within)]
+Positive = Annotated[float, Field(gt=0, le=LARGEST), AfterValidator(_within)]
 
 
 def sweep_of(item: Any) -> Any:

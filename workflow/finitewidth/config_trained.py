@@ -6,10 +6,19 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from finitewidth.config_fields import Count, Line, Model, Place, Real, distinct, key, sweep_of
+from finitewidth.config_fields import (
+    Count,
+    Line,
+    Model,
+    Place,
+    Positive,
+    Real,
+    distinct,
+    key,
+    sweep_of,
+)
 
 Share = Annotated[Real, Field(gt=0, lt=1)]
-Positive = Annotated[Real, Field(gt=0)]
 _VALIDATION = "a number above 0 and below 1: the share of images held out for validation"
 _NORMALISE = (
     "true or false: whether to subtract the mean of the training pixels and divide by their"
@@ -103,7 +112,8 @@ class Rainbow(Model):
         ["reference", "average", "white"],
     )
     widen: sweep_of(Positive) = key(
-        "a number above 0, or a list of different ones: hidden widths in units of the replicas'",
+        "a number above 0 (1e-9 to 1e9), or a list of different ones: hidden widths in units of the"
+        " replicas'",
         [1.0],
     )
     layers: list[Literal["all"] | list[Count]] = key(
@@ -137,7 +147,8 @@ class Trained(Model):
     )
     cnn: Convolutions | None = key("{channels: , kernel: , stride: , padding: }", None)
     widen: sweep_of(Positive) = key(
-        "a number above 0, or a list of different ones (a sweep): factor on the hidden widths",
+        "a number above 0 (1e-9 to 1e9), or a list of different ones (a sweep): factor on the"
+        " hidden widths",
         [1.0],
     )
     weights: sweep_of(Literal["normal", "uniform"]) = key(
@@ -145,7 +156,8 @@ class Trained(Model):
         ["uniform"],
     )
     C_W: Positive = key(
-        "a number above 0: Var W = C_W/fan-in at the start (a third, as torch.nn.Linear draws)",
+        "a number above 0 (1e-9 to 1e9): Var W = C_W/fan-in at the start (a third, as"
+        " torch.nn.Linear draws)",
         1 / 3,
     )
     replicas: Annotated[int, Field(ge=1, le=10**5)] = key(
@@ -155,7 +167,7 @@ class Trained(Model):
     )
     epochs: Count = key("a whole number of at least 1: passes over the training images")
     batch: Count = key("a whole number of at least 1: images a step", 64)
-    learning_rate: Positive = key("a number above 0")
+    learning_rate: Positive = key("a number above 0 (1e-9 to 1e9)")
     momentum: Annotated[Real, Field(ge=0, lt=1)] = key("a number of at least 0 and below 1", 0.9)
     checkpoint: Count = key(
         "a whole number of at least 1: epochs after which the state is kept on disk, for a job that"

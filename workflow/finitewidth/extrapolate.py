@@ -21,6 +21,8 @@ from finitewidth.vocabulary import COEFFICIENTS, LEAST_RUNGS
 TERMS = 3
 #: A fit that chance makes worse less often than this does not describe its points.
 _LEAST_P = 1e-3
+#: What widths say of one limit differs by rounding alone where there is one.
+_ROUNDING = 1e-6
 
 
 def extrapolate(estimates: xr.Dataset, theory: xr.Dataset) -> xr.Dataset:
@@ -36,7 +38,8 @@ def extrapolate(estimates: xr.Dataset, theory: xr.Dataset) -> xr.Dataset:
     -------
     xarray.Dataset
         Each coefficient with ``_stderr``, ``_trusted``, ``_reason`` and ``_diagnostic`` (those of
-        the first width that is not trusted, or of the fit); empty with fewer than four widths. NaN
+        the first width that is not trusted, or of the fit); empty with fewer than four widths.
+        Left out where the widths have no common limit, as of rates that grow with the width. NaN
         where the estimates have no spread or the rungs' covariance is singular.
     """
     variables: dict[str, xr.DataArray] = {}
@@ -48,6 +51,8 @@ def extrapolate(estimates: xr.Dataset, theory: xr.Dataset) -> xr.Dataset:
             continue
         names = {power: n for n, (of, power) in COEFFICIENTS.items() if of == source}
         estimate, infinite = estimates[source], theory[source].sel(order="infinite_width")
+        if not agree(infinite.transpose("rung", ...).values):
+            continue
         beyond = (estimate - infinite.drop_vars("order")).transpose("rung", ...)
         covariance = estimates[f"{source}_rungs"].transpose("rung", "rung_", *beyond.dims[1:])
         value, error, p = fit(beyond.values, covariance.values, width, min(names))
@@ -74,6 +79,12 @@ def extrapolate(estimates: xr.Dataset, theory: xr.Dataset) -> xr.Dataset:
             why = _doubted(reason, diagnostic, lost, Reason.NOT_FINITE, np.nan)
             variables |= reasons.variables(name, like.dims, *why, of=about["long_name"])
     return xr.Dataset(variables)
+
+
+def agree(values: np.ndarray) -> bool:
+    """Whether every width (the first axis) has the same, to rounding, or none has any."""
+    size = np.nanmax(np.abs(values), initial=0.0, where=np.isfinite(values))
+    return np.allclose(values, values[:1], _ROUNDING, _ROUNDING * size, equal_nan=True)
 
 
 def _of_the_widths(estimates: xr.Dataset, source: str) -> tuple[np.ndarray, np.ndarray]:

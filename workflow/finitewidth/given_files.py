@@ -6,9 +6,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from finitewidth.config import Config
+from finitewidth.checks import check
+from finitewidth.config import Array, Config
+from finitewidth.config_trained import ArrayImages
 from finitewidth.errors import ConfigError
+from finitewidth.figure_checks import check_figures
 from finitewidth.files import MISSING, unreadable
+from finitewidth.inputs import array_shape
+from finitewidth.size_checks import check_size
 from finitewidth.style_file import read_style
 
 
@@ -32,7 +37,9 @@ def style_files(config: Config) -> dict[str, str]:
 def check_given(config: Config, folder: str | Path = ".") -> None:
     """Raise ``ConfigError`` for the first file that no run in ``folder`` could read to its end.
 
-    One that is not there is no fault yet: nothing may need it, or be able to fetch it.
+    An archive that is not there is no fault yet: it may be fetched. Nor is what nothing uses. The
+    rows of users' arrays are counted, and what follows from them is checked as if the study file
+    had said it.
     """
     results = Path(os.path.realpath(os.path.join(folder, "results")))
     for key, file in given_files(config):
@@ -48,3 +55,18 @@ def check_given(config: Config, folder: str | Path = ".") -> None:
             raise ConfigError.at(key, file, f"a file that can be read ({problem})")
     for key, file in style_files(config).items():
         read_style(os.path.join(folder, file), key)
+    used = {name for ensemble in config.ensembles.values() for name in ensemble.inputs}
+    for name in [t.data for t in config.trained.values()]:
+        spec = config.data[name]
+        if isinstance(spec, ArrayImages) and unreadable(os.path.join(folder, spec.file)) == MISSING:
+            raise ConfigError.at(f"data.{name}.file", spec.file, "a file that exists")
+    counted = {}
+    for name, spec in config.inputs.items():
+        if isinstance(spec, Array) and name in used:
+            rows, _ = array_shape(f"inputs.{name}", spec.model_dump(), folder)
+            counted[name] = spec.model_copy(update={"count": rows})
+    if counted:
+        known = config.model_copy(update={"inputs": config.inputs | counted})
+        check(known)
+        check_size(known)
+        check_figures(known)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from finitewidth.arrays import ArrayError, from_netcdf, from_npy, is_real
+from finitewidth.arrays import ArrayError, from_netcdf, from_npy, is_real, shape_of
 from finitewidth.errors import ConfigError
 from finitewidth.random import numpy_stream
 
@@ -73,16 +74,11 @@ def _digits(path: str, spec: Mapping, stream: np.random.Generator) -> np.ndarray
 
 def _array(path: str, spec: Mapping, stream: np.random.Generator) -> np.ndarray:
     x = _load(path, Path(spec["file"]), spec["variable"])
-    if x.ndim != 2 or x.shape[0] < 1 or not (is_real(x) or np.iscomplexobj(x)):
-        raise ConfigError.at(
-            f"{path}.file",
-            f"{x.dtype} array of shape {x.shape}",
-            "an array of shape (inputs, n_0), of real numbers",
-        )
+    check_shape(path, x.shape, spec["count"], f"{x.dtype} ")
+    if not (is_real(x) or np.iscomplexobj(x)):
+        raise ConfigError.at(f"{path}.file", f"an array of {x.dtype}", _ARRAY)
     if np.iscomplexobj(x) or not np.isfinite(x).all():
         raise ConfigError.at(f"{path}.file", "an array with NaN or infinity", "finite real numbers")
-    if spec["count"] is not None and spec["count"] > len(x):
-        raise ConfigError.at(f"{path}.count", spec["count"], f"at most {len(x)}, the array's rows")
     with np.errstate(over="ignore"):
         x = np.asarray(x[: spec["count"]], dtype=np.float64)
     if not np.isfinite(x).all():
@@ -92,21 +88,55 @@ def _array(path: str, spec: Mapping, stream: np.random.Generator) -> np.ndarray:
     return x
 
 
+#: What a user's array has to be.
+_ARRAY = "an array of shape (inputs, n_0), of real numbers, n_0 at least 1"
+
+
+def array_shape(path: str, spec: Mapping, folder: str | Path = ".") -> tuple[int, int]:
+    """Rows and components of a user's array, from what its file says of it: no number is read.
+
+    Raises
+    ------
+    ConfigError
+        Where the file is none, or its array has another shape than input vectors.
+    """
+    file, variable = Path(folder) / spec["file"], spec["variable"]
+    with _told(path, spec["file"], variable):
+        shape = shape_of(file, variable)
+    check_shape(path, shape, spec["count"])
+    return shape[0] if spec["count"] is None else spec["count"], shape[1]
+
+
+def check_shape(path: str, shape: tuple[int, ...], count: int | None, kind: str = "") -> None:
+    """Raise a :class:`ConfigError` for an array that does not hold so many input vectors."""
+    if len(shape) != 2 or min(shape) < 1:
+        raise ConfigError.at(f"{path}.file", f"{kind}array of shape {shape}", _ARRAY)
+    if count is not None and count > shape[0]:
+        raise ConfigError.at(f"{path}.count", count, f"at most {shape[0]}, the array's rows")
+
+
 def _load(path: str, file: Path, variable: str | None) -> np.ndarray:
-    try:
+    with _told(path, str(file), variable):
         if file.suffix == ".npy":
             return from_npy(file)
         (x,) = from_netcdf(file, [variable])
-    except ArrayError as error:
-        if error.words:
-            raise ConfigError.of_words(f"{path}.variable", variable, error.words) from error
-        if error.variable is not None:
-            raise ConfigError.at(f"{path}.variable", variable, str(error)) from error
-        allowed = str(error).replace("a netCDF file", "a netCDF or .npy file")
-        raise ConfigError.at(f"{path}.file", str(file), allowed) from error
     if np.ma.is_masked(x):
         raise ConfigError.at(
             f"{path}.file", "an array with missing values",
             "numbers (one counts as missing that is the variable's _FillValue, stated or not)",
         )  # fmt: skip
     return np.ma.getdata(x)
+
+
+@contextlib.contextmanager
+def _told(path: str, file: str, variable: str | None) -> Iterator[None]:
+    """What is wrong with an array, told of the key that names it."""
+    try:
+        yield
+    except ArrayError as error:
+        if error.words:
+            raise ConfigError.of_words(f"{path}.variable", variable, error.words) from error
+        if error.variable is not None:
+            raise ConfigError.at(f"{path}.variable", variable, str(error)) from error
+        allowed = str(error).replace("a netCDF file", "a netCDF or .npy file")
+        raise ConfigError.at(f"{path}.file", file, allowed) from error

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import xarray as xr
@@ -70,6 +70,11 @@ class Study:
     quantities: list[str] | None
     members: list[MemberResults]
     sweeps: list[MemberResults] = field(default_factory=list)
+
+    def estimating(self, families: Iterable[str]) -> Study:
+        """The study with those of its members alone that estimate every one of ``families``."""
+        members = [m for m in self.members if all(m.has(family) for family in families)]
+        return replace(self, members=members)
 
     @classmethod
     def read(cls, description: Mapping) -> Study:

@@ -15,6 +15,7 @@ from finitewidth import activations, safe_yaml
 from finitewidth.checks import check
 from finitewidth.config import Config
 from finitewidth.errors import ConfigError, describe, meant
+from finitewidth.figure_checks import check_figures
 from finitewidth.size_checks import check_size
 
 NAMES = "a name of at most 40 letters, digits and _ that starts with a letter"
@@ -93,6 +94,7 @@ def validate(content: Mapping) -> Config:
         raise _sentence(error, content) from None
     check(config)
     check_size(config)
+    check_figures(config)
     return config
 
 

@@ -12,11 +12,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
-from finitewidth.extrapolate import extrapolate
+from finitewidth.extrapolate import agree, extrapolate
 from finitewidth.vocabulary import COEFFICIENTS, FROM_SWEEPS, LEAST_RUNGS
-
-#: Coefficients of 1/n that widths give differ by rounding alone where theory has the expansion.
-_ROUNDING = 1e-6
 
 
 def groups(members: Sequence[tuple[Mapping, Mapping]]) -> list[list[int]]:
@@ -64,7 +61,7 @@ def extrapolate_sweep(
             for order in ("infinite_width", "1/n")
         )
         coefficient = (first - infinite) * n.reshape(-1, *(1,) * (first.ndim - 1))
-        if not (_agree(infinite) and _agree(coefficient)) or np.isnan(coefficient).all():
+        if not (agree(infinite) and agree(coefficient)) or np.isnan(coefficient).all():
             continue
         measured = estimates[-1][source]
         dims = ("rung", *measured.dims)
@@ -94,9 +91,3 @@ def extrapolate_sweep(
     ladder = xr.Dataset(held, coords).assign_coords(width=("rung", n))
     limit = xr.Dataset(limits, coords | {"order": ["infinite_width"]})
     return extrapolate(ladder, limit), xr.Dataset(known, coords | {"order": ["1/n"]})
-
-
-def _agree(values: np.ndarray) -> bool:
-    """Whether every width has the same, or none has any."""
-    size = np.nanmax(np.abs(values), initial=0.0)
-    return np.allclose(values, values[:1], _ROUNDING, _ROUNDING * size, equal_nan=True)

@@ -27,13 +27,14 @@ def draw(name: str, study, look: Mapping | None = None):
     -------
     matplotlib.figure.Figure
 
-    Each figure is a function of its own name in the module that ``vocabulary.FIGURES`` gives.
+    Each figure is a function of its own name in the module that ``vocabulary.FIGURES`` gives, and
+    sees those members of the study alone that estimate all it needs.
     """
     module = import_module(f"finitewidth.figures.{FIGURES[name].module}")
     style = import_module("finitewidth.figures.style")
     look = look or settings(width=None, font_size=None, file=None)
     with style.own(look["rc"]):
-        figure = getattr(module, name)(study)
+        figure = getattr(module, name)(study.estimating(FIGURES[name].families))
     style.note_untrusted(figure)
     if look["width"]:
         width, height = figure.get_size_inches()

@@ -183,5 +183,6 @@ def _log_norm_gain(law, layer, count, streams, dtype, room, x) -> torch.Tensor:
     normals = streams.normal_(room("stretch", shape, dtype, x.device), axis=1)
     s = law.activation.on_tensor_(torch, normals)
     squares = torch.linalg.vector_norm(s, dim=2).double().square_()
-    constant = sum(math.log(law.C_W[k] / law.widths[k]) for k in range(layer, layer + count))
+    factors = [law.C_W[k] / law.widths[k] for k in range(layer, layer + count)]
+    constant = sum(math.log(factor) for factor in factors) if all(factors) else -math.inf
     return 0.5 * (squares.log().sum(0) + constant)[:, None]

@@ -23,13 +23,17 @@ _CHUNK = 2**16
 _INNER, _ENTRIES = 2**12, 2**18
 # Beyond this many points of the outer variables a lattice is made coarser, at the cost of error.
 _BUDGET = 4_000_000
+# An axis of more points than this is not laid out: who can do without counts them, for others its
+# weights are NaN. It is that of a tanh whose variance is some 1e9.
+MOST_POINTS = 2_000_000
 
 
 def axis(strip: float, digits: float = 36.0) -> tuple[np.ndarray, np.ndarray]:
     """Nodes u and weights of the standard normal law, for a function analytic where |Im u| < strip.
 
     Shifting the line of integration by y <= strip bounds the error by exp(y^2/2 - 2 pi y/h); the
-    step h makes that exp(-digits) at the best y.
+    step h makes that exp(-digits) at the best y. Weights are NaN where that takes more than
+    ``MOST_POINTS``.
     """
     return _axis(_step(strip, digits), digits)
 
@@ -41,7 +45,12 @@ def _step(strip: float, digits: float) -> float:
 
 
 def _axis(h: float, digits: float) -> tuple[np.ndarray, np.ndarray]:
-    count = int(np.ceil(_reach(digits) / h))
+    needed = np.ceil(_reach(digits) / h)
+    if not 2 * needed < MOST_POINTS:
+        return np.linspace(-_reach(digits), _reach(digits), MOST_POINTS), np.full(
+            MOST_POINTS, np.nan
+        )
+    count = int(needed)
     u = h * np.arange(-count, count + 1)
     return u, h / np.sqrt(2 * np.pi) * np.exp(-u * u / 2)
 

@@ -8,6 +8,7 @@ docs/theory.md 6.5 has the rules and what they were held against.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import xarray as xr
@@ -177,21 +178,30 @@ class _Sizes:
             for place in places or ():
                 for field, power in zip(("kernel", "tangent"), next(powers), strict=True):
                     if power:
-                        root = np.sqrt(self._field(field)[:, place])
-                        unit = unit * _placed(root, ("layer", dim), dims) ** power
+                        root = np.sqrt(self._field(field)[..., place])
+                        own = ("rung", "layer", dim)[-root.ndim :]
+                        unit = unit * _placed(root, own, dims) ** power
         return unit
 
     def _field(self, name: str) -> np.ndarray:
-        """K or Theta at infinite width, (layer, input)."""
+        """K or Theta at infinite width, (layer, input); (rung, layer, input) if rates differ."""
         if name not in self._fields:
             law = self.laws[0]
             if name == "kernel":
                 values = Case(law, self.x, self.layers, 0, None).K
             else:
-                whole = infinite_width_ntk(law, self.rates[0], self.x, self.layers)
-                values = np.diagonal(whole, axis1=1, axis2=2)
+                apart = len(set(self.rates)) > 1
+                every = zip(self.laws, self.rates, strict=True) if apart else [(law, self.rates[0])]
+                each = [self._tangents(*one) for one in every]
+                values = np.stack(each) if apart else each[0]
             self._fields[name] = np.abs(values)
         return self._fields[name]
+
+    def _tangents(self, law: Law, rates: Rates) -> np.ndarray:
+        """Theta of each input with itself, (layer, input)."""
+        # A size: that of normal weights, of which alone all is known.
+        whole = infinite_width_ntk(replace(law, weights="normal"), rates, self.x, self.layers)
+        return np.diagonal(whole, axis1=1, axis2=2)
 
     def _steps(self, tangent: bool, dims: tuple[str, ...]) -> list[np.ndarray]:
         """Spread and step, shaped for dimensions that have layers, and rungs in a ladder."""

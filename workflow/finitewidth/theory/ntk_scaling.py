@@ -97,13 +97,15 @@ def ratio_of(law: Law, rates: Rates, layers: Sequence[int]) -> np.ndarray:
     inner = pairs = total = tau = 0.0
     found = {}
     for k in range(max(layers)):
-        h = rates.lambda_W[k] / law.C_W[k]
+        h = rates.lambda_W[k] / law.C_W[k] if law.C_W[k] else np.nan
         if k:
             tau += 1 / law.widths[k]
             inner *= np.exp(-3 * a / law.widths[k])
         pairs += h * (h + 2 * inner)
         inner, total = inner + h, total + h
-        found[k + 1] = np.exp(s * tau) * (1 + 2 * pairs / total**2) / 3
+        # Without rates there is no tangent kernel.
+        share = pairs / total**2 if total else np.nan
+        found[k + 1] = np.exp(s * tau) * (1 + 2 * share) / 3
     return np.array([found[layer] for layer in layers])
 
 

@@ -96,37 +96,51 @@ def predict_ntk_ladder(
     Returns
     -------
     xarray.Dataset
-        ``ntk_mean`` (order, rung, layer, pair), ``ntk_mean_1`` (order, layer, pair).
+        ``ntk_mean`` (order, rung, layer, pair), ``ntk_mean_1`` (order, layer, pair). The latter is
+        left out where rates grow with the width: there is no infinite width to expand about.
     """
-    law, x = laws[0], np.asarray(x, dtype=float)
-    layers, N = check_layers(law, layers), len(x)
+    x = np.asarray(x, dtype=float)
+    layers, N = check_layers(laws[0], layers), len(x)
+    n = np.array([law.widths[1] for law in laws])[:, None, None]
+    shared = len(set(rates)) == 1
+    if shared:
+        theta, first = (values[None] for values in _first_order(laws[0], rates[0], x, layers))
+        theta, first = theta.repeat(len(laws), 0), first * n[0] / n
+    else:
+        each = [_first_order(law, own, x, layers) for law, own in zip(laws, rates, strict=True)]
+        theta, first = map(np.stack, zip(*each, strict=True))
     a, b = pairs(N).T
-    theta = infinite_width_ntk(law, rates[0], x, layers)[:, a, b]
-    first = np.full(theta.shape, np.nan)
-    if 1 < N <= predicted_ntk.MOST_INPUTS:
-        first = ntk_vertex.first_order(law, rates[0], x, layers).H1[:, a, b]
-    first[:, a == b] = ntk_chain.first_order(law, rates[0], x, layers).H1
     early = (np.array(layers) <= 2)[:, None]
     # Gates of one input are fair whatever it is; and the first layer is exactly Gaussian.
-    closed = (a == b) if law.activation.slopes is not None else np.zeros(len(a), dtype=bool)
-    exact = np.where(early | closed, theta, np.nan)
-    n = law.widths[1]
-    rungs = [theta + first * n / each.widths[1] for each in laws]
+    closed = (a == b) if laws[0].activation.slopes is not None else np.zeros(len(a), dtype=bool)
+    known = early | closed
     orders = {
-        "infinite_width": np.stack([theta] * len(laws)),
-        "1/n": np.stack(rungs),
-        "exact": np.stack([exact] * len(laws)),
+        "infinite_width": theta,
+        "1/n": theta + first,
+        "exact": np.where(known, theta, np.nan),
     }
-    coefficients = {"1/n": first * n, "exact": np.where(np.isnan(exact), np.nan, 0.0)}
-    beyond = {"exact": coefficients["exact"]}
-    variables = {
-        "ntk_mean": variable(LADDER_QUANTITIES["ntk_mean"], orders),
-        "ntk_mean_1": variable(LADDER_QUANTITIES["ntk_mean_1"], coefficients),
-        "ntk_mean_2": variable(LADDER_QUANTITIES["ntk_mean_2"], beyond),
-    }
+    variables = {"ntk_mean": variable(LADDER_QUANTITIES["ntk_mean"], orders)}
+    if shared:
+        none = {"exact": np.where(known & ~np.isnan(theta[0]), 0.0, np.nan)}
+        coefficients = {"1/n": first[0] * n[0]} | none
+        variables |= {
+            "ntk_mean_1": variable(LADDER_QUANTITIES["ntk_mean_1"], coefficients),
+            "ntk_mean_2": variable(LADDER_QUANTITIES["ntk_mean_2"], none),
+        }
     every = shared_coordinates(layers, N) | {
         "rung": np.arange(len(laws)),
-        "width": ("rung", [each.widths[1] for each in laws]),
+        "width": ("rung", n.ravel()),
         "order": np.array(ORDERS),
     }
     return xr.Dataset(variables).assign_coords(used(every, variables))
+
+
+def _first_order(law: Law, rates: Rates, x: np.ndarray, layers: list[int]) -> tuple:
+    """Infinite width and H1, which holds its power of 1/n: (layer, pair) each."""
+    a, b = pairs(len(x)).T
+    theta = infinite_width_ntk(law, rates, x, layers)[:, a, b]
+    first = np.full(theta.shape, np.nan)
+    if 1 < len(x) <= predicted_ntk.MOST_INPUTS:
+        first = ntk_vertex.first_order(law, rates, x, layers).H1[:, a, b]
+    first[:, a == b] = ntk_chain.first_order(law, rates, x, layers).H1
+    return theta, first

@@ -129,8 +129,12 @@ def _weights(architecture: Architecture, member: Mapping, stream: np.random.Gene
     ]
     dims = ("order", "state", "layer")
     mean, error = _mean_and_error(drawn)
-    edges, largest = ([getattr(law, f) for law in laws] for f in ("edges", "largest_mean"))
-    edges = [edge for _, edge in edges]
+    edges = [law.edges[1] for law in laws]
+    # A single weight has no edge.
+    several = [law.n_out * law.n_in > 1 for law in laws]
+    largest = [
+        law.largest_mean if more else np.nan for law, more in zip(laws, several, strict=True)
+    ]
     # The ratio of two means beside the mean of a ratio: of normal entries, exactly.
     cut = [2 * ratio / (law.n_out * law.n_in) for ratio, law in zip(ratios, laws, strict=True)]
     # Two eigenvalues beyond the threshold; and the threshold, itself a quantile of draws.
@@ -150,7 +154,7 @@ def _weights(architecture: Architecture, member: Mapping, stream: np.random.Gene
             "11.2",
         ),
         "weight_outliers_neglected": _left_out(
-            "outliers", dims, {"tracy_widom": at_start(outlying)}, "11.2"
+            "outliers", dims, {"tracy_widom": at_start(np.where(several, outlying, np.nan))}, "11.2"
         ),
         "weight_eigenvalue": (
             (*dims, "rank"),
@@ -175,7 +179,7 @@ def _weights(architecture: Architecture, member: Mapping, stream: np.random.Gene
         ),
         "weight_outliers": (
             dims,
-            _filled({"tracy_widom": at_start([BEYOND] * len(laws))}),
+            _filled({"tracy_widom": at_start(np.where(several, BEYOND, np.nan))}),
             _about("eigenvalues beyond what 95 % of untrained weights reach", "11.2"),
         ),
     }

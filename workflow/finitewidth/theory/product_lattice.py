@@ -14,8 +14,9 @@ from finitewidth.theory.lattice import axis, pivoted_cholesky
 
 # -log of the error that a lattice in 0 to 4 dimensions is laid out for.
 _DIGITS = (44.0, 44.0, 44.0, 40.0, 32.0)
-# Points beyond which a lattice of two inputs is dearer than panels, and one of more made coarser.
-_PLANE, _BUDGET = 400_000, {3: 10_000_000, 4: 40_000_000}
+# Points beyond which a lattice of two inputs is dearer than panels, or is not summed at all; and
+# one of more is made coarser.
+_PLANE, _MOST, _BUDGET = 400_000, 10**7, {3: 10_000_000, 4: 40_000_000}
 # Steps this much wider than they should be, in 3 and 4 dimensions, are good for five digits.
 _COARSEST = {3: 1.5, 4: 1.25}
 # Points of one temporary array; bounds the memory, not the result.
@@ -39,17 +40,18 @@ def products(activation: Activation, s: np.ndarray) -> np.ndarray:
 def gram(activation: Activation, K: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Means of :func:`products`, (m,), and of products of two of them, (m, m), for z ~ N(0, K).
 
-    Up to three inputs; NaN where three would take more points than are summed.
+    Up to three inputs; NaN where they would take more points than are summed.
     """
     L, order = pivoted_cholesky(K)
     lines = axes(activation, L)
     if lines is None:
-        size = len(K) * (2 * len(K) + 1)
-        return np.full(size, np.nan), np.full((size, size), np.nan)
-    # Panels do not resolve what oscillates.
-    resolved = activation.name not in waves.NAMES
-    if resolved and len(K) == 2 and len(lines[0][0]) * len(lines[1][0]) > _PLANE:
+        return _unknown(K)
+    plane = len(lines[0][0]) * len(lines[1][0]) if len(K) == 2 else 0
+    # Panels do not resolve what oscillates, and lattices only as far as they end.
+    if plane > _PLANE and activation.name not in waves.NAMES:
         return _on_panels(activation, K)
+    if plane > _MOST:
+        return _unknown(K)
     mean = square = 0.0
     back = np.argsort(order)
     for u, weight in points(lines):
@@ -57,6 +59,11 @@ def gram(activation: Activation, K: np.ndarray) -> tuple[np.ndarray, np.ndarray]
         mean = mean + values @ weight
         square = square + (values * weight) @ values.T
     return mean, square
+
+
+def _unknown(K: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    size = len(K) * (2 * len(K) + 1)
+    return np.full(size, np.nan), np.full((size, size), np.nan)
 
 
 def _on_panels(activation: Activation, K: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -80,6 +87,8 @@ def axes(activation: Activation, L: np.ndarray) -> list[Axis] | None:
     point = np.zeros(1), np.ones(1)
     lines = [axis(activation.strip / s, _DIGITS[size]) if s > 0 else point for s in scales]
     count = np.prod([float(len(u)) for u, _ in lines])
+    if any(np.isnan(weight[0]) for _, weight in lines):
+        return None
     if size < 3 or count <= _BUDGET[size]:
         return lines
     factor = (count / _BUDGET[size]) ** (1 / size)

@@ -49,7 +49,9 @@ def train_member(
     DivergenceError
     """
     architecture = architecture_of(member, data)
-    check_replicas(architecture, member, device)
+    # A batch has no more images than there are.
+    batch = min(member["batch"], len(data.train_x))
+    check_replicas(architecture, {**member, "batch": batch}, device)
     settings = settings_of(member, seed)
     sets = tensors_of(architecture, data, device)
 
