@@ -243,19 +243,19 @@ FIGURES: dict[str, FigureEntry] = {
         "Eigenvalues of the tangent kernel over several inputs, against width.",
     ),
     "ntk_fluctuations": FigureEntry(
-        "ntk",
+        "ntk_depth",
         ("ntk",),
         "Var Theta/Theta^2 against L/n on the slope of each class, and E[Theta^2]/E[Theta]^2 of"
-        " ReLU against its exact value, its double-scaling law and the bare exponential.",
+        " activations of two slopes against its exact value, its double-scaling law and the bare exponential.",
     ),
     "ntk_criticality": FigureEntry(
-        "ntk",
+        "ntk_depth",
         ("ntk",),
         "Fluctuations of the tangent kernel against depth: GELU and SiLU are critical for the"
         " kernel, but not for these.",
     ),
     "ntk_cross": FigureEntry(
-        "ntk",
+        "ntk_cross",
         ("ntk_tensors",),
         "D, F, P and Q against depth, at each width and extrapolated: how tangent kernels go with"
         " preactivations, and how they change in training.",

@@ -1,0 +1,243 @@
+"""How panels share a page, and what axes and legends need so that they can be read."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import Formatter, Locator, LogLocator, MaxNLocator, NullFormatter, NullLocator
+
+from finitewidth.figures import style
+
+#: Inches that a figure takes at most, and a panel at least.
+_PAGE, _LEAST = (8.0, 9.6), (1.3, 1.1)
+#: Panels beside one another, at most.
+_ABREAST = 5
+#: How measured values are marked, one series after another that share a colour.
+_MARKERS = "osD^v"
+
+
+class CannotDrawError(ValueError):
+    """Nothing of a figure can be drawn; the message is one sentence that says of what and why."""
+
+
+def cannot_draw(figure: str, members: Sequence, why: str) -> CannotDrawError:
+    """The error that names a figure, the ensembles of its members, and why there is nothing."""
+    names = ", ".join(dict.fromkeys(m.about["ensemble"] for m in members)) or "none"
+    return CannotDrawError(f"the figure {figure} has nothing to draw of the ensembles {names}: {why}")
+
+
+def panels(
+    count: int, rows: int = 1, *, width: float = 2.6, height: float = 2.2
+) -> tuple[Figure, list[np.ndarray]]:
+    """A figure of ``count`` columns of ``rows`` panels each, which wrap and fit a page.
+
+    Where not all fit, the first ones are there; :func:`left_out` puts that in words. The panels of
+    a column share their axis of x, and only the lowest has its labels.
+
+    Returns
+    -------
+    figure : Figure
+    columns : list of ndarray
+        Of axes, (rows,) each.
+    """
+    most = _ABREAST * int(_PAGE[1] / (rows * _LEAST[1]))
+    columns, wide, high = _fit(min(count, most), rows, width, height)
+    blocks = -(-min(count, most) // columns)
+    figure, axes = style.grid(rows * blocks, columns, width=wide, height=high)
+    found = []
+    for k in range(blocks * columns):
+        block, place = divmod(k, columns)
+        column = axes[rows * block : rows * (block + 1), place]
+        if k < min(count, most):
+            found.append(column)
+            continue
+        for ax in column:
+            ax.remove()
+    for column in found:
+        for ax in column[1:]:
+            ax.sharex(column[0])
+        for ax in column[:-1]:
+            ax.tick_params(labelbottom=False)
+    return figure, found
+
+
+def _fit(count: int, rows: int, width: float, height: float) -> tuple[int, float, float]:
+    """How many columns to a row, and the inches of a panel: as large as fit, few left empty."""
+    found = []
+    for columns in range(1, min(count, _ABREAST) + 1):
+        blocks = -(-count // columns)
+        wide, high = min(width, _PAGE[0] / columns), min(height, _PAGE[1] / (rows * blocks))
+        size = round(min(wide / width, high / height), 2)
+        found.append((size, columns - blocks * columns, columns, wide, high))
+    return max(found)[2:]
+
+
+def left_out(drawn: Sequence, of: Sequence, what: str) -> str:
+    """"12 of 30 ... are drawn" where not all are, else nothing."""
+    return f"{len(drawn)} of {len(of)} {what} are drawn" if len(drawn) < len(of) else ""
+
+
+def looks(count: int) -> list[dict]:
+    """A colour and a marker for each of several series: no two are the same."""
+    many = len(style.PALETTE)
+    return [
+        {"color": style.PALETTE[k % many], "fmt": _MARKERS[k // many % len(_MARKERS)]}
+        for k in range(count)
+    ]
+
+
+def curve(ax: Axes, x, values, order: str, **options) -> None:
+    """A line of theory, where it says anything; one place alone is a dash.
+
+    :func:`legend` finds by its mark which orders were drawn.
+    """
+    x, values = np.broadcast_arrays(np.asarray(x, float), np.asarray(values, float))
+    known = np.isfinite(values)
+    if known.sum() == 1:
+        options = {"marker": "_", "markersize": 12, "markeredgewidth": 1.2} | options
+    if known.any():
+        style.curve(ax, x[known], values[known], order, gid=f"theory {order}", **options)
+
+
+def legend(figure: Figure, *more: Line2D, words: Sequence[str] = (), measured: bool = True) -> None:
+    """Below all panels: which line is which order of theory, of those drawn, and ``more`` handles.
+
+    Then what the panels' own artists are called, each name once, and ``words`` above them. It is
+    as wide as the figure at most, which grows by its height.
+    """
+    lines = {line.get_gid() for ax in figure.axes for line in ax.lines}
+    point = Line2D([], [], color="0.3", marker="o", linestyle="", markersize=3.2, label="measured")
+    orders = [
+        Line2D([], [], color="0.3", **look)
+        for order, look in style.ORDERS.items()
+        if f"theory {order}" in lines
+    ]
+    found = [*([point] if measured else []), *orders, *more]
+    named = {handle.get_label(): handle for handle in found}
+    for ax in figure.axes:
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            named.setdefault(label, handle)
+    wide, high = figure.get_size_inches()
+    title = "\n".join(textwrap.fill(line, int(15 * wide)) for line in words if line)
+    for columns in range(min(len(named), 6), 0, -1):
+        made = figure.legend(
+            named.values(), named, title=title or None, title_fontsize=7.5,
+            loc="outside lower center", ncols=columns,
+        )  # fmt: skip
+        size = made.get_window_extent(figure.canvas.get_renderer())
+        if size.width <= figure.bbox.width or columns == 1:
+            break
+        made.remove()
+    figure.set_size_inches(wide, high + size.height / figure.dpi)
+
+
+class _LogTicks(Locator):
+    """Ticks of a logarithmic axis, two at least: decades, or else what lies between."""
+
+    def __call__(self):
+        """Those in view."""
+        return self.tick_values(*sorted(self.axis.get_view_interval()))
+
+    def tick_values(self, vmin, vmax):
+        """Those from vmin to vmax, both above 0."""
+        first, last = np.floor(np.log10(vmin)), np.ceil(np.log10(vmax))
+        decades = np.arange(first, last + 1)
+        for digits in ([1], [1, 2, 5], np.arange(1, 10)):
+            ticks = np.sort(np.outer(digits, 10.0**decades).ravel())
+            ticks = ticks[(ticks >= vmin * (1 - 1e-9)) & (ticks <= vmax * (1 + 1e-9))]
+            if len(ticks) >= (2 if len(digits) < 9 else 3):
+                return ticks[:: -(-len(ticks) // 6)]
+        # Less than a factor of 2 or so: as on an axis that is not logarithmic.
+        ticks = MaxNLocator(4, steps=[1, 2, 5, 10]).tick_values(vmin, vmax)
+        return ticks[(ticks >= vmin) & (ticks <= vmax)]
+
+
+class _LogLabels(Formatter):
+    """Numbers as they are, or powers of 10 where one of them is far from 1."""
+
+    def __call__(self, x, pos=None):
+        """The label of one tick."""
+        return self.format_ticks([x])[0]
+
+    def format_ticks(self, values):
+        """The labels of all ticks, alike."""
+        if all(1e-3 <= value < 1e4 for value in values):
+            return [f"{value:g}" for value in values]
+        return [self._power(value) for value in values]
+
+    @staticmethod
+    def _power(value: float) -> str:
+        digits, power = f"{value:.6e}".split("e")
+        power = f"10^{{{int(power)}}}"
+        return f"${power}$" if float(digits) == 1 else rf"${float(digits):g}\times {power}$"
+
+
+def log_axis(ax: Axes, *names: str) -> None:
+    """Make axes ``names`` (x, y) logarithmic, with two labels at least whatever they span."""
+    for name in names:
+        ax.set(**{f"{name}scale": "log"})
+        axis = getattr(ax, f"{name}axis")
+        axis.set_major_locator(_LogTicks())
+        axis.set_major_formatter(_LogLabels())
+        axis.set_minor_locator(LogLocator(subs="auto"))
+        axis.set_minor_formatter(NullFormatter())
+
+
+def sweep_axis(ax: Axes, values) -> None:
+    """A logarithmic axis of x that names the values of a sweep, those that have room."""
+    values = np.unique(np.asarray(values, float))
+    room = ax.get_position().width * ax.figure.get_size_inches()[0]
+    apart = np.log(values[-1] / values[0]) * 0.42 / max(room, 0.42)
+    kept = [values[0]]
+    for value in values[1:]:
+        beyond, before = np.log(value / kept[-1]), np.log(values[-1] / value)
+        if beyond >= apart and (before >= apart or before == 0):
+            kept.append(value)
+    ax.set_xscale("log")
+    ax.set_xticks(kept, labels=[f"{value:g}" for value in kept])
+    ax.xaxis.set_minor_locator(NullLocator())
+    if len(values) == 1:
+        ax.set_xlim(values[0] / 2, values[0] * 2)
+
+
+def whole_axis(ax: Axes, values) -> None:
+    """An axis of x of layers, depths or epochs: from the first to the last, ticks at integers."""
+    low, high = min(values), max(values)
+    edge = max(0.04 * (high - low), 0.4 if high - low < 4 else 0.0)
+    ax.set_xlim(low - edge, high + edge)
+    room = ax.get_position().width * ax.figure.get_size_inches()[0]
+    ax.xaxis.set_major_locator(
+        MaxNLocator(max(2, int(room / 0.4)), integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
+    )
+
+
+def zero_line(ax: Axes) -> None:
+    """A line at 0 where the axis of y comes near it; nothing is flattened to make room for it."""
+    low, high = ax.get_ylim()
+    near = 0.3 * (high - low)
+    if low - near <= 0 <= high + near:
+        ax.axhline(0, color="0.7", linewidth=0.7, zorder=0)
+
+
+def shares(ax: Axes, x, value, error, trusted, **options) -> None:
+    """:func:`style.points` of shares: their bars end at 0 and at 1."""
+    x, value, error = (np.asarray(a, float) for a in np.broadcast_arrays(x, value, error))
+    sound = np.broadcast_to(trusted, value.shape).astype(bool) & np.isfinite(error)
+    if options.get("linestyle", ""):
+        keys = ("color", "linestyle", "linewidth")
+        line = {key: options[key] for key in keys if key in options}
+        ax.plot(x, value, zorder=2, **line)
+    look = {k: v for k, v in options.items() if k != "linestyle"}
+    bars = np.clip([np.minimum(error, value), np.minimum(error, 1 - value)], 0, None)
+    ax.errorbar(
+        x[sound], value[sound], bars[:, sound],
+        **{"fmt": "o", "markersize": 3.2, "capsize": 1.5, "elinewidth": 0.9, "zorder": 3} | look,
+    )  # fmt: skip
+    if not sound.all():
+        bare = {k: v for k, v in look.items() if k != "label"}
+        style.points(ax, x[~sound], value[~sound], error[~sound], False, **bare)
