@@ -246,7 +246,8 @@ FIGURES: dict[str, FigureEntry] = {
         "ntk_depth",
         ("ntk",),
         "Var Theta/Theta^2 against L/n on the slope of each class, and E[Theta^2]/E[Theta]^2 of"
-        " activations of two slopes against its exact value, its double-scaling law and the bare exponential.",
+        " activations of two slopes against its exact value, its double-scaling law and the bare"
+        " exponential.",
     ),
     "ntk_criticality": FigureEntry(
         "ntk_depth",
@@ -283,19 +284,19 @@ FIGURES: dict[str, FigureEntry] = {
         " when the weights keep their first k components only.",
     ),
     "eigenvectors": FigureEntry(
-        "replicas",
+        "eigenvectors",
         ("activation_spectrum", "weight_spectrum", "eigenvectors"),
         "Spectra of replicas, and the cosines between the eigenvectors of two of them, before and"
         " after alignment.",
     ),
     "alignment": FigureEntry(
-        "replicas",
+        "alignment",
         ("alignment",),
         "What alignment explains of one replica by another, against layer and width, beside what"
         " chance gives.",
     ),
     "rainbow": FigureEntry(
-        "replicas",
+        "rainbow",
         ("training", "rainbow"),
         "Accuracy of networks generated from weight covariances beside that of trained ones,"
         " against width.",

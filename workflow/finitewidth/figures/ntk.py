@@ -127,9 +127,7 @@ def ntk_spectrum(study: Study) -> Figure:
                     curve(ax, at, line / infinite[1], "1/n", color=look[rank]["color"])
             value, error, trusted = measured(members, "ntk_eigenvalue", rank=rank)
             name = rf"$\lambda_{{{rank + 1}}}$"
-            style.points(
-                ax, n, value / scale, error / scale, trusted, **look[rank], label=name
-            )
+            style.points(ax, n, value / scale, error / scale, trusted, **look[rank], label=name)
             drawn.append(value / scale)
         style.unity(ax)
         ax.set_title(label + ("" if every_scale_is_theory else f"\nover that at $n={n[-1]}$"))

@@ -46,7 +46,7 @@ def ntk_fluctuations(study: Study) -> Figure:
         for label, (members, a) in groups.items()
         if np.isfinite(theory(members, "ntk_second_moment", "double_scaling", a=a)).any()
     ]
-    figure, columns = panels(1 + len(doubled), width=3.9, height=2.9)
+    figure, columns = panels(1 + len(doubled), width=2.66, height=2.7)
     first = columns[0][0]
     for look, (label, (members, a)) in zip(looks(len(groups)), groups.items(), strict=True):
         _against_aspect(first, label, members, a, look)
@@ -56,8 +56,8 @@ def ntk_fluctuations(study: Study) -> Figure:
     colors = dict(zip(widths, style.shades(len(widths)), strict=True))
     for (ax,), label in zip(columns[1:], doubled, strict=False):
         _against_tau(ax, label, *groups[label], colors)
-    dotted = [line for line in first.lines if line.get_linestyle() == ":" or line.get_gid() == "slope"]
-    more = [Line2D([], [], color="0.3", linestyle=_SLOPE, label="slope of the class")] * bool(dotted)
+    slope = Line2D([], [], color="0.3", linestyle=_SLOPE, label="slope of the class")
+    more = [slope] if any(line.get_gid() == "slope" for line in first.lines) else []
     legend(figure, *more, words=[left_out(columns[1:], doubled, "laws of two slopes")])
     return figure
 

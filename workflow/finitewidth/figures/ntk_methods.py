@@ -63,7 +63,9 @@ def ntk_times(study: Study) -> Figure:
             )
             # A logarithmic axis has no room for a bar that reaches 0.
             bars = [np.minimum(spread, 0.9 * best), spread]
-            ax.errorbar(n, best, bars, label=way, markersize=3.2, capsize=1.5, **look)
+            ax.errorbar(
+                n, best, bars, label=way, linestyle="-", markersize=3.2, capsize=1.5, **look
+            )
         log_axis(ax, "y")
         ax.set(xlabel="width $n$", title=label)
         sweep_axis(ax, n)
@@ -89,4 +91,5 @@ def _grow(ax: Axes, n: np.ndarray, at) -> None:
 def _ways(members: list[MemberResults]) -> list[tuple[dict, str]]:
     """Every way with its colour and marker."""
     ways = [str(way) for way in members[0].estimates["way"].values]
-    return list(zip(looks(len(ways)), ways, strict=True))
+    marked = [look | {"fmt": "osD^v"[k % 5]} for k, look in enumerate(looks(len(ways)))]
+    return list(zip(marked, ways, strict=True))

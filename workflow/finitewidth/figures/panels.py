@@ -9,7 +9,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import Formatter, Locator, LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import (
+    Formatter,
+    Locator,
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+    NullLocator,
+)
 
 from finitewidth.figures import style
 
@@ -28,16 +35,18 @@ class CannotDrawError(ValueError):
 def cannot_draw(figure: str, members: Sequence, why: str) -> CannotDrawError:
     """The error that names a figure, the ensembles of its members, and why there is nothing."""
     names = ", ".join(dict.fromkeys(m.about["ensemble"] for m in members)) or "none"
-    return CannotDrawError(f"the figure {figure} has nothing to draw of the ensembles {names}: {why}")
+    return CannotDrawError(
+        f"the figure {figure} has nothing to draw of the ensembles {names}: {why}"
+    )
 
 
 def panels(
-    count: int, rows: int = 1, *, width: float = 2.6, height: float = 2.2
+    count: int, rows: int = 1, *, width: float = 2.6, height: float = 2.2, share: bool = True
 ) -> tuple[Figure, list[np.ndarray]]:
     """A figure of ``count`` columns of ``rows`` panels each, which wrap and fit a page.
 
     Where not all fit, the first ones are there; :func:`left_out` puts that in words. The panels of
-    a column share their axis of x, and only the lowest has its labels.
+    a column ``share`` their axis of x, and only the lowest has its labels.
 
     Returns
     -------
@@ -58,7 +67,7 @@ def panels(
             continue
         for ax in column:
             ax.remove()
-    for column in found:
+    for column in found if share else ():
         for ax in column[1:]:
             ax.sharex(column[0])
         for ax in column[:-1]:
@@ -78,7 +87,7 @@ def _fit(count: int, rows: int, width: float, height: float) -> tuple[int, float
 
 
 def left_out(drawn: Sequence, of: Sequence, what: str) -> str:
-    """"12 of 30 ... are drawn" where not all are, else nothing."""
+    """ "12 of 30 ... are drawn" where not all are, else nothing."""
     return f"{len(drawn)} of {len(of)} {what} are drawn" if len(drawn) < len(of) else ""
 
 
@@ -192,11 +201,14 @@ def sweep_axis(ax: Axes, values) -> None:
     """A logarithmic axis of x that names the values of a sweep, those that have room."""
     values = np.unique(np.asarray(values, float))
     room = ax.get_position().width * ax.figure.get_size_inches()[0]
-    apart = np.log(values[-1] / values[0]) * 0.42 / max(room, 0.42)
+    inches = room / max(np.log(values[-1] / values[0]), 1e-3)
     kept = [values[0]]
     for value in values[1:]:
-        beyond, before = np.log(value / kept[-1]), np.log(values[-1] / value)
-        if beyond >= apart and (before >= apart or before == 0):
+        # Labels are centred on their values; the last has to have room, too.
+        need = 0.1 + 0.08 * len(f"{value:g}")
+        last = 0.1 + 0.08 * len(f"{values[-1]:g}") if value < values[-1] else 0
+        beyond, before = (np.log([value / kept[-1], values[-1] / value])) * inches
+        if (beyond >= need and before >= last) or (len(kept) == 1 and value == values[-1]):
             kept.append(value)
     ax.set_xscale("log")
     ax.set_xticks(kept, labels=[f"{value:g}" for value in kept])
@@ -214,6 +226,13 @@ def whole_axis(ax: Axes, values) -> None:
     ax.xaxis.set_major_locator(
         MaxNLocator(max(2, int(room / 0.4)), integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
     )
+
+
+def titled(ax: Axes, *lines: str) -> None:
+    """A small title of several lines, none of them wider than the panel."""
+    room = ax.get_position().width * ax.figure.get_size_inches()[0]
+    text = "\n".join(textwrap.fill(line, max(12, int(18 * room))) for line in lines if line)
+    ax.set_title(text, fontsize=7.5)
 
 
 def zero_line(ax: Axes) -> None:

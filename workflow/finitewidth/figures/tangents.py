@@ -24,7 +24,7 @@ _ABOUT: dict[str, Callable[[object], str]] = {
     "C_W": lambda C: "" if C is None else f"$C_W={C:.4g}$",
     "C_b": lambda C: "" if C is None else f"$C_b={C:.4g}$",
     "weights": lambda law: f"{law} weights",
-    "inputs": lambda name: str(name).replace("_", " "),
+    "inputs": lambda name: f"inputs {name}".replace("_", " "),
     "ntk": lambda ntk: _rates(ntk),
 }
 #: Curves agree with the theory of the members to so much, or are not drawn.

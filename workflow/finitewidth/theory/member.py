@@ -61,7 +61,8 @@ def predict_member(member: Mapping, x: np.ndarray) -> xr.Dataset:
     """Every order of theory for a member on the inputs x (inputs, n_0), and what each leaves out.
 
     ``member`` is a :class:`finitewidth.members.Member` as plain data; its C_b and C_W, and how
-    they were chosen, become attributes, and n_0 (``dimension``). Raises ``ValueError`` as the predictions do.
+    they were chosen, become attributes, and n_0 (``dimension``). Raises ``ValueError`` as the
+    predictions do.
     """
     rates = None
     if member["ladder"] is not None:
