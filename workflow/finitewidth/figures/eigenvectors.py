@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from finitewidth.figures import style
 from finitewidth.figures.panels import cannot_draw, left_out, legend, log_axis
@@ -38,13 +39,15 @@ def eigenvectors(study: Study) -> Figure:
     for row, (m, basis, layer) in zip(axes, shown, strict=True):
         image = _compare(m, basis, layer, row)
         name = m.about["ensemble"].replace("_", " ")
-        row[0].set_ylabel(f"{name}\n{basis} {layer}", fontsize=7)
+        row[0].set_ylabel(f"{name}\n{basis} {layer}", fontsize=style.points_of(7))
         for ax in row:
-            ax.tick_params(labelsize=7)
+            ax.tick_params(labelsize=style.points_of(7))
     for ax, label in zip(axes[0], _COLUMNS, strict=True):
         ax.set_title(label)
     for ax in axes[-1]:
         ax.set_xlabel("rank")
+    for ax in axes.flat:
+        ax.xaxis.set_major_locator(MaxNLocator(3, integer=True))
     look = {"location": "right", "shrink": 0.4, "aspect": 25}
     figure.colorbar(image, ax=axes, label="|cosine|, replicas 0 and 1", **look)
     words = [
@@ -71,13 +74,14 @@ def _compare(m: MemberResults, basis: str, layer: int, row: np.ndarray):
             origin="lower", extent=(0.5, count + 0.5, 0.5, count + 0.5),
         )  # fmt: skip
         ax.grid(False)
+        ax.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     mean = m.estimates["eigenvector_cosine"].sel(basis=basis, layer=layer)
     spread = m.estimates["eigenvector_cosine_spread"].sel(basis=basis, layer=layer)
     rank = np.arange(1, count + 1)
     for aligned, color in (("as they are", "0.5"), ("aligned", style.PALETTE[1])):
         value, sd = (np.diagonal(a.sel(aligned=aligned).values)[:count] for a in (mean, spread))
         # Where alignment turns nothing the second line lies on the first.
-        line = "-" if aligned == "aligned" else (0, (3, 1))
+        line = "-" if aligned == "aligned" else (0, (3, 3))
         look = {"marker": "." if count == 1 else "", "zorder": 2 + (color == "0.5")}
         diagonal.plot(rank, value, color=color, linestyle=line, label=aligned, **look)
         low, high = np.clip([value - np.nan_to_num(sd), value + np.nan_to_num(sd)], 0, 1)

@@ -15,6 +15,7 @@ from finitewidth.figures.panels import (
     log_axis,
     panels,
     titled,
+    whole_axis,
 )
 from finitewidth.figures.trained import BANDS, STATES, band, fit_log, title, typical, with_error
 from finitewidth.results import MemberResults, Study
@@ -70,7 +71,7 @@ def _of_activations(m: MemberResults, number: int, top: Axes, bottom: Axes) -> N
     dimension = with_error(m, "activation_participation", {"state": "trained", **at})
     slope = with_error(m, "activation_slope", {"state": "trained", **at})
     words = [f"dim. {dimension}" if dimension else "", rf"$\alpha$ = {slope}" if slope else ""]
-    titled(top, title(m), f"input of layer {number}", ", ".join(w for w in words if w))
+    titled(top, title(m), f"input of layer {number}", *words)
     _clipped(m, number, "activations", bottom)
     ranks = m.estimates["activation_eigenvalue"].sel({"state": "trained", **at}).dropna("rank")
     log_axis(bottom, "x")
@@ -91,7 +92,7 @@ def _of_weights(m: MemberResults, number: int, top: Axes, bottom: Axes) -> None:
     words = f"{beyond:.3g} beyond the start's edge" if np.isfinite(beyond) else ""
     titled(top, title(m), f"weights of layer {number}", words)
     _clipped(m, number, "weights", bottom)
-    bottom.set_xlim(0, 1.03 * float(law["rank"].max()) + 0.5)
+    whole_axis(bottom, law["rank"].values)
 
 
 def _curves(ax: Axes, m: MemberResults, quantity: str, states: dict, *others: np.ndarray) -> None:

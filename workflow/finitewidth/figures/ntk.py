@@ -16,6 +16,7 @@ from finitewidth.figures.panels import (
     looks,
     panels,
     sweep_axis,
+    titled,
 )
 from finitewidth.figures.tangents import (
     Between,
@@ -61,8 +62,8 @@ def ntk_concentration(study: Study) -> Figure:
         look = {"color": style.PALETTE[0], "markersize": 3.2}
         style.points(top, n, center, mean[1] / scale, mean[2], **look)
         style.points(bottom, n, deviation, error, spread[2], **look)
-        over = "" if is_theory else f"\nover the mean at $n={n[-1]}$"
-        top.set_title(label + of_input(a) + over)
+        over = "" if is_theory else f"over the mean at $n={n[-1]}$"
+        titled(top, label + of_input(a), over)
         bottom.set_xlabel("width $n$")
         if (deviation > 0).any():
             log_axis(bottom, "y")
@@ -130,7 +131,7 @@ def ntk_spectrum(study: Study) -> Figure:
             style.points(ax, n, value / scale, error / scale, trusted, **look[rank], label=name)
             drawn.append(value / scale)
         style.unity(ax)
-        ax.set_title(label + ("" if every_scale_is_theory else f"\nover that at $n={n[-1]}$"))
+        titled(ax, label, "" if every_scale_is_theory else f"over that at $n={n[-1]}$")
         ax.set_xlabel("width $n$")
         drawn = np.concatenate(drawn)
         if drawn.min() > 0 and drawn.max() > 30 * drawn.min():

@@ -13,6 +13,7 @@ from finitewidth.figures.panels import (
     left_out,
     legend,
     panels,
+    titled,
     whole_axis,
     zero_line,
 )
@@ -64,12 +65,12 @@ def ntk_cross(study: Study) -> Figure:
             if len(L):
                 style.points(ax, L + _APART, *measured(shown, f"{quantity}_1", a=a), **look)
             zero_line(ax)
-        column[0].set_title(label + of_input(a))
+        titled(column[0], label + of_input(a))
         whole_axis(column[-1], [m.about["depth"] for m in members])
         column[-1].set_xlabel("depth $L$")
     for column in columns[:: columns[0][0].get_gridspec().ncols]:
         for ax, quantity in zip(column, rows, strict=True):
-            ax.set_ylabel(_CROSS[quantity], fontsize=8)
+            ax.set_ylabel(_CROSS[quantity], fontsize=style.points_of(8))
     legend(figure, words=[left_out(columns, groups, "laws")])
     return figure
 

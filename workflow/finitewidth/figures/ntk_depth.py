@@ -18,6 +18,7 @@ from finitewidth.figures.panels import (
     looks,
     panels,
     sweep_axis,
+    titled,
 )
 from finitewidth.figures.tangents import (
     Between,
@@ -157,7 +158,8 @@ def _against_tau(ax: Axes, label: str, members: list[MemberResults], a: int, col
     look = {"color": "0.5", "linestyle": _BARE, "label": r"bare growth $e^{s\tau}$"}
     ax.plot(x, bare_growth(activation, x), linewidth=1, **look)
     log_axis(ax, "y")
-    ax.set(xlabel=r"$\tau=(L-1)/n$", title=f"{label}, $s={growth:.3g}$")
+    ax.set_xlabel(r"$\tau=(L-1)/n$")
+    titled(ax, label, f"$s={growth:.3g}$")
     ax.set_ylabel(r"$\mathrm{E}[\Theta^2]/\mathrm{E}[\Theta]^2$")
 
 

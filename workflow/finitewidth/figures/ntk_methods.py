@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from finitewidth.figures import style
-from finitewidth.figures.panels import left_out, legend, log_axis, looks, panels, sweep_axis
+from finitewidth.figures.panels import left_out, legend, log_axis, looks, panels, sweep_axis, titled
 from finitewidth.figures.tangents import series
 from finitewidth.results import MemberResults, Study
 
@@ -31,12 +31,12 @@ def ntk_methods(study: Study) -> Figure:
                 agreed += [way] if way != "jacobian" else []
             else:
                 value = np.where(value > 0, value, np.nan)
-                style.points(top, n, value, error, trusted, label=way, linestyle="-", **look)
+                style.points(top, n, value, error, trusted, label=way, **look)
             _costs(bottom, n, members, way, look)
         rounding = {"color": "0.4", "linestyle": ":", "linewidth": 1, "label": "rounding"}
         top.axhline(np.finfo(float).eps, **rounding)
-        same = f"\n{' and '.join(agreed)}: the same to the last bit" if agreed else ""
-        top.set_title(f"{label}{same}", fontsize="small" if agreed else None)
+        same = f"{' and '.join(agreed)}: the same to the last bit" if agreed else ""
+        titled(top, label, same)
         bottom.set_xlabel("width $n$")
         _grow(bottom, n, [m.estimates["way_operations"].sel(way="layerwise") for m in members])
         log_axis(top, "y")
@@ -63,11 +63,10 @@ def ntk_times(study: Study) -> Figure:
             )
             # A logarithmic axis has no room for a bar that reaches 0.
             bars = [np.minimum(spread, 0.9 * best), spread]
-            ax.errorbar(
-                n, best, bars, label=way, linestyle="-", markersize=3.2, capsize=1.5, **look
-            )
+            ax.errorbar(n, best, bars, label=way, markersize=3.2, capsize=1.5, **look)
         log_axis(ax, "y")
-        ax.set(xlabel="width $n$", title=label)
+        ax.set_xlabel("width $n$")
+        titled(ax, label)
         sweep_axis(ax, n)
     for (ax,) in columns[:: columns[0][0].get_gridspec().ncols]:
         ax.set_ylabel("seconds a network")
@@ -78,7 +77,8 @@ def ntk_times(study: Study) -> Figure:
 
 def _costs(ax: Axes, n: np.ndarray, members: list[MemberResults], way: str, look: dict) -> None:
     cost = [float(m.estimates["way_operations"].sel(way=way)) for m in members]
-    ax.plot(n, cost, look["fmt"], linestyle="-", color=look["color"], markersize=3.2, label=way)
+    line = {key: look[key] for key in ("color", "linestyle")}
+    ax.plot(n, cost, look["fmt"], markersize=3.2, label=way, **line)
 
 
 def _grow(ax: Axes, n: np.ndarray, at) -> None:
@@ -89,7 +89,10 @@ def _grow(ax: Axes, n: np.ndarray, at) -> None:
 
 
 def _ways(members: list[MemberResults]) -> list[tuple[dict, str]]:
-    """Every way with its colour and marker."""
+    """Every way with its colour, marker and line: ways that agree do not hide one another."""
     ways = [str(way) for way in members[0].estimates["way"].values]
-    marked = [look | {"fmt": "osD^v"[k % 5]} for k, look in enumerate(looks(len(ways)))]
-    return list(zip(marked, ways, strict=True))
+    marks = [("o", "-"), ("s", "--"), ("D", "-."), ("^", ":")]
+    return [
+        (look | dict(zip(("fmt", "linestyle"), marks[k % len(marks)], strict=True)), way)
+        for k, (look, way) in enumerate(zip(looks(len(ways)), ways, strict=True))
+    ]

@@ -132,17 +132,19 @@ def legend(figure: Figure, *more: Line2D, words: Sequence[str] = (), measured: b
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             named.setdefault(label, handle)
     wide, high = figure.get_size_inches()
-    title = "\n".join(textwrap.fill(line, int(15 * wide)) for line in words if line)
+    size = style.points_of(7.5)
+    letters = int(15 * wide * 7.5 / size)
+    title = "\n".join(textwrap.fill(line, letters) for line in words if line)
     for columns in range(min(len(named), 6), 0, -1):
         made = figure.legend(
-            named.values(), named, title=title or None, title_fontsize=7.5,
+            named.values(), named, title=title or None, title_fontsize=size,
             loc="outside lower center", ncols=columns,
         )  # fmt: skip
-        size = made.get_window_extent(figure.canvas.get_renderer())
-        if size.width <= figure.bbox.width or columns == 1:
+        extent = made.get_window_extent(figure.canvas.get_renderer())
+        if extent.width <= 0.96 * figure.bbox.width or columns == 1:
             break
         made.remove()
-    figure.set_size_inches(wide, high + size.height / figure.dpi)
+    figure.set_size_inches(wide, high + extent.height / figure.dpi)
 
 
 class _LogTicks(Locator):
@@ -231,8 +233,10 @@ def whole_axis(ax: Axes, values) -> None:
 def titled(ax: Axes, *lines: str) -> None:
     """A small title of several lines, none of them wider than the panel."""
     room = ax.get_position().width * ax.figure.get_size_inches()[0]
-    text = "\n".join(textwrap.fill(line, max(12, int(18 * room))) for line in lines if line)
-    ax.set_title(text, fontsize=7.5)
+    size = style.points_of(7.5)
+    letters = max(12, int(18 * room * 7.5 / size))
+    text = "\n".join(textwrap.fill(line, letters) for line in lines if line)
+    ax.set_title(text, fontsize=size)
 
 
 def zero_line(ax: Axes) -> None:

@@ -58,7 +58,10 @@ def with_error(m: MemberResults, quantity: str, where: dict) -> str:
     )
     if not np.isfinite(value):
         return ""
-    return f"{value:.3g} ± {error:.1g}" if error > 0 else f"{value:.3g}"
+    if not error > 0:
+        return f"{value:.3g}"
+    places = max(0, 1 - int(np.floor(np.log10(error))))
+    return f"{value:.{places}f} ± {error:.{places}f}"
 
 
 def band(
