@@ -262,7 +262,7 @@ FIGURES: dict[str, FigureEntry] = {
         " preactivations, and how they change in training.",
     ),
     "ntk_corrections": FigureEntry(
-        "corrections",
+        "ntk_corrections",
         ("ntk_mean",),
         "n times (mean tangent kernel minus infinite width) against 1/n: the intercept is H^{1}.",
     ),

@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 
 from finitewidth.figures import style
 from finitewidth.results import MemberResults, Study
-from finitewidth.tables import with_error
 
 #: Quantity -> axis label; each row of the figure.
 _ROWS = {
@@ -31,34 +30,6 @@ def corrections(study: Study) -> Figure:
         column[1].set_xlabel("$1/n$")
     for ax, label in zip(axes[:, 0], _ROWS.values(), strict=True):
         ax.set_ylabel(label)
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(handles))
-    return figure
-
-
-def ntk_corrections(study: Study) -> Figure:
-    """n (E[Theta] - Theta)/Theta against 1/n, last layer and first input, member by member."""
-    members = [m for m in study.members if "ntk_mean_1" in m.estimates]
-    if not members:
-        raise ValueError("the figure ntk_corrections needs a ladder of four widths or more")
-    columns = min(3, len(members))
-    figure, axes = style.grid(-(-len(members) // columns), columns, width=3.0, height=2.4)
-    for ax in axes.flat[len(members) :]:
-        ax.set_visible(False)
-    for ax, m in zip(axes.flat, members, strict=False):
-        infinite = float(_first(m.theory["ntk_mean"].sel(order="infinite_width"))[0])
-        _scaled(ax, m, "ntk_mean")
-        ax.axhline(0, color="0.7", linewidth=0.7, zorder=0)
-        value, error, trusted = (
-            float(_first(m.estimates[f"ntk_mean{end}"])[-1]) for end in ("", "_stderr", "_trusted")
-        )
-        n = int(m.estimates["width"].values[-1])
-        ratio = with_error(value / infinite, error / infinite if trusted else np.nan)
-        words = rf"$\mathrm{{E}}[\Theta]/\Theta_\infty$ = {ratio} at $n={n}$"
-        ax.set_title(f"{m.about['activation']}\n{words}", fontsize=7.5)
-        ax.set_xlabel("$1/n$")
-    for ax in axes[:, 0]:
-        ax.set_ylabel(r"$n\,(\mathrm{E}[\Theta] - \Theta_\infty)$")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(handles))
     return figure

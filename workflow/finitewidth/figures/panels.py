@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -113,11 +113,17 @@ def curve(ax: Axes, x, values, order: str, **options) -> None:
         style.curve(ax, x[known], values[known], order, gid=f"theory {order}", **options)
 
 
-def legend(figure: Figure, *more: Line2D, words: Sequence[str] = (), measured: bool = True) -> None:
+def legend(
+    figure: Figure,
+    *more: Line2D,
+    words: Sequence[str] = (),
+    measured: bool = True,
+    but: Collection[str] = (),
+) -> None:
     """Below all panels: which line is which order of theory, of those drawn, and ``more`` handles.
 
-    Then what the panels' own artists are called, each name once, and ``words`` above them. It is
-    as wide as the figure at most, which grows by its height.
+    Then what the panels' own artists are called, each name once, without those in ``but``, and
+    ``words`` above them. It is as wide as the figure at most, which grows by its height.
     """
     lines = {line.get_gid() for ax in figure.axes for line in ax.lines}
     point = Line2D([], [], color="0.3", marker="o", linestyle="", markersize=3.2, label="measured")
@@ -130,7 +136,10 @@ def legend(figure: Figure, *more: Line2D, words: Sequence[str] = (), measured: b
     named = {handle.get_label(): handle for handle in found}
     for ax in figure.axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
-            named.setdefault(label, handle)
+            if label not in but:
+                named.setdefault(label, handle)
+    if not named and not any(words):
+        return
     wide, high = figure.get_size_inches()
     size = style.points_of(7.5)
     letters = int(15 * wide * 7.5 / size)

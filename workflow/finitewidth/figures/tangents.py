@@ -82,21 +82,28 @@ def of_input(a: int) -> str:
     return f", input {a}" if a else ""
 
 
-def at(values: xr.DataArray, a: int = 0, rank: int = 0) -> float:
-    """The number of the last layer at input ``a`` (with itself), or of an eigenvalue's rank."""
-    place = {"layer": -1}
+def place_of(values: xr.DataArray, a: int = 0, rank: int = 0) -> dict[str, int]:
+    """Where the number of the last layer stands, at input ``a`` (with itself) or of a rank."""
+    place = {}
     for name in values.dims:
-        if name in ("input", "input_"):
+        if name == "layer":
+            place[name] = -1
+        elif name in ("input", "input_"):
             place[name] = a
         elif name in ("pair", "pair_"):
-            # Unordered pairs are as many as N (N + 1)/2.
+            # Unordered pairs of N inputs are N (N + 1)/2.
             N = int((np.sqrt(8 * values.sizes[name] + 1) - 1) / 2)
             place[name] = int(np.flatnonzero((pairs(N) == a).all(1))[0])
         elif name in ("couple", "couple_"):
             place[name] = a * (round(np.sqrt(values.sizes[name])) + 1)
         elif name == "rank":
             place[name] = rank
-    return float(values.isel(place))
+    return place
+
+
+def at(values: xr.DataArray, a: int = 0, rank: int = 0) -> float:
+    """The number of the last layer at input ``a`` (with itself), or of an eigenvalue's rank."""
+    return float(values.isel(place_of(values, a, rank)))
 
 
 def measured(members, quantity: str, **where) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
