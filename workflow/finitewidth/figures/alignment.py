@@ -71,6 +71,7 @@ def _against_width(ax: Axes, m: MemberResults, group: list[MemberResults]) -> st
     hidden = m.estimates["layer"].values[1:-1]
     places = np.linspace(0, len(hidden) - 1, min(len(hidden), len(_LOOKS))).round().astype(int)
     widths: list[int] = []
+    guide = None
     for layer, (marker, line) in zip(hidden[places], _LOOKS, strict=False):
         n = np.array([int(x.estimates["width"].sel(layer=layer)) for x in group])
         widths.extend(n)
@@ -85,10 +86,14 @@ def _against_width(ax: Axes, m: MemberResults, group: list[MemberResults]) -> st
             look = {"color": color, "fmt": marker, "linestyle": line, "linewidth": 0.8}
             shares(ax, n, rest, error, trusted, label=f"{state}, layer {layer}", **look)
             if layer == hidden[0] and state == "start" and np.isfinite(rest[-1]):
-                fine = np.geomspace(n.min(), n.max(), 30)
-                look = {"color": "k", "linewidth": 0.8, "linestyle": (0, (1, 3)), "label": "$1/n$"}
-                ax.plot(fine, rest[-1] * n[-1] / fine, **look)
+                guide = (np.geomspace(n.min(), n.max(), 30), rest[-1] * n[-1])
     log_axis(ax, "y")
+    if guide is not None:
+        # It shows a slope, which is no reason to make room for it.
+        limits = ax.get_ylim()
+        look = {"color": "k", "linewidth": 0.8, "linestyle": (0, (1, 3)), "label": "$1/n$"}
+        ax.plot(guide[0], guide[1] / guide[0], **look)
+        ax.set_ylim(limits)
     ax.set(xlabel="width $n$ of the layer", ylabel="$1-r^2$, training images")
     sweep_axis(ax, widths)
     titled(ax, title(m))

@@ -47,7 +47,7 @@ def eigenvectors(study: Study) -> Figure:
     for ax in axes[-1]:
         ax.set_xlabel("rank")
     for ax in axes.flat:
-        ax.xaxis.set_major_locator(MaxNLocator(3, integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator(3, integer=True, min_n_ticks=1))
     look = {"location": "right", "shrink": 0.4, "aspect": 25}
     figure.colorbar(image, ax=axes, label="|cosine|, replicas 0 and 1", **look)
     words = [
@@ -74,7 +74,7 @@ def _compare(m: MemberResults, basis: str, layer: int, row: np.ndarray):
             origin="lower", extent=(0.5, count + 0.5, 0.5, count + 0.5),
         )  # fmt: skip
         ax.grid(False)
-        ax.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+        ax.yaxis.set_major_locator(MaxNLocator(3, integer=True, min_n_ticks=1))
     mean = m.estimates["eigenvector_cosine"].sel(basis=basis, layer=layer)
     spread = m.estimates["eigenvector_cosine_spread"].sel(basis=basis, layer=layer)
     rank = np.arange(1, count + 1)

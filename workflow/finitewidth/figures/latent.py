@@ -20,6 +20,9 @@ from finitewidth.figures.panels import (
 from finitewidth.figures.trained import BANDS, STATES, band, fit_log, title, typical, with_error
 from finitewidth.results import MemberResults, Study
 
+#: Inches of a panel with a title of four lines.
+_LEAST = (1.9, 1.55)
+
 
 def activation_spectra(study: Study) -> Figure:
     """Eigenvalues of the input of each layer, and accuracy when it is projected on the first k."""
@@ -52,8 +55,10 @@ def _spectra(study: Study, name: str, wanted: Callable, draw: Callable) -> Figur
     ]
     if not every:
         raise cannot_draw(name, members, "every spectrum is of one eigenvalue")
-    figure, columns = panels(len(every), 2, width=2.65, height=2.3)
-    for (top, bottom), (m, number) in zip(columns, every, strict=False):
+    figure, columns = panels(len(every), 2, width=2.65, height=2.3, least=_LEAST)
+    # Of many some from the first to the last.
+    places = np.linspace(0, len(every) - 1, len(columns)).round().astype(int)
+    for (top, bottom), (m, number) in zip(columns, [every[k] for k in places], strict=True):
         draw(m, number, top, bottom)
         bottom.set(xlabel="rank $k$", ylim=(0, 1.04))
     for top, bottom in columns[:: columns[0][0].get_gridspec().ncols]:

@@ -31,6 +31,7 @@ from finitewidth.results import MemberResults, Study
 
 #: Eigenvalues that a panel shows; of more inputs some between the largest and the smallest.
 _MOST_RANKS = 6
+_ONE_SD = "one standard deviation"
 
 
 def ntk_concentration(study: Study) -> Figure:
@@ -55,10 +56,11 @@ def ntk_concentration(study: Study) -> Figure:
             # d sqrt(v) = dv/(2 sqrt(v)).
             error = spread[1] / (2 * np.sqrt(spread[0])) / scale
         center = mean[0] / scale
-        # A tangent kernel is never below 0.
-        low = np.maximum(center - deviation, 0)
+        # A tangent kernel is never below 0; one width alone is drawn as wide as a symbol.
+        low, high = np.maximum(center - deviation, 0), center + deviation
+        x, low, high = (n, low, high) if len(n) > 1 else ([n[0] * 0.95, n[0] * 1.05], low, high)
         look = {"color": style.PALETTE[4], "alpha": 0.25, "linewidth": 0}
-        top.fill_between(n, low, center + deviation, label="one standard deviation", **look)
+        top.fill_between(x, *np.broadcast_arrays(low, high, x)[:2], label=_ONE_SD, **look)
         look = {"color": style.PALETTE[0], "markersize": 3.2}
         style.points(top, n, center, mean[1] / scale, mean[2], **look)
         style.points(bottom, n, deviation, error, spread[2], **look)

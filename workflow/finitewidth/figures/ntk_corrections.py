@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from finitewidth.figures import style
 from finitewidth.figures.panels import (
@@ -14,6 +15,7 @@ from finitewidth.figures.panels import (
     left_out,
     legend,
     panels,
+    plain_numbers,
     titled,
     zero_line,
 )
@@ -41,6 +43,7 @@ def ntk_corrections(study: Study) -> Figure:
         infinite = _at(m.theory["ntk_mean"].sel(order="infinite_width"), a)
         _points_and_lines(ax, m, a, infinite)
         zero_line(ax)
+        plain_numbers(ax)
         value, error, trusted = (_at(m.estimates[f"ntk_mean{end}"], a)[-1] for end in _ENDS)
         n, scale = int(m.estimates["width"].values[-1]), infinite[-1]
         ratio = with_error(value / scale, error / scale if trusted else np.nan)
@@ -48,6 +51,7 @@ def ntk_corrections(study: Study) -> Figure:
             ax, label + of_input(a), rf"$\mathrm{{E}}[\Theta]/\Theta_\infty$ = {ratio} at $n={n}$"
         )
         ax.set_xlabel("$1/n$")
+        ax.xaxis.set_major_locator(MaxNLocator(4))
     for (ax,) in columns[:: columns[0][0].get_gridspec().ncols]:
         ax.set_ylabel(r"$n\,(\mathrm{E}[\Theta] - \Theta_\infty)$")
     legend(figure, words=[left_out(columns, known, "laws")])

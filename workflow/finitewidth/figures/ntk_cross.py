@@ -13,6 +13,7 @@ from finitewidth.figures.panels import (
     left_out,
     legend,
     panels,
+    plain_numbers,
     titled,
     whole_axis,
     zero_line,
@@ -65,6 +66,7 @@ def ntk_cross(study: Study) -> Figure:
             if len(L):
                 style.points(ax, L + _APART, *measured(shown, f"{quantity}_1", a=a), **look)
             zero_line(ax)
+            plain_numbers(ax)
         titled(column[0], label + of_input(a))
         whole_axis(column[-1], [m.about["depth"] for m in members])
         column[-1].set_xlabel("depth $L$")

@@ -16,6 +16,7 @@ def ntk_methods(study: Study) -> Figure:
     """Deviation from the contracted Jacobian, and multiplications, against width."""
     groups = series(study, "ntk_methods", "width")
     figure, columns = panels(len(groups), 2, width=3.0, height=2.3)
+    missing = False
     for (top, bottom), (label, members) in zip(columns, groups.items(), strict=False):
         n = np.array([m.about["width"] for m in members])
         agreed = []
@@ -30,12 +31,13 @@ def ntk_methods(study: Study) -> Figure:
                 # To the last bit, which has no place on a logarithmic axis.
                 agreed += [way] if way != "jacobian" else []
             else:
+                missing |= not (value > 0).all()
                 value = np.where(value > 0, value, np.nan)
                 style.points(top, n, value, error, trusted, label=way, **look)
             _costs(bottom, n, members, way, look)
         rounding = {"color": "0.4", "linestyle": ":", "linewidth": 1, "label": "rounding"}
         top.axhline(np.finfo(float).eps, **rounding)
-        same = f"{' and '.join(agreed)}: the same to the last bit" if agreed else ""
+        same = f"{', '.join(agreed)}: the same to the last bit" if agreed else ""
         titled(top, label, same)
         bottom.set_xlabel("width $n$")
         _grow(bottom, n, [m.estimates["way_operations"].sel(way="layerwise") for m in members])
@@ -45,7 +47,8 @@ def ntk_methods(study: Study) -> Figure:
     for top, bottom in columns[:: columns[0][0].get_gridspec().ncols]:
         top.set_ylabel(r"$\max|\Delta\Theta|/\max|\Theta|$")
         bottom.set_ylabel("multiplications a network")
-    legend(figure, measured=False, words=[left_out(columns, groups, "laws")])
+    words = ["where a point is missing, a way agrees to the last bit"] if missing else []
+    legend(figure, measured=False, words=[*words, left_out(columns, groups, "laws")])
     return figure
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Collection, Sequence
 
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import (
     Formatter,
+    FuncFormatter,
     Locator,
     LogLocator,
     MaxNLocator,
@@ -26,6 +28,8 @@ _PAGE, _LEAST = (8.0, 9.6), (1.3, 1.1)
 _ABREAST = 5
 #: How measured values are marked, one series after another that share a colour.
 _MARKERS = "osD^v"
+#: Holds the place of a formula while lines are filled.
+_HELD = "\ue000"
 
 
 class CannotDrawError(ValueError):
@@ -41,11 +45,18 @@ def cannot_draw(figure: str, members: Sequence, why: str) -> CannotDrawError:
 
 
 def panels(
-    count: int, rows: int = 1, *, width: float = 2.6, height: float = 2.2, share: bool = True
+    count: int,
+    rows: int = 1,
+    *,
+    width: float = 2.6,
+    height: float = 2.2,
+    least: tuple[float, float] = _LEAST,
+    share: bool = True,
 ) -> tuple[Figure, list[np.ndarray]]:
     """A figure of ``count`` columns of ``rows`` panels each, which wrap and fit a page.
 
-    Where not all fit, the first ones are there; :func:`left_out` puts that in words. The panels of
+    Where not all fit, panels being of the ``least`` inches (width, height) with their titles, there
+    are fewer columns; :func:`left_out` puts that in words. The panels of
     a column ``share`` their axis of x, and only the lowest has its labels.
 
     Returns
@@ -54,8 +65,9 @@ def panels(
     columns : list of ndarray
         Of axes, (rows,) each.
     """
-    most = _ABREAST * int(_PAGE[1] / (rows * _LEAST[1]))
-    columns, wide, high = _fit(min(count, most), rows, width, height)
+    abreast = min(_ABREAST, int(_PAGE[0] / least[0]))
+    most = abreast * int(_PAGE[1] / (rows * least[1]))
+    columns, wide, high = _fit(min(count, most), rows, abreast, (width, height))
     blocks = -(-min(count, most) // columns)
     figure, axes = style.grid(rows * blocks, columns, width=wide, height=high)
     found = []
@@ -75,13 +87,16 @@ def panels(
     return figure, found
 
 
-def _fit(count: int, rows: int, width: float, height: float) -> tuple[int, float, float]:
+def _fit(
+    count: int, rows: int, abreast: int, wanted: tuple[float, float]
+) -> tuple[int, float, float]:
     """How many columns to a row, and the inches of a panel: as large as fit, few left empty."""
     found = []
-    for columns in range(1, min(count, _ABREAST) + 1):
+    for columns in range(1, min(count, abreast) + 1):
         blocks = -(-count // columns)
-        wide, high = min(width, _PAGE[0] / columns), min(height, _PAGE[1] / (rows * blocks))
-        size = round(min(wide / width, high / height), 2)
+        wide = min(wanted[0], _PAGE[0] / columns)
+        high = min(wanted[1], _PAGE[1] / (rows * blocks))
+        size = round(min(wide / wanted[0], high / wanted[1]), 2)
         found.append((size, columns - blocks * columns, columns, wide, high))
     return max(found)[2:]
 
@@ -142,8 +157,7 @@ def legend(
         return
     wide, high = figure.get_size_inches()
     size = style.points_of(7.5)
-    letters = int(15 * wide * 7.5 / size)
-    title = "\n".join(textwrap.fill(line, letters) for line in words if line)
+    title = _filled(words, int(15 * wide * 7.5 / size))
     for columns in range(min(len(named), 6), 0, -1):
         made = figure.legend(
             named.values(), named, title=title or None, title_fontsize=size,
@@ -243,9 +257,22 @@ def titled(ax: Axes, *lines: str) -> None:
     """A small title of several lines, none of them wider than the panel."""
     room = ax.get_position().width * ax.figure.get_size_inches()[0]
     size = style.points_of(7.5)
-    letters = max(12, int(18 * room * 7.5 / size))
-    text = "\n".join(textwrap.fill(line, letters) for line in lines if line)
-    ax.set_title(text, fontsize=size)
+    ax.set_title(_filled(lines, max(12, int(18 * room * 7.5 / size))), fontsize=size)
+
+
+def _filled(lines: Sequence[str], letters: int) -> str:
+    """Lines of at most so many letters; formulas, which are shorter than their text, stay whole."""
+    formulas: list[str] = []
+
+    def held(found: re.Match) -> str:
+        formulas.append(found[0])
+        shown = re.sub(r"\\[a-z]+|[{}$^_\\]", lambda m: "x" if len(m[0]) > 2 else "", found[0])
+        return _HELD * min(max(len(shown), 1), letters)
+
+    text = "\n".join(
+        textwrap.fill(re.sub(r"\$[^$]*\$", held, line), letters) for line in lines if line
+    )
+    return re.sub(f"{_HELD}+", lambda _: formulas.pop(0), text)
 
 
 def zero_line(ax: Axes) -> None:
@@ -256,9 +283,18 @@ def zero_line(ax: Axes) -> None:
         ax.axhline(0, color="0.7", linewidth=0.7, zorder=0)
 
 
+def plain_numbers(ax: Axes) -> None:
+    """Numbers far from 1 along the axis of y written out, without a factor above the axis."""
+    far = np.abs(ax.get_ylim()).max()
+    if not 1e-3 <= far < 1e5:
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:.6g}".replace("-", "\u2212")))
+
+
 def shares(ax: Axes, x, value, error, trusted, **options) -> None:
     """:func:`style.points` of shares: their bars end at 0 and at 1."""
     x, value, error = (np.asarray(a, float) for a in np.broadcast_arrays(x, value, error))
+    if not np.isfinite(value).any():
+        return
     sound = np.broadcast_to(trusted, value.shape).astype(bool) & np.isfinite(error)
     if options.get("linestyle", ""):
         keys = ("color", "linestyle", "linewidth")

@@ -78,6 +78,8 @@ def band(
     logarithmic = ax.get_yscale() == "log"
     known = mean.values > 0 if logarithmic else np.isfinite(mean.values)
     x, mean = mean[dimension].values[known], mean.values[known]
+    if not known.any():
+        return
     spread = np.nan_to_num(spread[known])
     line = ax.plot(x, mean, **look)[0]
     low, high = np.clip([mean - spread, mean + spread], *(limits or (None, None)))
