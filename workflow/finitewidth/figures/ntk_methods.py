@@ -19,7 +19,7 @@ def ntk_methods(study: Study) -> Figure:
     missing = False
     for (top, bottom), (label, members) in zip(columns, groups.items(), strict=False):
         n = np.array([m.about["width"] for m in members])
-        agreed = []
+        agreed, compared = [], False
         for look, way in _ways(members):
             value, error, trusted = (
                 np.array(
@@ -27,10 +27,11 @@ def ntk_methods(study: Study) -> Figure:
                 )
                 for end in ("", "_stderr", "_trusted")
             )
-            if not (value > 0).any():
+            compared |= np.isfinite(value).any()
+            if (value == 0).all():
                 # To the last bit, which has no place on a logarithmic axis.
-                agreed += [way] if way != "jacobian" else []
-            else:
+                agreed.append(way)
+            elif (value > 0).any():
                 missing |= not (value > 0).all()
                 value = np.where(value > 0, value, np.nan)
                 style.points(top, n, value, error, trusted, label=way, **look)
@@ -38,7 +39,7 @@ def ntk_methods(study: Study) -> Figure:
         rounding = {"color": "0.4", "linestyle": ":", "linewidth": 1, "label": "rounding"}
         top.axhline(np.finfo(float).eps, **rounding)
         same = f"{', '.join(agreed)}: the same to the last bit" if agreed else ""
-        titled(top, label, same)
+        titled(top, label, same, "" if compared else "every kernel is 0")
         bottom.set_xlabel("width $n$")
         _grow(bottom, n, [m.estimates["way_operations"].sel(way="layerwise") for m in members])
         log_axis(top, "y")

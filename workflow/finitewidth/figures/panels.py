@@ -296,7 +296,7 @@ def shares(ax: Axes, x, value, error, trusted, **options) -> None:
     if not np.isfinite(value).any():
         return
     sound = np.broadcast_to(trusted, value.shape).astype(bool) & np.isfinite(error)
-    if options.get("linestyle", ""):
+    if options.get("linestyle", "") and value.size > 1:
         keys = ("color", "linestyle", "linewidth")
         line = {key: options[key] for key in keys if key in options}
         ax.plot(x, value, zorder=2, **line)
