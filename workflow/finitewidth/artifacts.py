@@ -271,8 +271,13 @@ def write_text(text: str, path: str | Path, stamp: Mapping) -> None:
 
 
 def write_figure(figure, path: str | Path, stamp: Mapping, *, title: str) -> None:
-    """Write a matplotlib figure as PDF, PNG or SVG, the stamp in the file's metadata."""
+    """Write a matplotlib figure as PDF, PNG or SVG, the stamp in the file's metadata.
+
+    The lines of the figure's label are sentences for its caption; the stamp has them as ``notes``.
+    """
     ending = Path(path).suffix[1:]
+    notes = figure.get_label().splitlines()
+    stamp = {**stamp, "notes": notes} if notes else stamp
     # None leaves out what would differ from run to run, or tell of the machine.
     fields = {"Title": title, "Creator": f"finitewidth {__version__}", **_NO_DATES[ending]}
     content = io.BytesIO()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from finitewidth.artifacts import ArtifactError, read_stamp
 from finitewidth.tables import ORDERS, read_csv
 
 #: Names of the orders of theory, in words.
@@ -62,6 +63,18 @@ def _ensemble(name: str, members: Sequence[Mapping]) -> str:
 def _list(values: Sequence) -> str:
     texts = [f"{v:.6g}" if isinstance(v, float) else str(v) for v in dict.fromkeys(values)]
     return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
+
+
+def notes(path: str | Path) -> list[str]:
+    """What the drawing of a figure had to add to its caption, sentence by sentence.
+
+    ``path`` is the figure's file; of a file that is no figure of ours there is nothing to say.
+    """
+    try:
+        said = read_stamp(path).get("notes", [])
+    except ArtifactError:
+        return []
+    return [str(line) for line in said] if isinstance(said, list) else []
 
 
 def outcome(path: str | Path) -> dict:

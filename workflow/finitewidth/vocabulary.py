@@ -243,25 +243,26 @@ FIGURES: dict[str, FigureEntry] = {
         "Eigenvalues of the tangent kernel over several inputs, against width.",
     ),
     "ntk_fluctuations": FigureEntry(
-        "ntk",
+        "ntk_depth",
         ("ntk",),
         "Var Theta/Theta^2 against L/n on the slope of each class, and E[Theta^2]/E[Theta]^2 of"
-        " ReLU against its exact value, its double-scaling law and the bare exponential.",
+        " activations of two slopes against its exact value, its double-scaling law and the bare"
+        " exponential.",
     ),
     "ntk_criticality": FigureEntry(
-        "ntk",
+        "ntk_depth",
         ("ntk",),
         "Fluctuations of the tangent kernel against depth: GELU and SiLU are critical for the"
         " kernel, but not for these.",
     ),
     "ntk_cross": FigureEntry(
-        "ntk",
+        "ntk_cross",
         ("ntk_tensors",),
         "D, F, P and Q against depth, at each width and extrapolated: how tangent kernels go with"
         " preactivations, and how they change in training.",
     ),
     "ntk_corrections": FigureEntry(
-        "corrections",
+        "ntk_corrections",
         ("ntk_mean",),
         "n times (mean tangent kernel minus infinite width) against 1/n: the intercept is H^{1}.",
     ),
@@ -283,19 +284,19 @@ FIGURES: dict[str, FigureEntry] = {
         " when the weights keep their first k components only.",
     ),
     "eigenvectors": FigureEntry(
-        "replicas",
+        "eigenvectors",
         ("activation_spectrum", "weight_spectrum", "eigenvectors"),
         "Spectra of replicas, and the cosines between the eigenvectors of two of them, before and"
         " after alignment.",
     ),
     "alignment": FigureEntry(
-        "replicas",
+        "alignment",
         ("alignment",),
         "What alignment explains of one replica by another, against layer and width, beside what"
         " chance gives.",
     ),
     "rainbow": FigureEntry(
-        "replicas",
+        "rainbow",
         ("training", "rainbow"),
         "Accuracy of networks generated from weight covariances beside that of trained ones,"
         " against width.",

@@ -35,7 +35,7 @@ def draw(name: str, study, look: Mapping | None = None):
     look = look or settings(width=None, font_size=None, file=None)
     with style.own(look["rc"]):
         figure = getattr(module, name)(study.estimating(FIGURES[name].families))
-    style.note_untrusted(figure)
+    import_module("finitewidth.figures.notes").finish(figure)
     if look["width"]:
         width, height = figure.get_size_inches()
         figure.set_size_inches(look["width"], height * look["width"] / width)

@@ -7,7 +7,10 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from finitewidth.figures import style
+from finitewidth.figures import panels, style
+from finitewidth.figures.axes import say
+from finitewidth.figures.members import Measured, names
+from finitewidth.figures.notes import note
 from finitewidth.results import MemberResults, Study
 from finitewidth.tables import with_error
 
@@ -16,60 +19,83 @@ _ROWS = {
     "kernel_mean": r"$n\,(\mathrm{E}[\hat G] - K)$",
     "kernel_covariance": r"$n\,\mathrm{Var}\,\hat G$",
 }
+_FEW = "a fit needs ladders of four widths or more"
+_LOOKS = (("1/n", "0.5"), ("1/n^2", style.PALETTE[2]), ("exact", style.PALETTE[1]))
 
 
 def corrections(study: Study) -> Figure:
     """n (measured - infinite width) against 1/n, last layer and first input, member by member."""
-    members = [m for m in study.members if "kernel_mean_1" in m.estimates]
-    if not members:
-        raise ValueError("the figure corrections needs a ladder of four widths or more")
-    figure, axes = style.grid(2, len(members), width=2.3, height=2.2, sharex="col")
-    for column, m in zip(axes.T, members, strict=True):
-        for ax, quantity in zip(column, _ROWS, strict=True):
+    every = [m for m in study.members if "kernel_mean_1" in m.estimates]
+    if not every:
+        raise panels.cannot_draw("corrections", study.members, _FEW)
+    figure, columns = panels.panels(len(every), 2, width=2.6, height=1.9)
+    members = every[: len(columns)]
+    for column, m, name in zip(columns, members, _titles(members), strict=True):
+        for ax, (quantity, label) in zip(column, _ROWS.items(), strict=True):
             _scaled(ax, m, quantity)
-        column[0].set_title(m.about["activation"])
+            if ax.get_subplotspec().is_first_col():
+                ax.set_ylabel(label)
+        column[0].set_title(name)
         column[1].set_xlabel("$1/n$")
-    for ax, label in zip(axes[:, 0], _ROWS.values(), strict=True):
-        ax.set_ylabel(label)
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(handles))
+        column[1].locator_params(axis="x", nbins=4)
+    _end(figure, members, every)
     return figure
 
 
 def ntk_corrections(study: Study) -> Figure:
-    """n (E[Theta] - Theta)/Theta against 1/n, last layer and first input, member by member."""
-    members = [m for m in study.members if "ntk_mean_1" in m.estimates]
-    if not members:
-        raise ValueError("the figure ntk_corrections needs a ladder of four widths or more")
-    columns = min(3, len(members))
-    figure, axes = style.grid(-(-len(members) // columns), columns, width=3.0, height=2.4)
-    for ax in axes.flat[len(members) :]:
-        ax.set_visible(False)
-    for ax, m in zip(axes.flat, members, strict=False):
-        infinite = float(_first(m.theory["ntk_mean"].sel(order="infinite_width"))[0])
+    """n (E[Theta] - Theta) against 1/n, last layer and first input, member by member."""
+    every = [m for m in study.members if "ntk_mean_1" in m.estimates]
+    if not every:
+        raise panels.cannot_draw("ntk_corrections", study.members, _FEW)
+    figure, columns = panels.panels(len(every), width=2.8, height=2.3)
+    members = every[: len(columns)]
+    for (ax,), m, name in zip(columns, members, _titles(members), strict=True):
         _scaled(ax, m, "ntk_mean")
-        ax.axhline(0, color="0.7", linewidth=0.7, zorder=0)
-        value, error, trusted = (
-            float(_first(m.estimates[f"ntk_mean{end}"])[-1]) for end in ("", "_stderr", "_trusted")
-        )
-        n = int(m.estimates["width"].values[-1])
-        ratio = with_error(value / infinite, error / infinite if trusted else np.nan)
-        words = rf"$\mathrm{{E}}[\Theta]/\Theta_\infty$ = {ratio} at $n={n}$"
-        ax.set_title(f"{m.about['activation']}\n{words}", fontsize=7.5)
+        panels.zero_line(ax)
+        panels.titled(ax, name, _ratio(m))
         ax.set_xlabel("$1/n$")
-    for ax in axes[:, 0]:
-        ax.set_ylabel(r"$n\,(\mathrm{E}[\Theta] - \Theta_\infty)$")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(handles))
+        ax.locator_params(axis="x", nbins=4)
+        if ax.get_subplotspec().is_first_col():
+            ax.set_ylabel(r"$n\,(\mathrm{E}[\Theta] - \Theta_\infty)$")
+    _end(figure, members, every)
     return figure
+
+
+def _ratio(m: MemberResults) -> str:
+    """How far the widest networks' mean is from infinite width, in words for a title."""
+    infinite = float(_first(m.theory["ntk_mean"].sel(order="infinite_width"))[0])
+    value, error, trusted = (
+        float(_first(m.estimates[f"ntk_mean{end}"])[-1]) for end in ("", "_stderr", "_trusted")
+    )
+    if not (np.isfinite(infinite) and infinite and np.isfinite(value)):
+        return ""
+    n = int(m.estimates["width"].values[-1])
+    ratio = with_error(value / infinite, abs(error / infinite) if trusted else np.nan)
+    return rf"$\mathrm{{E}}[\Theta]/\Theta_\infty$ = {ratio} at $n={n}$"
+
+
+def _end(figure: Figure, members, every) -> None:
+    words = panels.left_out(members, every, "members")
+    note(figure, words and f"{words}; the table has them all.")
+    panels.legend(figure, words=[words], measured=False)
+
+
+def _titles(members: list[MemberResults]) -> list[str]:
+    """The activation, where that tells members apart."""
+    activations = [m.about["activation"] for m in members]
+    return activations if len(set(activations)) == len(members) else names(members)
 
 
 def _scaled(ax: Axes, m: MemberResults, quantity: str) -> None:
     """One quantity of one member: points, fit, and every order of theory."""
     here = _first(m.estimates[quantity])
     n = m.estimates["width"].values[np.arange(len(here))]
-    infinite = _first(style.predicted(m.theory, quantity, "infinite_width")).values
-    for order, color in (("1/n", "0.5"), ("1/n^2", style.PALETTE[2]), ("exact", style.PALETTE[1])):
+    known = style.predicted(m.theory, quantity, "infinite_width")
+    if known is None:
+        say(ax, "theory says nothing of infinite width")
+        return
+    infinite = _first(known).values
+    for order, color in _LOOKS:
         line = style.predicted(m.theory, quantity, order)
         if line is None or not bool(_first(line).notnull().all()):
             continue
@@ -81,18 +107,18 @@ def _scaled(ax: Axes, m: MemberResults, quantity: str) -> None:
         rising = np.argsort(x)
         label = style.ORDERS[order]["label"]
         style.curve(ax, x[rising], y[rising], order, color=color, label=label)
-    value, error, trusted = (
-        _first(m.estimates[f"{quantity}{part}"]).values for part in ("", "_stderr", "_trusted")
-    )
+    measured = Measured.of(m.estimates, quantity, **_place(m.estimates[quantity]))
     look = {"color": style.PALETTE[0], "label": "measured"}
-    style.points(ax, 1 / n, n * (value - infinite), n * error, trusted, **look)
-    intercept = (
-        float(_first(m.estimates[f"{quantity}_1{part}"])) for part in ("", "_stderr", "_trusted")
-    )
+    style.points(ax, 1 / n, *measured.plus(-infinite).times(n), **look)
+    intercept = Measured.of(m.estimates, f"{quantity}_1", **_place(m.estimates[f"{quantity}_1"]))
     style.points(ax, [0], *intercept, color=style.PALETTE[3], fmt="s", label="extrapolated")
+
+
+def _place(values: xr.DataArray) -> dict[str, int]:
+    """Places of the last layer and the first input (with itself) in a quantity's dimensions."""
+    return {"layer": -1} | {d: 0 for d in ("pair", "pair_", "input") if d in values.dims}
 
 
 def _first(values: xr.DataArray) -> xr.DataArray:
     """The last layer, the first input (with itself)."""
-    index = {d: 0 for d in ("pair", "pair_", "input") if d in values.dims}
-    return values.isel(layer=-1, **index)
+    return values.isel(_place(values))

@@ -2,103 +2,133 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 from matplotlib.figure import Figure
 
-from finitewidth.figures import style
-from finitewidth.results import Study
+from finitewidth.figures import panels, style
+from finitewidth.figures.axes import say, signed_axis
+from finitewidth.figures.members import Measured, names
+from finitewidth.figures.notes import note
+from finitewidth.results import MemberResults, Study
 
-_MOST_PAIRS = 6
+#: Pairs of inputs that fit on a page, and members that can be told apart.
+_MOST_PAIRS, _MOST_MEMBERS = 15, 14
 
 
 def covariance(study: Study) -> Figure:
-    """|G_ab| against layer for each pair of inputs, and its ratio to theory."""
-    members = [m for m in study.members if m.has("covariance")]
-    inputs = members[0].estimates.sizes["input"]
-    pairs = [(a, b) for a in range(inputs) for b in range(a, inputs)][:_MOST_PAIRS]
-    figure, axes = style.grid(
-        2, len(pairs), height=2.0, sharex=True, gridspec_kw={"height_ratios": [2, 1]}
-    )
-    for column, (a, b) in enumerate(pairs):
-        top, bottom = axes[:, column]
-        for color, m in zip(itertools.cycle(style.PALETTE), members, strict=False):
-            here = {"input": a, "input_": b}
-            value = m.estimates["covariance"].sel(here)
-            error = m.estimates["covariance_stderr"].sel(here)
-            trusted = m.estimates["covariance_trusted"].sel(here)
-            layer = value["layer"].values
-            order = _best_order(m)
-            line = style.predicted(m.theory, "covariance", order).sel(here)
-            style.curve(top, layer, np.abs(line), order, color=color)
-            style.points(top, layer, np.abs(value), error, trusted, color=color, label=_label(m))
-            style.points(bottom, layer, value / line, error / np.abs(line), trusted, color=color)
-        top.set(yscale="log", title=rf"inputs $a={a}$, $b={b}$")
+    """G_ab against layer for each pair of inputs, and its ratio to theory."""
+    every = [m for m in study.members if m.has("covariance")]
+    members = every[:_MOST_MEMBERS]
+    inputs = max(m.estimates.sizes["input"] for m in members)
+    every_pair = [(a, b) for a in range(inputs) for b in range(a, inputs)]
+    pairs = every_pair[:_MOST_PAIRS]
+    figure, columns = panels.panels(len(pairs), 2, height=1.5)
+    pairs = pairs[: len(columns)]
+    looks = list(zip(members, panels.looks(len(members)), names(members), strict=True))
+    for (top, bottom), (a, b) in zip(columns, pairs, strict=True):
+        layers = []
+        for m, look, name in looks:
+            if max(a, b) < m.estimates.sizes["input"]:
+                layers += _pair(top, bottom, m, a, b, look | {"label": name})
+        signed_axis(top)
+        top.set(title=rf"inputs $a={a}$, $b={b}$")
         style.unity(bottom)
         style.fit_ratio(bottom)
+        panels.whole_axis(bottom, layers)
         bottom.set(xlabel=r"layer $\ell$")
-        bottom.xaxis.get_major_locator().set_params(integer=True)
-    axes[0, 0].set_ylabel(r"$|G^{(\ell)}_{ab}|$")
-    axes[1, 0].set_ylabel("measured / theory")
-    style.order_legend(axes[0, 0], _best_order(members[0]), loc="upper left")
-    style.member_legend(axes[0, -1], loc="upper left")
+        if top.get_subplotspec().is_first_col():
+            top.set_ylabel(r"$G^{(\ell)}_{ab}$")
+            bottom.set_ylabel("ratio to theory")
+    words = [
+        panels.left_out(pairs, every_pair, "pairs of inputs"),
+        panels.left_out(members, every, "members"),
+    ]
+    for line in words:
+        note(figure, line and f"{line}; the table has them all.")
+    panels.legend(figure, words=words)
     return figure
+
+
+def _pair(top, bottom, m: MemberResults, a: int, b: int, look: dict) -> list[int]:
+    """One member's covariance of two inputs; returns its layers."""
+    here = {"input": a, "input_": b}
+    measured = Measured.of(m.estimates, "covariance", **here)
+    layer = m.estimates["layer"].values
+    order = _best_order(m)
+    style.points(top, layer, *measured, **look)
+    if order:
+        line = style.predicted(m.theory, "covariance", order).isel(here).values
+        panels.curve(top, layer, line, order, color=look["color"])
+        ratio = {"color": look["color"], "fmt": look["fmt"]}
+        style.points(bottom, layer, *measured.over(line), **ratio)
+    else:
+        say(bottom, "theory says nothing here")
+    return layer.tolist()
 
 
 def neuron_covariance(study: Study) -> Figure:
     """Different neurons: a matrix in units of its own error, and the pooled value by layer."""
-    # Here, for it takes seconds to import.
-    import seaborn as sns
-
-    members = [m for m in study.members if m.has("covariance")]
-    figure, axes = style.grid(1, 2, width=3.6, height=3.0)
-    left, right = axes[0]
-    m = members[0]
-    last = {"layer": m.estimates["layer"].values[-1], "input": 0, "input_": 0}
-    theory = m.theory["neuron_covariance"].sel(last)
-    best = theory.sel(order=_best_order(m))
-    pull = (m.estimates["neuron_covariance"].sel(last) - best) / m.estimates[
-        "neuron_covariance_stderr"
-    ].sel(last)
-    # In units of an error that is not believed there is nothing to show.
-    trusted = m.estimates["neuron_covariance_trusted"].sel(last)
-    sns.heatmap(
-        np.asarray(pull.where(trusted == 1)),
-        ax=left,
-        annot=True,
-        fmt="+.1f",
-        cmap="vlag",
-        vmin=-3,
-        vmax=3,
-        square=True,
-        linewidths=1,
-        cbar_kws={"label": "(measured − theory) / error", "shrink": 0.8},
-    )
-    left.set(xlabel="neuron $i$", ylabel="neuron $j$", title=f"last layer, {_label(m)}")
-    for shift, (color, m) in enumerate(zip(itertools.cycle(style.PALETTE), members, strict=False)):
+    every = [m for m in study.members if m.has("covariance")]
+    members = every[:_MOST_MEMBERS]
+    figure, columns = panels.panels(2, width=3.8, height=3.0)
+    (left,), (right,) = columns
+    labels = names(members)
+    _matrix(figure, left, members[0], labels[0])
+    looks = panels.looks(len(members))
+    layers = []
+    for shift, (m, look, name) in enumerate(zip(members, looks, labels, strict=True)):
         here = {"input": 0, "input_": 0}
-        scale = m.estimates["covariance"].sel(here)
-        value = m.estimates["cross_covariance"].sel(here) / scale
-        error = m.estimates["cross_covariance_stderr"].sel(here) / scale
-        layer = value["layer"].values + 0.08 * (shift - (len(members) - 1) / 2)
-        trusted = m.estimates["cross_covariance_trusted"].sel(here)
-        style.points(right, layer, value, error, trusted, color=color, label=_label(m))
-    right.axhline(0, color="0.3", linewidth=0.8, zorder=1)
+        scale = m.estimates["covariance"].isel(here).values
+        found = Measured.of(m.estimates, "cross_covariance", **here).over(np.abs(scale))
+        layer = m.estimates["layer"].values
+        layers += layer.tolist()
+        spread = 0.5 / max(6, len(members)) * (shift - (len(members) - 1) / 2)
+        style.points(right, layer + spread, *found, **look, label=name)
+    right.axhline(0, color="0.3", linewidth=0.8, zorder=1, label="theory")
+    panels.whole_axis(right, layers)
     right.set(
         xlabel=r"layer $\ell$",
         ylabel=r"$\mathrm{E}[z_i z_j] / G$,  $i \neq j$",
         title="pooled over recorded neurons",
     )
-    style.member_legend(right, loc="upper left")
-    right.xaxis.get_major_locator().set_params(integer=True)
+    words = panels.left_out(members, every, "members")
+    note(figure, words and f"{words}; the table has them all.")
+    panels.legend(figure, words=[words], measured=False)
     return figure
 
 
-def _best_order(m) -> str:
-    exact = style.predicted(m.theory, "covariance", "exact")
-    return "exact" if exact is not None and bool(exact.notnull().all()) else "infinite_width"
+def _matrix(figure: Figure, ax, m: MemberResults, name: str) -> None:
+    """Distance from theory of each pair of neurons, in standard errors, at the last layer."""
+    here = {"layer": -1, "input": 0, "input_": 0}
+    measured = Measured.of(m.estimates, "neuron_covariance", **here)
+    ax.set(xlabel="neuron $i$", ylabel="neuron $j$", title=f"last layer, {name}")
+    ax.grid(False)
+    order = _best_order(m, "neuron_covariance")
+    if not order:
+        say(ax, "theory says nothing here")
+        return
+    theory = style.predicted(m.theory, "neuron_covariance", order).isel(here).values
+    # In units of an error that is not believed there is nothing to show.
+    pull = np.where(measured.trusted, measured.plus(-theory).over(measured.error).value, np.nan)
+    neurons = len(pull)
+    image = ax.pcolormesh(
+        np.arange(neurons), np.arange(neurons), pull, cmap="RdBu_r", vmin=-4, vmax=4,
+        edgecolors="w", linewidth=1,
+    )  # fmt: skip
+    for (j, i), value in np.ndenumerate(pull):
+        text = f"{value:+.1f}" if np.isfinite(value) else "not\ntrusted"
+        small = {} if np.isfinite(value) else {"fontsize": 6, "color": "0.35"}
+        dark = {"color": "w"} if abs(value) > 2.6 else {}
+        ax.text(i, j, text, ha="center", va="center", **(small | dark))
+    ax.set(xticks=np.arange(neurons), yticks=np.arange(neurons), aspect="equal")
+    ax.invert_yaxis()
+    figure.colorbar(image, ax=ax, label="(measured − theory) / error", shrink=0.8)
 
 
-def _label(m) -> str:
-    return ", ".join(m.swept_words) or m.label
+def _best_order(m: MemberResults, quantity: str = "covariance") -> str | None:
+    """The closest order of theory that says something of every layer, if any does."""
+    for order in ("exact", "1/n", "infinite_width"):
+        line = style.predicted(m.theory, quantity, order)
+        if line is not None and (order == "infinite_width" or bool(line.notnull().all())):
+            return order
+    return None

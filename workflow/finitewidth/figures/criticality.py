@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
-import xarray as xr
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from finitewidth.activations import Activation, get
-from finitewidth.figures import style
+from finitewidth.figures import panels, style
+from finitewidth.figures.axes import in_rows, legends_below, say, signed_axis
+from finitewidth.figures.members import Measured, anew, between
+from finitewidth.figures.notes import note
 from finitewidth.results import MemberResults, Study
 from finitewidth.theory.criticality import critical_point
 from finitewidth.theory.gaussian import expectation, second_moment
@@ -17,65 +22,87 @@ from finitewidth.theory.gaussian import expectation, second_moment
 #: Where infinitely wide networks end up: each is a colour of the phase diagram.
 _PHASES = ("ordered", "chaotic", "kernel unbounded")
 _COLORS = ("#cfe3f5", "#f9d9c8", "#e4e4e4")
-_LAW = (0, (1, 1))
+_LAW = {"color": "k", "linewidth": 0.9, "linestyle": (0, (1, 1))}
 #: Grid of the phase diagram, and layers after which a kernel counts as settled.
 _POINTS, _SETTLED = 81, 1000
+#: Panels that fit on a page, and members in one of them that can be told apart.
+_MOST_PANELS, _MOST_MEMBERS = 9, 10
+#: Angles in degrees that are drawn: below, single precision has nothing to say.
+_LEAST_ANGLE, _MOST_ANGLE = 0.3, 200
 
 
 def phase_diagram(study: Study) -> Figure:
     """Phases in the plane of C_b and C_W; members coloured by what their kernel was measured to do.
 
     The phase is read off chi_perp at the kernel's stable fixed point: two near inputs approach each
-    other below 1 and part above.
+    other below 1 and part above. Weights of PyTorch's own law have no place in the plane.
     """
-    groups = _by_activation(study, "covariance")
-    figure, axes = style.grid(1, len(groups), width=2.8, height=3.0)
-    growth = {name: [_growth(m) for m in members] for name, members in groups.items()}
-    reach = max(0.1, *(abs(g) for row in growth.values() for g in row if np.isfinite(g)))
-    for ax, (name, members) in zip(axes[0], groups.items(), strict=True):
-        C_b, C_W = (np.array([m.about[key] for m in members]) for key in ("C_b", "C_W"))
+    members = [m for m in study.members if m.has("covariance")]
+    placed = [m for m in members if m.about["C_W"] is not None]
+    if not placed:
+        raise panels.cannot_draw(
+            "phase_diagram", members, "weights of the law pytorch have no C_b and C_W to choose"
+        )
+    groups = _by_activation(placed, _MOST_PANELS)
+    figure, columns = panels.panels(len(groups), width=2.5, height=2.4)
+    growth = {name: np.array([_growth(m) for m in of]) for name, of in groups.items()}
+    every = np.abs(np.concatenate(list(growth.values())))
+    reach = max(0.1, np.max(every[np.isfinite(every)], initial=0.0))
+    norm = TwoSlopeNorm(0, -reach, reach)
+    for (ax,), (name, of) in zip(columns, groups.items(), strict=True):
+        C_b, C_W = (np.array([m.about[key] for m in of]) for key in ("C_b", "C_W"))
         b = np.linspace(0, max(0.1, 2.5 * C_b.max()), _POINTS)
-        w = np.linspace(0.6 * C_W.min(), 1.2 * C_W.max(), _POINTS)
+        w = np.linspace(0.6 * C_W.min(), max(1.2 * C_W.max(), 0.1), _POINTS)
         phase = _phase(get(name), *np.meshgrid(b, w))
-        ax.pcolormesh(b, w, phase, cmap=ListedColormap(_COLORS), vmin=-0.5, vmax=2.5, zorder=0)
-        try:
-            at = critical_point(get(name))
-            ax.plot(at.C_b, at.C_W, "k*", markersize=11, zorder=2)
-        except ValueError:
-            pass  # nothing to mark
+        colors = ListedColormap(_COLORS)
+        ax.pcolormesh(b, w, phase, cmap=colors, vmin=-0.5, vmax=2.5, zorder=0, rasterized=True)
+        ax.set(xlabel="$C_b$", title=name, xlim=(b[0], b[-1]), ylim=(w[0], w[-1]))
+        ax.locator_params(axis="x", nbins=3)
+        ax.grid(False)
+        at = _critical(name)
+        if at is not None and at.C_b <= b[-1] and w[0] <= at.C_W <= w[-1]:
+            ax.plot(at.C_b, at.C_W, "k*", markersize=11, zorder=2, clip_on=False)
         look = {"edgecolors": "k", "linewidths": 0.7, "s": 34, "zorder": 3, "clip_on": False}
-        grew = np.array(growth[name])
-        known = np.isfinite(grew)
-        dots = ax.scatter(
-            C_b[known], C_W[known], c=grew[known], norm=TwoSlopeNorm(0, -reach, reach),
-            cmap="RdBu_r", **look,
-        )  # fmt: skip
+        known = np.isfinite(growth[name])
+        ax.scatter(C_b[known], C_W[known], c=growth[name][known], norm=norm, cmap="RdBu_r", **look)
         if not known.all():
             # A circle of no growth is white, too.
-            look |= {"facecolors": "w", "marker": "D", "gid": style.OPEN}
-            ax.scatter(C_b[~known], C_W[~known], **look)
-        ax.set(xlabel="$C_b$", title=name, xlim=(b[0], b[-1]), ylim=(w[0], w[-1]))
-        ax.grid(False)
-    axes[0, 0].set_ylabel("$C_W$")
-    figure.colorbar(dots, ax=axes[0, -1], label=r"measured $\log_{10} G^{(L)}/G^{(1)}$")
+            look |= {"facecolors": "w", "marker": "D"}
+            ax.scatter(C_b[~known], C_W[~known], **look, label="growth not known")
+        if ax.get_subplotspec().is_first_col():
+            ax.set_ylabel("$C_W$")
+    axes = [ax for (ax,) in columns]
+    if np.isfinite(every).any():
+        bar = ScalarMappable(norm, "RdBu_r")
+        figure.colorbar(bar, ax=axes, label=r"measured $\log_{10} G^{(L)}/G^{(1)}$")
     handles = [
         Patch(facecolor=color, edgecolor="0.6", label=label)
         for color, label in zip(_COLORS, _PHASES, strict=True)
     ]
-    star = style.plt.Line2D([], [], color="k", marker="*", linestyle="", label="critical point")
-    figure.legend(handles=[*handles, star], loc="outside lower center", ncols=4)
+    if any(line.get_marker() == "*" for ax in axes for line in ax.lines):
+        star = {"color": "k", "marker": "*", "linestyle": "", "label": "critical point"}
+        handles.append(style.plt.Line2D([], [], **star))
+    _end(figure, groups, members, *handles, measured=False)
     return figure
+
+
+def _critical(name: str):
+    """The critical point of an activation, or None where it has none."""
+    try:
+        return critical_point(get(name))
+    except ValueError:
+        return None
 
 
 def _growth(m: MemberResults) -> float:
     """Decimal logarithm of how much E[z^2] grew from the first to the last recorded layer.
 
-    NaN where its error at the last is not to be believed.
+    NaN where its error at the last is not to be believed, or either is not above 0.
     """
-    G, trusted = (
-        m.estimates[f"covariance{part}"].isel(input=0, input_=0).values for part in ("", "_trusted")
-    )
-    return float(np.log10(G[-1] / G[0])) if trusted[-1] else np.nan
+    G = Measured.of(m.estimates, "covariance", input=0, input_=0)
+    with np.errstate(all="ignore"):
+        grew = np.log10(G.value[-1] / G.value[0])
+    return float(grew) if G.trusted[-1] and np.isfinite(grew) else np.nan
 
 
 def _phase(activation: Activation, C_b: np.ndarray, C_W: np.ndarray) -> np.ndarray:
@@ -94,73 +121,131 @@ def _phase(activation: Activation, C_b: np.ndarray, C_W: np.ndarray) -> np.ndarr
 
 
 def kernel_flow(study: Study) -> Figure:
-    """E[z^2] of the first input against layer, a panel an activation and a colour a C_W."""
-    groups = _by_activation(study, "covariance")
-    figure, axes = style.grid(1, len(groups), width=2.7, height=2.7)
-    for ax, (name, members) in zip(axes[0], groups.items(), strict=True):
-        for color, m in zip(style.shades(len(members)), members, strict=True):
+    """E[z^2] of the first input against layer, a panel an activation and a colour a member."""
+    members = [m for m in study.members if m.has("covariance")]
+    groups = _by_activation(members, _MOST_PANELS)
+    figure, columns = panels.panels(len(groups), width=2.7, height=2.2)
+    for (ax,), of in zip(columns, groups.values(), strict=True):
+        layers = []
+        for color, m, label in zip(style.shades(len(of)), of, _labels(of), strict=True):
             here = {"input": 0, "input_": 0}
-            value, error, trusted = (
-                m.estimates[f"covariance{part}"].isel(here) for part in ("", "_stderr", "_trusted")
-            )
-            layer = value["layer"].values
+            layer = m.estimates["layer"].values
+            layers += layer.tolist()
+            finer = anew(m, ["covariance"], between(layer), inputs=1)
+            theory = m.theory if finer is None else finer
             for order in ("infinite_width", "1/n"):
-                line = style.predicted(m.theory, "covariance", order)
+                line = style.predicted(theory, "covariance", order)
                 if line is not None:
-                    style.curve(ax, layer, line.isel(here), order, color=color)
-            label = f"$C_W={m.about['C_W']:.4g}$"
-            style.points(ax, layer, value, error, trusted, color=color, label=label)
-        ax.set(yscale="log", xscale="log", xlabel=r"layer $\ell$", title=_title(name, members))
-        ax.legend(loc="best", fontsize=6)
-    axes[0, 0].set_ylabel(r"$\mathrm{E}[z^2]$")
-    style.legend_below(figure, "infinite_width", "1/n")
+                    y = line.isel(here).values
+                    panels.curve(ax, theory["layer"].values, y, order, color=color)
+            measured = Measured.of(m.estimates, "covariance", **here)
+            style.points(ax, layer, *measured, color=color, label=label)
+        signed_axis(ax)
+        _layers(ax, layers)
+        ax.set(xlabel=r"layer $\ell$", title=_title(of))
+        if ax.get_subplotspec().is_first_col():
+            ax.set_ylabel(r"$\mathrm{E}[z^2]$")
+    legends_below(figure, in_rows([ax for (ax,) in columns]))
+    _end(figure, groups, members)
     return figure
 
 
 def angle_flow(study: Study) -> Figure:
     """Angle between the first two inputs against layer, beside its law at the critical point."""
-    groups = _by_activation(study, "correlation")
-    figure, axes = style.grid(1, len(groups), width=2.7, height=2.7, sharey=True)
-    for ax, (name, members) in zip(axes[0], groups.items(), strict=True):
-        for color, m in zip(style.shades(len(members)), members, strict=True):
+    every = [m for m in study.members if m.has("correlation")]
+    members = [m for m in every if m.estimates.sizes["input"] > 1]
+    if not members:
+        raise panels.cannot_draw("angle_flow", every, "an angle needs two inputs")
+    groups = _by_activation(members, _MOST_PANELS)
+    figure, columns = panels.panels(len(groups), width=2.7, height=2.2)
+    laws = []
+    for (ax,), (name, of) in zip(columns, groups.items(), strict=True):
+        layers, tiny = [], []
+        for color, m, label in zip(style.shades(len(of)), of, _labels(of), strict=True):
             here = {"input": 0, "input_": 1}
-            cosine = m.estimates["correlation"].isel(here)
-            error = m.estimates["correlation_stderr"].isel(here)
-            layer = cosine["layer"].values
+            layer = m.estimates["layer"].values
+            layers += layer.tolist()
             for order in ("infinite_width", "1/n"):
                 line = style.predicted(m.theory, "correlation", order)
                 if line is not None:
-                    style.curve(ax, layer, _degrees(line.isel(here)), order, color=color)
-            # d(angle) = d(cosine)/sin(angle).
-            spread = np.degrees(error / np.sqrt(1 - np.clip(cosine, -1, 1) ** 2))
-            label = f"$C_W={m.about['C_W']:.4g}$"
-            trusted = m.estimates["correlation_trusted"].isel(here)
-            style.points(ax, layer, _degrees(cosine), spread, trusted, color=color, label=label)
-        law = critical_point(get(name)).angle
-        if law is not None:
-            tail = layer[layer >= 4]
-            ax.plot(tail, np.degrees(law / tail), color="k", linewidth=0.9, linestyle=_LAW)
-        # Below a fraction of a degree single precision has nothing to say.
-        ax.set(yscale="log", xscale="log", xlabel=r"layer $\ell$", title=_title(name, members))
-        ax.set_ylim(0.3, 200)
-        ax.legend(loc="lower left", fontsize=6)
-    axes[0, 0].set_ylabel("angle between two inputs, degrees")
-    law = {"color": "k", "linewidth": 0.9, "linestyle": _LAW, "label": "law of the critical point"}
-    style.legend_below(figure, "infinite_width", "1/n", more=[style.plt.Line2D([], [], **law)])
+                    y = _degrees(line.isel(here).values)
+                    y = np.where(y > 0, y, np.nan)
+                    panels.curve(ax, layer, y, order, color=color)
+            measured = _angle(Measured.of(m.estimates, "correlation", **here))
+            seen = measured.value >= _LEAST_ANGLE
+            tiny.append(not seen.any() and np.isfinite(measured.value).any())
+            style.points(ax, layer[seen], *measured.at(seen), color=color, label=label)
+        at = _critical(name)
+        if at is not None and at.angle is not None and max(layers) >= 4:
+            tail = np.geomspace(max(4, min(layers)), max(layers), 30)
+            ax.plot(tail, np.degrees(at.angle / tail), **_LAW)
+            laws = [style.plt.Line2D([], [], **_LAW, label="law of the critical point")]
+        panels.log_axis(ax, "y")
+        _layers(ax, layers)
+        ax.set(xlabel=r"layer $\ell$", title=_title(of), ylim=(_LEAST_ANGLE, _MOST_ANGLE))
+        if all(tiny):
+            say(ax, f"all angles are below {_LEAST_ANGLE} degrees")
+        if ax.get_subplotspec().is_first_col():
+            ax.set_ylabel("angle of two inputs, degrees")
+    legends_below(figure, in_rows([ax for (ax,) in columns]))
+    _end(figure, groups, every, *laws)
     return figure
 
 
-def _degrees(cosine: xr.DataArray) -> np.ndarray:
-    return np.degrees(np.arccos(np.clip(np.asarray(cosine), -1, 1)))
+def _end(figure: Figure, groups: dict, every: Sequence, *handles, measured=True) -> None:
+    drawn = [m for of in groups.values() for m in of]
+    words = panels.left_out(drawn, every, "members")
+    note(figure, words and f"{words}; the table has them all.")
+    # What a panel's own legend says is not said again.
+    own = {t.get_text() for ax in figure.axes if (g := ax.get_legend()) for t in g.get_texts()}
+    panels.legend(figure, *handles, words=[words], measured=measured, but=own)
 
 
-def _by_activation(study: Study, family: str) -> dict[str, list[MemberResults]]:
+def _angle(cosine: Measured) -> Measured:
+    """The angle in degrees whose cosine was measured."""
+    with np.errstate(all="ignore"):
+        # d(angle) = d(cosine)/sin(angle), which says nothing of an angle of 0.
+        error = np.degrees(cosine.error / np.sqrt(1 - np.clip(cosine.value, -1, 1) ** 2))
+    error = np.where(np.isfinite(error), error, np.nan)
+    return Measured(_degrees(cosine.value), error, cosine.trusted, -cosine.tail)
+
+
+def _degrees(cosine: np.ndarray) -> np.ndarray:
+    return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+
+
+def _layers(ax, layers: list[int]) -> None:
+    """An axis of layers, logarithmic where they span more than a few."""
+    if max(layers) > 4 * min(layers):
+        panels.log_axis(ax, "x")
+    else:
+        panels.whole_axis(ax, layers)
+
+
+def _by_activation(members: Sequence[MemberResults], most: int) -> dict[str, list[MemberResults]]:
+    """As many activations as fit, each with as many members as can be told apart."""
     groups: dict[str, list[MemberResults]] = {}
-    for m in study.members:
-        if m.has(family):
-            groups.setdefault(m.about["activation"], []).append(m)
-    return groups
+    for m in members:
+        groups.setdefault(m.about["activation"], []).append(m)
+    return {name: of[:_MOST_MEMBERS] for name, of in list(groups.items())[:most]}
 
 
-def _title(name: str, members: list[MemberResults]) -> str:
-    return f"{name} ($n={members[0].about['width']}$)"
+def _labels(members: list[MemberResults]) -> list[str]:
+    """Each by its C_W, and by what else tells it from the others of its panel."""
+    words = {"width": "n", "depth": "L", "C_b": "C_b"}
+    keys = [k for k in words if len({m.about[k] for m in members}) > 1]
+    labels = []
+    for m in members:
+        drawn = m.about["C_W"]
+        first = "PyTorch's law" if drawn is None else f"$C_W={drawn:.4g}$"
+        rest = [f"${words[k]}={m.about[k]:.4g}$" for k in keys if m.about[k] is not None]
+        labels.append(", ".join([first, *rest]))
+    if len(set(labels)) < len(labels):
+        labels = [f"{label}, {m.label}" for label, m in zip(labels, members, strict=True)]
+    return labels
+
+
+def _title(members: list[MemberResults]) -> str:
+    widths = sorted({m.about["width"] for m in members})
+    size = f" ($n={widths[0]}$)" if len(widths) == 1 else ""
+    return f"{members[0].about['activation']}{size}"

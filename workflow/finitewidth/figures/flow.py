@@ -6,178 +6,215 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from finitewidth.bins import QUANTILE_U
-from finitewidth.figures import style
+from finitewidth.figures import panels, style
+from finitewidth.figures.axes import signed_axis
+from finitewidth.figures.members import Measured, anew, between, first_input, names
+from finitewidth.figures.notes import note
 from finitewidth.law import Law
 from finitewidth.results import MemberResults, Study
 from finitewidth.theory.meijer import deep_linear_density
 
-_MOST_ROWS = 4
+_MOST_ROWS, _MOST_PANELS, _MOST_INPUTS = 4, 8, 7
+_COLORS = {"infinite_width": "0.2", "exact": style.PALETTE[1]}
 
 
 def histograms(study: Study) -> Figure:
     """Density of z/sqrt(G) at the first, second, middle and last recorded layer."""
-    members = _with_layers(study, "distribution")
-    figure, axes = style.grid(len(members), 4, width=2.1, height=2.0, sharex=True, sharey=True)
-    for row, m in zip(axes, members, strict=True):
-        for ax, layer in zip(row, _four_layers(m), strict=False):
-            here = {"layer": layer, "input": 0}
-            left, right, inner = _edges(m)
-            width = (right - left)[inner]
-            value = m.estimates["histogram"].sel(here)[inner] / width
-            error = m.estimates["histogram_stderr"].sel(here)[inner] / width
-            trusted = m.estimates["histogram_trusted"].sel(here).values[inner]
-            middle = (left + right)[inner] / 2
-            for order, color in (("infinite_width", "0.2"), ("exact", style.PALETTE[1])):
-                line = style.predicted(m.theory, "histogram", order)
-                if line is not None and bool(line.sel(here).notnull().all()):
-                    style.curve(ax, middle, line.sel(here)[inner] / width, order, color=color)
-            seen = np.asarray(value) > 0
-            style.points(
-                ax,
-                middle[seen],
-                np.asarray(value)[seen],
-                np.asarray(error)[seen],
-                trusted[seen],
-                color=style.PALETTE[0],
-                markersize=2.2,
-                capsize=0,
-            )
-            ax.set(yscale="log", ylim=(1e-5, 1.5))
+    members, every = _with_layers(study, "distribution", _MOST_ROWS)
+    layers = [_four_layers(m) for m in members]
+    figure, axes = style.grid(
+        len(members), max(map(len, layers)), width=2.0, height=2.0, sharex=True, sharey=True
+    )
+    for row, m, places, name in zip(axes, members, layers, names(members), strict=True):
+        for ax in row[len(places) :]:
+            ax.remove()
+        for ax, k in zip(row, places, strict=False):
+            _density(ax, m, k)
+            layer = int(m.estimates["layer"][k])
             ax.set_title(rf"$\ell={layer}$", fontsize="small")
-        row[0].set_ylabel(f"{m.label}\ndensity")
-    for ax in axes[-1]:
-        ax.set_xlabel(r"$z/\sqrt{G}$")
-    style.order_legend(axes[0, 0], "exact", "infinite_width", loc="lower center", fontsize=6)
+            ax.set_xlabel(r"$z/\sqrt{G}$" if row is axes[-1] else "")
+        row[0].set_ylabel(f"{name}\ndensity")
+    for ax in axes[0]:
+        if ax.figure is not None:
+            signed_axis(ax)
+    lowest = min((ax.get_ylim()[0] for ax in figure.axes), default=1e-5)
+    axes[0, 0].set_ylim(max(lowest, 1e-7), 1.5)
+    _end(figure, members, every, measured=False)
     return figure
+
+
+def _density(ax, m: MemberResults, k: int) -> None:
+    """Points and lines of theory of the layer at place k, over the finite bins."""
+    left, right, inner = _edges(m)
+    width, middle = (right - left)[inner], ((left + right) / 2)[inner]
+    here = {"layer": k, "input": first_input(m)}
+    measured = Measured.of(m.estimates, "histogram", **here).at(inner).over(width)
+    seen = measured.value > 0
+    for order, color in _COLORS.items():
+        line = style.predicted(m.theory, "histogram", order)
+        if line is not None and bool(line.isel(here).notnull().all()):
+            label = style.ORDERS[order]["label"]
+            y = line.isel(here).values[inner] / width
+            y = np.where(y > 0, y, np.nan)
+            style.curve(ax, middle, y, order, color=color, label=label)
+    look = {"color": style.PALETTE[0], "markersize": 2.2, "capsize": 0, "label": "measured"}
+    style.points(ax, middle[seen], *measured.at(seen), **look)
 
 
 def quantiles(study: Study) -> Figure:
     """Quantiles against those of the Gaussian, and their difference."""
-    members, u = _with_layers(study, "distribution"), QUANTILE_U
-    figure, axes = style.grid(2, len(members), width=3.2, height=2.3, sharex=True)
-    for (top, bottom), m in zip(axes.T, members, strict=True):
-        layers = _four_layers(m)
-        lines = {o: style.predicted(m.theory, "quantile", o) for o in ("infinite_width", "exact")}
-        for color, layer in zip(style.shades(len(layers)), layers, strict=True):
-            here = {"layer": layer, "input": 0}
-            value = m.estimates["quantile"].sel(here)
-            error = m.estimates["quantile_stderr"].sel(here)
-            trusted = m.estimates["quantile_trusted"].sel(here)
-            style.points(top, u, value, error, trusted, color=color, label=rf"$\ell={layer}$")
-            style.points(bottom, u, np.asarray(value) - u, error, trusted, color=color)
-            for order, line in lines.items():
+    members, every = _with_layers(study, "distribution", _MOST_PANELS)
+    u = QUANTILE_U
+    figure, columns = panels.panels(len(members), 2, width=3.2, height=2.0)
+    members = members[: len(columns)]
+    shown = {int(m.estimates["layer"][place]) for m in members for place in _four_layers(m)}
+    shades = dict(zip(sorted(shown), style.shades(len(shown)), strict=True))
+    for (top, bottom), m, name in zip(columns, members, names(members), strict=True):
+        k = first_input(m)
+        for place in _four_layers(m):
+            here = {"layer": place, "input": k}
+            measured = Measured.of(m.estimates, "quantile", **here)
+            layer = int(m.estimates["layer"][place])
+            color, label = shades[layer], rf"$\ell={layer}$"
+            style.points(top, u, *measured, color=color, label=label)
+            style.points(bottom, u, *measured.plus(-u), color=color)
+            for order in _COLORS:
+                line = style.predicted(m.theory, "quantile", order)
                 if line is not None:
-                    theory = np.asarray(line.sel(here))
-                    style.curve(top, u, theory, order, color=color)
-                    style.curve(bottom, u, theory - u, order, color=color)
+                    theory = line.isel(here).values
+                    panels.curve(top, u, theory, order, color=color)
+                    panels.curve(bottom, u, theory - u, order, color=color)
         top.plot(u, u, color="0.6", linewidth=0.8, zorder=1)
         bottom.axhline(0, color="0.6", linewidth=0.8, zorder=1)
-        top.set(title=m.label)
+        top.set(title=name)
         bottom.set(xlabel="quantile of the Gaussian")
-    axes[0, 0].set_ylabel(r"quantile of $z/\sqrt{G}$")
-    axes[1, 0].set_ylabel("difference")
-    axes[0, 0].legend(loc="upper left")
-    style.order_legend(axes[1, 0], "exact", "infinite_width", loc="upper left")
+        if top.get_subplotspec().is_first_col():
+            top.set_ylabel(r"quantile of $z/\sqrt{G}$")
+            bottom.set_ylabel("difference")
+    # Layers in their order, whichever panel has them first.
+    handles = [
+        style.plt.Line2D([], [], color=color, marker="o", markersize=3.2, label=rf"$\ell={layer}$")
+        for layer, color in shades.items()
+    ]
+    _end(figure, members, every, handles=handles)
     return figure
 
 
 def kurtosis(study: Study) -> Figure:
-    """Excess kurtosis against layer, and its distance from exact theory in standard errors."""
-    members = _with_layers(study, "kurtosis")
-    figure, axes = style.grid(
-        2, len(members), width=3.3, height=2.0, sharex="col", gridspec_kw={"height_ratios": [2, 1]}
-    )
-    for (top, bottom), m in zip(axes.T, members, strict=True):
-        value = m.estimates["excess_kurtosis"].sel(input=0)
-        error = m.estimates["excess_kurtosis_stderr"].sel(input=0)
-        trusted = m.estimates["excess_kurtosis_trusted"].sel(input=0)
-        layer = value["layer"].values
-        style.points(top, layer, value, error, trusted, color=style.PALETTE[0])
-        orders = []
-        for order, color in (("exact", style.PALETTE[1]), ("1/n", style.PALETTE[2])):
-            line = style.predicted(m.theory, "excess_kurtosis", order)
-            if line is not None:
-                orders.append(order)
-                style.curve(top, layer, line.sel(input=0), order, color=color)
-                if order == "exact":
-                    # In units of an error that is not believed there is nothing to show.
-                    pull = ((value - line.sel(input=0)) / error).where(trusted == 1)
-                    style.points(bottom, layer, pull, 1.0, trusted, color=style.PALETTE[0])
+    """Excess kurtosis of every input against layer, and its distance from exact theory."""
+    members, every = _with_layers(study, "kurtosis", _MOST_PANELS)
+    figure, columns = panels.panels(len(members), 2, width=3.3, height=1.9)
+    members = members[: len(columns)]
+    most = max(m.estimates.sizes["input"] for m in members)
+    looks = panels.looks(min(most, _MOST_INPUTS))
+    for (top, bottom), m, name in zip(columns, members, names(members), strict=True):
+        layer = m.estimates["layer"].values
+        finer = anew(m, ["kurtosis"], between(layer))
+        theory = m.theory if finer is None else finer
+        for k, look in zip(range(m.estimates.sizes["input"]), looks, strict=False):
+            label = {"label": f"input {k}"} if most > 1 else {}
+            shift = 0.12 * (k - (min(most, _MOST_INPUTS) - 1) / 2)
+            measured = Measured.of(m.estimates, "excess_kurtosis", input=k)
+            style.points(top, layer + shift * (most > 1), *measured, **look, **label)
+            for order in ("exact", "1/n"):
+                line = style.predicted(theory, "excess_kurtosis", order)
+                if line is not None:
+                    y = line.isel(input=k).values
+                    panels.curve(top, theory["layer"].values, y, order, color=look["color"])
+            exact = style.predicted(m.theory, "excess_kurtosis", "exact")
+            if exact is not None:
+                # In units of an error that is not believed there is nothing to show.
+                pull = measured.plus(-exact.isel(input=k).values).over(measured.error)
+                pull = pull.at(measured.trusted)
+                at = (layer + shift * (most > 1))[measured.trusted]
+                style.points(bottom, at, *pull._replace(error=np.ones(len(at))), **look)
         bottom.axhline(0, color="0.3", linewidth=0.8)
-        top.set(title=m.label)
-        bottom.set(xlabel=r"layer $\ell$", ylim=(-4, 4))
-        style.order_legend(top, *orders)
-    axes[0, 0].set_ylabel(r"$\mathrm{E}[z^4]/\mathrm{E}[z^2]^2 - 3$")
-    axes[1, 0].set_ylabel("(measured − exact)\n/ error")
+        # As far as the farthest, so that none is cut off.
+        far = [abs(y) for line in bottom.lines for y in np.asarray(line.get_ydata(), float)]
+        reach = max(4.0, np.nanmax(np.array(far), initial=0) + 0.5)
+        panels.whole_axis(bottom, layer)
+        top.set(title=name)
+        bottom.set(xlabel=r"layer $\ell$", ylim=(-reach, reach))
+        if top.get_subplotspec().is_first_col():
+            top.set_ylabel(r"$\mathrm{E}[z^4]/\mathrm{E}[z^2]^2 - 3$")
+            bottom.set_ylabel("(measured − exact)\n/ error")
+    inputs = panels.left_out(range(len(looks)), range(most), "inputs")
+    _end(figure, members, every, inputs)
     return figure
 
 
 def output_density(study: Study) -> Figure:
     """Output of deep linear networks: measured density, the Meijer G function, the Gaussian."""
-    members = [m for m in study.members if m.has("distribution") and _is_deep_linear(m)]
-    if not members:
-        raise ValueError(
-            "the figure output_density needs an ensemble of linear networks with normal weights and"
-            " no bias that estimates distribution"
-        )
-    members = sorted(members, key=lambda m: m.about["depth"])
-    figure, axes = style.grid(
-        2,
-        len(members),
-        width=2.2,
-        height=2.2,
-        sharex=True,
-        sharey="row",
-        gridspec_kw={"height_ratios": [2, 1]},
-    )
-    for (top, bottom), m in zip(axes.T, members, strict=True):
-        here = {"layer": m.estimates["layer"].values[-1], "input": 0}
+    every = [m for m in study.members if m.has("distribution") and _is_deep_linear(m)]
+    if not every:
+        raise panels.cannot_draw(
+            "output_density", study.members,
+            "none has linear networks with normal weights and no bias that estimate distribution",
+        )  # fmt: skip
+    every = sorted(every, key=lambda m: m.about["depth"])
+    figure, columns = panels.panels(min(len(every), _MOST_PANELS), 2, width=2.6, height=2.0)
+    members = every[: len(columns)]
+    for (top, bottom), m, name in zip(columns, members, names(members), strict=True):
+        here = {"layer": -1, "input": first_input(m)}
         left, right, inner = _edges(m)
-        width, middle = (right - left)[inner], (left + right)[inner] / 2
-        value = np.asarray(m.estimates["histogram"].sel(here))[inner] / width
-        error = np.asarray(m.estimates["histogram_stderr"].sel(here))[inner] / width
-        trusted = m.estimates["histogram_trusted"].sel(here).values[inner]
+        width, middle = (right - left)[inner], ((left + right) / 2)[inner]
+        measured = Measured.of(m.estimates, "histogram", **here).at(inner)
+        seen = measured.value > 0
         z = np.linspace(-5, 5, 400)  # an even number of points: the density can diverge at 0
-        law, layer = Law.of_member(m.about, dimension=1), int(here["layer"])
+        law, layer = Law.of_member(m.about, dimension=1), int(m.estimates["layer"][-1])
         unit = 1 / np.prod(law.C_W[:layer])  # the norm of the input at which G = 1
-        top.plot(z, deep_linear_density(z, law, layer, unit), color=style.PALETTE[1])
-        top.plot(z, np.exp(-z * z / 2) / np.sqrt(2 * np.pi), ":", color="0.2")
-        seen = value > 0
-        look = {"color": style.PALETTE[0]}
-        style.points(top, middle[seen], value[seen], error[seen], trusted[seen], **look)
-        exact = style.predicted(m.theory, "histogram", "exact")
-        if exact is not None:
-            line = np.asarray(exact.sel(here))[inner] / width
-            style.points(
-                bottom, middle[seen], (value / line)[seen], (error / line)[seen], trusted[seen],
-                **look,
-            )  # fmt: skip
+        exact = {"color": _COLORS["exact"], "label": "exact at finite $n$"}
+        top.plot(z, deep_linear_density(z, law, layer, unit), **exact)
+        wide = {"color": "0.2", "label": "infinite width"}
+        top.plot(z, np.exp(-z * z / 2) / np.sqrt(2 * np.pi), ":", **wide)
+        look = {"color": style.PALETTE[0], "label": "measured"}
+        value = measured.over(width).at(seen)
+        style.points(top, middle[seen], *value, **look)
+        line = style.predicted(m.theory, "histogram", "exact")
+        if line is not None:
+            ratio = measured.over(line.isel(here).values[inner]).at(seen)
+            style.points(bottom, middle[seen], *ratio, color=style.PALETTE[0])
+        signed_axis(top)
+        top.set_ylim(min(1e-4, 0.5 * np.min(value.value, initial=1e-4)), None)
         style.unity(bottom)
-        bottom.set(xlabel=r"$z/\sqrt{G}$", ylim=(0.7, 1.3))
-        top.set(
-            yscale="log", ylim=(1e-4, 2), title=f"$L={m.about['depth']}$, $n={m.about['width']}$"
-        )
-    axes[0, 0].set_ylabel("density")
-    axes[1, 0].set_ylabel("measured / exact")
-    style.order_legend(axes[0, 0], "exact", "infinite_width", loc="lower center", fontsize=6)
+        style.fit_ratio(bottom, most=0.4)
+        bottom.set(xlabel=r"$z/\sqrt{G}$")
+        size = f"$L={m.about['depth']}$, $n={m.about['width']}$"
+        told = {"depth", "width"} >= set(m.swept) and name != m.label
+        top.set_title(size if told else f"{name}\n{size}", fontsize="small")
+        if top.get_subplotspec().is_first_col():
+            top.set_ylabel("density")
+            bottom.set_ylabel("measured / exact")
+    _end(figure, members, every, measured=False)
     return figure
+
+
+def _end(figure: Figure, members, every, *more: str, measured=True, handles=()) -> None:
+    words = panels.left_out(members, every, "members")
+    lone = [m.estimates.sizes["layer"] == 1 for m in every]
+    if words and sum(lone) == len(every) - len(members) and any(lone) and not all(lone):
+        words += ": the others recorded one layer"
+    words = [words, *more]
+    for line in words:
+        note(figure, line and f"{line}; the table has them all.")
+    panels.legend(figure, *handles, words=words, measured=measured)
 
 
 def _is_deep_linear(m: MemberResults) -> bool:
     return (m.about["activation"], m.about["weights"], m.about["C_b"]) == ("linear", "normal", 0)
 
 
-def _with_layers(study: Study, family: str) -> list[MemberResults]:
-    """Members whose layers can be compared: with more than one recorded (else those there are)."""
-    members = [m for m in study.members if m.has(family)]
-    several = [m for m in members if m.estimates.sizes["layer"] > 1]
-    return (several or members)[:_MOST_ROWS]
+def _with_layers(study: Study, family: str, most: int) -> tuple[list, list]:
+    """Members to draw, those with layers to compare first, and all that there are."""
+    every = [m for m in study.members if m.has(family)]
+    several = [m for m in every if m.estimates.sizes["layer"] > 1]
+    return (several or every)[:most], every
 
 
 def _four_layers(m: MemberResults) -> list[int]:
-    layers = [int(layer) for layer in m.estimates["layer"].values]
-    places = [0, 1, len(layers) // 2, len(layers) - 1]
-    return [layers[p] for p in dict.fromkeys(p for p in places if p < len(layers))]
+    """Places of the first, second, middle and last recorded layer, each once."""
+    count = m.estimates.sizes["layer"]
+    return [p for p in dict.fromkeys([0, 1, count // 2, count - 1]) if p < count]
 
 
 def _edges(m: MemberResults) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -3,78 +3,100 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from finitewidth.figures import style
+from finitewidth.figures.panels import left_out, legend, log_axis, looks, panels, sweep_axis, titled
+from finitewidth.figures.tangents import series
 from finitewidth.results import MemberResults, Study
 
 
 def ntk_methods(study: Study) -> Figure:
     """Deviation from the contracted Jacobian, and multiplications, against width."""
-    groups = _by_activation(study)
-    figure, axes = style.grid(2, len(groups), width=3.0, height=2.3, sharex=True, sharey="row")
-    for (top, bottom), (activation, members) in zip(axes.T, groups.items(), strict=True):
+    groups = series(study, "ntk_methods", "width")
+    figure, columns = panels(len(groups), 2, width=3.0, height=2.3)
+    missing = False
+    for (top, bottom), (label, members) in zip(columns, groups.items(), strict=False):
         n = np.array([m.about["width"] for m in members])
-        for color, way in zip(style.PALETTE, _ways(members), strict=False):
+        agreed, compared = [], False
+        for look, way in _ways(members):
             value, error, trusted = (
                 np.array(
                     [float(m.estimates[f"way_deviation{end}"].sel(way=way)[-1]) for m in members]
                 )
                 for end in ("", "_stderr", "_trusted")
             )
-            if way != "jacobian":
-                style.points(top, n, value, error, trusted, color=color, label=way, linestyle="-")
-            cost = [float(m.estimates["way_operations"].sel(way=way)) for m in members]
-            bottom.plot(n, cost, "o-", color=color, markersize=3.2, label=way)
-        top.axhline(np.finfo(float).eps, color="0.4", linestyle=":", linewidth=1)
-        top.text(n[-1], np.finfo(float).eps, "rounding", ha="right", va="bottom", fontsize=7)
-        top.set(yscale="log", title=activation)
-        bottom.set(yscale="log", xlabel="width $n$")
-        style.log_ticks(top, n)
-        style.log_ticks(bottom, n)
-        _slope(bottom, n, [m.estimates["way_operations"].sel(way="layerwise") for m in members])
-    axes[0, 0].set_ylabel(r"$\max|\Delta\Theta|/\max|\Theta|$")
-    axes[1, 0].set_ylabel("multiplications a network")
-    handles, labels = axes[1, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(handles))
+            compared |= np.isfinite(value).any()
+            if (value == 0).all():
+                # To the last bit, which has no place on a logarithmic axis.
+                agreed.append(way)
+            elif (value > 0).any():
+                missing |= not (value > 0).all()
+                value = np.where(value > 0, value, np.nan)
+                style.points(top, n, value, error, trusted, label=way, **look)
+            _costs(bottom, n, members, way, look)
+        rounding = {"color": "0.4", "linestyle": ":", "linewidth": 1, "label": "rounding"}
+        top.axhline(np.finfo(float).eps, **rounding)
+        same = f"{', '.join(agreed)}: the same to the last bit" if agreed else ""
+        titled(top, label, same, "" if compared else "every kernel is 0")
+        bottom.set_xlabel("width $n$")
+        _grow(bottom, n, [m.estimates["way_operations"].sel(way="layerwise") for m in members])
+        log_axis(top, "y")
+        log_axis(bottom, "y")
+        sweep_axis(bottom, n)
+    for top, bottom in columns[:: columns[0][0].get_gridspec().ncols]:
+        top.set_ylabel(r"$\max|\Delta\Theta|/\max|\Theta|$")
+        bottom.set_ylabel("multiplications a network")
+    words = ["where a point is missing, a way agrees to the last bit"] if missing else []
+    legend(figure, measured=False, words=[*words, left_out(columns, groups, "laws")])
     return figure
 
 
 def ntk_times(study: Study) -> Figure:
     """Seconds a network against width: no two runs agree on these, nor do two machines."""
-    groups = _by_activation(study)
-    figure, axes = style.grid(1, len(groups), width=3.0, height=2.6, sharey=True)
-    for ax, (activation, members) in zip(axes[0], groups.items(), strict=True):
+    groups = series(study, "ntk_methods", "width")
+    figure, columns = panels(len(groups), width=3.0, height=2.6)
+    for (ax,), (label, members) in zip(columns, groups.items(), strict=False):
         n = np.array([m.about["width"] for m in members])
         seconds = [m.seconds() for m in members]
-        for color, way in zip(style.PALETTE, _ways(members), strict=False):
+        for look, way in _ways(members):
             best, spread = (
                 np.array([float(s["seconds"].sel(way=way, statistic=k)) for s in seconds])
                 for k in ("median", "spread")
             )
-            style.points(ax, n, best, spread, True, color=color, label=way, linestyle="-")
-        ax.set(yscale="log", xlabel="width $n$", title=activation)
-        style.log_ticks(ax, n)
-    axes[0, 0].set_ylabel("seconds a network")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(handles))
+            # A logarithmic axis has no room for a bar that reaches 0.
+            bars = [np.minimum(spread, 0.9 * best), spread]
+            ax.errorbar(n, best, bars, label=way, markersize=3.2, capsize=1.5, **look)
+        log_axis(ax, "y")
+        ax.set_xlabel("width $n$")
+        titled(ax, label)
+        sweep_axis(ax, n)
+    for (ax,) in columns[:: columns[0][0].get_gridspec().ncols]:
+        ax.set_ylabel("seconds a network")
+    words = ["bars: spread of the repetitions", left_out(columns, groups, "laws")]
+    legend(figure, measured=False, words=words)
     return figure
 
 
-def _slope(ax, n: np.ndarray, at) -> None:
+def _costs(ax: Axes, n: np.ndarray, members: list[MemberResults], way: str, look: dict) -> None:
+    cost = [float(m.estimates["way_operations"].sel(way=way)) for m in members]
+    line = {key: look[key] for key in ("color", "linestyle")}
+    ax.plot(n, cost, look["fmt"], markersize=3.2, label=way, **line)
+
+
+def _grow(ax: Axes, n: np.ndarray, at) -> None:
     """The growth with n^2 that reading every weight takes, through the last point."""
-    last = float(at[-1])
-    ax.plot(n, last * (n / n[-1]) ** 2, color="0.6", linestyle=":", linewidth=1, zorder=0)
-    ax.text(n[0], last * (n[0] / n[-1]) ** 2, "$n^2$", fontsize=7, color="0.4", va="top")
+    fine = np.geomspace(n[0], n[-1], 30)
+    look = {"color": "0.6", "linestyle": "--", "linewidth": 1, "zorder": 0}
+    ax.plot(fine, float(at[-1]) * (fine / n[-1]) ** 2, label="$n^2$", **look)
 
 
-def _ways(members: list[MemberResults]) -> list[str]:
-    return [str(way) for way in members[0].estimates["way"].values]
-
-
-def _by_activation(study: Study) -> dict[str, list[MemberResults]]:
-    groups: dict[str, list[MemberResults]] = {}
-    for m in sorted(study.members, key=lambda m: m.about["width"]):
-        if m.has("ntk_methods"):
-            groups.setdefault(m.about["activation"], []).append(m)
-    return groups
+def _ways(members: list[MemberResults]) -> list[tuple[dict, str]]:
+    """Every way with its colour, marker and line: ways that agree do not hide one another."""
+    ways = [str(way) for way in members[0].estimates["way"].values]
+    marks = [("o", "-"), ("s", "--"), ("D", "-."), ("^", ":")]
+    return [
+        (look | dict(zip(("fmt", "linestyle"), marks[k % len(marks)], strict=True)), way)
+        for k, (look, way) in enumerate(zip(looks(len(ways)), ways, strict=True))
+    ]

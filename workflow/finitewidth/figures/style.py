@@ -14,7 +14,9 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.markers import CARETDOWNBASE, CARETUPBASE
 
 #: Okabe and Ito's palette, which people of any colour vision can tell apart (without its yellow).
 PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"]
@@ -77,43 +79,84 @@ def grid(rows: int, columns: int, *, width=2.6, height=2.2, **options) -> tuple[
     )
 
 
-def shades(count: int) -> list:
+def shades(count: int) -> list[str]:
     """Colours for an ordered sweep, dark to light, distinguishable without colour vision."""
-    return list(mpl.colormaps["viridis"](np.linspace(0, 0.85, count)))
+    return [mpl.colors.to_hex(c) for c in mpl.colormaps["viridis"](np.linspace(0, 0.85, count))]
 
 
-#: What the figure says where an error is not trusted.
-_UNTRUSTED = "open symbols: the error is not to be believed and not drawn; comparison.csv says why"
-#: What marks such a symbol.
-OPEN = "untrusted"
+#: What marks an arrow in place of a point that is beyond its axes.
+BEYOND = "beyond"
+BEYOND_WORDS = "Arrows at the edge of a panel stand for points that are beyond it."
+#: What marks a symbol whose error is not trusted, and the faint bar of such an error.
+OPEN, DOUBT = "untrusted", "doubt"
+#: What a caption says where there are any.
+OPEN_WORDS = (
+    "Open symbols: the standard error is not to be believed, for the reason that the table gives."
+    " The faint line is that error; an arrow at its end shows on which side a few rare networks may"
+    " take the mean further than that."
+)
 
 
-def points(ax: Axes, x, value, error, trusted, **options) -> None:
-    """Measured values with their error bars, one standard error; open and bare if not ``trusted``.
+def points(ax: Axes, x, value, error, trusted, tail=0, *, limits=None, **options) -> None:
+    """Measured values with their error bars, one standard error each way.
 
-    Where there is an open one :func:`note_untrusted` says so.
+    Parameters
+    ----------
+    ax : Axes
+    x, value, error, trusted : arrays of one shape
+        Where not ``trusted`` the symbol is open and the bar faint; a faint bar does not stretch the
+        axis. A bar has no sign: that of a value divided by a negative number is as long as before.
+    tail : array, optional
+        +1 or -1 where the mean has a heavy tail on that side, where a faint bar ends in an arrow.
+    limits : pair of float, optional
+        What the value cannot go beyond, and no bar does: 0 and 1 of a share.
+    options
+        Of :meth:`Axes.errorbar`.
     """
     look = {"fmt": "o", "markersize": 3.2, "capsize": 1.5, "elinewidth": 0.9, "zorder": 3} | options
-    x, value, error = (np.asarray(a, float) for a in np.broadcast_arrays(x, value, error))
-    sound = np.broadcast_to(trusted, value.shape).astype(bool) & np.isfinite(error)
+    x, value, error, tail = (
+        np.atleast_1d(np.asarray(a, float)) for a in np.broadcast_arrays(x, value, error, tail)
+    )
+    least, most = limits or (-np.inf, np.inf)
+    error = np.abs(error)
+    ends = np.stack([np.minimum(error, value - least), np.minimum(error, most - value)]).clip(0)
+    shown = np.isfinite(value)
+    sound = np.broadcast_to(trusted, value.shape).astype(bool) & np.isfinite(error) & shown
     if look.get("linestyle", "") and not sound.all():
         # The line goes on through open symbols.
         line = {"color": look.get("color"), "linestyle": look.pop("linestyle"), "zorder": 2}
         ax.plot(x, value, **line, linewidth=look.get("linewidth"))
-    ax.errorbar(x[sound], value[sound], error[sound], **look)
-    bare = ~sound & np.isfinite(value)
+    if sound.any():
+        ax.errorbar(x[sound], value[sound], ends[:, sound], **look)
+    elif look.get("label"):
+        # Nothing with an error bar, and still an entry of the legend.
+        keys = ("color", "label", "markersize")
+        ax.plot([], [], look["fmt"], **{key: look[key] for key in keys if key in look})
+    bare = ~sound & shown
     if bare.any():
         ax.plot(
             x[bare], value[bare], look["fmt"], color=look.get("color"), markerfacecolor="white",
             markersize=look["markersize"], zorder=look["zorder"], gid=OPEN,
         )  # fmt: skip
+    doubted = bare & np.isfinite(error) & (error > 0)
+    if doubted.any():
+        _doubt(ax, *(a[..., doubted] for a in (x, value, ends, tail)), look)
 
 
-def note_untrusted(figure: Figure) -> None:
-    """Say above the axes what open symbols are, where there are any."""
-    drawn = [artist for ax in figure.axes for artist in (*ax.lines, *ax.collections)]
-    if any(artist.get_gid() == OPEN for artist in drawn):
-        figure.suptitle(_UNTRUSTED, fontsize=6.5, color="0.35", x=0.99, ha="right")
+def _doubt(ax: Axes, x, value, ends, tail, look: dict) -> None:
+    """Faint bars, which axes are not scaled to, with an arrow where there is a tail."""
+    faint = {"alpha": 0.4, "zorder": look["zorder"] - 0.5}
+    low, high = value - ends[0], value + ends[1]
+    bars = np.stack([np.stack([x, low], -1), np.stack([x, high], -1)], 1)
+    color = look.get("color") or "0.3"
+    lines = LineCollection(bars, colors=[color], linewidths=0.8, gid=DOUBT, **faint)
+    ax.add_collection(lines, autolim=False)
+    for side, end, marker in ((1, high, CARETUPBASE), (-1, low, CARETDOWNBASE)):
+        there = tail * side > 0
+        if there.any():
+            look = {"color": color, "linestyle": "", "marker": marker, "markersize": 3.5}
+            # As an artist, and not plotted, it leaves the limits of the axes alone, too.
+            ax.add_artist(plt.Line2D(x[there], end[there], gid=DOUBT, **look, **faint))
 
 
 def predicted(theory: xr.Dataset, quantity: str, order: str) -> xr.DataArray | None:
@@ -136,35 +179,28 @@ def curve(ax: Axes, x, values, order: str, **options) -> None:
         ax.plot(np.asarray(x), np.asarray(values), **(look | options))
 
 
-def order_legend(ax: Axes, *orders: str, **options) -> None:
-    """A legend that says which line is which order, apart from the colours."""
-    ax.add_artist(ax.legend(handles=_order_handles(orders), **options))
-
-
-def member_legend(ax: Axes, **options) -> None:
-    """What each colour is: within the axes, or beside them where they are many."""
-    many = len(ax.get_legend_handles_labels()[1]) > 5
-    beside = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
-    ax.legend(**(options | (beside if many else {})))
-
-
 def legend_below(figure: Figure, *orders: str, more: Sequence = ()) -> None:
-    """The same below all axes of a figure, with ``more`` handles."""
-    handles = [*_order_handles(orders), *more]
+    """Which line is which order, below all axes of a figure, with ``more`` handles."""
+    measured = {"marker": "o", "linestyle": "", "markersize": 3.2, "label": "measured"}
+    looks = [measured, *(ORDERS[o] for o in orders)]
+    handles = [*(plt.Line2D([], [], color="0.3", **look) for look in looks), *more]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 6))
 
 
-def _order_handles(orders: Sequence[str]) -> list:
-    measured = {"marker": "o", "linestyle": "", "markersize": 3.2, "label": "measured"}
-    looks = [measured, *(ORDERS[o] for o in orders)]
-    return [plt.Line2D([], [], color="0.3", **look) for look in looks]
+def log_ticks(ax: Axes, values, *, room: float = 0.11) -> None:
+    """A logarithmic axis of x that marks the ``values`` of a sweep, and them alone.
 
-
-def log_ticks(ax: Axes, values) -> None:
-    """A logarithmic axis of x that names the ``values`` of a sweep, and them alone."""
+    Those are named that are ``room``, as a share of the axis, away from the last that was.
+    """
     values = sorted(set(np.asarray(values).tolist()))
+    labels, last = [], -np.inf
+    for v in values:
+        step = np.log(v / last) if last > 0 else np.inf
+        named = step >= room * np.log(values[-1] / values[0])
+        labels.append(f"{v:g}" if named else "")
+        last = v if named else last
     ax.set_xscale("log")
-    ax.set_xticks(values, labels=[f"{v:g}" for v in values])
+    ax.set_xticks(values, labels=labels)
     ax.minorticks_off()
 
 
@@ -174,9 +210,22 @@ def unity(ax: Axes) -> None:
 
 
 def fit_ratio(ax: Axes, *, least: float = 0.02, most: float = 0.6) -> None:
-    """Limits around 1 that show the points of a ratio panel and cut only its longest bars."""
-    drawn = [np.asarray(line.get_ydata(), dtype=float) for line in ax.lines]
-    values = np.concatenate([*drawn, [1.0]])
-    far = np.nanmax(np.abs(values[np.isfinite(values)] - 1), initial=least)
-    reach = float(np.clip(1.3 * far, least, most))
+    """Limits around 1 that show the points of a ratio panel and cut only its longest bars.
+
+    What is further off than ``most`` is an arrow at the edge, so that the others can be read.
+    """
+    reach = least
+    for line in ax.lines:
+        far = np.abs(np.asarray(line.get_ydata(), float) - 1)
+        reach = max(reach, 1.3 * np.max(far[np.isfinite(far)], initial=0))
+    reach = float(np.clip(reach, least, most))
+    for line in [line for line in ax.lines if line.get_marker() in ("o", "s", "^", "D", "v")]:
+        x, y = (np.asarray(a, float) for a in line.get_data())
+        for side, marker in ((1, CARETUPBASE), (-1, CARETDOWNBASE)):
+            away = side * (y - 1) > reach
+            if away.any():
+                # Its tip touches the edge.
+                edge = np.full(away.sum(), 1 + side * 0.9 * reach)
+                look = {"marker": marker, "linestyle": "", "markersize": 4, "gid": BEYOND}
+                ax.add_artist(plt.Line2D(x[away], edge, color=line.get_color(), **look))
     ax.set_ylim(1 - reach, 1 + reach)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from finitewidth.figures import style
+from finitewidth.figures import panels, style
+from finitewidth.figures.members import Measured, gram
+from finitewidth.figures.notes import note
 from finitewidth.law import Law
 from finitewidth.results import MemberResults, Study
 from finitewidth.theory.vertex import first_order
@@ -20,67 +22,109 @@ _COMPONENTS = {
     r"$G^{\{1\}}_{01}$": ((0, 1),),
 }
 _ANGLES = 61
+#: How many laws fit on a page, and how many if each has two rows; how far norms may be apart that
+#: count as equal.
+_MOST_LAWS, _ROWS, _EQUAL = 5, 2, 1e-6
 
 
 def two_inputs(study: Study) -> Figure:
-    """Extrapolated coefficients of each pair of inputs of equal norm, and theory as a line."""
-    members = [m for m in study.members if "kernel_covariance_1" in m.estimates]
-    if not members or all(m.estimates.sizes["pair"] < 3 for m in members):
-        raise ValueError(
-            "the figure two_inputs needs two or more inputs on a ladder of four widths or more"
-        )
-    members = [m for m in members if m.estimates.sizes["pair"] > 1]
-    groups: dict[str, list[MemberResults]] = {}
-    for m in members:
-        groups.setdefault(m.about["activation"], []).append(m)
-    figure, axes = style.grid(len(groups), len(_COMPONENTS), width=1.9, height=1.9, sharex=True)
-    for row, (name, group) in zip(axes, groups.items(), strict=True):
-        K, lines = _theory(group[0])
+    """Extrapolated coefficients of each pair of inputs of equal norm, and theory as a line.
+
+    A row or a column a law: an activation, C_b, C_W, depth and norm of the inputs, on which the
+    line depends.
+    """
+    fitted = [m for m in study.members if "kernel_covariance_1" in m.estimates]
+    groups: dict[tuple, list[tuple[MemberResults, int, int]]] = {}
+    for m in fitted:
+        for i, j, norm in _equal_pairs(m):
+            groups.setdefault((_law_of(m), f"{norm:.6g}"), []).append((m, i, j))
+    if not groups:
+        raise panels.cannot_draw(
+            "two_inputs", study.members,
+            "it needs two inputs of equal norm, not 0, on ladders of four widths or more",
+        )  # fmt: skip
+    shown = dict(list(groups.items())[:_MOST_LAWS])
+    figure, cells = _cells(len(shown))
+    wide = len(shown) <= _ROWS
+    for row, (law, norm), group in zip(cells, shown, shown.values(), strict=True):
+        K, lines = _theory(*group[0][:2])
+        words = [law[0]]
+        if sum(other[0][0] == law[0] for other in shown) > 1:
+            words += [f"$C_W={law[2]:.4g}$, $L={law[3]}$", f"$|x|^2/n_0={float(norm):.4g}$"]
         for ax, (title, component) in zip(row, _COMPONENTS.items(), strict=True):
             scale = K ** len(component)
-            style.curve(ax, *lines[title], "1/n", color=style.PALETTE[1])
-            found = np.concatenate([_measured(m, component) for m in group], 1)
-            angle, value, error, trusted = found
-            style.points(ax, angle, value / scale, error / scale, trusted, color=style.PALETTE[0])
-            ax.set_title(title + ("$/K^2$" if len(component) == 2 else "$/K$"))
+            look = {"color": style.PALETTE[1], "label": style.ORDERS["1/n"]["label"]}
+            style.curve(ax, *lines[title], "1/n", **look)
+            parts = [_measured(m, i, j, component) for m, i, j in group]
+            angle, measured = [a for a, _ in parts], [f for _, f in parts]
+            measured = Measured(*(np.array(part) for part in zip(*measured, strict=True)))
+            look = {"color": style.PALETTE[0], "label": "measured"}
+            style.points(ax, angle, *measured.over(scale), **look)
+            title += "$/K^2$" if len(component) == 2 else "$/K$"
+            place = ax.get_subplotspec()
+            if wide:
+                ax.set_title("\n".join([f"{words[0]}: {title}", *words[1:]]), fontsize="small")
+            elif place.is_first_row():
+                ax.set_title("\n".join(words), fontsize="small")
+            if place.is_first_col() and not wide:
+                ax.set_ylabel(title)
             ax.set_xticks([0, 90, 180])
-        row[0].set_ylabel(name)
-    for ax in axes[-1]:
-        ax.set_xlabel("angle, degrees")
-    style.order_legend(axes[0, 0], "1/n", loc="best", fontsize=6)
+            ax.set_xlabel("angle, degrees" if wide or place.is_last_row() else "")
+    words = [panels.left_out(shown, groups, "laws"), _unequal(fitted)]
+    for line in words:
+        note(figure, line and f"{line}; the table has them all.")
+    panels.legend(figure, words=words, measured=False)
     return figure
 
 
-def _measured(m: MemberResults, component: tuple) -> np.ndarray:
-    """Angle, value, error and trust of a component, for each pair of different inputs: (4, ...)."""
+def _cells(count: int) -> tuple[Figure, list[list]]:
+    """A figure with six panels for each law: two rows each, or one column each where they are many."""
+    if count <= _ROWS:
+        figure, axes = style.grid(2 * count, 3, width=2.6, height=2.1)
+        return figure, [list(axes[2 * k : 2 * k + 2].flat) for k in range(count)]
+    figure, axes = style.grid(len(_COMPONENTS), count, width=8 / count, height=1.6)
+    return figure, [list(column) for column in axes.T]
+
+
+def _law_of(m: MemberResults) -> tuple:
+    return tuple(m.about[key] for key in ("activation", "C_b", "C_W", "depth", "weights"))
+
+
+def _equal_pairs(m: MemberResults) -> list[tuple[int, int, float]]:
+    """Pairs of different inputs of equal norm that is not 0, with |x|^2/n_0."""
+    overlaps = gram(m)
+    size = np.diag(overlaps)
+    return [
+        (i, j, float(size[i]))
+        for i in range(len(size))
+        for j in range(i + 1, len(size))
+        if size[i] > 0 and abs(size[j] - size[i]) <= _EQUAL * size[i]
+    ]
+
+
+def _unequal(members: list[MemberResults]) -> str:
+    """How many pairs are left out because their norms are not equal."""
+    pairs = sum(len(gram(m)) * (len(gram(m)) - 1) // 2 for m in members)
+    drawn = sum(len(_equal_pairs(m)) for m in members)
+    return f"{drawn} of {pairs} pairs of inputs have equal norms" if drawn < pairs else ""
+
+
+def _measured(m: MemberResults, i: int, j: int, component: tuple) -> tuple[float, Measured]:
+    """Angle of two inputs in degrees, and what was measured of a component."""
     a, b = m.estimates["pair_a"].values, m.estimates["pair_b"].values
     place = {(i, j): k for k, (i, j) in enumerate(zip(a, b, strict=True))}
+    pairs = [place[tuple(sorted(((i, j)[s], (i, j)[t])))] for s, t in component]
     name = "kernel_covariance_1" if len(component) == 2 else "kernel_mean_1"
-    found = []
-    for (i, j), k in place.items():
-        if i == j:
-            continue
-        pairs = [place[tuple(sorted(((i, j)[s], (i, j)[t])))] for s, t in component]
-        index = dict(zip(("pair", "pair_"), pairs, strict=False))
-        measured = (
-            float(m.estimates[f"{name}{part}"].isel(layer=-1, **index))
-            for part in ("", "_stderr", "_trusted")
-        )
-        found.append((_angle(m, i, j, k), *measured))
-    return np.array(sorted(found)).T
+    index = dict(zip(("pair", "pair_"), pairs, strict=False))
+    overlaps = gram(m)
+    cosine = overlaps[i, j] / np.sqrt(overlaps[i, i] * overlaps[j, j])
+    angle = float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
+    return angle, Measured.of(m.estimates, name, layer=-1, **index)
 
 
-def _angle(m: MemberResults, i: int, j: int, k: int) -> float:
-    """Angle in degrees between two inputs, from their overlaps in the theory's file."""
-    overlap = m.theory["overlap"].values
-    a, b = m.theory["pair_a"].values, m.theory["pair_b"].values
-    norms = [overlap[(a == x) & (b == x)][0] for x in (i, j)]
-    return float(np.degrees(np.arccos(np.clip(overlap[k] / np.sqrt(np.prod(norms)), -1, 1))))
-
-
-def _theory(m: MemberResults) -> tuple[float, dict[str, tuple[np.ndarray, np.ndarray]]]:
+def _theory(m: MemberResults, i: int) -> tuple[float, dict[str, tuple[np.ndarray, np.ndarray]]]:
     """K of one input, and each component in units of K as a line over the angle."""
-    radius = np.sqrt(2 * m.theory["overlap"].values[0])
+    radius = np.sqrt(2 * gram(m)[i, i])
     n = m.about["width"]
     law = Law.of_ladder({**m.about, "ladder": [n]}, dimension=2)[0]
     layer = int(m.estimates["layer"].values[-1])

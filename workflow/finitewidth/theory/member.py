@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
+from finitewidth.indices import pairs
 from finitewidth.law import Law
 from finitewidth.rates import Rates
 from finitewidth.theory.kernel import overlaps
@@ -60,7 +61,8 @@ def predict_member(member: Mapping, x: np.ndarray) -> xr.Dataset:
     """Every order of theory for a member on the inputs x (inputs, n_0), and what each leaves out.
 
     ``member`` is a :class:`finitewidth.members.Member` as plain data; its C_b and C_W, and how
-    they were chosen, become attributes. Raises ``ValueError`` as the predictions do.
+    they were chosen, become attributes, and n_0 (``dimension``). Raises ``ValueError`` as the
+    predictions do.
     """
     rates = None
     if member["ladder"] is not None:
@@ -77,9 +79,14 @@ def predict_member(member: Mapping, x: np.ndarray) -> xr.Dataset:
             rates = [Rates.of_member(member, laws[0])]
         theory = _predicted(member, laws[0], x)
     theory = with_neglected(theory, laws, x, rates)
+    if rates is not None and "pair" not in theory.dims:
+        # Tangent kernels depend on these alone, so that their theory can be drawn in between.
+        a, b = pairs(len(x)).T
+        theory = theory.assign_coords(pair_a=("pair", a), pair_b=("pair", b))
     if "pair" in theory.dims:
         a, b = theory["pair_a"].values, theory["pair_b"].values
         about = {"long_name": "x_a . x_b / n_0 of the inputs", "units": "1"}
         theory = theory.assign_coords(overlap=("pair", overlaps(x)[a, b], about))
     chosen = {key: member[key] for key in ("activation", "init", "C_b", "C_W")}
+    chosen["dimension"] = x.shape[1]
     return theory.assign_attrs({k: v for k, v in chosen.items() if v is not None})

@@ -1,0 +1,81 @@
+"""Studies run from a study file's content to what figures read, in one process."""
+
+from pathlib import Path
+
+from finitewidth.artifacts import read_dataset, write_dataset
+from finitewidth.estimate.member import estimate_member
+from finitewidth.inputs import vectors
+from finitewidth.members import members
+from finitewidth.results import Study
+from finitewidth.sampling.member import sample_member
+from finitewidth.slices import estimate, sample, study, theory
+from finitewidth.study_file import validate
+from finitewidth.theory.member import predict_member
+from finitewidth.theory.predict_trained import predict_trained
+from finitewidth.trained.data import labelled
+from finitewidth.trained.generate_member import generate_member
+from finitewidth.trained.measure_member import estimate_member as measure_member
+from finitewidth.trained.train_member import train_member
+from finitewidth.trained_members import trained_members
+
+STAMP = {"config_sha256": "0" * 64}
+
+
+def run(content):
+    """A study of all ensembles of ``content``, its files below the working directory."""
+    config = validate({"seed": 1, "device": "cpu", **content, "studies": {}})
+    inputs = {
+        name: vectors(name, spec.model_dump(), config.seed) for name, spec in config.inputs.items()
+    }
+    for ensemble in config.ensembles:
+        for m in members(config, ensemble):
+            _run_random(config, m, inputs[m.inputs])
+    images = {
+        name: labelled(name, spec.model_dump(), config.seed) for name, spec in config.data.items()
+    }
+    for ensemble in config.trained:
+        for m in trained_members(config, ensemble):
+            _run_trained(config, m, images[m.data])
+    kinds = {"ensembles": list(config.ensembles), "trained": list(config.trained)}
+    listed = {kind: names for kind, names in kinds.items() if names}
+    config = validate({"seed": 1, "device": "cpu", **content, "studies": {"all": listed}})
+    return Study.read(study(config, "all")["study"])
+
+
+def _kept(m, name, dataset):
+    write_dataset(dataset, Path(m.folder) / f"{name}.nc", STAMP, title=name)
+    return read_dataset(Path(m.folder) / f"{name}.nc")
+
+
+def _run_random(config, m, x):
+    taken = sample(config, m, 0)
+    samples = sample_member(
+        taken["member"], x, seed=config.seed, device="cpu", blocks=(0, m.blocks), on_tile=_silent
+    )
+    if "seconds" in samples:
+        _kept(m, "seconds", samples[["seconds"]])
+    member = estimate(config, m)["member"]
+    _kept(m, "estimates", estimate_member(member, [samples], seed=config.seed))
+    _kept(m, "theory", predict_member(theory(m)["member"], x))
+
+
+def _run_trained(config, m, images):
+    member, chosen = m.slice(), {"seed": config.seed, "device": "cpu"}
+    # No checkpoint is taken before the last epoch.
+    networks = train_member(
+        {**member, "checkpoint": m.epochs + 1},
+        images,
+        kept=Path(m.folder) / "state.pt",
+        fingerprint="",
+        on_epoch=_silent,
+        **chosen,
+    )
+    measured = measure_member(member, images, networks, on_step=_silent, **chosen)
+    estimates = _kept(m, "estimates", measured[0])
+    _kept(m, "generated", generate_member(member, images, networks, on_network=_silent, **chosen))
+    shape = images.train_x.shape[1:]
+    _kept(m, "theory", predict_trained(member, shape, images.classes, estimates, config.seed))
+
+
+def _silent(*_):
+    """No news of progress."""

@@ -1,0 +1,159 @@
+"""Figures of small and odd studies, looked at by their geometry: nothing cut, nothing covered.
+
+Each study is made once, and each of its figures is drawn and held against ``looking.faults``.
+"""
+
+import os
+
+import matplotlib.pyplot as plt
+import pytest
+
+from finitewidth import slices
+from finitewidth.figures import draw
+from finitewidth.figures.axes import is_empty
+from finitewidth.results import Study
+from finitewidth.study_file import validate
+from finitewidth.vocabulary import FIGURES
+from looking import faults
+from whole_runs import run
+
+ONE = {"kind": "sphere", "dimension": 5, "count": 1}
+INPUTS = {
+    "one": ONE,
+    "pair": ONE | {"count": 2, "overlap": 0.5},
+    "four": {"kind": "digits", "classes": [1, 3], "count": 4},
+    # Twice the same, and its opposite: correlations of 1 and -1, kernels of either sign.
+    "opposite": {"kind": "arc", "dimension": 5, "norm": 2.2, "angles": [0, 0, 180]},
+}
+BASE = {"activation": "relu", "init": "critical", "width": 8, "depth": 3, "inputs": "one",
+        "networks": 300}  # fmt: skip
+LADDER = {k: v for k, v in BASE.items() if k != "width"} | {"ladder": [8, 12, 16, 24]}
+ON_LAYERS = ["covariance", "four_point", "kurtosis", "distribution"]
+LAYERS = ["covariance", "neuron_covariance", "intralayer", "breakdown_map", "pooled_correlator",
+          "kurtosis", "histograms", "quantiles", "kernel_flow", "phase_diagram"]  # fmt: skip
+LADDERS = ["universality", "corrections", "log_kernel", "inverse_kernel"]
+OF_LADDERS = ["kernel_moments", "log_kernel", "inverse_kernel"]
+
+#: Study -> its figures and its ensembles.
+STUDIES = {
+    "four": (
+        ["covariance", "kurtosis", "angle_flow", "intralayer"],
+        [BASE | {"inputs": "four",
+                 "estimate": ["covariance", "correlation", "four_point", "kurtosis"]}],
+    ),
+    "opposite": (
+        ["covariance", "angle_flow", "kernel_flow", "phase_diagram"],
+        [BASE | {"activation": ["tanh", "softplus", "relu"], "inputs": "opposite", "depth": 6,
+                 "init": {"C_W": 1.2}, "estimate": ["covariance", "correlation"]}],
+    ),
+    # More than fit: some are left out, and said to be.
+    "many": (
+        ["covariance", "neuron_covariance", "intralayer", "breakdown_map", "pooled_correlator",
+         "kernel_flow"],
+        [BASE | {"activation": "linear", "init": {"C_W": [0.5, 0.8, 1.0, 1.2, 1.5, 2.0, 4.0, 8.0]},
+                 "width": [4, 8], "networks": 60, "estimate": ["covariance", "four_point"]}],
+    ),
+    "one_activation_each": (
+        ["breakdown_map", "phase_diagram"],
+        [BASE | {"activation": ["tanh", "abs", "softplus"], "init": {"C_W": 1.3}, "depth": 2,
+                 "networks": 60, "estimate": ["covariance", "four_point"]}],
+    ),
+    "one_layer": (
+        ["intralayer", "breakdown_map", "pooled_correlator", "log_norm", "log_norm_moments"],
+        [BASE | {"depth": 5, "layers": [4], "width": [4, 6],
+                 "estimate": ["covariance", "four_point", "log_norm"]}],
+    ),
+    "pytorch": (
+        ["covariance", "neuron_covariance", "kernel_flow", "angle_flow", "phase_diagram"],
+        [{k: v for k, v in BASE.items() if k != "init"}
+         | {"weights": "pytorch", "sampler": "explicit", "inputs": "pair",
+            "estimate": ["covariance", "correlation"]},
+         BASE | {"inputs": "pair", "depth": 1, "estimate": ["covariance", "correlation"]}],
+    ),
+    "doubted": (LAYERS, [BASE | {"width": [4, 8], "networks": 50, "estimate": ON_LAYERS}]),
+    "zero": (LAYERS, [BASE | {"init": {"C_W": 0.0, "C_b": 0.0}, "networks": 50,
+                              "estimate": ON_LAYERS}]),
+    "huge": (["covariance", "intralayer"],
+             [BASE | {"init": {"C_W": 1e6}, "depth": 8, "estimate": ["covariance", "four_point"]}]),
+    "groups": (
+        ["quadruple", "normality"],
+        [BASE | {"activation": ["relu", "tanh"], "width": [8, 32], "record": 8, "networks": 500,
+                 "estimate": ["quadruple", "normality"],
+                 "normality": {"groups": 5, "networks": 100, "neurons": 4}}],
+    ),
+    "deep": (
+        ["output_density", "histograms", "quantiles"],
+        [BASE | {"activation": "linear", "depth": [1, 2, 5], "layers": ["last"], "estimate": ["distribution"]}],
+    ),
+    "norms": (
+        ["log_norm", "log_norm_moments"],
+        [BASE | {"activation": "linear", "width": [3, 9], "depth": 100,
+                 "layers": [1, 2, 5, 100], "measure": ["log_norm"]}],
+    ),
+    "ladder": (LADDERS, [LADDER | {"estimate": OF_LADDERS}]),
+    "ladders": (LADDERS, [LADDER | {"activation": ["linear", "softplus"], "init": {"C_W": 1.1},
+                                    "depth": 2, "estimate": OF_LADDERS}]),
+    "no_kernel": (LADDERS, [LADDER | {"init": {"C_W": 0.0, "C_b": 0.0}, "estimate": OF_LADDERS}]),
+    "angles": (
+        ["two_inputs"],
+        [LADDER | {"activation": ["relu", "linear"], "inputs": "pair", "init": {"C_W": 1.3},
+                   "estimate": ["kernel_moments"]},
+         LADDER | {"inputs": "pair", "estimate": ["kernel_moments"]}],
+    ),
+}  # fmt: skip
+CASES = [(study, figure) for study, (figures, _) in STUDIES.items() for figure in figures]
+#: Of shares no error bar leaves these limits.
+SHARES = {"normality": (0, 1)}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A function that gives the study of a name; each is made once."""
+    known = {}
+
+    def make(name):
+        if name not in known:
+            known[name] = _made(name, tmp_path_factory.mktemp(name))
+        return known[name]
+
+    return make
+
+
+def _made(name, folder) -> Study:
+    _, ensembles = STUDIES[name]
+    used = {e["inputs"] for e in ensembles}
+    config = validate(
+        {
+            "seed": 3,
+            "device": "cpu",
+            "inputs": {k: v for k, v in INPUTS.items() if k in used},
+            "ensembles": {f"e{k}": e for k, e in enumerate(ensembles)},
+            "studies": {name: {"ensembles": [f"e{k}" for k in range(len(ensembles))]}},
+        }
+    )
+    assert not run(config, folder).errors
+    before = os.getcwd()
+    os.chdir(folder)
+    try:
+        return Study.read(slices.study(config, name)["study"])
+    finally:
+        os.chdir(before)
+
+
+@pytest.mark.parametrize(("study", "figure"), CASES)
+def test_nothing_is_cut_or_covered_and_every_line_has_a_name(made, study, figure):
+    drawn = draw(figure, made(study))
+    try:
+        assert faults(drawn, SHARES.get(figure)) == []
+        assert not [ax.get_title() for ax in drawn.axes if ax.axison and is_empty(ax)
+                    and not ax.patches]  # fmt: skip
+    finally:
+        plt.close(drawn)
+
+
+def test_every_figure_of_perceptrons_is_looked_at():
+    modules = {FIGURES[figure].module for _, figure in CASES}
+    drawn = {figure for _, figure in CASES}
+    assert drawn >= {name for name, entry in FIGURES.items() if entry.module in modules} - {
+        "ntk_corrections"
+    }
