@@ -14,12 +14,14 @@ from numpy.polynomial.hermite_e import HermiteE
 from scipy.stats import ks_2samp
 
 from finitewidth.activations import get
-from finitewidth.estimate.chain import chains, interpolated
+from finitewidth.estimate.chain import chains
+from finitewidth.estimate.interpolation import interpolated
 from finitewidth.estimate.samples import Samples
 from finitewidth.indices import pairs
 from finitewidth.law import Law
 from finitewidth.sampling.ensemble import sample
-from finitewidth.sampling.ladder import control_names, sample_ladder
+from finitewidth.sampling.ladder import sample_ladder
+from finitewidth.sampling.ladder_controls import control_names
 from finitewidth.sampling.neuron_moments import moment_names, neuron_moments
 from finitewidth.torch_random import torch_stream
 

@@ -61,16 +61,28 @@ def neuron_moments(
         As :func:`moment_names`; covariances and third moments are central. NaN where the quadrature
         does not bear itself out.
     """
-    kernels = [first]
     with np.errstate(all="ignore"):
-        for b, W in zip(C_b[1:-1], C_W[1:-1], strict=True):
-            kernels.append(b + W * _moments(activation, kernels[-1], KERNEL)[0])
-        kernels = [k for k in kernels if 1e-200 < k < 1e200] or [1.0]
-        low = np.floor((np.log(min(kernels)) - _REACH) / _STEP)
-        high = np.ceil((np.log(max(kernels)) + _REACH) / _STEP)
-        nodes = np.arange(low, high + 1) * _STEP
+        kernels = [k for k in flow(activation, first, C_b, C_W) if 1e-200 < k < 1e200] or [1.0]
+        nodes = nodes_about(kernels)
         values = np.array([_moments(activation, g, names) for g in np.exp(nodes)])
     return nodes, values
+
+
+def flow(
+    activation: Activation, first: float, C_b: Sequence[float], C_W: Sequence[float]
+) -> list[float]:
+    """The kernels of one input at infinite width, of every layer that drives another."""
+    kernels = [float(first)]
+    for b, W in zip(C_b[1:-1], C_W[1:-1], strict=True):
+        kernels.append(b + W * _moments(activation, kernels[-1], KERNEL)[0])
+    return kernels
+
+
+def nodes_about(kernels: Sequence[float]) -> Array:
+    """Nodes of log g that reach far beyond these kernels."""
+    low = np.floor((np.log(min(kernels)) - _REACH) / _STEP)
+    high = np.ceil((np.log(max(kernels)) + _REACH) / _STEP)
+    return np.arange(low, high + 1) * _STEP
 
 
 def _moments(activation: Activation, g: float, names: Sequence[str]) -> Array:
