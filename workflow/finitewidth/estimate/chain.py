@@ -86,7 +86,7 @@ def chains(samples: Samples, pair_list: Array, *, tangent: bool = False) -> Iter
             expected, second, third = given_kernels(samples, g)
             means, kurtosis = means - expected, np.zeros(len(names))
             # Controls times any function of g are controls: here that of being in the tables.
-            unknown = ~np.isfinite(expected).all(axis=-1)
+            unknown = ~np.isfinite(third).all(axis=(2, 3, 4))
             means[unknown], second[unknown], third[unknown] = 0.0, 0.0, 0.0
         elif samples.has_coordinate("neuron_moments"):
             g = samples.values("driven_kernel")[:, rung, :, 0]

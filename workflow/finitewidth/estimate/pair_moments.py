@@ -20,41 +20,40 @@ Array = np.ndarray
 #: The powers of both inputs in the products that make up the next kernel, as pairs are ordered.
 _PRODUCTS = ((2, 0), (1, 1), (0, 2))
 #: Kernels that are looked up together.
-_CHUNK = 4096
+_CHUNK = 1024
 
 
 def given_kernels(samples: Samples, g: Array) -> tuple[Array, Array, Array]:
-    """Moments of the three products, given the kernels of a layer; NaN beyond the tables.
+    """Moments of the three products, given the kernels of each layer; NaN beyond the tables.
 
     Parameters
     ----------
     samples : Samples
         With the coordinate ``pair_moments``.
-    g : array, shape (..., 3)
+    g : array, shape (network, driven, 3)
         Kernels of the pairs 00, 01 and 11.
 
     Returns
     -------
-    mean : array, shape (..., 3)
-    second : array, shape (..., 3, 3)
+    mean : array, shape (network, driven, 3)
+    second : array, shape (network, driven, 3, 3)
         Covariances.
-    third : array, shape (..., 3, 3, 3)
+    third : array, shape (network, driven, 3, 3, 3)
         Third central moments.
     """
-    flat = g.reshape(-1, 3).astype(float)
     of = _by_angle(samples) if samples.has_coordinate("angle") else _by_hermite(samples)
-    found = np.empty((len(flat), 3 + 9 + 27))
+    found = np.empty((*g.shape[:2], 3 + 9 + 27))
     with np.errstate(all="ignore"):
-        for start in range(0, len(flat), _CHUNK):
-            at = slice(start, start + _CHUNK)
-            found[at] = _central(of(flat[at]))
-    mean, second, third = np.split(found, [3, 12], axis=1)
-    shape = g.shape[:-1]
-    return (
-        mean.reshape(*shape, 3),
-        second.reshape(*shape, 3, 3),
-        third.reshape(*shape, 3, 3, 3),
-    )
+        for place in range(g.shape[1]):
+            # The first layer's kernels are the same in every network.
+            same = np.all(g[:, place] == g[0, place])
+            for start in range(0, 1 if same else len(g), _CHUNK):
+                at = slice(None) if same else slice(start, start + _CHUNK)
+                kernels = g[:1, place] if same else g[at, place]
+                found[at, place] = _central(of(kernels.astype(float)))
+    mean, second, third = np.split(found, [3, 12], axis=2)
+    shape = g.shape[:2]
+    return mean, second.reshape(*shape, 3, 3), third.reshape(*shape, 3, 3, 3)
 
 
 def _by_angle(samples: Samples) -> Callable[[Array], Callable[[int, int], Array]]:
@@ -82,18 +81,24 @@ def _by_hermite(samples: Samples) -> Callable[[Array], Callable[[int, int], Arra
     columns = table[:, used]
     place = np.cumsum(used).reshape(used.shape) - 1
     degrees = np.arange(table.shape[2])
+    beyond = samples.coordinate("beyond")
 
     def of(g: Array) -> Callable[[int, int], Array]:
-        one, two = (interpolated(np.log(g[:, k]), nodes, columns) for k in (0, 2))
+        logs = np.log(g[:, [0, 2]])
+        one, two = (interpolated(logs[:, k], nodes, columns) for k in range(2))
         r = np.clip(g[:, 1] / np.sqrt(g[:, 0] * g[:, 2]), -1, 1)
         powers = r[:, None] ** degrees
+        above = np.ceil(np.nan_to_num(logs - nodes[0]) / (nodes[1] - nodes[0]))
+        left = beyond[np.clip(above, 0, len(nodes) - 1).astype(int)]
+        last = np.abs(r) ** len(degrees)
 
         def moment(p: int, q: int) -> Array:
             if not p * q:
                 return (one if p else two)[:, place[p + q - 1, 0]]
             both = np.flatnonzero(used[p - 1] & used[q - 1])
             a, b = one[:, place[p - 1, both]], two[:, place[q - 1, both]]
-            return np.einsum("nm,nm,nm->n", a, b, powers[:, both])
+            known = last * left[:, 0, p - 1] * left[:, 1, q - 1] <= 1
+            return np.where(known, np.einsum("nm,nm,nm->n", a, b, powers[:, both]), np.nan)
 
         return moment
 

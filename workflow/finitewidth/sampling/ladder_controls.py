@@ -29,6 +29,7 @@ _KNOWN = {
     "angle": "angle between two inputs by a layer's kernels",
     "moment": "functions multiplied",
     "neuron_moments": "means, covariances and third central moments of functions of one neuron",
+    "beyond": "what a finite series may miss, in units of what is allowed",
     "pair_moments": "means of products of a neuron's powers for two inputs, or their coefficients",
 }
 

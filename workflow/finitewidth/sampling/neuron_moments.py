@@ -21,7 +21,7 @@ Array = np.ndarray
 #: s = sigma(z) and d = sigma'(z).
 KERNEL, TANGENT = ("s2",), ("s2", "d2", "z1s1d1", "z2d2", "s2d2")
 #: Nodes of log g are multiples of this, and reach so far beyond its value at infinite width.
-_STEP, _REACH = 1 / 16, 8.0
+STEP, _REACH = 1 / 16, 8.0
 #: Of the rule over u = +-exp(v), which resolves every scale; v in steps of the first number.
 _RULE = (0.02, -32.0, 2.6)
 #: Where all nodes and every second one differ by more than this share, the rule is not believed.
@@ -80,9 +80,9 @@ def flow(
 
 def nodes_about(kernels: Sequence[float]) -> Array:
     """Nodes of log g that reach far beyond these kernels."""
-    low = np.floor((np.log(min(kernels)) - _REACH) / _STEP)
-    high = np.ceil((np.log(max(kernels)) + _REACH) / _STEP)
-    return np.arange(low, high + 1) * _STEP
+    low = np.floor((np.log(min(kernels)) - _REACH) / STEP)
+    high = np.ceil((np.log(max(kernels)) + _REACH) / STEP)
+    return np.arange(low, high + 1) * STEP
 
 
 def _moments(activation: Activation, g: float, names: Sequence[str]) -> Array:

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from finitewidth.activations import Activation
-from finitewidth.sampling.neuron_moments import flow, nodes_about
+from finitewidth.sampling.neuron_moments import STEP, flow, nodes_about
 
 Array = np.ndarray
 
@@ -29,14 +29,11 @@ PAIR_KERNEL = ("s2.0", "s1.1", "s0.2")
 _POWER = 6
 #: Angles of the table, and nodes of Gauss-Legendre on each of its panels.
 _ANGLES, _PANEL = 129, 16
-#: Hermite polynomials to be tried, and how far (in log g) about the kernels at infinite width of
-#: layers that fluctuate they have to be enough.
-_DEGREES, _FAR = (32, 64, 128), 1.0
-#: Nodes that are looked up for one kernel.
-_AROUND = 4.5 / 16
-#: What may be missing of the mean of the product of two powers, as a share of the root of the mean
-#: of its square: of the product itself, and of those that moments are made of.
-_MISSING, _MISSING_OF_MOMENTS = 1e-8, 1e-6
+#: Numbers of Hermite polynomials, of which the least is taken that is enough.
+_DEGREES = (16, 24, 32, 48, 64, 96, 128)
+#: What may lie beyond them of one power of sigma, as a share of the root of its mean square; more
+#: of the higher powers, which covariances and third moments are made of.
+_BEYOND = np.array([1e-4] + [3e-3] * (_POWER - 2))
 #: Trapezoidal rule over u, where Hermite functions of those degrees and powers of sigma live.
 _U = np.arange(-18, 18 + 1 / 64, 1 / 32)
 
@@ -58,10 +55,11 @@ def pair_moments(
     -------
     dict of (dimensions, array), or None
         Of two slopes ``angle`` (angle), ``moment`` (moment: ``s1.1`` and so on) and
-        ``pair_moments`` (angle, moment); else ``log_kernel`` (log_kernel) and ``pair_moments``
-        (log_kernel, power, degree), c_pm of the powers p = 1 to 6 and the degrees m from 0, NaN at
-        kernels for which the degrees are too few. None where they are too few for the kernel of
-        layer 1, or an input is zero.
+        ``pair_moments`` (angle, moment); else ``log_kernel`` (log_kernel), ``pair_moments``
+        (log_kernel, power, degree), c_pm of the powers p = 1 to 6 and the degrees m from 0 to
+        M - 1, and ``beyond`` (log_kernel, factor), b_p of the first five: E[s^p.q | g] is known if
+        |r|^M b_p(g_11) b_q(g_22) is at most 1. None where the kernels of infinite width take too
+        many degrees, or an input is zero.
     """
     if activation.slopes is not None:
         return _by_angle(*activation.slopes)
@@ -71,22 +69,48 @@ def pair_moments(
         if not np.all((kernels > 1e-200) & (kernels < 1e200)):
             return None
         nodes = nodes_about(kernels)
-        log_first, log_others = np.log([f[:1] for f in flows]), np.log([f[1:] for f in flows])
-
-        def near(centers: Array, far: float) -> Array:
-            return np.abs(nodes[:, None] - centers.ravel()).min(axis=1, initial=np.inf) < far
-
+        table, size = _by_hermite(activation, nodes, max(_DEGREES))
+        places = np.round((np.log(flows) - nodes[0]) / STEP).astype(int)
+        r = _correlations(table[:, 0], places, first[0, 1], np.array(flows), C_b, C_W)
         for degrees in _DEGREES:
-            table = _by_hermite(activation, nodes, degrees)
-            fine = np.isfinite(table[:, 0, 0])
-            if fine[near(log_first, _AROUND) | near(log_others, _FAR)].all():
-                break
-        if fine[near(log_first, _AROUND)].all():
-            return {
-                "log_kernel": (("log_kernel",), nodes),
-                "pair_moments": (("log_kernel", "power", "degree"), table),
-            }
+            beyond = _beyond(table, size, degrees)
+            if _enough(beyond, places, np.abs(r), degrees):
+                return {
+                    "log_kernel": (("log_kernel",), nodes),
+                    "pair_moments": (("log_kernel", "power", "degree"), table[..., :degrees]),
+                    "beyond": (("log_kernel", "factor"), beyond),
+                }
     return None
+
+
+def _correlations(table: Array, places: Array, kernel: float, flows: Array, C_b, C_W) -> Array:
+    """Those of both inputs at infinite width, layer by layer; ``table`` holds c_1m at the nodes."""
+    found = []
+    for layer, (one, two) in enumerate(places.T):
+        found.append(kernel / np.sqrt(np.prod(flows[:, layer])))
+        powers = np.clip(found[-1], -1, 1) ** np.arange(table.shape[1])
+        if layer + 1 < places.shape[1]:
+            kernel = C_b[layer + 1] + C_W[layer + 1] * np.sum(powers * table[one] * table[two])
+    return np.array(found)
+
+
+def _beyond(table: Array, size: Array, degrees: int) -> Array:
+    """b_p at each node, by Parseval: what the degrees leave, in units of what they may."""
+    left = 1 - np.sum(table[..., :degrees] ** 2, axis=2) / size
+    return np.sqrt(np.maximum(left, 0))[:, : len(_BEYOND)] / _BEYOND
+
+
+def _enough(beyond: Array, places: Array, r: Array, degrees: int) -> bool:
+    """Whether so many degrees are enough at infinite width; for layers that fluctuate, at kernels
+    e times as large and at the root of the correlation."""
+    step = np.where(np.arange(places.shape[1]) > 0, int(1 / STEP), 0)
+    one, two = beyond[np.minimum(places + step, len(beyond) - 1)]
+    series = r ** np.where(step > 0, degrees / 2, degrees)
+    return all(
+        np.all(series * one[:, p - 1] * two[:, q - 1] <= 1)
+        for p in range(1, _POWER)
+        for q in range(2 - p % 2, _POWER - p + 1, 2)
+    )
 
 
 def _by_angle(plus: float, minus: float) -> dict[str, tuple[tuple[str, ...], Array]]:
@@ -118,25 +142,16 @@ def _by_angle(plus: float, minus: float) -> dict[str, tuple[tuple[str, ...], Arr
     }
 
 
-def _by_hermite(activation: Activation, nodes: Array, degrees: int) -> Array:
-    """c_pm at each node, shape (node, power, degree)."""
+def _by_hermite(activation: Activation, nodes: Array, degrees: int) -> tuple[Array, Array]:
+    """c_pm at each node, shape (node, power, degree), and E[sigma^2p], shape (node, power)."""
     weight = np.exp(-(_U**2) / 2)
     weight /= weight.sum()
     hermite = [np.ones_like(_U), _U]
     for m in range(1, degrees - 1):
         hermite.append((_U * hermite[m] - math.sqrt(m) * hermite[m - 1]) / math.sqrt(m + 1))
-    basis = weight * np.array(hermite)
     s = activation.function(np.exp(nodes / 2)[:, None] * _U)
-    powers = s[:, None] ** np.arange(1, _POWER + 1)[:, None]
-    table = powers @ basis.T
-    size = powers**2 @ weight
-    # Parseval: what no degree has taken.
-    beyond = np.sqrt(np.maximum(1 - np.sum(table**2, axis=2) / size, 0))
-    enough = np.ones(len(nodes), bool)
-    for p in range(1, _POWER):
-        for q in range(2 - p % 2, _POWER - p + 1, 2):
-            most = _MISSING if p + q == 2 else _MISSING_OF_MOMENTS
-            enough &= beyond[:, p - 1] * beyond[:, q - 1] < most
+    powers = np.cumprod(np.broadcast_to(s[:, None], (len(s), _POWER, len(_U))), axis=1)
+    table, size = powers @ (weight * np.array(hermite)).T, powers**2 @ weight
     # Odd and even functions have exact zeros, which cost nothing later.
     table[np.abs(table) < 1e-14 * np.sqrt(size)[..., None]] = 0.0
-    return np.where(enough[:, None, None], table, np.nan)
+    return table, size
