@@ -137,14 +137,46 @@ def test_coefficients_of_the_expansion_are_those_of_theory(rows, name):
     assert known["estimator"].str.contains("fit of").all()
 
 
-def test_coefficients_of_1_n_are_measured_to_two_percent(rows):
-    first = rows[rows["quantity"].isin(["kernel_mean_1", "kernel_covariance_1"])]
-    one_input = first[(first["study"] == "corrections") & (first["theory"] != 0)]
-    assert len(one_input) == 11
-    assert (one_input["standard_error"] / one_input["theory"].abs()).max() < 0.02
-    vertex = first[(first["study"] == "two_inputs") & (first["quantity"] == "kernel_covariance_1")]
-    # The smallest components are small beside V_(00)(00), which sets the error.
-    assert (vertex["standard_error"] / vertex["theory"].abs()).quantile(0.85) < 0.02
+#: How well each coefficient of 1/n is measured, as a share of its own theory: about one and a half
+#: times the largest error met at several seeds, and for H^{1} of GELU what was aimed at.
+REACHED = {
+    # Without controls, which would leave nothing: the plain error of 150,000 networks.
+    ("corrections", "relu", "kernel_covariance_1"): 0.012,
+    # What is left after three orders of controls on one input.
+    ("corrections", "gelu", "kernel_mean_1"): 0.004,
+    ("corrections", "softplus", "kernel_mean_1"): 0.002,
+    ("corrections", "other", "kernel_mean_1"): 0.001,
+    ("corrections", "other", "kernel_covariance_1"): 0.0002,
+    # On two, of ReLU the third order of the angle, which is not smooth where inputs are parallel.
+    ("two_inputs", "relu", "kernel_mean_1"): 0.006,
+    ("two_inputs", "relu", "kernel_covariance_1"): 0.001,
+    ("two_inputs", "tanh", "kernel_mean_1"): 0.001,
+    ("two_inputs", "tanh", "kernel_covariance_1"): 0.001,
+    # H^{1}: of GELU it is small beside what one network fluctuates by.
+    ("ntk_corrections", "gelu", "ntk_mean_1"): 0.02,
+    ("ntk_corrections", "tanh", "ntk_mean_1"): 0.004,
+    ("ntk_corrections", "other", "ntk_mean_1"): 0.002,
+}
+
+
+def test_coefficients_of_1_n_are_measured_as_well_as_the_documents_say(rows):
+    """G^{1}, V and H^{1} that are not zero, each to 2 % or better."""
+    quantities = ["kernel_mean_1", "kernel_covariance_1", "ntk_mean_1"]
+    first = rows[rows["quantity"].isin(quantities) & (rows["theory"] != 0)].copy()
+    # Ensembles of one activation have no column of it.
+    own = {"softplus": "softplus", "corrections_relu": "relu"}
+    first["activation"] = first["activation"].fillna(first["ensemble"].map(own))
+    assert first["study"].value_counts().to_dict() == {
+        "corrections": 11, "two_inputs": 3 * (1 + 6 + 3 + 6), "ntk_corrections": 4,
+    }  # fmt: skip
+    assert first["trusted"].all()
+    share = first["standard_error"] / first["theory"].abs()
+    bound = [
+        REACHED.get((study, activation, quantity), REACHED.get((study, "other", quantity)))
+        for study, activation, quantity in first[["study", "activation", "quantity"]].values
+    ]
+    over = first[share.values > np.array(bound, float)]
+    assert over.empty, over[["study", "activation", "quantity", "inputs", "standard_error"]]
 
 
 def test_the_second_order_is_seen(rows):
@@ -211,23 +243,25 @@ def trained(rows):
 
 
 def test_weights_at_the_start_are_those_of_theory(trained):
-    """22 numbers of eight replicas: beyond 5 of 7 degrees of freedom in 4 % of seeds."""
+    """24 numbers of eight replicas, as standard normal: beyond 4 in 0.2 % of seeds."""
     here = trained[trained["component"] == "start"]
     ratio = here[(here["quantity"] == "weight_participation")]
     largest = here[(here["quantity"] == "weight_largest") & (here["order"] == "simulation")]
     z = pd.concat([ratio["z"], largest["z"]])
     assert len(z) == 24
-    assert z.abs().max() < 5
+    assert z.abs().max() < 4
+    # Their spread is known to 0.14: three such, and a little of what simulations leave out.
+    assert 0.55 < z.std() < 1.55
     # The limit of large matrices is not reached, and the edge even less.
     limit = here[(here["quantity"] == "weight_largest") & (here["order"] == "marchenko_pastur")]
     assert (limit["z"] < 0).all()
 
 
 def test_what_chance_aligns_is_that_of_theory(trained):
-    """16 numbers of eight replicas: beyond 5 in 2 to 3 % of seeds."""
+    """16 numbers of eight replicas, as standard normal: beyond 4 in 0.1 % of seeds."""
     chance = trained[(trained["quantity"] == "alignment_chance") & (trained["order"] == "spectrum")]
     assert len(chance) == 16
-    assert chance["z"].abs().max() < 5
+    assert chance["z"].abs().max() < 4
 
 
 def test_replicas_share_what_they_learn(trained):

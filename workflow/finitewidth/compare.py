@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 import xarray as xr
+from scipy.special import ndtri, stdtr
 
 from finitewidth.reasons import Reason, sentence
 from finitewidth.results import MemberResults, Study
@@ -50,7 +51,8 @@ def table(study: Study) -> pd.DataFrame:
         One row a number and order. Columns: study, ensemble, one a swept key, quantity, layer,
         inputs (indices of the inputs), component (bin, sample, neurons, where there are any),
         order (``none`` where theory says nothing), theory, estimate, standard_error,
-        z = (estimate - theory)/standard_error, relative_difference = (estimate - theory)/theory,
+        z = (estimate - theory)/standard_error (of few replicas as :func:`as_normal` has it),
+        relative_difference = (estimate - theory)/theory,
         neglected (about how much the order leaves out; NaN where that is not known), holds (whether
         that is little beside the standard error, so that z should be standard normal), trusted,
         reason (why not), estimator (how variance was reduced), equation (where the formula stands).
@@ -116,10 +118,26 @@ def _quantity_rows(m: MemberResults, quantity: str) -> pd.DataFrame:
         # No spread and no difference (a number that is exactly 0, say) tell nothing: no z.
         rounding = 1e-13 * tall["estimate"].abs()
         known = (tall["standard_error"] > rounding) & np.isfinite(difference)
-        tall["z"] = difference / tall["standard_error"].where(known)
+        ratio = difference / tall["standard_error"].where(known)
+        tall["z"] = as_normal(ratio, m.estimates[f"{quantity}_stderr"].attrs)
         tall["relative_difference"] = difference / tall["theory"].where(tall["theory"] != 0)
     tall["holds"] = tall["z"].notna() & (tall["neglected"] <= _SEEN * tall["standard_error"])
     return tall
+
+
+def as_normal(ratio: pd.Series, about: Mapping) -> pd.Series:
+    """Differences in units of their standard errors, as z that are standard normal where theory is
+    right.
+
+    An error of few replicas is itself known badly: the ratio is Student's t of the
+    ``degrees_of_freedom`` that the error's attributes tell, and z is what is as rare of a normal
+    variable (Student 1908). Errors without that attribute come from so many blocks that ratio and
+    z are the same.
+    """
+    if "degrees_of_freedom" not in about:
+        return ratio
+    tail = stdtr(float(about["degrees_of_freedom"]), -np.abs(ratio))
+    return -np.sign(ratio) * ndtri(np.maximum(tail, 1e-300))
 
 
 def _distinct(wide: pd.DataFrame, quantity: str, sizes: Mapping[str, int]) -> pd.DataFrame:

@@ -21,7 +21,8 @@ _MEANINGS = {
     "theory": "what that order of theory says",
     "estimate": "what was measured",
     "standard_error": "standard error of the estimate",
-    "z": "(estimate - theory)/standard_error; coloured beyond 3 where the order is meant to hold",
+    "z": "(estimate - theory)/standard_error, of few replicas a normal number as rare as that;"
+    " coloured beyond 3 where the order is meant to hold",
     "relative_difference": "(estimate - theory)/theory",
     "neglected": "about how much the order leaves out; empty where that is not known",
     "holds": "yes: that is little beside the standard error, so that z should be standard normal",

@@ -7,9 +7,11 @@ against bounds of 20 %; seeds are fixed.
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
+from finitewidth.compare import as_normal
 from finitewidth.trained.replicas import over_pairs, over_replicas
 
 pytestmark = pytest.mark.fast
@@ -107,3 +109,31 @@ def test_variables_say_where_the_error_is_to_be_trusted():
         assert value.shape == (3,)
         assert "what it is" in about["long_name"], name
     assert found["a"][2]["units"] == "nat"
+
+
+@pytest.mark.parametrize("count", [3, 4, 8, 20])
+@pytest.mark.parametrize("kind", ["replicas", "pairs"])
+def test_z_of_few_replicas_is_standard_normal(kind, count):
+    """Not what the error of few replicas would make of it: of eight beyond 3 in 2 %, not 0.27 %.
+
+    40,000 z: shares beyond 1, 2 and 3 within 4.5 standard errors, a false alarm for one seed in
+    6000.
+    """
+    values = np.random.default_rng(count).standard_normal((count, 40_000))
+    if kind == "replicas":
+        found = over_replicas(values)
+    else:
+        pairs = pairs_of(count)
+        found = over_pairs(np.stack([values[i] + values[j] for i, j in pairs]), pairs)
+    variables = found.variables("x", ("number",), long_name="x")
+    ratio = pd.Series(found.mean / found.stderr)
+    z = as_normal(ratio, variables["x_stderr"][2])
+    for bound in (1, 2, 3):
+        share = 2 * stats.norm.sf(bound)
+        assert abs(np.mean(abs(z) > bound) - share) < 4.5 * np.sqrt(share / len(z))
+    assert np.mean(abs(ratio) > 3) > 2.5 * 2 * stats.norm.sf(3)
+    # However far off, and of either sign.
+    far = as_normal(pd.Series([-1e9, -40.0, 0.0, 40.0, np.nan]), variables["x_stderr"][2])
+    assert np.isfinite(far[:4]).all()
+    assert far[:4].is_monotonic_increasing
+    assert np.isnan(far[4])

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from finitewidth.estimate.interpolation import interpolated
+from finitewidth.estimate.pair_moments import given_kernels
 from finitewidth.estimate.pooled import root_mean_square
 from finitewidth.estimate.samples import Samples
 
@@ -15,8 +17,6 @@ Array = np.ndarray
 
 #: Units outside this range are taken for lost: their cubes neared the ends of float64.
 _REPRESENTABLE = (1e-90, 1e90)
-#: Nodes of the tables that interpolate between them: of degree 7, exact to 1e-9 and better.
-_TOGETHER = 8
 #: Nodes of the trapezoidal rule for the expectations of products of controls with a kink at 0.
 _HALF_LINE = np.linspace(0, 12, 12001)
 
@@ -37,9 +37,12 @@ class Chain:
     second : array, shape (network, driven, control, control)
         E[h_j h_k | g] of the same functions; 1 network and layer where g does not matter.
     third : array, shape (network, driven, control, control, control), or None
-        E[h_i h_j h_k | g] of the first few controls; on one input.
+        E[h_i h_j h_k | g] of the first few controls; on one input, and on two of kernels alone.
     kurtosis : array, shape (control,)
         Of each control; 0 where it is not limited.
+    complete : bool
+        Whether the next state is linear in the drive, the same for all networks, so that nothing is
+        left of its response.
     """
 
     width: int
@@ -48,6 +51,7 @@ class Chain:
     second: Array
     third: Array | None
     kurtosis: Array
+    complete: bool = False
 
 
 def units(kernel: Array, pair_list: Array) -> Array:
@@ -76,7 +80,15 @@ def chains(samples: Samples, pair_list: Array, *, tangent: bool = False) -> Iter
     for rung, width in enumerate(samples.widths):
         state = np.concatenate([one[:, rung] for one in states], axis=2)
         means = drive[:, rung].astype(float)
-        if samples.has_coordinate("neuron_moments"):
+        complete = samples.has_coordinate("pair_moments")
+        if complete:
+            g = samples.values("driven_kernel")[:, rung]
+            expected, second, third = given_kernels(samples, g)
+            means, kurtosis = means - expected, np.zeros(len(names))
+            # Controls times any function of g are controls: here that of being in the tables.
+            unknown = ~np.isfinite(third).all(axis=(2, 3, 4))
+            means[unknown], second[unknown], third[unknown] = 0.0, 0.0, 0.0
+        elif samples.has_coordinate("neuron_moments"):
             g = samples.values("driven_kernel")[:, rung, :, 0]
             means, second, third = _of_neurons(samples, g, means, names)
             kurtosis = np.zeros(len(names))
@@ -85,7 +97,7 @@ def chains(samples: Samples, pair_list: Array, *, tangent: bool = False) -> Iter
         else:
             second, third, kurtosis = _of_two_slopes(names)
         lost = not (np.isfinite(state).all() and np.isfinite(means).all())
-        yield None if lost else Chain(int(width), state, means, second, third, kurtosis)
+        yield None if lost else Chain(int(width), state, means, second, third, kurtosis, complete)
 
 
 def _state(samples: Samples, name: str, pair_list: Array) -> Array:
@@ -113,35 +125,6 @@ def _of_neurons(samples: Samples, g: Array, means: Array, names: Sequence[str]):
     few = 1 + max(k for k in range(min(2, len(names))) if " ".join([names[k]] * 3) in place)
     expected = values[..., [place[names[k]] for k in columns]]
     return means - expected, values[..., of(2, len(names))], values[..., of(3, few)]
-
-
-def interpolated(at: Array, nodes: Array, table: Array) -> Array:
-    """Polynomials through the eight nodes about each point, shape (*at.shape, column).
-
-    Parameters
-    ----------
-    at : array
-    nodes : array, shape (node,)
-        Equally spaced.
-    table : array, shape (node, column)
-
-    Returns
-    -------
-    array
-        NaN for points beyond the nodes, or where the table has one nearby.
-    """
-    step = nodes[1] - nodes[0]
-    x = (at - nodes[0]) / step
-    inside = (x >= 0) & (x <= len(nodes) - 1)
-    x = np.where(inside, x, 0.0)
-    first = np.clip(np.floor(x).astype(int) - _TOGETHER // 2 + 1, 0, len(nodes) - _TOGETHER)
-    t, steps = x - first, np.arange(_TOGETHER)
-    total = np.zeros((*x.shape, table.shape[1]))
-    for k in range(_TOGETHER):
-        others = steps[steps != k]
-        weight = np.prod([(t - j) / (k - j) for j in others], axis=0)
-        total += weight[..., None] * table[first + k]
-    return np.where(inside[..., None], total, np.nan)
 
 
 def _of_polynomials(names: Sequence[str]):

@@ -101,6 +101,7 @@ def _orders(chain: Chain, networks: int) -> tuple[int, int]:
     if not controls:
         return 0, 0
     for order, degree in ORDERS[chain.third is not None]:
+        degree = 0 if chain.complete else degree
         count = driven * len(_difference_orders(columns, order))
         response = math.comb(columns + degree, columns) * controls
         if max(count, response) * _NETWORKS_A_COEFFICIENT <= networks:

@@ -13,27 +13,26 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import combinations_with_replacement, pairwise
 
 import numpy as np
 import torch
 import xarray as xr
 
-from finitewidth.activations import Activation
 from finitewidth.blocks import block_size, ladder_tile_size
 from finitewidth.indices import pairs
 from finitewidth.law import Law
 from finitewidth.rates import Rates
 from finitewidth.sampling.conditional_ntk import LayerSums, conditional_ntk, layer_sums
+from finitewidth.sampling.ladder_controls import (
+    controls_of,
+    means_of_neurons,
+    means_of_normals,
+    of_neurons,
+)
 from finitewidth.sampling.marginal import correlate, gram_of, unit_diagonal
-from finitewidth.sampling.neuron_moments import KERNEL, TANGENT, moment_names, neuron_moments
 from finitewidth.sampling.record import Room
 from finitewidth.sampling.streams import Streams, tiles
 from finitewidth.torch_random import torch_stream
-
-#: Highest degree of the polynomials that control several inputs; less, but 2 at least, where there
-#: would be more of them than the second number.
-DEGREE, MOST_CONTROLS = 6, 50
 
 
 def sample_ladder(
@@ -96,7 +95,7 @@ def sample_ladder(
     size = block_size("marginal", widest)
     first, stop = blocks or (0, -(-networks // size))
     begin, end = first * size, min(stop * size, networks)
-    names = control_names(laws[0].activation, len(x), tangent=rates is not None) if controls else ()
+    names, about = controls_of(laws[0], x, tangent=rates is not None) if controls else ((), {})
     shape = (end - begin, len(laws))
     kept = _Kept(
         np.zeros((*shape, len(layers), len(pairs(len(x))))),
@@ -118,54 +117,7 @@ def sample_ladder(
         kept.put(at, found)
         on_tile(at.stop, end - begin)
     found = _dataset(kept, np.arange(begin, end), widths, np.array(layers), names, len(x))
-    if _of_neurons(names):
-        law, norm = laws[0], float(x[0] @ x[0])
-        kernel = law.C_b[0] + law.C_W[0] / law.widths[0] * norm
-        nodes, values = neuron_moments(law.activation, kernel, law.C_b, law.C_W, names)
-        found = found.assign_coords(
-            log_kernel=("log_kernel", nodes, {"long_name": "logarithm of a layer's kernel"}),
-            moment=("moment", moment_names(names), {"long_name": "functions multiplied"}),
-            neuron_moments=(("log_kernel", "moment"), values, {"long_name": _MOMENTS}),
-        )
-    return found.assign_attrs(precision=precision)
-
-
-def control_names(activation: Activation, inputs: int, *, tangent: bool = False) -> tuple[str, ...]:
-    """The controls for an activation: functions of neurons, of known expectation.
-
-    One input: what enters the next kernel, the square ``s2`` of s = sigma(z), and for ``tangent``
-    kernels ``d2``, ``z1s1d1`` and so on, d = sigma'(z); of two slopes functions of the standard
-    normal u that make these up, ``He2`` (u^2 - 1), ``odd2`` (u|u|) and for ``tangent`` kernels
-    ``sgn0``, the sign of u. Several inputs: ``He1.0.2`` is a product of Hermite polynomials, a
-    factor an input, without those that products of sigma cannot feel, odd ones for a sigma that is
-    odd or even.
-    """
-    if inputs == 1 and not activation.is_scale_invariant:
-        return TANGENT if tangent else KERNEL
-    z = np.linspace(0.1, 4, 40)
-    even = np.allclose(activation.function(z) ** 2, activation.function(-z) ** 2, rtol=1e-12)
-    if inputs == 1:
-        return ("He2",) if even else ("He2", "odd2", *(("sgn0",) if tangent else ()))
-    step = 2 if even else 1
-    top = 2 if activation.is_linear else DEGREE
-    while top > 2 and _count(inputs, top, step) > MOST_CONTROLS:
-        top -= 1
-    names = []
-    for degree in range(step, top + 1, step):
-        for factors in combinations_with_replacement(range(inputs), degree):
-            powers = (factors.count(a) for a in range(inputs))
-            names.append("He" + ".".join(map(str, powers)))
-    return tuple(names)
-
-
-def _of_neurons(names: Sequence[str]) -> bool:
-    """Whether controls are functions of neurons, not of their normals."""
-    return bool(names) and names[0] == KERNEL[0]
-
-
-def _count(inputs: int, top: int, step: int) -> int:
-    """How many monomials there are of the degrees step, 2 step, ... up to ``top``."""
-    return sum(math.comb(inputs + k - 1, k) for k in range(step, top + 1, step))
+    return found.assign_coords(about).assign_attrs(precision=precision)
 
 
 @dataclass(frozen=True)
@@ -260,8 +212,8 @@ def _sample_tile(laws, rates, x, layers, names, streams: Streams, room, dtype, k
             return
         shape = (networks, inputs, max(widths))
         normals = streams.normal_(room("normals", shape, dtype, x.device))
-        if names and not _of_neurons(names):
-            kept.drive[:, :, layer - 1] = _drive(normals, names, widths, room)
+        if names and not of_neurons(names):
+            kept.drive[:, :, layer - 1] = means_of_normals(normals, names, widths, room)
         for rung, (law, n) in enumerate(zip(laws, widths, strict=True)):
             z = room(f"z{n}", (networks, inputs, n), dtype, x.device).copy_(normals[..., :n])
             z = correlate(grams[rung], z, room)
@@ -272,17 +224,10 @@ def _sample_tile(laws, rates, x, layers, names, streams: Streams, room, dtype, k
             if rates:
                 scale = log_scales[rung].exp() if apart else None
                 sums[rung].append(_sums(law, layer, before, s, gram, scale))
-            if _of_neurons(names):
-                kept.drive[:, rung, layer - 1] = _means(gram, sums[rung], len(names)) / n
-
-
-def _means(gram, sums: list[LayerSums], controls: int):
-    """Sums over the neurons of one input of the functions of ``control_names``."""
-    if controls == 1:
-        return gram[:, :, 0]
-    own = sums[-1]
-    parts = (gram, own.slopes, own.mixed, own.preactivations, own.activations)
-    return torch.stack([part.flatten() for part in parts], 1)
+            if of_neurons(names):
+                scale = log_scales[rung].exp() if apart else None
+                sums_now = means_of_neurons(gram, scale, sums[rung], len(names))
+                kept.drive[:, rung, layer - 1] = sums_now / n
 
 
 def _sums(law, layer: int, z, s, gram, scale) -> LayerSums:
@@ -294,59 +239,6 @@ def _sums(law, layer: int, z, s, gram, scale) -> LayerSums:
     return layer_sums(z, s, slope, gram, kernel, law.C_W[layer], scale)
 
 
-def _drive(normals: torch.Tensor, names: Sequence[str], widths: Sequence[int], room: Room):
-    """Means of the controls over the first n columns of ``normals``, for each width n.
-
-    Returns a tensor of shape (networks, rung, control), float64.
-    """
-    values = _of_one if normals.shape[1] == 1 else _of_several
-    ordered = sorted(set(widths))
-    sums = normals.new_zeros((len(normals), len(ordered), len(names)), dtype=torch.float64)
-    for place, value in enumerate(values(normals, names, room)):
-        for step, (start, stop) in enumerate(pairwise((0, *ordered))):
-            sums[:, step, place] = value[:, start:stop].sum(1)
-    means = sums.cumsum(1) / sums.new_tensor(ordered)[:, None]
-    return means[:, [ordered.index(n) for n in widths]]
-
-
-def _of_one(normals: torch.Tensor, names: Sequence[str], room: Room):
-    """Values of each control of one input, shape (networks, width), one after the other."""
-    u = normals[:, 0]
-    for name in names:
-        if name == "He2":
-            yield torch.mul(u, u, out=_like(u, "power", room)).sub_(1)
-        elif name == "odd2":
-            yield torch.abs(u, out=_like(u, "power", room)).mul_(u)
-        else:
-            yield torch.sign(u, out=_like(u, "power", room))
-
-
-def _of_several(normals: torch.Tensor, names: Sequence[str], room: Room):
-    """The same for several inputs: products of Hermite polynomials, one a factor an input."""
-    powers = [[int(k) for k in name.removeprefix("He").split(".")] for name in names]
-    found = _hermite(normals, max(map(max, powers)), room)
-    out = _like(normals[:, 0], "product", room)
-    for degrees in powers:
-        factors = [found[k][:, a] for a, k in enumerate(degrees) if k]
-        value = factors[0]
-        for factor in factors[1:]:
-            value = torch.mul(value, factor, out=out)
-        yield value
-
-
-def _like(u: torch.Tensor, name: str, room: Room) -> torch.Tensor:
-    return room(name, tuple(u.shape), u.dtype, u.device)
-
-
-def _hermite(u: torch.Tensor, most: int, room: Room) -> dict[int, torch.Tensor]:
-    """He_1 to He_most of u: He_{k+1} = u He_k - k He_{k-1}."""
-    found = {1: u}
-    for k in range(1, most):
-        value = found[k + 1] = torch.mul(u, found[k], out=_like(u, f"He{k + 1}", room))
-        value.sub_(found[k - 1] if k > 1 else 1.0, alpha=k)
-    return found
-
-
 _MEANING = {
     "conditional_kernel": "covariance of the layer's neurons given the layer before",
     "driven_kernel": "conditional kernel that scales the normals of the layer",
@@ -354,7 +246,6 @@ _MEANING = {
     "driven_ntk": "tangent kernel of a neuron of the layer, averaged over its way back",
     "drive": "mean over the layer's neurons of functions of them or of their normals",
 }
-_MOMENTS = "means, covariances and third central moments of functions of one neuron"
 
 
 def _dataset(kept: _Kept, networks, widths, layers, names, inputs: int) -> xr.Dataset:

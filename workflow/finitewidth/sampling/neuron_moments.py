@@ -21,7 +21,7 @@ Array = np.ndarray
 #: s = sigma(z) and d = sigma'(z).
 KERNEL, TANGENT = ("s2",), ("s2", "d2", "z1s1d1", "z2d2", "s2d2")
 #: Nodes of log g are multiples of this, and reach so far beyond its value at infinite width.
-_STEP, _REACH = 1 / 16, 8.0
+STEP, _REACH = 1 / 16, 8.0
 #: Of the rule over u = +-exp(v), which resolves every scale; v in steps of the first number.
 _RULE = (0.02, -32.0, 2.6)
 #: Where all nodes and every second one differ by more than this share, the rule is not believed.
@@ -61,16 +61,28 @@ def neuron_moments(
         As :func:`moment_names`; covariances and third moments are central. NaN where the quadrature
         does not bear itself out.
     """
-    kernels = [first]
     with np.errstate(all="ignore"):
-        for b, W in zip(C_b[1:-1], C_W[1:-1], strict=True):
-            kernels.append(b + W * _moments(activation, kernels[-1], KERNEL)[0])
-        kernels = [k for k in kernels if 1e-200 < k < 1e200] or [1.0]
-        low = np.floor((np.log(min(kernels)) - _REACH) / _STEP)
-        high = np.ceil((np.log(max(kernels)) + _REACH) / _STEP)
-        nodes = np.arange(low, high + 1) * _STEP
+        kernels = [k for k in flow(activation, first, C_b, C_W) if 1e-200 < k < 1e200] or [1.0]
+        nodes = nodes_about(kernels)
         values = np.array([_moments(activation, g, names) for g in np.exp(nodes)])
     return nodes, values
+
+
+def flow(
+    activation: Activation, first: float, C_b: Sequence[float], C_W: Sequence[float]
+) -> list[float]:
+    """The kernels of one input at infinite width, of every layer that drives another."""
+    kernels = [float(first)]
+    for b, W in zip(C_b[1:-1], C_W[1:-1], strict=True):
+        kernels.append(b + W * _moments(activation, kernels[-1], KERNEL)[0])
+    return kernels
+
+
+def nodes_about(kernels: Sequence[float]) -> Array:
+    """Nodes of log g that reach far beyond these kernels."""
+    low = np.floor((np.log(min(kernels)) - _REACH) / STEP)
+    high = np.ceil((np.log(max(kernels)) + _REACH) / STEP)
+    return np.arange(low, high + 1) * STEP
 
 
 def _moments(activation: Activation, g: float, names: Sequence[str]) -> Array:

@@ -21,6 +21,9 @@ from finitewidth.theory.procrustes import chance_r2, chance_r2_of_spectra
 ORDERS = ("chance", "spectrum", "marchenko_pastur", "tracy_widom", "simulation", "published")
 #: Draws of each simulation: its error is then a tenth of the spread of one measurement or less.
 DRAWS = 100
+#: Of largest eigenvalues more: an error of eight replicas that luck makes half as large must not
+#: decide whether their simulation is good enough to be held against.
+LARGEST_DRAWS = 400
 #: Share of untrained matrices that have an eigenvalue beyond the threshold for outliers.
 BEYOND = 0.05
 _STATES = ["start", "trained"]
@@ -124,7 +127,9 @@ def _weights(architecture: Architecture, member: Mapping, stream: np.random.Gene
     kurtosis = -1.2 if member["weights"] == "uniform" else 0.0
     ratios = [law.participation_ratio_of_means(kurtosis) for law in laws]
     drawn = [
-        largest_by_simulation(law.n_out, law.n_in, law.variance, member["weights"], DRAWS, stream)
+        largest_by_simulation(
+            law.n_out, law.n_in, law.variance, member["weights"], LARGEST_DRAWS, stream
+        )
         for law in laws
     ]
     dims = ("order", "state", "layer")

@@ -70,7 +70,11 @@ class Summary:
 
         return {
             name: (dims, self.mean, attributes),
-            f"{name}_stderr": (dims, self.stderr, about("standard error over replicas")),
+            f"{name}_stderr": (
+                dims,
+                self.stderr,
+                about("standard error over replicas") | {"degrees_of_freedom": self.replicas - 1},
+            ),
             f"{name}_spread": (dims, self.spread, about("standard deviation over replicas")),
             **reasons.variables(name, dims, reason, diagnostic, of=long_name),
         }
