@@ -21,14 +21,14 @@ from finitewidth.reasons import Reason
 Array = np.ndarray
 
 #: Largest believable skewness of the estimate; its error is widened up to there.
-_LIMIT = 0.8
+_LIMIT = 1.0
 #: Fewest networks that a third cumulant is believed of: what they add has a kurtosis of 93 even
 #: where the kernel is Gaussian, and their skewness is not told from that of others.
 _THIRD = 250
 #: Skewness of a gamma variable over its L-skewness: 6.1 where small, 6 for an exponential one.
 _GAMMA = 6.0
 #: Reasons that stay, whatever the skewness is.
-_FIRM = (Reason.NOT_FINITE, Reason.NO_SPREAD)
+FIRM = (Reason.NOT_FINITE, Reason.NO_SPREAD)
 
 
 def kernel_skewness(kernel: Array, widths: Array) -> Array:
@@ -111,7 +111,7 @@ def widened(
     """
     own = np.abs(cumulant_skewness(skewness, order)) / np.sqrt(networks)
     factor = np.where(plain, np.sqrt(1 + 2 * np.minimum(own, _LIMIT) ** 2), 1.0)
-    firm = np.isin(estimate.reason, _FIRM) | ~plain
+    firm = np.isin(estimate.reason, FIRM) | ~plain
     found = replace(
         estimate,
         stderr=estimate.stderr * factor,

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from finitewidth.estimate.chain import Chain, chains, units
-from finitewidth.estimate.choice import choose, safe_order
+from finitewidth.estimate.choice import ROUNDING, choose, safe_order
 from finitewidth.estimate.controls import adjusted
-from finitewidth.estimate.cumulants import kernel_skewness, widened
+from finitewidth.estimate.cumulants import FIRM, kernel_skewness, widened
 from finitewidth.estimate.errors import Estimate, block_sums, from_replicates
 from finitewidth.estimate.moments import of_three, of_two
 from finitewidth.estimate.pooled import symmetric_places
@@ -30,6 +30,9 @@ Array = np.ndarray
 _ROUNDING = 2.0**-24
 #: Networks that differ by no more than so many roundings of their kernel are one.
 _ROUNDINGS = 4
+#: Share of the look ahead by the log-spread that is left to plain cumulants, which have one of
+#: their own: it speaks where kernels are far from gamma variables.
+_FAR = 0.5
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,7 @@ def kernel_moments(samples: Samples, kernel: Array, bounds: Array) -> dict[str, 
             own = np.max(skewness[..., index], axis=-1)
             estimate, rungs = widened(estimate, rungs, own, power, samples.networks, plain)
         ahead = np.max(skewness_ahead(kernel[..., same], power, thin)[..., index], axis=-1)
+        ahead = ahead if power == 1 else _FAR * ahead
         estimate = doubt_unseen(estimate, np.where(plain, ahead, 0))
         found[name] = replace(found[name], estimate=estimate, rungs=rungs)
     found["kernel_covariance"] = _square(found["kernel_covariance"], first, second)
@@ -217,6 +221,7 @@ def moments_of(
     pseudo = (h - 1) * (value - without)
     residuals = (pseudo - np.sum(pseudo / h, axis=0)) / np.sqrt(h - 1)
     order = choose(residuals, np.array(safe), power)
+    spread = np.sqrt(np.mean(residuals[:, 0] ** 2, axis=0))
     value = np.take_along_axis(value, order[None], 0)[0]
     without, residuals = (
         np.take_along_axis(part, order[None, None], 1)[:, 0] for part in (without, residuals)
@@ -226,7 +231,10 @@ def moments_of(
     floor = np.where(estimate.stderr > 0, _ROUNDING * np.abs(value), 0)
     here = np.arange(len(value))
     rungs[here, here] += floor**2
+    # What rounding leaves has tails, but none beyond the floor.
+    settled = (estimate.stderr < ROUNDING * spread) & ~np.isin(estimate.reason, FIRM)
     whole = replace(estimate, stderr=np.hypot(estimate.stderr, floor))
+    whole = whole.doubted(settled, Reason.NONE)
     return Moments(whole.times(unit), rungs * unit * unit[:, None], order)
 
 
