@@ -32,7 +32,7 @@ _ROUNDING = 2.0**-24
 _ROUNDINGS = 4
 #: Share of the look ahead by the log-spread that is left to plain cumulants, which have one of
 #: their own: it speaks where kernels are far from gamma variables.
-_FAR = 0.5
+_FAR = 0.1
 
 
 @dataclass(frozen=True)
