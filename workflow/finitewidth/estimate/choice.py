@@ -21,7 +21,7 @@ Array = np.ndarray
 _NETWORKS = (0, 250, 3000, 10_000)
 _NEURONS = (0, 0, 48_000, 320_000)
 #: Share of the plain variance that controls have to come below, and errors that are rounding.
-_WORTH, _ROUNDING = 0.9, 1e-6
+_WORTH, ROUNDING = 0.9, 1e-6
 
 
 def safe_order(width: int, networks: int, order: int) -> int:
@@ -61,7 +61,7 @@ def choose(residuals: Array, safe: Array, power: int) -> Array:
         allowed = ((safe >= k) & (k >= power)).reshape(-1, *(1,) * (variance.ndim - 2))
         # Between orders the better one; controls at all where they surely pay.
         margin = np.where(best == 0, (1 + unknown[k]) / _WORTH, 1)
-        rounding = variance[k] < _ROUNDING**2 * variance[0]
+        rounding = variance[k] < ROUNDING**2 * variance[0]
         better = rounding | (allowed & undoubted[k] & (variance[k] * margin < least))
         better &= variance[k] < least
         best, least = np.where(better, k, best), np.where(better, variance[k], least)

@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from finitewidth.estimate.chain import Chain, chains, units
-from finitewidth.estimate.choice import choose, safe_order
+from finitewidth.estimate.choice import ROUNDING, choose, safe_order
 from finitewidth.estimate.controls import adjusted
+from finitewidth.estimate.cumulants import FIRM, kernel_skewness, widened
 from finitewidth.estimate.errors import Estimate, block_sums, from_replicates
 from finitewidth.estimate.moments import of_three, of_two
 from finitewidth.estimate.pooled import symmetric_places
-from finitewidth.estimate.reach import cumulant_skewness, doubt_unseen, skewness_ahead, thinness
+from finitewidth.estimate.reach import doubt_unseen, skewness_ahead, thinness
 from finitewidth.estimate.samples import Samples
 from finitewidth.indices import pairs
 from finitewidth.reasons import Reason
@@ -29,8 +30,9 @@ Array = np.ndarray
 _ROUNDING = 2.0**-24
 #: Networks that differ by no more than so many roundings of their kernel are one.
 _ROUNDINGS = 4
-#: How much further from doubt a plain moment has to be where controls were enough, but doubted.
-_FALLEN = 2.5
+#: Share of the look ahead by the log-spread that is left to plain cumulants, which have one of
+#: their own: it speaks where kernels are far from gamma variables.
+_FAR = 0.1
 
 
 @dataclass(frozen=True)
@@ -127,29 +129,19 @@ def kernel_moments(samples: Samples, kernel: Array, bounds: Array) -> dict[str, 
         "kernel_covariance": np.hstack([pair_list[first], pair_list[second]]),
         "kernel_third": np.tile(np.arange(len(same))[:, None], 6),
     }
-    skewness = _skewness(kernel[..., same])
+    skewness = kernel_skewness(kernel[..., same], samples.widths)
     for name, index in factors.items():
         power = index.shape[1] // 2
-        ahead = skewness_ahead(kernel[..., same], power, thin)
+        plain, estimate, rungs = found[name].order == 0, found[name].estimate, found[name].rungs
         if power > 1:
-            about = cumulant_skewness(skewness, power) / np.sqrt(samples.networks)
-            # Where even what controls leave was doubted, the whole has to be far from doubt.
-            fell = np.array(safe) >= power
-            about *= np.where(fell, _FALLEN, 1.0).reshape(-1, 1, 1)
-            ahead = np.maximum(ahead, about)
-        plain = np.where(found[name].order, 0, np.max(ahead[..., index], axis=-1))
-        doubted = doubt_unseen(found[name].estimate, plain)
-        found[name] = replace(found[name], estimate=doubted)
+            own = np.max(skewness[..., index], axis=-1)
+            estimate, rungs = widened(estimate, rungs, own, power, samples.networks, plain)
+        ahead = np.max(skewness_ahead(kernel[..., same], power, thin)[..., index], axis=-1)
+        ahead = ahead if power == 1 else _FAR * ahead
+        estimate = doubt_unseen(estimate, np.where(plain, ahead, 0))
+        found[name] = replace(found[name], estimate=estimate, rungs=rungs)
     found["kernel_covariance"] = _square(found["kernel_covariance"], first, second)
     return found
-
-
-def _skewness(kernel: Array) -> Array:
-    """Over networks, shape (rung, layer, input); 0 where nothing varies."""
-    x = kernel - kernel.mean(axis=0)
-    with np.errstate(all="ignore"):
-        found = np.mean(x**3, axis=0) / np.mean(x**2, axis=0) ** 1.5
-    return np.where(np.isfinite(found), found, 0.0)
 
 
 def is_flat(samples: Samples, values: Array, unit: Array) -> Array:
@@ -229,6 +221,7 @@ def moments_of(
     pseudo = (h - 1) * (value - without)
     residuals = (pseudo - np.sum(pseudo / h, axis=0)) / np.sqrt(h - 1)
     order = choose(residuals, np.array(safe), power)
+    spread = np.sqrt(np.mean(residuals[:, 0] ** 2, axis=0))
     value = np.take_along_axis(value, order[None], 0)[0]
     without, residuals = (
         np.take_along_axis(part, order[None, None], 1)[:, 0] for part in (without, residuals)
@@ -238,7 +231,10 @@ def moments_of(
     floor = np.where(estimate.stderr > 0, _ROUNDING * np.abs(value), 0)
     here = np.arange(len(value))
     rungs[here, here] += floor**2
+    # What rounding leaves has tails, but none beyond the floor.
+    settled = (estimate.stderr < ROUNDING * spread) & ~np.isin(estimate.reason, FIRM)
     whole = replace(estimate, stderr=np.hypot(estimate.stderr, floor))
+    whole = whole.doubted(settled, Reason.NONE)
     return Moments(whole.times(unit), rungs * unit * unit[:, None], order)
 
 

@@ -10,8 +10,6 @@ the error is too small just where the mean is. docs/estimates.md says how often 
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from finitewidth.estimate.errors import Estimate
@@ -80,28 +78,6 @@ def skewness_ahead(sizes: Array, order: float, thin: float | Array = 1.0) -> Arr
     ahead = np.maximum(thin * one / np.sqrt(len(alive)), few)
     ahead = np.where(alive.any(axis=0) & (variance > 0), ahead, 0.0)
     return np.where(lost, np.nan, ahead)
-
-
-def cumulant_skewness(skewness: Array, order: int) -> Array:
-    """The skewness of what one network adds to the second or third cumulant of a number.
-
-    The number counts as a gamma variable of its skewness: with variance 1 this has the cumulants
-    (j - 1)! (skewness/2)^(j - 2), and x^2 - 1, or x^3 - 3x less its mean, is what x adds.
-    """
-    half = np.abs(np.asarray(skewness, float)) / 2
-    cumulants = [0.0, 0.0, *(math.factorial(j - 1) * half ** (j - 2) for j in range(2, 10))]
-    moments = [np.ones_like(half)]
-    for n in range(1, 10):
-        parts = (math.comb(n - 1, j - 1) * cumulants[j] * moments[n - j] for j in range(2, n + 1))
-        moments.append(sum(parts, np.zeros_like(half)))
-    adds = {2: np.array([0.0, 0, 1]), 3: np.array([0.0, -3, 0, 1])}[order]
-
-    def mean(polynomial: Array) -> Array:
-        return sum(c * m for c, m in zip(polynomial, moments, strict=False))
-
-    one, two, three = (mean(np.polynomial.polynomial.polypow(adds, k)) for k in (1, 2, 3))
-    variance = two - one**2
-    return (three - 3 * one * variance - one**3) / variance**1.5
 
 
 def doubt_unseen(estimate: Estimate, ahead: Array) -> Estimate:
