@@ -228,13 +228,15 @@ def moments_of(
     )
     estimate = from_replicates(value, without, bounds)
     rungs = np.einsum("br...,bs...->rs...", residuals, residuals) / len(residuals)
-    floor = np.where(estimate.stderr > 0, _ROUNDING * np.abs(value), 0)
+    # Of what varies, controls may leave nothing, not even rounding.
+    spanned = (order > 0) & (estimate.reason == Reason.NO_SPREAD)
+    floor = np.where(spanned | (estimate.stderr > 0), _ROUNDING * np.abs(value), 0)
     here = np.arange(len(value))
     rungs[here, here] += floor**2
     # What rounding leaves has tails, but none beyond the floor.
     settled = (estimate.stderr < ROUNDING * spread) & ~np.isin(estimate.reason, FIRM)
-    whole = replace(estimate, stderr=np.hypot(estimate.stderr, floor))
-    whole = whole.doubted(settled, Reason.NONE)
+    stderr = np.where(spanned, floor, np.hypot(estimate.stderr, floor))
+    whole = replace(estimate, stderr=stderr).doubted(settled | spanned, Reason.NONE)
     return Moments(whole.times(unit), rungs * unit * unit[:, None], order)
 
 

@@ -1,0 +1,57 @@
+"""Errors of ladders on two inputs: z over seeds, where controls are products of two activations.
+
+One z a seed in every row, against the mean of the seeds weighted by their errors. A row's spread is
+known to 1/sqrt(2 seeds), 11 %, and rows of a case vary together: bounds of three to four such on
+the root mean square over rows, and one z in 40 beyond 3 where chance puts one in 370.
+"""
+
+import numpy as np
+import pytest
+
+from finitewidth.estimate.ladder import estimate_ladder
+from finitewidth.law import Law
+from finitewidth.sampling.ladder import sample_ladder
+
+X = np.array([[1.0, 1.0], [1.2, -0.4]])
+SEEDS = 40
+#: Activation, bias and weight variance, networks, widths: where one order, two or three are safe.
+CASES = [
+    ("relu", 0.0, 2.0, 300, (8, 24)),
+    # Means over eight neurons are exact in binary: of layer 2 controls leave not even rounding.
+    ("tanh", 0.0, 1.0, 1000, (8, 24)),
+    ("softplus", 0.0, 1.0, 1000, (24, 48)),
+]
+
+
+@pytest.mark.parametrize(("activation", "C_b", "C_W", "networks", "widths"), CASES)
+def test_errors_on_two_inputs_are_right(activation, C_b, C_W, networks, widths):
+    laws = [
+        Law.uniform_width(activation, dimension=2, width=n, depth=3, C_b=C_b, C_W=C_W)
+        for n in widths
+    ]
+    found = [
+        estimate_ladder(
+            [sample_ladder(laws, X, networks=networks, seed=seed, layers=[2, 3])],
+            ["kernel_moments"],
+            seed=0,
+            ensemble="",
+            member="",
+        )
+        for seed in range(SEEDS)
+    ]
+    assert all("controls" in one["kernel_mean"].attrs["estimator"] for one in found)
+    for name in ("kernel_mean", "kernel_covariance"):
+        value, error, trusted = (
+            np.stack([one[name + part].values for one in found]).reshape(SEEDS, -1)
+            for part in ("", "_stderr", "_trusted")
+        )
+        mean = np.average(value, axis=0, weights=1 / error**2)
+        # Where controls leave nothing but rounding, errors allow for more of it than there is.
+        z = np.where(trusted & (error > 1e-6 * np.abs(value)), (value - mean) / error, np.nan)
+        known = z[np.isfinite(z)]
+        if known.size < 0.1 * z.size:
+            continue
+        assert 0.75 < np.sqrt(np.mean(known**2)) < 1.3
+        assert np.mean(np.abs(known) > 3) < 1 / 40
+        if name == "kernel_mean":
+            assert np.mean(trusted) > 0.8
