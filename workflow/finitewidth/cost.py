@@ -42,7 +42,8 @@ PRICES: dict[str, dict[str, dict[str, float]]] = {
                      "six_point": 300.0, "distribution": 210.0, "log_norm": 950.0,
                      "quadruple": 1310.0, "ntk": 190.0, "dntk": 11_000.0},
         "ladder": {"member": 4.6e7, "kernel_moments": 130.0, "log_kernel": 900.0,
-                   "inverse_kernel": 130.0, "controls": 1200.0, "ntk_mean": 10_000.0},
+                   "inverse_kernel": 130.0, "controls": 1200.0, "ntk_mean": 10_000.0,
+                   "kernels of two": 4000.0},
     },
     "theory": {
         "two slopes": {"member": 3.2e7, "kernels": 2300.0, "vertices": 1.6e5, "laws": 5e6},
@@ -158,6 +159,8 @@ def _estimated(member, inputs: int, networks: float) -> dict[str, float]:
     }  # fmt: skip
     found = {name: values * size * (name in member.estimate) for name, size in each.items()}
     found["controls"] = values * pairs * member.depth * member.controls
+    rungs = len(member.ladder or ())
+    found["kernels of two"] = networks * rungs * member.depth * _of_neurons(member, inputs)
     for name in ("ntk", "ntk_tensors", "ntk_spectrum", "dntk"):
         found[name] = tangents * (name in member.estimate)
     return found | {"families": len(member.estimate)}
@@ -199,8 +202,17 @@ def _drawn(member, inputs: int, networks: float) -> dict[str, float]:
         "sums": networks * recorded * (inputs + 2 * products),
         "matrices": networks * member.depth * len(rungs) * inputs**2,
         "ways": networks * neurons * inputs * (1 + member.ntk_outputs),
-        "controls": networks * neurons * inputs * member.controls,
+        "controls": networks
+        * neurons
+        * inputs
+        * member.controls
+        * (not _of_neurons(member, inputs)),
     }
+
+
+def _of_neurons(member, inputs: int) -> bool:
+    """Whether the controls of a ladder are made of tables over the kernels of two inputs."""
+    return inputs == 2 and member.controls and "ntk_mean" not in member.estimate
 
 
 def _recorded(member, inputs: int) -> float:

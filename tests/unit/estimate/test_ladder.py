@@ -24,11 +24,20 @@ MOMENTS = ("kernel_mean", "kernel_covariance", "kernel_third")
 X = np.array([[1.0, -0.5], [0.8, 0.9]])
 
 
-def draw(activation="gelu", inputs=2, networks=400, widths=(8, 12), depth=3, layers=None, **rest):
+def draw(
+    activation="gelu",
+    inputs=2,
+    networks=400,
+    widths=(8, 12),
+    depth=3,
+    layers=None,
+    tangent=True,
+    **rest,
+):
     laws = [
         Law.uniform_width(activation, dimension=2, width=n, depth=depth, **rest) for n in widths
     ]
-    rates = [Rates.named("ntk", law) for law in laws]
+    rates = [Rates.named("ntk", law) for law in laws] if tangent else None
     return sample_ladder(laws, X[:inputs], networks=networks, seed=1, layers=layers, rates=rates)
 
 
@@ -120,19 +129,26 @@ def test_the_first_layer_is_exact(samples, estimates):
 
 
 @pytest.mark.parametrize(
-    ("activation", "inputs", "mean", "covariance", "third"),
+    ("activation", "inputs", "tangent", "mean", "covariance", "third"),
     [
-        ("gelu", 1, 20, 15, 0.99),
-        ("tanh", 1, 8, 5, 0.99),
-        ("softplus", 1, 100, 60, 0.99),
-        ("gelu", 2, 5, 1.2, 0.99),
-        ("tanh", 2, 3, 2, 0.99),
+        ("gelu", 1, True, 20, 15, 0.99),
+        ("tanh", 1, True, 8, 5, 0.99),
+        ("softplus", 1, True, 100, 60, 0.99),
+        ("gelu", 2, True, 5, 1.2, 0.99),
+        ("tanh", 2, True, 3, 2, 0.99),
+        # Where tangent kernels are not wanted, products of activations are the controls.
+        ("gelu", 2, False, 300, 100, 10),
+        ("tanh", 2, False, 300, 100, 10),
+        ("relu", 2, False, 100, 20, 10),
     ],
 )
-def test_controls_leave_the_mean_and_take_the_variance(activation, inputs, mean, covariance, third):
+def test_controls_leave_the_mean_and_take_the_variance(
+    activation, inputs, tangent, mean, covariance, third
+):
     # More controls have more coefficients to fit, which takes more networks before they pay.
     networks = 10000 * inputs
-    samples = draw(activation, inputs, networks, (32, 64), 4, layers=[3, 4], C_W=1.3, C_b=0.1)
+    options = {"layers": [3, 4], "tangent": tangent, "C_W": 1.3, "C_b": 0.1}
+    samples = draw(activation, inputs, networks, (32, 64), 4, **options)
     with_controls = estimate_ladder([samples], ["kernel_moments"], **NAMES)
     without = estimate_ladder([plain(samples)], ["kernel_moments"], **NAMES)
     assert "controls" in with_controls["kernel_mean"].attrs["estimator"]
