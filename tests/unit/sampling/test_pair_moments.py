@@ -89,10 +89,10 @@ def test_two_slopes_are_known_at_every_angle(activation):
 
 def test_what_a_series_cannot_tell_is_not_told():
     found = samples(tables("tanh"))
-    far = np.array([kernel(1e6, 1e6, 0.99), kernel(1.0, 1.0, 0.3), kernel(1e-9, 1.0, 0.1)])
+    far = np.array([kernel(300, 300, 0.99), kernel(1.0, 1.0, 0.3), kernel(1e-9, 1.0, 0.1)])
     mean, second, _ = given_kernels(found, far[:, None])
     # What one input tells by itself needs no series; beyond the table nothing is known.
-    assert np.isnan(mean[0, 0]).any()
+    assert np.isnan(mean[0, 0]).tolist() == [False, True, False]
     assert np.isfinite(second[1, 0]).all()
     assert np.isnan(mean[2, 0]).any()
 
