@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from finitewidth.figures import style
+from finitewidth.figures.members import Measured
 from finitewidth.figures.panels import (
     cannot_draw,
     curve,
@@ -72,9 +73,9 @@ def _points_and_lines(ax: Axes, m: MemberResults, a: int, infinite: np.ndarray) 
             x, y = np.append(x, 0.0), np.append(y, _at(coefficient, a))
         rising = np.argsort(x)
         curve(ax, x[rising], y[rising], order, color=color)
-    value, error, trusted = (_at(m.estimates[f"ntk_mean{end}"], a) for end in _ENDS)
-    style.points(ax, 1 / n, n * (value - infinite), n * error, trusted, color=style.PALETTE[0])
-    intercept = (float(_at(m.estimates[f"ntk_mean_1{end}"], a)) for end in _ENDS)
+    found = Measured.of(m.estimates, "ntk_mean", **place_of(m.estimates["ntk_mean"], a))
+    style.points(ax, 1 / n, *found.plus(-infinite).times(n), color=style.PALETTE[0])
+    intercept = Measured.of(m.estimates, "ntk_mean_1", **place_of(m.estimates["ntk_mean_1"], a))
     style.points(ax, [0], *intercept, color=style.PALETTE[3], fmt="s", label="extrapolated")
 
 
