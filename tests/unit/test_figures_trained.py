@@ -194,7 +194,7 @@ ODD = [
 ]
 
 
-@pytest.mark.parametrize(("name", "values"), ODD, ids=[f"{n}, {list(v)[0]}" for n, v in ODD])
+@pytest.mark.parametrize(("name", "values"), ODD, ids=[f"{n}, {next(iter(v))}" for n, v in ODD])
 def test_dead_replicas_and_extreme_numbers_are_drawn(small, name, values):
     assert drawn(name, changed(small, **values)).axes
 

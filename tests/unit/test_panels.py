@@ -1,5 +1,7 @@
 """Panels fit a page, titles keep formulas whole, and axes name enough of their numbers."""
 
+from itertools import pairwise
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -45,7 +47,7 @@ def labels(axis):
 def test_logarithmic_axes_have_two_labels_or_more_and_no_two_alike(ax):
     rng = np.random.default_rng(0)
     panels.log_axis(ax, "y")
-    for _ in range(60):
+    for _ in range(25):
         low, decades = 10 ** rng.uniform(-20, 20), 10 ** rng.uniform(-1.5, 1.2)
         ax.set_ylim(low, low * 10**decades)
         found = labels(ax.yaxis)
@@ -55,7 +57,7 @@ def test_logarithmic_axes_have_two_labels_or_more_and_no_two_alike(ax):
 
 def test_a_sweep_names_its_ends_and_no_label_lies_on_another(ax):
     rng = np.random.default_rng(1)
-    for _ in range(40):
+    for _ in range(20):
         values = np.unique(rng.integers(1, 2000, rng.integers(1, 12)))
         panels.sweep_axis(ax, values)
         if len(values) > 1:
@@ -67,7 +69,7 @@ def test_a_sweep_names_its_ends_and_no_label_lies_on_another(ax):
         inner = sorted(boxes, key=lambda b: b.x0)
         # Two values that are next to each other have no room between them.
         if len(found) > 2:
-            assert all(a.x1 <= b.x0 + 1 for a, b in zip(inner, inner[1:], strict=False))
+            assert all(a.x1 <= b.x0 + 1 for a, b in pairwise(inner))
 
 
 @pytest.mark.parametrize("values", [[3], [1, 2], range(1, 8), range(301), [1, 100000]])
@@ -88,13 +90,6 @@ def test_titles_are_as_wide_as_their_panel_and_keep_formulas_whole(ax):
     assert "$n = 10$" in text
     ax.figure.canvas.draw()
     assert ax.title.get_window_extent().width <= 1.25 * ax.bbox.width
-
-
-def test_bars_of_shares_end_at_0_and_1(ax):
-    panels.shares(ax, [1, 2, 3], [0.02, 0.5, 0.99], [0.1, 0.1, 0.1], [1, 1, 1], color="C0")
-    (bars,) = (c.get_segments() for c in ax.collections)
-    found = [segment[:, 1].tolist() for segment in bars]
-    assert np.allclose(found, [[0, 0.12], [0.4, 0.6], [0.89, 1]])
 
 
 def test_a_legend_lists_each_name_once_and_is_no_wider_than_the_figure(ax):

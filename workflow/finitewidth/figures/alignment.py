@@ -6,13 +6,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from finitewidth.figures import style
 from finitewidth.figures.panels import (
     cannot_draw,
     left_out,
     legend,
     log_axis,
     panels,
-    shares,
     sweep_axis,
     titled,
     whole_axis,
@@ -60,7 +60,7 @@ def _against_layer(ax: Axes, m: MemberResults) -> None:
         ax.plot(layers, chance, label=f"{state}: chance, theory", **look)
         chance = [m.estimates[f"alignment_chance{part}"].sel(where).values for part in PARTS]
         look = {"color": color, "fmt": "s", "label": f"{state}: samples paired at random"}
-        shares(ax, layers, *chance, **look)
+        style.points(ax, layers, *chance, limits=(0, 1), **look)
     ax.set(xlabel="layer", ylim=(0, 1.03))
     titled(ax, title(m))
     whole_axis(ax, hidden)
@@ -84,7 +84,9 @@ def _against_width(ax: Axes, m: MemberResults, group: list[MemberResults]) -> st
             # What is explained to the last digit has no place on a logarithmic axis.
             rest = np.where(value < 1, 1 - value, np.nan)
             look = {"color": color, "fmt": marker, "linestyle": line, "linewidth": 0.8}
-            shares(ax, n, rest, error, trusted, label=f"{state}, layer {layer}", **look)
+            style.points(
+                ax, n, rest, error, trusted, limits=(0, 1), label=f"{state}, layer {layer}", **look
+            )
             if layer == hidden[0] and state == "start" and np.isfinite(rest[-1]):
                 guide = (np.geomspace(n.min(), n.max(), 30), rest[-1] * n[-1])
     log_axis(ax, "y")

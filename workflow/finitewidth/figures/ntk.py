@@ -52,18 +52,18 @@ def ntk_concentration(study: Study) -> Figure:
                 _mean_and_spread(top, bottom, between, order)
         mean, spread = measured(members, "ntk", a=a), measured(members, "ntk_variance", a=a)
         with np.errstate(all="ignore"):
-            deviation = np.sqrt(spread[0]) / scale
+            root = np.sqrt(spread.value)
             # d sqrt(v) = dv/(2 sqrt(v)).
-            error = spread[1] / (2 * np.sqrt(spread[0])) / scale
-        center = mean[0] / scale
+            found = spread._replace(value=root, error=spread.error / (2 * root)).over(scale)
+        deviation, center = found.value, mean.over(scale).value
         # A tangent kernel is never below 0; one width alone is drawn as wide as a symbol.
         low, high = np.maximum(center - deviation, 0), center + deviation
         x, low, high = (n, low, high) if len(n) > 1 else ([n[0] * 0.95, n[0] * 1.05], low, high)
         look = {"color": style.PALETTE[4], "alpha": 0.25, "linewidth": 0}
         top.fill_between(x, *np.broadcast_arrays(low, high, x)[:2], label=_ONE_SD, **look)
         look = {"color": style.PALETTE[0], "markersize": 3.2}
-        style.points(top, n, center, mean[1] / scale, mean[2], **look)
-        style.points(bottom, n, deviation, error, spread[2], **look)
+        style.points(top, n, *mean.over(scale), **look)
+        style.points(bottom, n, *found, **look)
         over = "" if is_theory else f"over the mean at $n={n[-1]}$"
         titled(top, label + of_input(a), over)
         bottom.set_xlabel("width $n$")
@@ -100,7 +100,7 @@ def _scale(members: list[MemberResults], quantity: str, **where) -> tuple[np.nda
     infinite = theory(members, quantity, "infinite_width", **where)
     if (infinite > 0).all():
         return infinite, True
-    return np.full(len(members), measured(members[-1:], quantity, **where)[0][0]), False
+    return np.full(len(members), measured(members[-1:], quantity, **where).value[0]), False
 
 
 def ntk_spectrum(study: Study) -> Figure:
@@ -128,10 +128,10 @@ def ntk_spectrum(study: Study) -> Figure:
                 infinite = between("ntk_eigenvalue", "infinite_width", rank)
                 if len(infinite[0]) == len(at):
                     curve(ax, at, line / infinite[1], "1/n", color=look[rank]["color"])
-            value, error, trusted = measured(members, "ntk_eigenvalue", rank=rank)
+            found = measured(members, "ntk_eigenvalue", rank=rank).over(scale)
             name = rf"$\lambda_{{{rank + 1}}}$"
-            style.points(ax, n, value / scale, error / scale, trusted, **look[rank], label=name)
-            drawn.append(value / scale)
+            style.points(ax, n, *found, **look[rank], label=name)
+            drawn.append(found.value)
         style.unity(ax)
         titled(ax, label, "" if every_scale_is_theory else f"over that at $n={n[-1]}$")
         ax.set_xlabel("width $n$")
@@ -156,8 +156,8 @@ def _ranks(members: list[MemberResults]) -> list[int]:
     found = []
     for rank in range(count):
         infinite = theory(members, "ntk_eigenvalue", "infinite_width", rank=rank)
-        value = measured(members, "ntk_eigenvalue", rank=rank)[0]
-        largest = measured(members, "ntk_eigenvalue", rank=0)[0]
+        value = measured(members, "ntk_eigenvalue", rank=rank).value
+        largest = measured(members, "ntk_eigenvalue", rank=0).value
         if (infinite == 0).any() or not (value > 1e-13 * largest).all():
             continue
         found.append(rank)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from finitewidth.figures import style
+from finitewidth.figures.members import Measured
 from finitewidth.figures.panels import (
     cannot_draw,
     curve,
@@ -54,14 +55,14 @@ def ntk_corrections(study: Study) -> Figure:
         ax.xaxis.set_major_locator(MaxNLocator(4))
     for (ax,) in columns[:: columns[0][0].get_gridspec().ncols]:
         ax.set_ylabel(r"$n\,(\mathrm{E}[\Theta] - \Theta_\infty)$")
-    legend(figure, words=[left_out(columns, known, "laws")])
+    legend(figure, measured=False, words=[left_out(columns, known, "laws")])
     return figure
 
 
 def _points_and_lines(ax: Axes, m: MemberResults, a: int, infinite: np.ndarray) -> None:
     """Each rung, every order of theory, and what the rungs are extrapolated to."""
     n = m.estimates["width"].values
-    for order, color in (("1/n", "0.3"), ("exact", style.PALETTE[1])):
+    for order in ("1/n", "exact"):
         line = style.predicted(m.theory, "ntk_mean", order)
         if line is None or not np.isfinite(_at(line, a)).all():
             continue
@@ -71,10 +72,11 @@ def _points_and_lines(ax: Axes, m: MemberResults, a: int, infinite: np.ndarray) 
             # Theory is known at infinite width too: drawn on to the axis.
             x, y = np.append(x, 0.0), np.append(y, _at(coefficient, a))
         rising = np.argsort(x)
-        curve(ax, x[rising], y[rising], order, color=color)
-    value, error, trusted = (_at(m.estimates[f"ntk_mean{end}"], a) for end in _ENDS)
-    style.points(ax, 1 / n, n * (value - infinite), n * error, trusted, color=style.PALETTE[0])
-    intercept = (float(_at(m.estimates[f"ntk_mean_1{end}"], a)) for end in _ENDS)
+        curve(ax, x[rising], y[rising], order, color="0.3")
+    found = Measured.of(m.estimates, "ntk_mean", **place_of(m.estimates["ntk_mean"], a))
+    look = {"color": style.PALETTE[0], "label": "measured"}
+    style.points(ax, 1 / n, *found.plus(-infinite).times(n), **look)
+    intercept = Measured.of(m.estimates, "ntk_mean_1", **place_of(m.estimates["ntk_mean_1"], a))
     style.points(ax, [0], *intercept, color=style.PALETTE[3], fmt="s", label="extrapolated")
 
 

@@ -54,12 +54,12 @@ def ntk_cross(study: Study) -> Figure:
             for n in widths:
                 of_width = [m for m in mine if m.about["width"] == n]
                 L = np.array([m.about["depth"] for m in of_width])
-                value, error, trusted = measured(of_width, quantity, a=a)
+                if not of_width:
+                    continue
+                found = measured(of_width, quantity, a=a).times(n)
                 look = {"color": colors[n], "markersize": 2.4, "elinewidth": 0.7}
-                style.points(
-                    ax, L + places[n] * (len(widths) > 1), n * value, n * error, trusted,
-                    label=f"$n={n}$", **look,
-                )  # fmt: skip
+                at_depth = L + places[n] * (len(widths) > 1)
+                style.points(ax, at_depth, *found, label=f"$n={n}$", **look)
             shown = [m for m in fitted if f"{quantity}_1" in m.estimates]
             L = np.array([m.about["depth"] for m in shown])
             look = {"color": style.PALETTE[3], "fmt": "s", "label": "extrapolated"}

@@ -70,7 +70,7 @@ def _drawable(study: Study, figure: str, wanted) -> dict[str, tuple[list[MemberR
         a = first_input(every)
         if a is None:
             continue
-        spread = measured(every, "ntk_variance", a=a)[0]
+        spread = measured(every, "ntk_variance", a=a).value
         members = [m for m, v in zip(every, spread, strict=True) if v > 0 and wanted(m)]
         if members:
             found[label + of_input(a)] = members, a
@@ -94,14 +94,14 @@ def _against_aspect(ax: Axes, label: str, members: list[MemberResults], a: int, 
                 curve(ax, L * _inverse_width(mine[0]), line, order, color=color, linewidth=0.8)
                 break
     x = np.array([m.about["depth"] * _inverse_width(m) for m in members])
-    value, error, trusted = measured(members, "ntk_variance", a=a)
-    scale = measured(members, "ntk", a=a)[0] ** 2
+    found = measured(members, "ntk_variance", a=a)
+    found = found.over(measured(members, "ntk", a=a).value ** 2)
     slope = _slope(members[0])
     if slope is not None:
         label = rf"{label}: {slope:.3g} $L/n$"
         ends = np.array([x.min(), x.max()])
         ax.plot(ends, slope * ends, color=color, linestyle=_SLOPE, linewidth=0.9, gid="slope")
-    style.points(ax, x, value / scale, error / scale, trusted, **look, label=label)
+    style.points(ax, x, *found, **look, label=label)
 
 
 def _by_width(members: list[MemberResults]) -> list[list[MemberResults]]:
@@ -181,10 +181,10 @@ def ntk_criticality(study: Study) -> Figure:
                     curve(ax, L, np.where(line > 0, line, np.nan), order, color=look["color"])
         mine = [widest[L] for L in sorted(widest)]
         L = np.array(sorted(widest))
-        value, error, trusted = measured(mine, "ntk_variance", a=a)
+        found = measured(mine, "ntk_variance", a=a)
         aspect = L * np.array([_inverse_width(m) for m in mine])
-        scale = 1 / (aspect * measured(mine, "ntk", a=a)[0] ** 2)
-        style.points(ax, L, scale * value, scale * error, trusted, **look, label=label)
+        found = found.over(aspect * measured(mine, "ntk", a=a).value ** 2)
+        style.points(ax, L, *found, **look, label=label)
     ax.set_xlabel("depth $L$")
     ax.set_ylabel(r"$n\,\mathrm{Var}\,\Theta/(\Theta^2 L)$")
     log_axis(ax, "y")

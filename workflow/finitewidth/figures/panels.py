@@ -288,24 +288,3 @@ def plain_numbers(ax: Axes) -> None:
     far = np.abs(ax.get_ylim()).max()
     if not 1e-3 <= far < 1e5:
         ax.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:.6g}".replace("-", "\u2212")))
-
-
-def shares(ax: Axes, x, value, error, trusted, **options) -> None:
-    """:func:`style.points` of shares: their bars end at 0 and at 1."""
-    x, value, error = (np.asarray(a, float) for a in np.broadcast_arrays(x, value, error))
-    if not np.isfinite(value).any():
-        return
-    sound = np.broadcast_to(trusted, value.shape).astype(bool) & np.isfinite(error)
-    if options.get("linestyle", "") and value.size > 1:
-        keys = ("color", "linestyle", "linewidth")
-        line = {key: options[key] for key in keys if key in options}
-        ax.plot(x, value, zorder=2, **line)
-    look = {k: v for k, v in options.items() if k != "linestyle"}
-    bars = np.clip([np.minimum(error, value), np.minimum(error, 1 - value)], 0, None)
-    ax.errorbar(
-        x[sound], value[sound], bars[:, sound],
-        **{"fmt": "o", "markersize": 3.2, "capsize": 1.5, "elinewidth": 0.9, "zorder": 3} | look,
-    )  # fmt: skip
-    if not sound.all():
-        bare = {k: v for k, v in look.items() if k != "label"}
-        style.points(ax, x[~sound], value[~sound], error[~sound], False, **bare)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from finitewidth.figures import style
-from finitewidth.figures.panels import left_out, legend, panels, shares, sweep_axis, titled
+from finitewidth.figures.panels import left_out, legend, panels, sweep_axis, titled
 from finitewidth.figures.trained import BANDS, PARTS, STATES, alike, title, typical
 from finitewidth.results import MemberResults, Study
 
@@ -38,7 +38,7 @@ def _by_width(ax: Axes, m: MemberResults, group: list[MemberResults]) -> None:
         for name in names
     )
     look = {"color": STATES["trained"], "label": "trained", "linestyle": "-"}
-    shares(ax, n, value, error, trusted, **look)
+    style.points(ax, n, value, error, trusted, limits=(0, 1), **look)
     _band(ax, n, value, spread, look["color"])
     seen = [value]
     # The first of each: all layers, from the reference, as wide as it where the config says so.
@@ -48,7 +48,7 @@ def _by_width(ax: Axes, m: MemberResults, group: list[MemberResults]) -> None:
     ]
     look = {"color": "0.35", "fmt": "s", "linestyle": "--", "label": "generated, own width"}
     if len(group) > 1:
-        shares(ax, n, *made, **look)
+        style.points(ax, n, *made, limits=(0, 1), **look)
         seen.append(made[0])
     own = int(m.estimates["width"].sel(layer=1)) * m.estimates["widening"].values
     for source in m.estimates["source"].values:
@@ -59,7 +59,7 @@ def _by_width(ax: Axes, m: MemberResults, group: list[MemberResults]) -> None:
         )
         color = _SOURCES[str(source)]
         look = {"color": color, "label": f"generated: {source} covariance", "linestyle": "-"}
-        shares(ax, own, value, error, trusted, **look)
+        style.points(ax, own, value, error, trusted, limits=(0, 1), **look)
         _band(ax, own, value, sd, color)
         seen.append(value)
     for quantity, where in (("accuracy", {"split": "validation"}), ("generated_accuracy", {})):
@@ -89,7 +89,7 @@ def _by_layers(ax: Axes, m: MemberResults) -> None:
         look = {"color": _SOURCES[str(source)]}
         low, high = np.clip([value - sd, value + sd], 0, 1)
         ax.vlines(places + shift, low, high, alpha=0.35, linewidth=4, **look)
-        shares(ax, places + shift, value, error, trusted, **look)
+        style.points(ax, places + shift, value, error, trusted, limits=(0, 1), **look)
         seen.append(value)
     whole = float(m.estimates["accuracy"].sel(split="validation"))
     ax.axhline(whole, color=STATES["trained"], linewidth=1)

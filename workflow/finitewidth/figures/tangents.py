@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from finitewidth.figures import style
+from finitewidth.figures.members import Measured
 from finitewidth.indices import pairs
 from finitewidth.law import Law
 from finitewidth.rates import Rates
@@ -106,13 +107,13 @@ def at(values: xr.DataArray, a: int = 0, rank: int = 0) -> float:
     return float(values.isel(place_of(values, a, rank)))
 
 
-def measured(members, quantity: str, **where) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Values, standard errors and trust, one a member; NaN where one has fewer inputs."""
-    parts = (
-        np.array([at(m.estimates[f"{quantity}{end}"], **where) for m in members])
-        for end in ("", "_stderr", "_trusted")
-    )
-    return tuple(parts)
+def measured(members, quantity: str, **where) -> Measured:
+    """The estimates of the last layer at one place (:func:`place_of`), one a member."""
+    each = [
+        Measured.of(m.estimates, quantity, **place_of(m.estimates[quantity], **where))
+        for m in members
+    ]
+    return Measured(*(np.array(part) for part in zip(*each, strict=True)))
 
 
 def theory(members, quantity: str, order: str, **where) -> np.ndarray:
