@@ -12,7 +12,6 @@ from finitewidth.figures.axes import say
 from finitewidth.figures.members import Measured, names
 from finitewidth.figures.notes import note
 from finitewidth.results import MemberResults, Study
-from finitewidth.tables import with_error
 
 #: Quantity -> axis label; each row of the figure.
 _ROWS = {
@@ -40,38 +39,6 @@ def corrections(study: Study) -> Figure:
         column[1].locator_params(axis="x", nbins=4)
     _end(figure, members, every)
     return figure
-
-
-def ntk_corrections(study: Study) -> Figure:
-    """n (E[Theta] - Theta) against 1/n, last layer and first input, member by member."""
-    every = [m for m in study.members if "ntk_mean_1" in m.estimates]
-    if not every:
-        raise panels.cannot_draw("ntk_corrections", study.members, _FEW)
-    figure, columns = panels.panels(len(every), width=2.8, height=2.3)
-    members = every[: len(columns)]
-    for (ax,), m, name in zip(columns, members, _titles(members), strict=True):
-        _scaled(ax, m, "ntk_mean")
-        panels.zero_line(ax)
-        panels.titled(ax, name, _ratio(m))
-        ax.set_xlabel("$1/n$")
-        ax.locator_params(axis="x", nbins=4)
-        if ax.get_subplotspec().is_first_col():
-            ax.set_ylabel(r"$n\,(\mathrm{E}[\Theta] - \Theta_\infty)$")
-    _end(figure, members, every)
-    return figure
-
-
-def _ratio(m: MemberResults) -> str:
-    """How far the widest networks' mean is from infinite width, in words for a title."""
-    infinite = float(_first(m.theory["ntk_mean"].sel(order="infinite_width"))[0])
-    value, error, trusted = (
-        float(_first(m.estimates[f"ntk_mean{end}"])[-1]) for end in ("", "_stderr", "_trusted")
-    )
-    if not (np.isfinite(infinite) and infinite and np.isfinite(value)):
-        return ""
-    n = int(m.estimates["width"].values[-1])
-    ratio = with_error(value / infinite, abs(error / infinite) if trusted else np.nan)
-    return rf"$\mathrm{{E}}[\Theta]/\Theta_\infty$ = {ratio} at $n={n}$"
 
 
 def _end(figure: Figure, members, every) -> None:
