@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import to_hex, to_rgb
@@ -28,7 +30,7 @@ def faults(figure, share=None) -> list[str]:
         found += _colors(ax, figure)
         found += _bars(ax, share)
         found += _ticks(ax)
-    return [f for f in dict.fromkeys(found)]
+    return list(dict.fromkeys(found))
 
 
 def _cut(figure, renderer) -> list[str]:
@@ -97,7 +99,7 @@ def _path(line: Line2D) -> np.ndarray:
     if line.get_linestyle() in ("None", "", " ") or len(points) < 2:
         return points
     steps = np.linspace(0, 1, 12)[:, None]
-    between = [a + steps * (b - a) for a, b in zip(points[:-1], points[1:], strict=True)]
+    between = [a + steps * (b - a) for a, b in pairwise(points)]
     return np.concatenate(between)
 
 
@@ -105,15 +107,16 @@ def _colors(ax, figure) -> list[str]:
     """Colours of lines that no legend names, where there is a legend; black and grey are free."""
     legends = [*figure.legends, *([ax.get_legend()] if ax.get_legend() else [])]
     named = {c for legend in legends for c in _of_legend(legend)}
+    # A figure of one colour needs no name for it.
+    if len({c for c in _drawn_colors(figure) if not _grey(c)}) < 2:
+        return []
     found = []
     for line in ax.lines:
         data = np.asarray(line.get_xydata(), float)
         color = to_hex(line.get_color())
-        if np.isfinite(data).all(axis=1).any() and not _grey(color) and color not in named:
-            # A single series without a name needs none.
-            if legends and len({to_hex(other.get_color()) for other in ax.lines}) > 1:
-                if len({c for c in _drawn_colors(figure) if not _grey(c)}) > 1:
-                    found.append(f"no legend has the colour {color} of {ax.get_title()!r}")
+        seen = np.isfinite(data).all(axis=1).any()
+        if seen and not _grey(color) and color not in named:
+            found.append(f"no legend has the colour {color} of {ax.get_title()!r}")
     return found
 
 
@@ -138,7 +141,6 @@ def _bars(ax, share) -> list[str]:
     """Error bars that are turned around, or beyond what a value can be."""
     found = []
     for bars in (c for c in ax.containers if isinstance(c, ErrorbarContainer)):
-        x, y = (np.asarray(a, float) for a in bars.lines[0].get_data())
         for collection in bars.lines[2]:
             for (_, low), (_, high) in collection.get_segments():
                 if low > high or not np.isfinite([low, high]).all():

@@ -4,11 +4,12 @@ from pathlib import Path
 
 from finitewidth.artifacts import read_dataset, write_dataset
 from finitewidth.estimate.member import estimate_member
+from finitewidth.estimate.normality import normality as test_groups
 from finitewidth.inputs import vectors
 from finitewidth.members import members
 from finitewidth.results import Study
 from finitewidth.sampling.member import sample_member
-from finitewidth.slices import estimate, sample, study, theory
+from finitewidth.slices import estimate, normality, sample, study, theory
 from finitewidth.study_file import validate
 from finitewidth.theory.member import predict_member
 from finitewidth.theory.predict_trained import predict_trained
@@ -56,6 +57,10 @@ def _run_random(config, m, x):
         _kept(m, "seconds", samples[["seconds"]])
     member = estimate(config, m)["member"]
     _kept(m, "estimates", estimate_member(member, [samples], seed=config.seed))
+    if "normality" in m.estimate:
+        told = normality(config, m)["normality"]
+        tested = test_groups(samples, seed=config.seed, ensemble=m.ensemble, member=m.name, **told)
+        _kept(m, "normality", tested)
     _kept(m, "theory", predict_member(theory(m)["member"], x))
 
 

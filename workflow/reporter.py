@@ -1,10 +1,10 @@
 """What Snakemake's report (9.27) lacks: words of ours in its captions, and room for them.
 
-Captions get to know which file they belong to, the study file, and the filters `plain`, `ensembles`,
-`notes` and `outcome`. Parameters of jobs are left out: those of a figure fill screens and stand in its
-stamp, and Snakemake writes them into a script of the page as they are, so that the title of a study
-could end it. The front page gets room, instead of a graph of more than a hundred rules. Nothing is
-touched unless a report is made.
+Captions get to know which file they belong to, the study file, and the filters `plain`,
+`ensembles`, `notes` and `outcome`. Parameters of jobs are left out: those of a figure fill screens
+and stand in its stamp, and Snakemake writes them into a script of the page as they are, so that the
+title of a study could end it. The front page gets room, instead of a graph of more than a hundred
+rules. Nothing is touched unless a report is made.
 """
 
 from __future__ import annotations

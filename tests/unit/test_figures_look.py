@@ -8,14 +8,12 @@ import os
 import matplotlib.pyplot as plt
 import pytest
 
-from finitewidth import slices
 from finitewidth.figures import draw
 from finitewidth.figures.axes import is_empty
 from finitewidth.results import Study
-from finitewidth.study_file import validate
 from finitewidth.vocabulary import FIGURES
 from looking import faults
-from whole_runs import run
+from small_studies import run
 
 ONE = {"kind": "sphere", "dimension": 5, "count": 1}
 INPUTS = {
@@ -50,7 +48,7 @@ STUDIES = {
     "many": (
         ["covariance", "neuron_covariance", "intralayer", "breakdown_map", "pooled_correlator",
          "kernel_flow"],
-        [BASE | {"activation": "linear", "init": {"C_W": [0.5, 0.8, 1.0, 1.2, 1.5, 2.0, 4.0, 8.0]},
+        [BASE | {"activation": "linear", "init": {"C_W": [0.5, 0.8, 1.0, 1.2, 1.5, 2.0, 4.0, 8]},
                  "width": [4, 8], "networks": 60, "estimate": ["covariance", "four_point"]}],
     ),
     "one_activation_each": (
@@ -83,7 +81,8 @@ STUDIES = {
     ),
     "deep": (
         ["output_density", "histograms", "quantiles"],
-        [BASE | {"activation": "linear", "depth": [1, 2, 5], "layers": ["last"], "estimate": ["distribution"]}],
+        [BASE | {"activation": "linear", "depth": [1, 2, 5], "layers": ["last"],
+                 "estimate": ["distribution"]}],
     ),
     "norms": (
         ["log_norm", "log_norm_moments"],
@@ -122,20 +121,15 @@ def made(tmp_path_factory):
 def _made(name, folder) -> Study:
     _, ensembles = STUDIES[name]
     used = {e["inputs"] for e in ensembles}
-    config = validate(
-        {
-            "seed": 3,
-            "device": "cpu",
-            "inputs": {k: v for k, v in INPUTS.items() if k in used},
-            "ensembles": {f"e{k}": e for k, e in enumerate(ensembles)},
-            "studies": {name: {"ensembles": [f"e{k}" for k in range(len(ensembles))]}},
-        }
-    )
-    assert not run(config, folder).errors
+    content = {
+        "seed": 3,
+        "inputs": {k: v for k, v in INPUTS.items() if k in used},
+        "ensembles": {f"e{k}": e for k, e in enumerate(ensembles)},
+    }
     before = os.getcwd()
     os.chdir(folder)
     try:
-        return Study.read(slices.study(config, name)["study"])
+        return run(content)
     finally:
         os.chdir(before)
 

@@ -12,8 +12,8 @@ from matplotlib.transforms import ScaledTranslation
 from finitewidth.figures import style
 from finitewidth.figures.panels import log_axis
 
-#: Decades that an axis of both signs shows at most, and the share of numbers that may be nearer to 0
-#: than those, where it is a plain one: noise around 0 has no order of magnitude.
+#: Decades that an axis of both signs shows at most, and the share of numbers that may be nearer to
+#: 0 than those, where it is a plain one: noise around 0 has no order of magnitude.
 _DECADES, _NOISE = 9, 0.2
 #: Numbers that are less than this factor apart need no logarithm where one is not above 0.
 _PLAIN = 100
@@ -68,17 +68,13 @@ def _drawn(ax: Axes) -> np.ndarray:
     return values[np.isfinite(values)]
 
 
-def layer_limits(layers) -> np.ndarray:
-    """``layers``, or 1 where there are none: what an axis of layers may be made of."""
-    found = np.atleast_1d(np.asarray(layers, int))
-    return found if len(found) else np.array([1])
-
-
 def say(ax: Axes, words: str) -> None:
     """Words in the middle of a panel, for what cannot be drawn there."""
     text = textwrap.fill(words, 26)
     where = {"transform": ax.transAxes, "ha": "center", "va": "center", "zorder": 5}
-    ax.text(0.5, 0.5, text, fontsize=7, color="0.35", parse_math="$" in words, **where)
+    ax.text(
+        0.5, 0.5, text, fontsize=style.points_of(7), color="0.35", parse_math="$" in words, **where
+    )
 
 
 def is_empty(ax: Axes) -> bool:
@@ -98,14 +94,18 @@ def legends_below(figure: Figure, rows: list[list[Axes]]) -> None:
                 continue
             down = ScaledTranslation(0, -_BELOW, figure.dpi_scale_trans)
             many = len(ax.get_legend_handles_labels()[0])
-            legend = ax.legend(
-                loc="upper center", bbox_to_anchor=(0.5, 0.0), fontsize=6.5, borderaxespad=0,
-                bbox_transform=ax.transAxes + down, ncols=1 if many < 4 else 2,
-            )  # fmt: skip
-            size = legend.get_window_extent(figure.canvas.get_renderer())
-            if size.width > ax.bbox.width and many >= 4:
-                legend.set_ncols(1)
+            for columns in (2, 1) if many > 3 else (1,):
+                legend = ax.legend(
+                    loc="upper center",
+                    bbox_to_anchor=(0.5, 0.0),
+                    bbox_transform=ax.transAxes + down,
+                    fontsize=style.points_of(6.5),
+                    borderaxespad=0,
+                    ncols=columns,
+                )
                 size = legend.get_window_extent(figure.canvas.get_renderer())
+                if size.width <= ax.bbox.width:
+                    break
             highest = max(highest, size.height / figure.dpi)
         wide, high = figure.get_size_inches()
         figure.set_size_inches(wide, high + highest)

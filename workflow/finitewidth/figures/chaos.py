@@ -22,7 +22,9 @@ def log_norm(study: Study) -> Figure:
     members = _members(study)
     every = [(m, layer) for m in members for layer in _shown_layers(m)]
     if not every:
-        raise panels.cannot_draw("log_norm", members, "all networks of all layers are dead, or all have one norm")  # noqa: E501
+        raise panels.cannot_draw(
+            "log_norm", members, "all networks of all layers are dead, or all have one norm"
+        )
     figure, columns = panels.panels(min(len(every), _MOST_PANELS), width=2.3, height=2.0)
     shown = every[: len(columns)]
     for (ax,), (m, layer) in zip(columns, shown, strict=True):
@@ -52,13 +54,18 @@ def _panel(ax, m: MemberResults, layer: int) -> None:
         centre, spread = exact
         line = shape.isel(here).values[inner] / (step * spread)
         label = style.ORDERS["exact"]["label"]
-        style.curve(ax, centre + spread * middle, line, "exact", color=_COLORS["exact"], label=label)
+        style.curve(
+            ax, centre + spread * middle, line, "exact", color=_COLORS["exact"], label=label
+        )
     limit = _moments(m, "double_scaling", here)
     if limit is not None and limit[1] > 0:
         centre, spread = limit
         u = np.linspace(-4, 4, 161)
         density = np.exp(-u * u / 2) / np.sqrt(2 * np.pi) / spread
-        look = {"color": _COLORS["double_scaling"], "label": style.ORDERS["double_scaling"]["label"]}
+        look = {
+            "color": _COLORS["double_scaling"],
+            "label": style.ORDERS["double_scaling"]["label"],
+        }
         style.curve(ax, centre + spread * u, density, "double_scaling", **look)
     ratio = layer / m.about["width"]
     name = f"{m.about['activation']}, $n={m.about['width']}$"
@@ -75,7 +82,13 @@ def log_norm_moments(study: Study) -> Figure:
     deep = [m for m in every if (m.estimates["layer"].values > 1).any()]
     members = [m for m in deep if _start(m) is not None][:_MOST_MEMBERS]
     if not members:
-        raise panels.cannot_draw("log_norm_moments", every, "their one recorded layer is the first" if not deep else "no limit of depth with width is known for them")  # noqa: E501
+        raise panels.cannot_draw(
+            "log_norm_moments",
+            every,
+            "their one recorded layer is the first"
+            if not deep
+            else "no limit of depth with width is known for them",
+        )
     figure, columns = panels.panels(2, width=3.8, height=3.0)
     axes = [ax for (ax,) in columns]
     for look, m, name in zip(panels.looks(len(members)), members, names(members), strict=True):
@@ -137,7 +150,11 @@ def _everywhere(m: MemberResults, layers) -> xr.Dataset:
 
 def _line(theory: xr.Dataset, quantity: str, order: str, layers) -> np.ndarray:
     values = style.predicted(theory, quantity, order)
-    return np.full(len(layers), np.nan) if values is None else values.sel(layer=layers).isel(input=0).values  # noqa: E501
+    return (
+        np.full(len(layers), np.nan)
+        if values is None
+        else values.sel(layer=layers).isel(input=0).values
+    )
 
 
 def _shown_layers(m: MemberResults) -> list[int]:

@@ -34,7 +34,7 @@ def log_kernel(study: Study) -> Figure:
             ax.set_title(rf"$n={n}$, $\ell/n={layer / n:.2g}$", fontsize="small")
             signed_axis(ax)
             ax.locator_params(axis="x", nbins=4)
-            ax.set_xlabel(r"$\log(\hat G/K)$" if row is axes[-1] else "")
+            ax.set_xlabel(r"$\log(\hat G/K)$" if row[0].get_subplotspec().is_last_row() else "")
         row[0].set_ylabel(f"{name}\ndensity")
     _end(figure, members, every, panels.left_out(range(most), range(max(
         m.estimates.sizes["rung"] for m in members)), "widths"))  # fmt: skip
@@ -42,7 +42,9 @@ def log_kernel(study: Study) -> Figure:
 
 
 def _some(count: int) -> list[int]:
-    return np.unique(np.linspace(0, count - 1, min(count, _MOST_WIDTHS)).round().astype(int)).tolist()
+    return np.unique(
+        np.linspace(0, count - 1, min(count, _MOST_WIDTHS)).round().astype(int)
+    ).tolist()
 
 
 def _density(ax, m: MemberResults, here: dict) -> None:
@@ -84,7 +86,9 @@ def _density(ax, m: MemberResults, here: dict) -> None:
             sd, u = np.sqrt(variance), np.linspace(-5, 5, 200)
             density = np.exp(-u * u / 2) / np.sqrt(2 * np.pi) / sd
             look = looks["double_scaling"]
-            style.curve(ax, mean - log_K + sd * u, _above(density, lowest), "double_scaling", **look)
+            style.curve(
+                ax, mean - log_K + sd * u, _above(density, lowest), "double_scaling", **look
+            )
 
 
 def _above(density: np.ndarray, lowest: float) -> np.ndarray:

@@ -32,7 +32,7 @@ def histograms(study: Study) -> Figure:
             _density(ax, m, k)
             layer = int(m.estimates["layer"][k])
             ax.set_title(rf"$\ell={layer}$", fontsize="small")
-            ax.set_xlabel(r"$z/\sqrt{G}$" if row is axes[-1] else "")
+            ax.set_xlabel(r"$z/\sqrt{G}$" if row[0].get_subplotspec().is_last_row() else "")
         row[0].set_ylabel(f"{name}\ndensity")
     for ax in axes[0]:
         if ax.figure is not None:

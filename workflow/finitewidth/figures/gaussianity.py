@@ -157,7 +157,11 @@ def _theory_of_pooled(theory, k: int) -> dict[str, float]:
 def _theory_of_quadruple(theory, k: int) -> dict[str, float]:
     def last(order):
         values = style.predicted(theory, "quadruple", order)
-        return np.nan if values is None else float(values.sel(sample="ensemble").isel(layer=-1, input=k))  # noqa: E501
+        return (
+            np.nan
+            if values is None
+            else float(values.sel(sample="ensemble").isel(layer=-1, input=k))
+        )
 
     pooled = _theory_of_pooled(theory, k)["1/n"]
     return {"floor": last("infinite_width"), "noise": last("exact"), "1/n": pooled}

@@ -29,7 +29,11 @@ def intralayer(study: Study) -> Figure:
     every = [m for group in over_width(_measuring(study)).values() for m in group]
     members = [m for m in every if (m.estimates["layer"].values > 1).any()][:_MOST_MEMBERS]
     if not members:
-        raise panels.cannot_draw("intralayer", every, "only the first layer is recorded, in which neurons are not correlated")  # noqa: E501
+        raise panels.cannot_draw(
+            "intralayer",
+            every,
+            "only the first layer is recorded, in which neurons are not correlated",
+        )
     figure, ((top, bottom),) = panels.panels(1, 2, width=5.5, height=2.3)
     many = len(members)
     # Shades tell an order, which one sweep of widths has.
@@ -55,7 +59,9 @@ def intralayer(study: Study) -> Figure:
                 panels.curve(top, theory["layer"].values[past], y[past], order, color=look["color"])
         exact = style.predicted(m.theory, "intralayer", "exact")
         if exact is not None:
-            style.points(bottom, layer[seen], *measured.over(exact.isel(input=k).values[seen]), **look)
+            style.points(
+                bottom, layer[seen], *measured.over(exact.isel(input=k).values[seen]), **look
+            )
     signed_axis(top)
     top.set_ylabel(r"$\mathrm{E}[(z_i^2-G)(z_j^2-G)]/G^2$")
     style.unity(bottom)
@@ -77,10 +83,16 @@ def breakdown_map(study: Study) -> Figure:
     every = _measuring(study)
     members = [m for m in every if "1/n" in style.orders(m.theory, "intralayer")]
     if not members:
-        raise panels.cannot_draw("breakdown_map", every, "theory has no law of order 1/n for their four_point")  # noqa: E501
+        raise panels.cannot_draw(
+            "breakdown_map", every, "theory has no law of order 1/n for their four_point"
+        )
     groups = over_width(m for m in members if (m.estimates["layer"].values > 1).any())
     if not groups:
-        raise panels.cannot_draw("breakdown_map", members, "only the first layer is recorded, in which neurons are not correlated")  # noqa: E501
+        raise panels.cannot_draw(
+            "breakdown_map",
+            members,
+            "only the first layer is recorded, in which neurons are not correlated",
+        )
     wide = 4.4 if len(groups) == 1 else 3.2
     figure, columns = panels.panels(min(len(groups), _MOST_MAPS), width=wide, height=3.0)
     shown = dict(list(groups.items())[: len(columns)])
@@ -141,7 +153,9 @@ def _map(ax, group, layers, excess, faint, norm, drawn: set):
     depth = np.linspace(layers[0], layers[-1], 400)
     across = np.interp(depth, layers, np.arange(len(layers)))
     for ratio, dashes in _CONTOURS:
-        up = np.interp(np.log(depth / ratio), np.log(widths), np.arange(len(widths)), np.nan, np.nan)
+        up = np.interp(
+            np.log(depth / ratio), np.log(widths), np.arange(len(widths)), np.nan, np.nan
+        )
         if np.isfinite(up).sum() > 1 and len(widths) > 1:
             # Named once in the whole figure.
             label = rf"$\ell/n={ratio:g}$" if ratio not in drawn else None

@@ -39,13 +39,15 @@ class Measured(NamedTuple):
     def of(cls, estimates: xr.Dataset, quantity: str, **index) -> Measured:
         """A quantity at ``index``, a place for each dimension that is named."""
         value, error, trusted = (
-            np.asarray(estimates[f"{quantity}{end}"].isel(index)) for end in ("", "_stderr", "_trusted")
-        )  # fmt: skip
+            np.asarray(estimates[f"{quantity}{end}"].isel(index))
+            for end in ("", "_stderr", "_trusted")
+        )
         if f"{quantity}_reason" not in estimates:
             return cls(value, error, trusted == 1, np.zeros(value.shape))
         reason, number = (
-            np.asarray(estimates[f"{quantity}_{end}"].isel(index)) for end in ("reason", "diagnostic")
-        )  # fmt: skip
+            np.asarray(estimates[f"{quantity}_{end}"].isel(index))
+            for end in ("reason", "diagnostic")
+        )
         # A skewness has a sign. Other symptoms have none, but a mean of powers has its tail away
         # from 0.
         away = np.sign(np.nan_to_num(value)) * (quantity not in _EITHER_SIDE)
@@ -106,7 +108,7 @@ def first_input(m: MemberResults) -> int:
         if kernel in m.estimates:
             last = m.estimates[kernel].isel(layer=-1)
             for k in range(m.estimates.sizes["input"]):
-                value = float(last.isel({d: k for d in dims}))
+                value = float(last.isel(dict.fromkeys(dims, k)))
                 if np.isfinite(value) and (value > 0 or kernel != "covariance"):
                     return k
             break

@@ -78,7 +78,7 @@ def two_inputs(study: Study) -> Figure:
 
 
 def _cells(count: int) -> tuple[Figure, list[list]]:
-    """A figure with six panels for each law: two rows each, or one column each where they are many."""
+    """A figure with six panels for each law: two rows each, or a column each if they are many."""
     if count <= _ROWS:
         figure, axes = style.grid(2 * count, 3, width=2.6, height=2.1)
         return figure, [list(axes[2 * k : 2 * k + 2].flat) for k in range(count)]

@@ -25,7 +25,11 @@ def universality(study: Study) -> Figure:
     every = [m for m in study.members if m.has("kernel_moments")]
     deep = [m for m in every if (m.estimates["layer"].values > 1).any()]
     if not deep:
-        raise panels.cannot_draw("universality", every, "only the first layer is recorded, whose kernel does not fluctuate")  # noqa: E501
+        raise panels.cannot_draw(
+            "universality",
+            every,
+            "only the first layer is recorded, whose kernel does not fluctuate",
+        )
     figure, columns = panels.panels(min(len(deep), _MOST_PANELS), width=2.7, height=2.3)
     members = deep[: len(columns)]
     widths = np.unique(np.concatenate([m.estimates["width"].values for m in members]))
