@@ -166,7 +166,7 @@ BAD = [
     (
         changed("studies", "s", "quantities", ["covariance"]),
         "studies.s.quantities",
-        '"covariance of',
+        '"covariance"',
         "accuracy",
     ),
     (changed("trained", "a/b", GOOD["trained"]["m"]), "trained", '"a/b"', "letters"),
