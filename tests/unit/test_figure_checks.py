@@ -49,6 +49,7 @@ CASES = {
         [{"activation": "relu"}, {"init": {"C_W": 1.0, "C_b": 0.1}},
          {"weights": "uniform", "sampler": "explicit"}],
     ),
+    "intralayer": ({}, [{"depth": 1}, {"layers": ["first"]}]),
     "universality": (LADDER, [LADDER | {"layers": ["first"]}, LADDER | {"depth": 1}]),
     "breakdown_map": (
         {}, [{"depth": 1}, {"activation": "tanh", "weights": "uniform", "sampler": "explicit"}],
