@@ -17,6 +17,7 @@ from finitewidth.config import Config
 from finitewidth.estimate.member import estimate_member
 from finitewidth.estimate.normality import normality
 from finitewidth.figures import draw
+from finitewidth.figures.panels import CannotDrawError
 from finitewidth.figures.style import plt
 from finitewidth.html_table import to_html
 from finitewidth.inputs import vectors
@@ -158,6 +159,12 @@ def _study(config: Config, name: str, result: Run) -> None:
     for figure in config.studies[name].figures or []:
         try:
             plt.close(draw(figure, study))
+        except CannotDrawError as nothing:
+            # No fault, if it says of what.
+            if figure not in str(nothing) or not any(
+                m.about["ensemble"] in str(nothing) for m in study.members
+            ):
+                result.note(f"figure {figure}", nothing)
         except Exception as error:
             result.note(f"figure {figure}", error)
         finally:

@@ -1,8 +1,8 @@
-"""How many random valid studies run to their end: hundreds, to tables and figures in one process.
+"""How many random valid studies run to their end, tables and figures, in one process.
 
-Studies are drawn by ``tests/random_studies.py`` and run by ``tests/whole_runs.py``: all activations,
-samplers, measures, estimates and figures, with inputs that coincide, are opposite or are zero. The
-table of what was run, and of every fault, is written beside this file.
+Studies are drawn by ``tests/random_studies.py`` and run by ``tests/whole_runs.py``: all
+activations, samplers, measures, estimates and figures, with inputs that coincide, are opposite or
+are zero. The table of what was run, and of every fault, is written beside this file.
 
     python benchmarks/calibrate/studies.py
 """

@@ -1,4 +1,4 @@
-"""Figures that nothing can be drawn of are refused before any job, in a sentence that names them."""
+"""Figures that nothing can be drawn of are refused before any job, by their names."""
 
 import numpy as np
 import pytest
@@ -49,6 +49,7 @@ CASES = {
         [{"activation": "relu"}, {"init": {"C_W": 1.0, "C_b": 0.1}},
          {"weights": "uniform", "sampler": "explicit"}],
     ),
+    "intralayer": ({}, [{"depth": 1}, {"layers": ["first"]}]),
     "universality": (LADDER, [LADDER | {"layers": ["first"]}, LADDER | {"depth": 1}]),
     "breakdown_map": (
         {}, [{"depth": 1}, {"activation": "tanh", "weights": "uniform", "sampler": "explicit"}],
@@ -115,6 +116,8 @@ def test_rows_of_an_array_count_before_any_job(array, ending):
         ((1, 3), ["ntk_spectrum"], {"measure": ["ntk"]}, "ntk_spectrum for two or more"),
         ((40, 3), ["kernel_moments"], LADDER, "at most 8 vectors for a ladder"),
         ((9, 3), ["four_point"], {}, "four_point on at most 8 inputs"),
+        ((17, 3), ["ntk"], {"measure": ["ntk"]}, "ntk on at most 16 inputs"),
+        ((20_000, 1), ["covariance"], {}, "one network leaves at most 256 MiB"),
         ((3, 0), ["covariance"], {}, r"given \"array of shape \(3, 0\)\""),
         ((0, 3), ["covariance"], {}, r"given \"array of shape \(0, 3\)\""),
         ((4,), ["covariance"], {}, r"given \"array of shape \(4,\)\""),
@@ -135,11 +138,12 @@ def test_an_array_that_is_not_there_is_refused_where_it_is_used(tmp_path):
         check_given(validate(given), tmp_path)
 
 
-@pytest.mark.parametrize("networks, neurons", [(20, 20)])
-def test_a_group_has_more_networks_than_neurons(networks, neurons):
-    tested = {"groups": 2, "networks": networks, "neurons": neurons}
+def test_a_group_has_more_networks_than_neurons():
+    tested = {"groups": 2, "networks": 20, "neurons": 20}
     given = content("normality", width=32, record=32, normality=tested)
-    with pytest.raises(ConfigError, match=r"few.normality.networks: given 20, allowed is more than"):
+    with pytest.raises(
+        ConfigError, match=r"few.normality.networks: given 20, allowed is more than"
+    ):
         validate(given)
 
 

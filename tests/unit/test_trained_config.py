@@ -162,7 +162,7 @@ BAD = [
     ),
     (changed("studies", "s", {"title": "t"}), "studies.s.ensembles", "nothing", "trained or both"),
     (changed("studies", "s", "trained", []), "studies.s.trained", "[]", "different"),
-    (changed("studies", "s", "figures", ["covariance"]), "s.figures", '"covariance"', "estimate"),
+    (changed("studies", "s", "figures", ["covariance"]), "s.figures", '"covariance of', "estimate"),
     (
         changed("studies", "s", "quantities", ["covariance"]),
         "studies.s.quantities",
@@ -197,7 +197,7 @@ def test_a_figure_of_trained_networks_needs_some():
     lin = {"activation": "linear", "init": {"C_W": 1.0}, "width": 8, "depth": 2}
     content["ensembles"] = {"lin": lin | {"inputs": "a", "networks": 100}}
     content["studies"]["s"] = {"ensembles": ["lin"], "figures": ["rainbow"]}
-    with pytest.raises(ConfigError, match=r'studies\.s\.figures: given "rainbow", allowed is'):
+    with pytest.raises(ConfigError, match=r'studies\.s\.figures: given "rainbow of lin", allowed'):
         validate(content)
     content["studies"]["s"]["trained"] = ["m"]
     content["studies"]["s"]["figures"] = ["rainbow", "covariance"]

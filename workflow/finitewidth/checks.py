@@ -19,8 +19,10 @@ from finitewidth.vocabulary import (
     FROM_NTK,
     FROM_QUARTIC,
     FROM_SWEEPS,
+    FROM_TWO_TANGENTS,
     LEAST_RUNGS,
     QUANTITIES,
+    TANGENTS_MOST_INPUTS,
     TRAINED_FAMILIES,
 )
 
@@ -101,13 +103,14 @@ def _check_ensemble(path: str, ensemble: Ensemble, config: Config) -> None:
             if given < least and not (key == "record" and ensemble.record == "all"):
                 allowed = f"at least {least} to estimate {family}"
                 raise ConfigError.at(f"{path}.{key}", given, allowed)
-    beyond = [f for f in families if f in FROM_QUARTIC and count > FOUR_POINT_MOST_INPUTS]
-    if beyond:
-        raise ConfigError.at(
-            f"{path}.estimate",
-            f"{beyond[0]} on {count} inputs",
-            f"{beyond[0]} on at most {FOUR_POINT_MOST_INPUTS} inputs (name what to estimate)",
-        )
+    for of_four, most in (
+        (FROM_QUARTIC, FOUR_POINT_MOST_INPUTS),
+        (FROM_TWO_TANGENTS, TANGENTS_MOST_INPUTS),
+    ):
+        beyond = [f for f in families if f in of_four and count > most]
+        if beyond:
+            allowed = f"{beyond[0]} on at most {most} inputs (name what to estimate)"
+            raise ConfigError.at(f"{path}.estimate", f"{beyond[0]} on {count} inputs", allowed)
     if "correlation" in families and 1 in counts:
         allowed = "correlation for two or more inputs"
         raise ConfigError.at(f"{path}.estimate", "correlation on 1 input", allowed)

@@ -94,14 +94,14 @@ def sampling(member, inputs: int, networks: float | None = None) -> Cost:
         How many vectors the networks are evaluated on.
     """
     networks = member.networks if networks is None else networks
-    written = networks * _recorded(member, inputs) / MiB
+    written = networks * recorded(member, inputs) / MiB
     seconds = _seconds("sample", member, inputs, networks)
     return Cost(seconds, 2.2 * written + _tile(member), written)
 
 
 def estimating(member, inputs: int) -> Cost:
     """What estimates of a member's samples take."""
-    read = member.networks * _recorded(member, inputs) / MiB
+    read = member.networks * recorded(member, inputs) / MiB
     return Cost(_seconds("estimate", member, inputs, member.networks), 3 * read, 1.0)
 
 
@@ -109,7 +109,7 @@ def testing(member, inputs: int) -> Cost:
     """What tests of normality of a member take."""
     groups = member.normality["groups"] * len(member.layers) * inputs
     per_group = member.normality["networks"] ** 2 * member.normality["neurons"]
-    read = member.networks * _recorded(member, inputs) / MiB
+    read = member.networks * recorded(member, inputs) / MiB
     return Cost(0.2 + 2e-9 * groups * per_group, 3 * read, 0.1)
 
 
@@ -215,7 +215,7 @@ def _of_neurons(member, inputs: int) -> bool:
     return inputs == 2 and member.controls and "ntk_mean" not in member.estimate
 
 
-def _recorded(member, inputs: int) -> float:
+def recorded(member, inputs: int) -> float:
     """Bytes that a network leaves in a file of samples."""
     layers, pairs = len(member.layers), math.comb(inputs + 1, 2)
     number = 8 * len(member.ladder or (1,)) * layers

@@ -69,6 +69,7 @@ NEEDS: dict[str, tuple[Condition, str]] = {
     ),
     "two_inputs": (_has_rungs_and_pairs, f"{_RUNGS} on two or more inputs"),
     "output_density": (_is_deep_linear, "linear networks, normal weights and C_b = 0"),
+    "intralayer": (_goes_beyond_the_first, _BEYOND),
     "universality": (_goes_beyond_the_first, _BEYOND),
     "breakdown_map": (
         _has_first_order, f"{_BEYOND}, and either normal weights or an activation of two slopes",

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 
 from finitewidth.config import Config, Ensemble, Init
+from finitewidth.cost import MiB, recorded
 from finitewidth.errors import ConfigError
-from finitewidth.members import members
+from finitewidth.members import input_count, members
 
 #: Members of all sweeps, layers of all members, files of samples: what a plan of minutes holds.
 MOST_MEMBERS, MOST_LAYERS, MOST_SHARDS = 5000, 4 * 10**6, 50_000
+#: MiB that one network may leave in a file of samples; there are at least 50 of them.
+MOST_RECORDED = 256
 
 
 def check_size(config: Config) -> None:
@@ -20,6 +23,14 @@ def check_size(config: Config) -> None:
         for m in members(config, name):
             if m.C_W is not None and not math.isfinite(m.C_W):
                 raise ConfigError.at(f"ensembles.{name}.init", m.init, "a finite C_W")
+            left = recorded(m, input_count(config, m)) / MiB
+            if left > MOST_RECORDED:
+                given = f"{input_count(config, m)} vectors"
+                allowed = (
+                    f"so few vectors, layers and neurons that one network leaves at most"
+                    f" {MOST_RECORDED} MiB of samples (these leave {left:.3g})"
+                )
+                raise ConfigError.at(f"ensembles.{name}.inputs", given, allowed)
             shards += m.shard_count
             if shards > MOST_SHARDS:
                 given = f"{shards} files of samples and more"

@@ -60,6 +60,9 @@ LEVEL = 0.05
 #: and are refused beyond this one.
 FROM_QUARTIC = ("four_point", "six_point", "kurtosis")
 FOUR_POINT_MOST_INPUTS = 8
+#: The same of tangent kernels, whose moments are between two pairs of inputs.
+FROM_TWO_TANGENTS = ("ntk", "ntk_tensors", "dntk")
+TANGENTS_MOST_INPUTS = 16
 
 #: Families that need nothing but the norm of a layer.
 FROM_LOG_NORM = ("log_norm",)

@@ -6,6 +6,7 @@ from finitewidth.job import log, run, stamp
 from finitewidth.artifacts import write_figure
 from finitewidth.figures import draw, settings
 from finitewidth.figures.failed import page, sentence
+from finitewidth.figures.panels import CannotDrawError
 from finitewidth.results import Study
 
 
@@ -39,6 +40,10 @@ def drawn(name, study, look):
     """
     try:
         return draw(name, study, look), None
+    except CannotDrawError as nothing:
+        # No fault: what was measured is nothing to draw, as where every network is dead.
+        log.info("%s", nothing)
+        return page(study.name, name, str(nothing)), None
     except (MemoryError, OSError):
         raise
     except Exception as error:

@@ -33,12 +33,9 @@ def draw(name: str, study, look: Mapping | None = None):
     module = import_module(f"finitewidth.figures.{FIGURES[name].module}")
     style = import_module("finitewidth.figures.style")
     look = look or settings(width=None, font_size=None, file=None)
-    with style.own(look["rc"]):
+    with style.own(look["rc"], look["width"]):
         figure = getattr(module, name)(study.estimating(FIGURES[name].families))
     import_module("finitewidth.figures.notes").finish(figure)
-    if look["width"]:
-        width, height = figure.get_size_inches()
-        figure.set_size_inches(look["width"], height * look["width"] / width)
     # Laid out once, which takes as long as drawing, and not again for every format.
     figure.get_layout_engine().execute(figure)
     figure.set_layout_engine("none")

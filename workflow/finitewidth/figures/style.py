@@ -47,14 +47,18 @@ _SETTINGS = {
 }
 
 
-#: Settings of a study's own, while its figures are drawn.
-_OWN: ContextVar[Mapping | None] = ContextVar("own", default=None)
+#: Settings of a study's own and the width in inches, while its figures are drawn.
+_OWN: ContextVar[tuple[Mapping, float | None]] = ContextVar("own")
 
 
 @contextmanager
-def own(settings: Mapping) -> Iterator[None]:
-    """Let settings of matplotlib go before the project's in every figure that is begun within."""
-    token = _OWN.set(settings)
+def own(settings: Mapping, width: float | None) -> Iterator[None]:
+    """Let settings of matplotlib go before the project's in every figure that is begun within.
+
+    Each gets the ``width`` in inches, if there is one, and keeps its shape: legends below it then
+    fit it.
+    """
+    token = _OWN.set((settings, width))
     try:
         yield
     finally:
@@ -69,11 +73,13 @@ def points_of(size: float) -> float:
 def grid(rows: int, columns: int, *, width=2.6, height=2.2, **options) -> tuple[Figure, np.ndarray]:
     """A figure of rows x columns axes, always as a two-dimensional array."""
     plt.rcParams.update(plt.rcParamsDefault)
-    plt.rcParams.update(_SETTINGS | dict(_OWN.get() or {}))
+    settings, wanted = _OWN.get(({}, None))
+    plt.rcParams.update(_SETTINGS | dict(settings))
+    size = np.array([max(width * columns, 4.5), max(height * rows, 2.8)])
     return plt.subplots(
         rows,
         columns,
-        figsize=(max(width * columns, 4.5), max(height * rows, 2.8)),
+        figsize=tuple(size * (wanted / size[0] if wanted else 1)),
         squeeze=False,
         **options,
     )
