@@ -136,7 +136,8 @@ def main() -> None:
     ]
     with asked.out.open("w") as file:
         print(f"# Calibration of ladders\n\n`{__file__.rsplit('/', 1)[-1]}`, {date.today()}, commit"
-              f" {commit}, {asked.seeds} ladders a line, stream {SEED}. Activations: {', '.join(asked.activations)};"
+              f" {commit}, {asked.seeds} ladders a line, stream {SEED}. Activations:"
+              f" {', '.join(asked.activations)};"
               f" networks: {', '.join(map(str, asked.networks))}; inputs:"
               f" {', '.join(map(str, asked.inputs))}; depths:"
               f" {', '.join(map(str, asked.depths))}. A row's spread is known to"

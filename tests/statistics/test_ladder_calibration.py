@@ -10,12 +10,14 @@ leave over, as a spread of z.
 import numpy as np
 import pytest
 
+from finitewidth.activations import get
 from finitewidth.estimate import kernel_moments
 from finitewidth.estimate.ladder import estimate_ladder
 from finitewidth.indices import pairs
 from finitewidth.law import Law
 from finitewidth.rates import Rates
 from finitewidth.sampling.ladder import sample_ladder
+from finitewidth.theory.criticality import critical_point
 from finitewidth.theory.transport import transport_ladder
 
 WIDTHS, DEPTH, NETWORKS, SEEDS = (48, 96), 4, 3000, 60
@@ -125,64 +127,80 @@ def test_rungs_vary_together_as_they_say(runs):
         assert (claimed.mean(axis=0)[first:] > 0.1).all()
 
 
-#: Activation, inputs, networks, widths, and how many seeds: where controls that are fitted to too
-#: few neurons, or orders that too few networks can bear, made errors many times too small.
+#: Activation, inputs, networks, widths and how many ladders: every activation once, narrow and
+#: wide, with so few networks that controls, skewness and the choice of what to trust all matter.
 FEW = [
-    ("tanh", 1, 300, (8, 16), 60),
+    ("linear", 1, 300, (8, 24), 60),
+    ("relu", 1, 300, (48, 96), 80),
+    ("leaky_relu(0.1)", 1, 300, (24, 48), 60),
+    ("abs", 1, 100, (48, 96), 80),
+    ("tanh", 1, 300, (8, 16), 80),
     ("tanh", 1, 2000, (8, 24), 40),
-    ("tanh", 1, 1500, (48, 96), 40),
-    ("gelu", 1, 1500, (48, 96), 40),
-    ("softplus", 1, 300, (48, 96), 40),
+    ("sin", 1, 300, (48, 96), 60),
+    ("erf", 1, 100, (8, 24), 80),
+    ("arctan", 1, 300, (8, 24), 60),
+    ("cos", 1, 300, (48, 96), 60),
+    ("gelu", 1, 300, (48, 96), 80),
+    ("silu", 1, 1000, (48, 96), 50),
+    ("softplus", 1, 300, (48, 96), 80),
     ("tanh", 2, 1000, (8, 24), 40),
+    ("gelu", 2, 300, (48, 96), 60),
 ]
 
 
-@pytest.mark.parametrize(("activation", "inputs", "networks", "widths", "seeds"), FEW)
-def test_errors_are_right_where_networks_are_few(activation, inputs, networks, widths, seeds):
-    """One z a seed in every row, against exact moments or the weighted mean of the seeds.
-
-    A row's spread is known to 1/sqrt(2 seeds), 9 to 11 %, and rows of a case vary together: bounds
-    of four such on the mean over rows, and one z in 30 beyond 3 where chance puts one in 370.
-    """
-    C_b, C_W = (0.17292239, 1.98305826) if activation == "gelu" else (0.0, 1.0)
+def many_ladders(activation, inputs, networks, widths, ladders):
+    """Estimates of so many ladders, consecutive networks of one stream, and exact moments."""
+    try:
+        point = critical_point(get(activation))
+        C_b, C_W = point.C_b, point.C_W
+    except ValueError:
+        C_b, C_W = 0.1, 1.5
     laws = [
         Law.uniform_width(activation, dimension=2, width=n, depth=3, C_b=C_b, C_W=C_W)
         for n in widths
     ]
     rates = [Rates((0.5,) * 3, (1.0,) * 3)] * len(widths)
-    options = {"networks": networks, "layers": [2, 3], "rates": rates}
-    families = ["kernel_moments", "ntk_mean"]
-    found = [
-        estimate_ladder(
-            [sample_ladder(laws, X[inputs], seed=seed, **options)],
-            families,
-            seed=0,
-            ensemble="",
-            member="",
-        )
-        for seed in range(seeds)
-    ]
-    truth = {}
-    if inputs == 1:
-        moments = transport_ladder(laws, X[1], [2, 3]).values
-        truth = dict(zip(QUANTITIES, (moments.mean, moments.variance, moments.third), strict=True))
-    for name in ("kernel_mean", "kernel_covariance", "ntk_mean"):
+    options = {"networks": networks * ladders, "seed": 5000, "layers": [2, 3], "rates": rates}
+    samples = sample_ladder(laws, X[inputs], **options)
+    found = []
+    for first in range(0, networks * ladders, networks):
+        part = samples.isel(network=slice(first, first + networks))
+        part = part.assign_coords(network=np.arange(networks))
+        families = ["kernel_moments", "ntk_mean"]
+        found.append(estimate_ladder([part], families, seed=0, ensemble="", member=""))
+    if inputs > 1:
+        return found, {}
+    moments = transport_ladder(laws, X[1], [2, 3]).values
+    exact = (moments.mean, moments.variance, moments.third)
+    return found, dict(zip(QUANTITIES, exact, strict=True))
+
+
+@pytest.mark.parametrize(("activation", "inputs", "networks", "widths", "ladders"), FEW)
+def test_errors_are_right_where_networks_are_few(activation, inputs, networks, widths, ladders):
+    """One z a ladder in every row, against exact moments or the weighted mean of the ladders.
+
+    A row's spread is known to 1/sqrt(2 ladders), 8 to 11 %, and the rows of a case vary together,
+    as if they were two: bounds of four such on the mean over rows, and one z in 40 beyond 3 where
+    the aim is one in 100. A fresh stream fails in one of some 50 runs of all cases; this one is
+    fixed. What is trusted has to be most of what can be.
+    """
+    found, exact = many_ladders(activation, inputs, networks, widths, ladders)
+    for name in (*QUANTITIES, "ntk_mean"):
         value, error, trusted = (
-            np.stack([one[name + part].values for one in found]).reshape(seeds, -1)
+            np.stack([one[name + part].values for one in found]).reshape(ladders, -1)
             for part in ("", "_stderr", "_trusted")
         )
-        # Errors of one row differ where seeds bear different orders.
+        # Errors of one row differ where ladders bear different orders.
         mean = np.average(value, axis=0, weights=1 / error**2)
-        expected = np.ravel(truth[name]) if name in truth else mean
+        expected = np.ravel(exact[name]) if name in exact else mean
         # Where controls leave nothing but rounding, errors allow for more of it than there is.
         z = np.where(trusted & (error > 1e-6 * np.abs(value)), (value - expected) / error, np.nan)
-        if np.isfinite(z).mean() < 0.1:
+        assert name == "kernel_third" or np.mean(trusted) > 0.9
+        assert name != "kernel_third" or networks >= 250 or not trusted.any()
+        if np.isfinite(z).sum() < ladders / 2:
             continue
-        assert 0.75 < np.sqrt(np.nanmean(z**2)) < 1.3
-        assert np.mean(np.abs(z[np.isfinite(z)]) > 3) < 1 / 30
-        # Covariances of kernels that fluctuate far are not believed at so few networks.
-        far = activation != "tanh" and name == "kernel_covariance"
-        assert far or np.mean(trusted) > 0.8
+        assert 0.7 < np.sqrt(np.nanmean(z**2)) < 1.25
+        assert np.mean(np.abs(z[np.isfinite(z)]) > 3) < 1 / 40
 
 
 def test_cross_fitting_leaves_no_bias(monkeypatch):
