@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -183,31 +183,6 @@ def curve(ax: Axes, x, values, order: str, **options) -> None:
     if values is not None:
         look = {k: v for k, v in ORDERS[order].items() if k != "label"}
         ax.plot(np.asarray(x), np.asarray(values), **(look | options))
-
-
-def legend_below(figure: Figure, *orders: str, more: Sequence = ()) -> None:
-    """Which line is which order, below all axes of a figure, with ``more`` handles."""
-    measured = {"marker": "o", "linestyle": "", "markersize": 3.2, "label": "measured"}
-    looks = [measured, *(ORDERS[o] for o in orders)]
-    handles = [*(plt.Line2D([], [], color="0.3", **look) for look in looks), *more]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 6))
-
-
-def log_ticks(ax: Axes, values, *, room: float = 0.11) -> None:
-    """A logarithmic axis of x that marks the ``values`` of a sweep, and them alone.
-
-    Those are named that are ``room``, as a share of the axis, away from the last that was.
-    """
-    values = sorted(set(np.asarray(values).tolist()))
-    labels, last = [], -np.inf
-    for v in values:
-        step = np.log(v / last) if last > 0 else np.inf
-        named = step >= room * np.log(values[-1] / values[0])
-        labels.append(f"{v:g}" if named else "")
-        last = v if named else last
-    ax.set_xscale("log")
-    ax.set_xticks(values, labels=labels)
-    ax.minorticks_off()
 
 
 def unity(ax: Axes) -> None:
