@@ -214,6 +214,8 @@ def _ensemble(rng: np.random.Generator, kind: str, inputs: dict, folder: Path) -
 def _shape(rng: np.random.Generator, kind: str, ensemble: dict) -> None:
     """Widths, depths and what is recorded."""
     deepest = {"scalar": 30, "log_norm": 60, "ladder": 5, "ways": 4, "dntk": 4}.get(kind, 6)
+    # Two outputs are what the tensors P and Q are of.
+    least = 2 if kind == "dntk" else 1
     widest = {"ways": 6, "dntk": 8}.get(kind, 12)
     ensemble["depth"] = _sweep(rng, lambda: _between(rng, 1, deepest), 2)
     if kind == "ladder":
@@ -222,10 +224,10 @@ def _shape(rng: np.random.Generator, kind: str, ensemble: dict) -> None:
         ensemble["controls"] = bool(rng.random() < 0.6)
     elif rng.random() < 0.15 and kind != "ladder":
         del ensemble["depth"]
-        ensemble["hidden"] = [_between(rng, 1, widest) for _ in range(rng.integers(1, deepest))]
+        ensemble["hidden"] = [_between(rng, least, widest) for _ in range(rng.integers(1, deepest))]
     else:
         most = 5 if kind in ("ntk", "dntk", "scalar") else 3
-        ensemble["width"] = _sweep(rng, lambda: _between(rng, 1, widest), most)
+        ensemble["width"] = _sweep(rng, lambda: _between(rng, least, widest), most)
     if kind != "ladder" and rng.random() < 0.2:
         ensemble["outputs"] = _between(rng, 1, 5)
     if kind in ("layers", "log_norm", "ladder") and rng.random() < 0.3:

@@ -25,7 +25,9 @@ def studies(kind, count=COUNT):
 def test_what_the_check_accepts_runs_to_its_end(kind, tmp_path):
     """A trusted z beyond 6 has odds of 2e-9 a row, some 1e4 rows are held against exact theory."""
     ran = 0
-    for seed in studies(kind):
+    for seed in studies(kind, 10 * COUNT):
+        if ran == COUNT:
+            break
         folder = tmp_path / str(seed)
         folder.mkdir()
         config, _ = accepted(drawn(seed, folder, kind), folder)
@@ -37,7 +39,7 @@ def test_what_the_check_accepts_runs_to_its_end(kind, tmp_path):
             found = run(config, folder)
         assert not found.faults, (seed, found.faults)
         ran += 1
-    assert ran > COUNT / 2
+    assert ran == COUNT
 
 
 def test_most_of_what_is_drawn_is_accepted(tmp_path):
