@@ -99,9 +99,12 @@ def neuron_covariance(study: Study) -> Figure:
 
 def _matrix(figure: Figure, ax, m: MemberResults, name: str) -> None:
     """Distance from theory of each pair of neurons, in standard errors, at the last layer."""
+    # Here, for it takes seconds to import.
+    import seaborn as sns
+
     here = {"layer": -1, "input": 0, "input_": 0}
     measured = Measured.of(m.estimates, "neuron_covariance", **here)
-    ax.set(xlabel="neuron $i$", ylabel="neuron $j$", title=f"last layer, {name}")
+    ax.set_title(f"last layer, {name}")
     ax.grid(False)
     order = _best_order(m, "neuron_covariance")
     if not order:
@@ -110,19 +113,24 @@ def _matrix(figure: Figure, ax, m: MemberResults, name: str) -> None:
     theory = style.predicted(m.theory, "neuron_covariance", order).isel(here).values
     # In units of an error that is not believed there is nothing to show.
     pull = np.where(measured.trusted, measured.plus(-theory).over(measured.error).value, np.nan)
-    neurons = len(pull)
-    image = ax.pcolormesh(
-        np.arange(neurons), np.arange(neurons), pull, cmap="RdBu_r", vmin=-4, vmax=4,
-        edgecolors="w", linewidth=1,
-    )  # fmt: skip
-    for (j, i), value in np.ndenumerate(pull):
-        text = f"{value:+.1f}" if np.isfinite(value) else "not\ntrusted"
-        small = {} if np.isfinite(value) else {"fontsize": 6, "color": "0.35"}
-        dark = {"color": "w"} if abs(value) > 2.6 else {}
-        ax.text(i, j, text, ha="center", va="center", **(small | dark))
-    ax.set(xticks=np.arange(neurons), yticks=np.arange(neurons), aspect="equal")
-    ax.invert_yaxis()
-    figure.colorbar(image, ax=ax, label="(measured − theory) / error", shrink=0.8)
+    shown = sns.heatmap(
+        pull,
+        ax=ax,
+        annot=True,
+        fmt="+.1f",
+        cmap="vlag",
+        vmin=-4,
+        vmax=4,
+        square=True,
+        linewidths=1,
+        cbar_kws={"label": "(measured − theory) / error", "shrink": 0.8},
+    )
+    ax.set(xlabel="neuron $i$", ylabel="neuron $j$")
+    for j, i in np.argwhere(~np.isfinite(pull)):
+        shown.text(
+            i + 0.5, j + 0.5, "not\ntrusted", ha="center", va="center",
+            fontsize=style.points_of(6), color="0.35",
+        )  # fmt: skip
 
 
 def _best_order(m: MemberResults, quantity: str = "covariance") -> str | None:

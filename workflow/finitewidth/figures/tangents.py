@@ -35,7 +35,7 @@ _AGREE = 1e-6
 def _rates(ntk: dict) -> str:
     given = (ntk["lambda_b"], ntk["lambda_W"])
     if None in given:
-        return f"{ntk['parameterisation']} rates"
+        return f"{ntk['name']} rates"
     return rf"$\lambda_b={given[0]:g}$, $\lambda_W={given[1]:g}$"
 
 
