@@ -34,7 +34,7 @@ def test_every_figure_takes_width_and_size_of_text(studies, tiny, name, figure):
     sizes = [text.get_fontsize() for text in found.findobj(Text) if text.get_text()]
     # No text is smaller than 5 points where the size is 9; one with a size of its own would be.
     assert min(sizes) >= 20 * 5 / 9
-    assert found.get_size_inches()[0] == 12
+    assert found.get_size_inches()[0] == pytest.approx(12)
     plt.close(found)
 
 
