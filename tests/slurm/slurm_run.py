@@ -41,10 +41,10 @@ class Run:
     def __init__(self, cluster: Cluster, profile: Path, folder: Path, *arguments: str | Path):
         self.folder, self.log = folder, folder / "controller.log"
         command = [
-            sys.executable, HERE / "snakemake_polling_often.py", *arguments,
+            sys.executable, "-m", "snakemake", *arguments,
             "--workflow-profile", profile, "--directory", folder,
-            # Jobs are over in seconds: no ten seconds until the first look.
-            "--slurm-init-seconds-before-status-checks", "1",
+            # Jobs are over in seconds.
+            "--seconds-between-status-checks", "1",
         ]  # fmt: skip
         environment = {k: v for k, v in cluster.environment.items() if k != "PYTHONPATH"}
         with open(self.log, "a") as log:

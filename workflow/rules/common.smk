@@ -1,13 +1,15 @@
 # What the rules share: the validated config, the members, and the parameters of each stage.
+import os
+import shutil
 import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 WORKFLOW = Path(str(workflow.current_basedir)).parent
 sys.path.insert(0, str(WORKFLOW))
 
-from cluster import make_safe
 from finitewidth import slices
 from finitewidth.code import used
 from finitewidth.environment import prepare
@@ -15,6 +17,7 @@ from finitewidth.errors import ConfigError
 from finitewidth.files import bounded_sha256, unreadable
 from finitewidth.given_files import check_given
 from finitewidth.members import batches
+from finitewidth.slurm.earlier import RUNS, EarlierRunError, end_earlier_runs
 from finitewidth.study_file import content, overrides, validate
 from finitewidth.trained_members import trained_batches
 from finitewidth.vocabulary import FIGURES
@@ -24,10 +27,21 @@ from scheduler import calm
 from survive import take_up
 from warm import warm
 
+
+onstart:
+    # A run on this machine, after one on SLURM that was killed, would be a second writer as well.
+    if shutil.which("squeue"):
+        try:
+            end_earlier_runs(
+                Path(workflow.persistence.path) / RUNS, os.getcwd(), logger.warning
+            )
+        except EarlierRunError as error:
+            raise WorkflowError(str(error)) from None
+
+
 prepare()
 calm()
 warm(workflow)
-make_safe(workflow)
 take_up(workflow)
 
 
