@@ -263,7 +263,8 @@ class Executor(SlurmExecutor):
         else:
             number = job_info.external_jobid
             self.report_job_error(
-                job_info, msg=f"SLURM does not know job {number} any more, nor are its files there. "
+                job_info,
+                msg=f"SLURM does not know job {number} any more, nor are its files there. ",
             )
         self.results.forget(job_info)
         return True

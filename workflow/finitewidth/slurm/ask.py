@@ -36,9 +36,7 @@ def ask(*command: str, seconds: float = 60, stop: threading.Event | None = None)
 
 def states(name: str, ask: Ask = ask) -> dict[str, str] | None:
     """State by number of each job of a name that SLURM remembers; None where it does not answer."""
-    told = ask(
-        "squeue", "--all", "--noheader", "--states=all", "--format=%i|%T", f"--name={name}"
-    )
+    told = ask("squeue", "--all", "--noheader", "--states=all", "--format=%i|%T", f"--name={name}")
     if told.returncode != 0:
         return None
     lines = (line.strip().partition("|") for line in told.stdout.splitlines())
