@@ -226,7 +226,8 @@ def test_what_slurm_never_takes_fails_at_once_and_is_said_once(start, new):
     ):
         assert run.said().count(sentence) == 1, run.said()
     assert "Trying to restart" not in run.said()
-    assert not new()
+    # Some are on record all the same, but none has run.
+    assert not [job for job in new() if job.node]
 
 
 def test_jobs_that_slurm_forgot_before_it_showed_them_are_judged_by_their_files(
@@ -234,11 +235,14 @@ def test_jobs_that_slurm_forgot_before_it_showed_them_are_judged_by_their_files(
 ):
     with (
         steady.command("squeue", "#!/bin/sh\nexit 1\n"),
-        start("--latency-wait", "5", targets=[QUICK, SHARD]) as run,
+        start(
+            *("--latency-wait", "3", "--set-resources"),
+            "sample_slow:slurm_extra='--hold' if attempt == 1 else ''",
+            targets=[QUICK, SHARD],
+        ) as run,
     ):
         kept = tmp_path / QUICK
         wait_until("one job is over, unseen", kept.exists)
-        wait_until("the other is not", lambda: run.works_on("sample/slow/0.log"))
         first = kept.stat().st_ino
         steady.lose_state()
         (steady.base / "bin/squeue").write_text('#!/bin/sh\nexec /usr/bin/squeue "$@"\n')
@@ -284,8 +288,7 @@ def test_sighup_leaves_jobs_in_the_queue(cluster, start, new):
 
 
 def test_a_full_disk_is_told_once(cluster, start, tmp_path, new):
-    folder = tmp_path / QUICK
-    folder = folder.parents[1]
+    folder = (tmp_path / QUICK).parent
     folder.mkdir(parents=True)
     # As large as a page or two: no file of results fits.
     mount = ["mount", "-t", "tmpfs", "-o", "size=8k", "none", folder]
@@ -293,11 +296,11 @@ def test_a_full_disk_is_told_once(cluster, start, tmp_path, new):
         pytest.skip("no file system can be mounted here")
     try:
         with start("--retries", "1", targets=[QUICK]) as run:
-            assert run.ends(120) == 1
+            assert run.ends(180) == 1
     finally:
         subprocess.run(["umount", folder], check=True)
     assert [job.state for job in new()] == ["FAILED", "FAILED"]
-    assert run.said().count("No space left on device") == 1, run.said()
+    assert run.said().count("0.0 MiB are free on its disk") == 1, run.said()
 
 
 def test_a_resource_that_nothing_reads_is_refused(start, new):

@@ -27,18 +27,6 @@ from scheduler import calm
 from survive import take_up
 from warm import warm
 
-
-onstart:
-    # A run on this machine, after one on SLURM that was killed, would be a second writer as well.
-    if shutil.which("squeue"):
-        try:
-            end_earlier_runs(
-                Path(workflow.persistence.path) / RUNS, os.getcwd(), logger.warning
-            )
-        except EarlierRunError as error:
-            raise WorkflowError(str(error)) from None
-
-
 prepare()
 calm()
 warm(workflow)
@@ -71,6 +59,19 @@ wildcard_constraints:
     data="|".join(STUDY_FILE.data) or "none",
     member=r"[^/]+",
     shard=r"\d+",
+
+
+def end_runs_on_slurm():
+    """Cancel what a run on SLURM left when it was killed; called in onstart, after any lock.
+
+    A run on this machine would be a second writer of the same files as well.
+    """
+    if shutil.which("squeue"):
+        runs = Path(workflow.persistence.path) / RUNS
+        try:
+            end_earlier_runs(runs, os.getcwd(), logger.warning)
+        except EarlierRunError as error:
+            raise WorkflowError(str(error)) from None
 
 
 def code_of(script, *modules):

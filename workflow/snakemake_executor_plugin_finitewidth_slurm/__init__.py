@@ -261,11 +261,9 @@ class Executor(SlurmExecutor):
         if there:
             self.report_job_success(job_info)
         else:
-            number = job_info.external_jobid
-            self.report_job_error(
-                job_info,
-                msg=f"SLURM does not know job {number} any more, nor are its files there. ",
-            )
+            what = f"SLURM job {job_info.external_jobid}"
+            message = f"{what} is forgotten by SLURM, and its files are not there. "
+            self.report_job_error(job_info, msg=message)
         self.results.forget(job_info)
         return True
 
@@ -287,7 +285,7 @@ class Executor(SlurmExecutor):
         elif job in self.refused or job.attempt <= job.restart_times:
             self.workflow.scheduler.error_callback(job)
         else:
-            super().report_job_error(job_info, msg="As told above. ", **details)
+            super().report_job_error(job_info, msg="It failed as told above. ", **details)
 
     def tell_once(self, what: str) -> bool:
         """Whether this is the first time that something is told."""

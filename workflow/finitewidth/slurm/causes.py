@@ -39,7 +39,7 @@ def cause(rule: str, log: Path | None, folder: str) -> str:
 
 def kind_of(sentence: str) -> str:
     """What two sentences have in common that tell of the same cause in different files."""
-    return re.sub(r"'[^']*'|\"[^\"]*\"|\d+", "", sentence)
+    return re.sub(r"'[^']*'|\"[^\"]*\"|\S*/\S*|\d+", "", sentence)
 
 
 def _tail(log: Path | None) -> list[str]:

@@ -32,7 +32,7 @@ _FOR_A_TIME = re.compile(
     r"|temporarily unable to accept|resource temporarily unavailable"
     # MaxSubmitJobs of an account or a quality of service: AssocMaxSubmitJobLimit,
     # QOSMaxSubmitJobPerUserLimit, QOSGrpSubmitJobsLimit and their like.
-    r"|(Assoc|QOS)\w*Submit\w*|submit(ted)? jobs? limit|job limit reached|too many jobs",
+    r"|(Assoc|QOS)\w*Submit\w*|submit(ted)? jobs? limit|jobs per (hour|minute|second) limit|too many jobs",
     re.IGNORECASE,
 )
 #: One sentence for limits on how many and on how large, where SLURM names neither.
@@ -43,7 +43,9 @@ _SAID = re.compile(r"(?:sbatch|slurm): (?:error|fatal): (.*)")
 
 def said(message: str) -> str:
     """SLURM's own sentence, out of an error of submission; "" where it said none."""
-    return "; ".join(dict.fromkeys(line.strip() for line in _SAID.findall(message)))
+    # What is quoted around it ends with the last line.
+    lines = (line.strip().removesuffix("'.") for line in _SAID.findall(message))
+    return "; ".join(dict.fromkeys(lines))
 
 
 def kind(sentence: str, has_jobs: Callable[[], bool]) -> Refusal:
