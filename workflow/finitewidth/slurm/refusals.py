@@ -32,7 +32,8 @@ _FOR_A_TIME = re.compile(
     r"|temporarily unable to accept|resource temporarily unavailable"
     # MaxSubmitJobs of an account or a quality of service: AssocMaxSubmitJobLimit,
     # QOSMaxSubmitJobPerUserLimit, QOSGrpSubmitJobsLimit and their like.
-    r"|(Assoc|QOS)\w*Submit\w*|submit(ted)? jobs? limit|jobs per (hour|minute|second) limit|too many jobs",
+    r"|(Assoc|QOS)\w*Submit\w*|submit(ted)? jobs? limit|too many jobs"
+    r"|jobs per (hour|minute|second) limit",
     re.IGNORECASE,
 )
 #: One sentence for limits on how many and on how large, where SLURM names neither.
