@@ -18,6 +18,8 @@ class Results:
     def __init__(self) -> None:
         self._before: dict = {}
         self._numbers: set[str] = set()
+        #: Numbers of jobs that are not known to be over.
+        self.open: set[str] = set()
         self._missed: dict[str, list[float]] = {}
 
     def before(self, job) -> None:
@@ -27,6 +29,7 @@ class Results:
     def submitted(self, job_info) -> None:
         """Remember the number that SLURM gave a job."""
         self._numbers.add(job_info.external_jobid)
+        self.open.add(job_info.external_jobid)
 
     def knows(self, number: str) -> bool:
         """Whether a number, of one task where it is an array's, is that of a job of this run."""
@@ -53,6 +56,7 @@ class Results:
 
     def forget(self, job_info) -> None:
         """The job is over."""
+        self.open.discard(job_info.external_jobid)
         self._missed.pop(job_info.external_jobid, None)
         self._before.pop(job_info.job, None)
 

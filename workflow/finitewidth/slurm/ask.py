@@ -7,6 +7,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
+#: States in which a job has ended, and not well.
+FAILED = {
+    "BOOT_FAIL", "CANCELLED", "DEADLINE", "FAILED", "LAUNCH_FAILED", "NODE_FAIL", "OUT_OF_MEMORY",
+    "PREEMPTED", "RECONFIG_FAIL", "REVOKED", "TIMEOUT",
+}  # fmt: skip
+ENDED = {*FAILED, "COMPLETED"}
+
 Asked = subprocess.CompletedProcess
 Ask = Callable[..., Asked]
 
@@ -44,13 +51,17 @@ def states(name: str, ask: Ask = ask) -> dict[str, str] | None:
 
 
 def accounted(numbers: Iterable[str], ask: Ask = ask) -> dict[str, str]:
-    """What the accounting database says of jobs; nothing where there is none."""
-    told = ask("sacct", "-X", "-P", "-n", "--format=JobIDRaw,State", f"--jobs={','.join(numbers)}")
-    if told.returncode != 0:
+    """The end of each job of which the accounting database knows one; none where there is none.
+
+    Of a job that SLURM lost it may say for ever that it runs.
+    """
+    done = ask("sacct", "-X", "-P", "-n", "--format=JobIDRaw,State", f"--jobs={','.join(numbers)}")
+    if done.returncode != 0:
         return {}
-    lines = (line.strip().partition("|") for line in told.stdout.splitlines())
+    lines = (line.strip().partition("|") for line in done.stdout.splitlines())
     # "CANCELLED by 1000"
-    return {number: state.split()[0] for number, _, state in lines if state.strip()}
+    told = {number: state.split()[0] for number, _, state in lines if state.strip()}
+    return {number: state for number, state in told.items() if state in ENDED}
 
 
 def has_jobs(ask: Ask = ask) -> bool:
