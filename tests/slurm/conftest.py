@@ -11,7 +11,7 @@ from unittest import mock
 import pytest
 import yaml
 from slurm_cluster import NODES, Cluster
-from slurm_run import SMALL, TARGETS, profile
+from slurm_run import SMALL, TARGETS, Run, profile
 
 from running import KINDS, digests, snakemake
 
@@ -74,3 +74,26 @@ def local_kinds(cluster, tmp_path_factory, kinds):
 @pytest.fixture(scope="session")
 def local_small(cluster, tmp_path_factory):
     return local(tmp_path_factory.mktemp("local"), *TARGETS, "--configfile", SMALL)
+
+
+@pytest.fixture
+def before(cluster):
+    """Which jobs of earlier tests are on record."""
+    return {job.id for job in cluster.jobs()}
+
+
+@pytest.fixture
+def new(cluster, before):
+    """The jobs of this test."""
+    return lambda: [job for job in cluster.jobs() if job.id not in before]
+
+
+@pytest.fixture
+def start(cluster, site, tmp_path):
+    """Start the small study, or some files of it, on the cluster."""
+
+    def start(*more, targets=TARGETS, **environment):
+        given = (*targets, "--configfile", SMALL, *more)
+        return Run(cluster, site, tmp_path, *given, **environment)
+
+    return start

@@ -91,6 +91,8 @@ class Cluster:
         conf, real = self.environment["SLURM_CONF"], shutil.which("srun")
         srun.write_text(f'#!/bin/sh\nSLURM_CONF={conf} exec {real} "$@"\n')
         srun.chmod(0o755)
+        script = (HERE / "job_submit.lua").read_text().replace("{base}", str(self.base))
+        (self.base / "etc/job_submit.lua").write_text(script)
 
     def _munged(self) -> None:
         key = self.base / "etc/munge.key"
@@ -109,6 +111,54 @@ class Cluster:
 
     def stop_controller(self) -> None:
         self._end("slurmctld")
+
+    def lose_state(self) -> None:
+        """What SLURM knows of jobs is lost; it gives them other numbers from then on."""
+        self.stop_controller()
+        with open(self.base / "etc/slurm.conf", "a") as conf:
+            conf.write("FirstJobId=500000\n")
+        self.run("slurmctld", "-c")
+        wait_until("slurmctld answers", lambda: "is UP" in self.ask("scontrol", "ping"))
+
+    @contextlib.contextmanager
+    def partition(self, state: str):
+        """The partition of CPUs in another state than UP: DOWN queues jobs, DRAIN refuses them."""
+        self.run("scontrol", "update", "PartitionName=cpu", f"State={state}")
+        try:
+            yield
+        finally:
+            self.run("scontrol", "update", "PartitionName=cpu", "State=UP")
+
+    @contextlib.contextmanager
+    def limit(self, name: str):
+        """A limit that each job violates from the first on, named as SLURM names them."""
+        reason = self.base / "etc/refusal"
+        reason.write_text(f"{name}\n")
+        try:
+            yield
+        finally:
+            reason.unlink()
+
+    @contextlib.contextmanager
+    def command(self, name: str, text: str):
+        """Another command in the place of one of SLURM's."""
+        path = self.base / "bin" / name
+        path.write_text(text)
+        path.chmod(0o755)
+        try:
+            yield
+        finally:
+            path.unlink()
+
+    def without(self, *commands: str) -> str:
+        """A PATH on which commands of SLURM are not to be found."""
+        folder = self.base / "some"
+        folder.mkdir(exist_ok=True)
+        for place in os.environ["PATH"].split(os.pathsep):
+            for path in Path(place).glob("*"):
+                if path.name not in commands and not (folder / path.name).is_symlink():
+                    (folder / path.name).symlink_to(path)
+        return f"{self.base / 'bin'}{os.pathsep}{folder}"
 
     def start_node(self, node: str) -> None:
         self.run("slurmd", "-N", node)

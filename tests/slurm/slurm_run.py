@@ -17,9 +17,12 @@ from finitewidth.artifacts import sha256
 ROOT = HERE.parents[1]
 PROFILE = ROOT / "workflow/profiles/slurm"
 SMALL = HERE / "small.yaml"
-TARGETS = [
-    f"results/ensembles/{file}.nc" for file in ("quick/only/samples/0", "slow/only/estimates")
-]
+QUICK, SHARD, THEORY, ESTIMATE = (
+    f"results/ensembles/{file}.nc"
+    for file in ("quick/only/samples/0", "slow/only/samples/0", "quick/only/theory",
+                 "slow/only/estimates")
+)  # fmt: skip
+TARGETS = [QUICK, ESTIMATE]
 
 
 def profile(folder: Path, **site: str) -> Path:
@@ -38,15 +41,17 @@ def profile(folder: Path, **site: str) -> Path:
 class Run:
     """One controller, in the background; leaving the block ends it."""
 
-    def __init__(self, cluster: Cluster, profile: Path, folder: Path, *arguments: str | Path):
+    def __init__(
+        self, cluster: Cluster, profile: Path, folder: Path, *arguments: str | Path, **environment
+    ):
         self.folder, self.log = folder, folder / "controller.log"
         command = [
-            sys.executable, HERE / "snakemake_polling_often.py", *arguments,
+            sys.executable, "-m", "snakemake", *arguments,
             "--workflow-profile", profile, "--directory", folder,
-            # Jobs are over in seconds: no ten seconds until the first look.
-            "--slurm-init-seconds-before-status-checks", "1",
+            # Jobs are over in seconds.
+            "--seconds-between-status-checks", "1",
         ]  # fmt: skip
-        environment = {k: v for k, v in cluster.environment.items() if k != "PYTHONPATH"}
+        environment = cluster.environment | {"PYTHONPATH": ""} | environment
         with open(self.log, "a") as log:
             self.process = subprocess.Popen(
                 [str(part) for part in command],
@@ -78,6 +83,10 @@ class Run:
 
     def said(self) -> str:
         return self.log.read_text()
+
+    def says(self, text: str, seconds: float = 60) -> None:
+        """Wait until something stands on the terminal."""
+        wait_until(f"the controller says {text!r}", lambda: text in self.said(), seconds)
 
     def works_on(self, log: str) -> bool:
         """Whether a job's script has got to its work, by its log."""

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+import shutil
 import signal
+import subprocess
 import time
 
 import pytest
 from slurm_cluster import missing, wait_until
 from slurm_run import (
-    SMALL,
-    TARGETS,
+    ESTIMATE,
+    QUICK,
+    SHARD,
+    THEORY,
     Run,
     Watch,
     never_two_at_once,
@@ -32,25 +36,6 @@ ONCE = {
 
 
 @pytest.fixture
-def before(cluster):
-    """Which jobs of earlier tests are on record."""
-    return {job.id for job in cluster.jobs()}
-
-
-@pytest.fixture
-def new(cluster, before):
-    """The jobs of this test."""
-    return lambda: [job for job in cluster.jobs() if job.id not in before]
-
-
-@pytest.fixture
-def start(cluster, site, tmp_path):
-    """Start the small study on the cluster."""
-    small = (*TARGETS, "--configfile", SMALL)
-    return lambda *more: Run(cluster, site, tmp_path, *small, *more)
-
-
-@pytest.fixture
 def watch(tmp_path, local_small):
     with Watch(tmp_path, local_small) as watching:
         yield watching
@@ -66,6 +51,12 @@ def all_is_well(folder, expected, jobs, once=frozenset(ONCE)):
     assert {job.rule for job in jobs if job.state == "COMPLETED"} == once
     for rule in once:
         assert [job.state for job in of_rule(jobs, rule)].count("COMPLETED") == 1, rule
+
+
+def only(expected, *files):
+    """Digests of these files and of the inputs."""
+    kept = {file.removeprefix("results/") for file in files} | {"inputs/pair.nc"}
+    return {name: digest for name, digest in expected.items() if name in kept}
 
 
 def test_every_kind_of_job_runs_where_it_belongs(cluster, site, tmp_path, kinds, local_kinds, new):
@@ -198,3 +189,123 @@ def test_ctrl_c_leaves_no_job_behind(cluster, start, new):
         assert run.ends(60) == 1
     wait_until("the queue is empty", lambda: not cluster.ask("squeue", "-h"), 30)
     assert {job.state for job in new()} <= {"CANCELLED", "COMPLETED"}
+
+
+def test_a_partition_that_drains_and_a_limit_are_waited_for(
+    cluster, start, tmp_path, local_small, new
+):
+    """And said once; on a site without the commands of accounting, and without an account."""
+    site = {"PATH": cluster.without("sacct", "sacctmgr", "sshare")}
+    drains = "Required partition not available (inactive or drain)"
+    with cluster.partition("DRAIN"), start(targets=[QUICK], **site) as run:
+        run.says(drains)
+        with cluster.limit("QOSMaxSubmitJobPerUserLimit"):
+            cluster.run("scontrol", "update", "PartitionName=cpu", "State=UP")
+            run.says("QOSMaxSubmitJobPerUserLimit")
+            # Looks enough for another attempt each.
+            time.sleep(4)
+        run.succeeds()
+    said = run.said()
+    assert [said.count(text) for text in (drains, "QOSMaxSubmitJobPerUserLimit")] == [1, 1]
+    assert "Trying to restart" not in said
+    assert [job.state for job in new()] == ["COMPLETED"]
+    assert digests(tmp_path) == only(local_small, QUICK)
+
+
+def test_what_slurm_never_takes_fails_at_once_and_is_said_once(start, new):
+    never = (
+        "sample_quick:slurm_partition=nowhere", "sample_slow:runtime=100000",
+        "theory_quick:mem_mb=900000",
+    )  # fmt: skip
+    with start("--set-resources", *never, targets=[QUICK, ESTIMATE, THEORY]) as run:
+        assert run.ends(60) == 1
+    for sentence in (
+        "invalid partition specified: nowhere",
+        "Requested time limit is invalid (missing or exceeds some limit)",
+        "Memory specification can not be satisfied",
+    ):
+        assert run.said().count(sentence) == 1, run.said()
+    assert "Trying to restart" not in run.said()
+    # Some are on record all the same, but none has run.
+    assert not [job for job in new() if job.node]
+
+
+def test_jobs_that_slurm_forgot_before_it_showed_them_are_judged_by_their_files(
+    steady, start, tmp_path, local_small, before
+):
+    with (
+        steady.command("squeue", "#!/bin/sh\nexit 1\n"),
+        start(
+            *("--latency-wait", "3", "--set-resources"),
+            "sample_slow:slurm_extra='--hold' if attempt == 1 else ''",
+            targets=[QUICK, SHARD],
+        ) as run,
+    ):
+        kept = tmp_path / QUICK
+        wait_until("one job is over, unseen", kept.exists)
+        first = kept.stat().st_ino
+        steady.lose_state()
+        (steady.base / "bin/squeue").write_text('#!/bin/sh\nexec /usr/bin/squeue "$@"\n')
+        run.succeeds()
+    assert kept.stat().st_ino == first
+    assert [job.rule for job in steady.jobs() if job.state == "COMPLETED"] == [
+        "sample_slow_wildcards_0"
+    ]
+    assert digests(tmp_path) == only(local_small, QUICK, SHARD)
+
+
+def test_ctrl_c_during_submission_leaves_no_job_behind(cluster, start, new):
+    slowly = f'#!/bin/sh\nsleep 1\nexec {shutil.which("sbatch")} "$@"\n'
+    many = ("--config", "ensembles={slow: {shards: 8}}")
+    with cluster.partition("DOWN"), cluster.command("sbatch", slowly), start(*many) as run:
+        wait_until("some jobs are in the queue", lambda: len(new()) > 1)
+        run.process.send_signal(signal.SIGINT)
+        run.process.send_signal(signal.SIGINT)
+        assert run.ends(30) == 1
+        at_the_end = new()
+        time.sleep(3)
+        assert len(new()) == len(at_the_end) < 8
+    assert {job.state for job in new()} == {"CANCELLED"}
+    assert "Traceback" not in run.said()
+
+
+def test_sigterm_lets_jobs_end_and_submits_no_other(cluster, start, new):
+    with start() as run:
+        running(cluster, run, 0)
+        run.process.terminate()
+        assert run.ends(120) == 1
+    assert {job.state for job in new()} == {"COMPLETED"}
+    assert not of_rule(new(), "estimate_slow")
+
+
+def test_sighup_leaves_jobs_in_the_queue(cluster, start, new):
+    with cluster.partition("DOWN"), start(targets=[QUICK]) as run:
+        wait_until("a job is in the queue", new)
+        run.process.send_signal(signal.SIGHUP)
+        assert run.ends(10) == -signal.SIGHUP
+        assert [job.state for job in new()] == ["PENDING"]
+        cluster.run("scancel", new()[0].id)
+
+
+def test_a_full_disk_is_told_once(cluster, start, tmp_path, new):
+    folder = (tmp_path / QUICK).parent
+    folder.mkdir(parents=True)
+    # As large as a page or two: no file of results fits.
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8k", "none", folder]
+    if subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("no file system can be mounted here")
+    try:
+        with start("--retries", "1", targets=[QUICK]) as run:
+            assert run.ends(180) == 1
+    finally:
+        subprocess.run(["umount", folder], check=True)
+    assert [job.state for job in new()] == ["FAILED", "FAILED"]
+    assert run.said().count("0.0 MiB are free on its disk") == 1, run.said()
+
+
+def test_a_resource_that_nothing_reads_is_refused(start, new):
+    with start("--default-resources", "mem_mb=1000", "our_queue=long") as run:
+        assert run.ends(60) == 1
+    assert 'nothing reads the resource "our_queue"' in run.said()
+    assert "known are slurm_account, slurm_partition, gpu_partition" in run.said()
+    assert not new()

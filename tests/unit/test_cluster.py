@@ -1,55 +1,48 @@
-"""What is changed of the SLURM executor, without SLURM."""
+"""What is asked of SLURM and made of its answers, and the executor, without SLURM."""
 
-import asyncio
-import logging
+import inspect
+import re
 import subprocess
+import threading
+import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import snakemake_executor_plugin_slurm as plugin
-from snakemake.api import Workflow
-from snakemake.exceptions import WorkflowError
+import snakemake_executor_plugin_slurm_jobstep as jobstep
 
-import cluster
-from cluster import RUNS, Patient, end_earlier_runs, make_safe
+from finitewidth.slurm import ask, causes, names, refusals
+from finitewidth.slurm.earlier import RUNS, EarlierRunError, end_earlier_runs, forget, note
+from finitewidth.slurm.refusals import Refusal
 
 pytestmark = pytest.mark.fast
 
-SQUEUE, SACCT = "squeue --name x", "sacct --name x"
-LOG = logging.getLogger("test")
+
+def answer(text, status=0):
+    return lambda *command, **how: subprocess.CompletedProcess(command, status, text, "")
 
 
-def asked(patient, answers, command=SQUEUE):
-    """What the executor is told, look by look."""
-    given = iter(answers)
-
-    async def query(command, log):
-        states = next(given)
-        return (None, None) if states is None else (states, 0.1)
-
-    patient.query = query
-    return [asyncio.run(patient(command, LOG))[0] for _ in answers]
-
-
-def test_no_answer_is_no_news_and_said_once(caplog):
-    running = {"1": "RUNNING"}
-    told = asked(Patient(None), [running, None, None, running, None])
-    assert told == [running, {}, {}, running, {}]
-    said = [record.message for record in caplog.records]
-    assert ["answers again" in line for line in said] == [False, True, False]
+def test_a_command_that_is_not_there_does_not_end_or_is_no_longer_wanted_has_failed():
+    assert ask.ask("echo", "1").stdout == "1\n"
+    assert ask.ask("no-such-command").returncode == 1
+    assert "did not answer" in ask.ask("sleep", "60", seconds=0.1).stderr
+    stop = threading.Event()
+    stop.set()
+    before = time.monotonic()
+    assert ask.ask("sleep", "60", stop=stop).returncode == 1
+    assert time.monotonic() - before < 10
 
 
-def test_a_job_that_squeue_misses_twice_in_a_row_is_judged_by_its_files():
-    both, one = {"1": "RUNNING", "2": "RUNNING"}, {"1": "RUNNING"}
-    told = asked(Patient(None), [both, one, both, one, None, one, one])
-    unknown = one | {"2": "UNKNOWN"}
-    assert told == [both, one, both, one, {}, unknown, unknown]
-    # The accounting database lags behind, and forgets nothing.
-    assert asked(Patient(None), [both, one, one, one], SACCT) == [both, one, one, one]
-
-
-def test_a_preempted_job_has_ended():
-    assert asked(Patient(None), [{"1": "PREEMPTED"}]) == [{"1": "CANCELLED"}]
+def test_states_are_read_and_no_answer_is_none():
+    said = "1|RUNNING\n2_[1-3]|PENDING\n"
+    assert ask.states("x", answer(said)) == {"1": "RUNNING", "2_[1-3]": "PENDING"}
+    assert ask.states("x", answer("")) == {}
+    assert ask.states("x", answer(said, status=1)) is None
+    assert ask.accounted(["1"], answer("1|CANCELLED by 0\n")) == {"1": "CANCELLED"}
+    assert ask.accounted(["1"], answer("", status=1)) == {}
+    # As it says for ever of a job that SLURM lost.
+    assert ask.accounted(["1"], answer("1|RUNNING\n")) == {}
 
 
 class Queue:
@@ -66,157 +59,154 @@ class Queue:
         assert command[0] == "squeue"
         self.names = command[-1].removeprefix("--name=").split(",")
         gone = self.cancelled and self.seconds >= self.goes_after
-        left = "" if gone else "\n".join(self.jobs)
+        left = "" if gone else "".join(f"{job}|{place}\n" for job, place in self.jobs)
         return subprocess.CompletedProcess(command, 0, left, "")
 
     def pause(self, seconds):
         self.seconds += seconds
 
 
-def test_jobs_of_earlier_runs_are_cancelled_and_waited_for(tmp_path, caplog):
-    runs = tmp_path / RUNS
-    runs.write_text("one\ntwo\n")
-    queue = Queue(["7", "9"], goes_after=3)
-    end_earlier_runs(runs, ask=queue.ask, pause=queue.pause)
+def end(folder, queue, **how):
+    said = []
+    end_earlier_runs(
+        folder / RUNS, str(folder), said.append, ask=queue.ask, pause=queue.pause, **how
+    )
+    return said
+
+
+def test_jobs_of_earlier_runs_of_a_folder_are_cancelled_and_waited_for(tmp_path):
+    note(tmp_path / RUNS, "one")
+    note(tmp_path / RUNS, "two")
+    # A copy of the folder has the names as well.
+    queue = Queue([("7", tmp_path), ("8", tmp_path / "copy"), ("9", tmp_path)], goes_after=3)
+    (said,) = end(tmp_path, queue)
     assert (queue.cancelled, queue.seconds, queue.names) == (["7", "9"], 3, ["one", "two"])
-    assert not runs.exists()
+    assert "2 jobs" in said
+    assert not (tmp_path / RUNS).exists()
 
 
 def test_runs_that_left_nothing_are_forgotten(tmp_path):
     queue = Queue()
-    end_earlier_runs(tmp_path / RUNS, ask=queue.ask, pause=queue.pause)
+    assert not end(tmp_path, queue)
     assert queue.names is None
-    (tmp_path / RUNS).write_text("one\n")
-    end_earlier_runs(tmp_path / RUNS, ask=queue.ask, pause=queue.pause)
+    note(tmp_path / RUNS, "one")
+    assert not end(tmp_path, queue)
     assert (queue.names, queue.cancelled, queue.seconds) == (["one"], [], 0)
     assert not (tmp_path / RUNS).exists()
 
 
+def test_a_run_that_ended_takes_its_own_name_back(tmp_path):
+    for name in ("one", "two"):
+        note(tmp_path / RUNS, name)
+    forget(tmp_path / RUNS, "two")
+    assert (tmp_path / RUNS).read_text() == "one\n"
+    forget(tmp_path / RUNS, "one")
+    assert not (tmp_path / RUNS).exists()
+    forget(tmp_path / RUNS, "one")
+
+
 def test_jobs_that_do_not_go_and_a_silent_slurm_are_errors(tmp_path):
-    runs = tmp_path / RUNS
-    runs.write_text("one\n")
-    queue = Queue(["7"], goes_after=100)
-    with pytest.raises(WorkflowError, match="7 of an earlier run"):
-        end_earlier_runs(runs, ask=queue.ask, pause=queue.pause, patience=5)
-
-    def silent(*command):
-        return subprocess.CompletedProcess(command, 1, "", "Unable to contact slurm controller")
-
-    def absent(*command):
-        raise FileNotFoundError("squeue")
-
-    for ask in (silent, absent):
-        with pytest.raises(WorkflowError, match="does not answer"):
-            end_earlier_runs(runs, ask=ask, pause=queue.pause)
+    note(tmp_path / RUNS, "one")
+    with pytest.raises(EarlierRunError, match="7 of an earlier run"):
+        end(tmp_path, Queue([("7", tmp_path)], goes_after=100), patience=5)
+    silent = Queue()
+    silent.ask = answer("Unable to contact slurm controller", status=1)
+    with pytest.raises(EarlierRunError, match="does not answer"):
+        end(tmp_path, silent)
     # Still to be asked after.
-    assert runs.read_text() == "one\n"
+    assert (tmp_path / RUNS).read_text() == "one\n"
 
 
-def test_slurm_answers_unless_it_says_that_it_is_down_or_says_nothing(monkeypatch):
-    def after(said):
-        def ask(*command):
-            if isinstance(said, Exception):
-                raise said
-            return subprocess.CompletedProcess(command, 0, said, "")
+#: As SLURM words them (slurm_errno.c, and the names of limits), and what each means.
+SENTENCES = {
+    "Unable to contact slurm controller (connect failure)": Refusal.UNHEARD,
+    "Socket timed out on send/recv operation": Refusal.UNHEARD,
+    "Zero Bytes were transmitted or received": Refusal.UNHEARD,
+    "Slurm backup controller in standby mode": Refusal.UNHEARD,
+    "Required partition not available (inactive or drain)": Refusal.FOR_A_TIME,
+    "Requested partition configuration not available now": Refusal.FOR_A_TIME,
+    "Slurm temporarily unable to accept job, sleeping and retrying": Refusal.FOR_A_TIME,
+    "Resource temporarily unavailable": Refusal.FOR_A_TIME,
+    "AssocMaxSubmitJobLimit": Refusal.FOR_A_TIME,
+    "AssocGrpSubmitJobsLimit": Refusal.FOR_A_TIME,
+    "QOSMaxSubmitJobPerUserLimit": Refusal.FOR_A_TIME,
+    "QOSGrpSubmitJobsLimit": Refusal.FOR_A_TIME,
+    "Reached jobs per hour limit": Refusal.FOR_A_TIME,
+    "QOSMaxWallDurationPerJobLimit": Refusal.FOR_GOOD,
+    "QOSMaxMemoryPerJob": Refusal.FOR_GOOD,
+    "AssocMaxWallDurationPerJobLimit": Refusal.FOR_GOOD,
+    "Invalid partition name specified": Refusal.FOR_GOOD,
+    "Invalid account or account/partition combination specified": Refusal.FOR_GOOD,
+    "Requested time limit is invalid (missing or exceeds some limit)": Refusal.FOR_GOOD,
+    "Requested node configuration is not available": Refusal.FOR_GOOD,
+    "Memory specification can not be satisfied": Refusal.FOR_GOOD,
+    "Invalid qos specification": Refusal.FOR_GOOD,
+    "User's group not permitted to use this partition": Refusal.FOR_GOOD,
+    "No partition specified or system default partition": Refusal.FOR_GOOD,
+    "Invalid generic resource (gres) specification": Refusal.FOR_GOOD,
+}
+POLICY = "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
 
-        monkeypatch.setattr(cluster, "_ask", ask)
-        return cluster.answers()
 
-    up, down = "Slurmctld(primary) at a is UP\n", "Slurmctld(backup) at b is DOWN\n"
-    assert [after(said) for said in (up, up + down, "", FileNotFoundError())] == [True] * 4
-    assert [after(said) for said in (down, subprocess.TimeoutExpired("x", 1))] == [False] * 2
-
-
-def test_submission_waits_for_slurm_but_not_for_somebody_who_stops_it(monkeypatch):
-    answers = iter([False, False, True])
-    waited, submitted = [], []
-    monkeypatch.setattr(cluster, "answers", lambda: next(answers))
-    monkeypatch.setattr(cluster.time, "sleep", waited.append)
-    submit = cluster._when_slurm_answers(lambda self, job: submitted.append(job))
-    executor = SimpleNamespace(workflow=SimpleNamespace(scheduler=SimpleNamespace(_user_kill=None)))
-    submit(executor, "a job")
-    assert (waited, submitted) == ([5, 5], ["a job"])
-    monkeypatch.setattr(cluster, "answers", lambda: False)
-    executor.workflow.scheduler._user_kill = "graceful"
-    submit(executor, "another")
-    assert (len(waited), submitted) == (2, ["a job", "another"])
+@pytest.mark.parametrize(("sentence", "kind"), SENTENCES.items())
+def test_a_refusal_lasts_as_long_as_its_sentence_says(sentence, kind):
+    message = f"The error message was 'sbatch: error: {sentence}'.\n    sbatch call:\n sbatch -p x"
+    assert refusals.said(message) == sentence
+    assert refusals.kind(sentence, lambda: False) is kind
+    if "imit" in sentence and "(" not in sentence:
+        assert refusals.kind(f"{sentence}; {POLICY}", lambda: False) is kind
 
 
-@pytest.fixture
-def controller(tmp_path, monkeypatch):
-    """A controller, and an executor whose changes are taken back."""
-    monkeypatch.setattr(plugin, "query_job_status", plugin.query_job_status)
-    for name in ("run_job", "__post_init__"):
-        monkeypatch.setattr(plugin.Executor, name, getattr(plugin.Executor, name))
-    built = []
-    return SimpleNamespace(
-        is_main_process=True,
-        executor_plugin=SimpleNamespace(name="slurm"),
-        persistence=SimpleNamespace(path=tmp_path, _read_locks=list),
-        _build_dag=lambda: built.append(True),
-        built=built,
+def test_a_limit_without_a_name_is_one_on_their_number_if_there_are_jobs():
+    assert refusals.kind(POLICY, lambda: True) is Refusal.FOR_A_TIME
+    assert refusals.kind(POLICY, lambda: False) is Refusal.FOR_GOOD
+
+
+def test_the_cause_is_what_the_script_said_or_slurm_or_the_disk(tmp_path, monkeypatch):
+    log = tmp_path / "1.log"
+    script = "sample_quick: 'a/b' cannot be written (log: results/logs/sample/quick.log)"
+    step = "slurmstepd: error: Step 1.0 exceeded memory limit (9 > 8), being killed"
+    follows = "srun: error: cpu1: task 0: Exited with exit code 1"
+    log.write_text(f"noise\n{step}\n{script}\nsample_quick: noise\n{follows}\n")
+    assert causes.cause("sample_quick", log, str(tmp_path)) == "'a/b' cannot be written"
+    assert "exceeded memory limit" in causes.cause("another", log, str(tmp_path))
+    log.write_text(follows)
+    assert causes.cause("sample_quick", log, str(tmp_path)) == ""
+    assert causes.cause("sample_quick", None, str(tmp_path)) == ""
+    # A disk so full that the log holds nothing.
+    full = SimpleNamespace(f_bavail=1, f_frsize=4096, f_files=100, f_favail=100)
+    monkeypatch.setattr(causes.os, "statvfs", lambda folder: full)
+    assert causes.cause("x", tmp_path / "none", "here") == "no space is left on the disk of here"
+
+
+def test_causes_in_different_files_are_of_one_kind():
+    one, other = (f"results/{k}.nc cannot be written; {k} MiB are free" for k in (1, 2))
+    assert causes.kind_of(one) == causes.kind_of(other) != causes.kind_of("something else")
+    one, other = (f"[Errno 28] No space left on device: '{k}'" for k in "ab")
+    assert causes.kind_of(one) == causes.kind_of(other)
+
+
+@pytest.mark.parametrize("name", ["slurm_partiton", "gpu_partion", "slurm_acount", "mem_MB", "run"])
+def test_a_misspelt_resource_is_refused_with_the_known_ones_named(name):
+    for only_misspelt in (True, False):
+        problem = names.unknown(["mem_mb", name], only_misspelt)
+        # One that resembles none may be another executor's.
+        if problem is None:
+            assert only_misspelt
+            continue
+        assert name in problem
+        assert "gpu_partition" in problem
+    assert names.unknown(["lsf_queue"], only_misspelt=True) is None
+    assert names.unknown(["lsf_queue"]) is not None
+    assert names.unknown(names.KNOWN) is None
+
+
+def test_every_resource_that_the_plugin_reads_is_known():
+    code = "".join(
+        path.read_text()
+        for module in (plugin, jobstep)
+        for path in Path(inspect.getfile(module)).parent.glob("*.py")
     )
-
-
-def test_the_executor_and_the_workflow_have_the_parts_that_are_replaced(controller):
-    for name in ("query_job_status", "Executor"):
-        assert hasattr(plugin, name)
-    assert hasattr(Workflow, "_build_dag")
-    before = plugin.query_job_status, plugin.Executor.run_job, plugin.Executor.__post_init__
-    make_safe(controller)
-    after = plugin.query_job_status, plugin.Executor.run_job, plugin.Executor.__post_init__
-    assert after[0].query is before[0]
-    assert [now.__wrapped__ for now in after[1:]] == list(before[1:])
-    make_safe(controller)
-    assert after == (
-        plugin.query_job_status, plugin.Executor.run_job, plugin.Executor.__post_init__
-    )  # fmt: skip
-
-
-def test_jobs_and_controllers_without_the_executor_stay_as_they_are(controller, monkeypatch):
-    before = plugin.query_job_status
-    controller.is_main_process = False
-    make_safe(controller)
-    controller.is_main_process = True
-    monkeypatch.delitem(cluster.sys.modules, cluster.PLUGIN)
-    make_safe(controller)
-    assert plugin.query_job_status is before
-
-
-@pytest.mark.parametrize(
-    ("executor", "squeue", "locks", "looked"),
-    [
-        ("slurm", "/bin/squeue", [], True),
-        ("slurm", "/bin/squeue", [("output", "x")], False),
-        ("local", "/bin/squeue", [], True),
-        ("local", None, [], False),
-        ("dryrun", "/bin/squeue", [], False),
-    ],
-)
-def test_earlier_runs_are_ended_before_files_are_looked_at(
-    controller, monkeypatch, tmp_path, executor, squeue, locks, looked
-):
-    asked_after = []
-
-    def end(runs):
-        assert not controller.built
-        asked_after.append(runs)
-
-    monkeypatch.setattr(cluster, "end_earlier_runs", end)
-    monkeypatch.setattr(cluster.shutil, "which", lambda name: squeue)
-    make_safe(controller)
-    controller.executor_plugin.name = executor
-    controller.persistence._read_locks = lambda: iter(locks)
-    controller._build_dag()
-    assert asked_after == ([tmp_path / RUNS] if looked else [])
-    assert controller.built == [True]
-
-
-def test_the_name_of_a_runs_jobs_is_written_down_beside_earlier_ones(controller, tmp_path):
-    (tmp_path / RUNS).write_text("one\n")
-
-    def post_init(self):
-        self.run_uuid = "two"
-
-    cluster._noted(post_init)(SimpleNamespace(workflow=controller))
-    assert (tmp_path / RUNS).read_text() == "one\ntwo\n"
+    read = set(re.findall(r"resources\.get\(\s*\"(\w+)\"", code))
+    assert len(read) > 15
+    assert read <= set(names.KNOWN)

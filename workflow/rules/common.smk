@@ -1,13 +1,15 @@
 # What the rules share: the validated config, the members, and the parameters of each stage.
+import os
+import shutil
 import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 WORKFLOW = Path(str(workflow.current_basedir)).parent
 sys.path.insert(0, str(WORKFLOW))
 
-from cluster import make_safe
 from finitewidth import slices
 from finitewidth.code import used
 from finitewidth.environment import prepare
@@ -15,6 +17,7 @@ from finitewidth.errors import ConfigError
 from finitewidth.files import bounded_sha256, unreadable
 from finitewidth.given_files import check_given
 from finitewidth.members import batches
+from finitewidth.slurm.earlier import RUNS, EarlierRunError, end_earlier_runs
 from finitewidth.study_file import content, overrides, validate
 from finitewidth.trained_members import trained_batches
 from finitewidth.vocabulary import FIGURES
@@ -27,7 +30,6 @@ from warm import warm
 prepare()
 calm()
 warm(workflow)
-make_safe(workflow)
 take_up(workflow)
 
 
@@ -57,6 +59,19 @@ wildcard_constraints:
     data="|".join(STUDY_FILE.data) or "none",
     member=r"[^/]+",
     shard=r"\d+",
+
+
+def end_runs_on_slurm():
+    """Cancel what a run on SLURM left when it was killed; called in onstart, after any lock.
+
+    A run on this machine would be a second writer of the same files as well.
+    """
+    if shutil.which("squeue"):
+        runs = Path(workflow.persistence.path) / RUNS
+        try:
+            end_earlier_runs(runs, os.getcwd(), logger.warning)
+        except EarlierRunError as error:
+            raise WorkflowError(str(error)) from None
 
 
 def code_of(script, *modules):

@@ -8,6 +8,7 @@ CONFIG = f"results/configs/{NAME}"
 
 
 onstart:
+    end_runs_on_slurm()
     with replacing(CONFIG) as temporary:
         temporary.write_text(TEXT, encoding="utf-8", newline="\n")
 
