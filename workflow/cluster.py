@@ -26,6 +26,8 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
+from finitewidth.folder import occupied
+
 PLUGIN = "snakemake_executor_plugin_slurm"
 #: In Snakemake's folder: the job name of every run that has not been seen to leave nothing behind.
 RUNS = "slurm_runs"
@@ -130,9 +132,8 @@ def _after_earlier_runs(workflow, build: Callable) -> Callable:
     @functools.wraps(build)
     def build_dag():
         plugin, persistence = workflow.executor_plugin, workflow.persistence
-        # Who holds the lock, or did when it was killed, is for Snakemake to refuse: the jobs may be
-        # those of a controller that is alive.
-        locked = any(True for _ in persistence._read_locks())
+        # The jobs of a controller that is alive are left to it; this run is refused when it starts.
+        locked = occupied()
         # A local run after one on SLURM would be a second writer just as well.
         runs_jobs = plugin is not None and plugin.name in ("slurm", "local")
         if runs_jobs and not locked and shutil.which("squeue"):

@@ -152,7 +152,7 @@ def controller(tmp_path, monkeypatch):
     return SimpleNamespace(
         is_main_process=True,
         executor_plugin=SimpleNamespace(name="slurm"),
-        persistence=SimpleNamespace(path=tmp_path, _read_locks=list),
+        persistence=SimpleNamespace(path=tmp_path),
         _build_dag=lambda: built.append(True),
         built=built,
     )
@@ -184,17 +184,17 @@ def test_jobs_and_controllers_without_the_executor_stay_as_they_are(controller, 
 
 
 @pytest.mark.parametrize(
-    ("executor", "squeue", "locks", "looked"),
+    ("executor", "squeue", "others", "looked"),
     [
-        ("slurm", "/bin/squeue", [], True),
-        ("slurm", "/bin/squeue", [("output", "x")], False),
-        ("local", "/bin/squeue", [], True),
-        ("local", None, [], False),
-        ("dryrun", "/bin/squeue", [], False),
+        ("slurm", "/bin/squeue", False, True),
+        ("slurm", "/bin/squeue", True, False),
+        ("local", "/bin/squeue", False, True),
+        ("local", None, False, False),
+        ("dryrun", "/bin/squeue", False, False),
     ],
 )
 def test_earlier_runs_are_ended_before_files_are_looked_at(
-    controller, monkeypatch, tmp_path, executor, squeue, locks, looked
+    controller, monkeypatch, tmp_path, executor, squeue, others, looked
 ):
     asked_after = []
 
@@ -206,7 +206,7 @@ def test_earlier_runs_are_ended_before_files_are_looked_at(
     monkeypatch.setattr(cluster.shutil, "which", lambda name: squeue)
     make_safe(controller)
     controller.executor_plugin.name = executor
-    controller.persistence._read_locks = lambda: iter(locks)
+    monkeypatch.setattr(cluster, "occupied", lambda: others)
     controller._build_dag()
     assert asked_after == ([tmp_path / RUNS] if looked else [])
     assert controller.built == [True]
