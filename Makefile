@@ -13,11 +13,12 @@ PYTHON ?= python3
 CORES ?= all
 BIN := .venv/bin
 READY := .venv/.ready
-# Make hands CONFIG on to the shell in the environment, which takes nothing in it for a command.
+# Make hands CONFIG on to the shell in the environment, which takes nothing in it for a command. Our
+# own reader reads it (docs/security.md).
 STUDY = $(if $(CONFIG),--configfile $$CONFIG)
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
-SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) --workflow-profile workflow/profiles/default $(STUDY)
+SNAKEMAKE = $(BIN)/python -m finitewidth run $(STUDY) --cores $(CORES) --workflow-profile workflow/profiles/default
 
 .PHONY: all estimate report archive test test-fast check slurm slurm-test browser docs lock benchmark calibrate clean
 

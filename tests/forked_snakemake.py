@@ -43,6 +43,9 @@ def main() -> None:
                 status = 0
             except SystemExit as end:
                 status = end.code if isinstance(end.code, int) else int(end.code is not None)
+                if isinstance(end.code, str):
+                    # As an interpreter does with a text that it exits with.
+                    print(end.code, file=sys.stderr)
             finally:
                 with contextlib.suppress(OSError):
                     sys.stdout.flush()

@@ -23,6 +23,7 @@ BAD = {
     ),
 }
 TINILY = ["--configfile", TINY]
+BY_NAME = ["--config", f"study={TINY}"]
 #: A user's array that no run could read, and what is said of it. Some are looked at before a job.
 UNREADABLE = {
     "results/x.npy": "allowed is a file outside results/",
@@ -40,13 +41,19 @@ UNREADABLE = {
 DRY = {
     "default": [],
     "tiny": TINILY,
+    "by name": BY_NAME,
+    "by name, bad seed": [*BY_NAME, "seed=-7"],
+    "by name, seed": [*BY_NAME, "seed=7"],
+    "by name, nested": [*BY_NAME, "ensembles={linear: {networks: 700, init: {C_W: [1.5, 2.5]}}}"],
+    "two files": ["--config", f'study=["{TINY}", "{TINY}"]'],
+    "no file": ["--config", "study="],
+    "default, no section": ["--config", "formats=[svg]", "device=cpu"],
     "default, bad seed": ["--config", "seed=-7"],
     "tiny, bad seed": [*TINILY, "--config", "seed=-7"],
     "default, seed": ["--config", "seed=7"],
     "tiny, seed": [*TINILY, "--config", "seed=7"],
     "nested": [*TINILY, "--config",
                "ensembles={linear: {networks: 700, init: {C_W: [1.5, 2.5]}}}", "seed=3"],
-    "twice": [*TINILY, "--config", "studies={covariance: {title: a, title: b}}"],
     "word": [*TINILY, "--config", "ensembles={linear: {networks: ten}}"],
     "no member": ["results/ensembles/chaos/width-3/estimates.nc"],
     "Snakefile": [*TINILY, "-s", ROOT / "Snakefile"],
@@ -75,9 +82,9 @@ def said(folder):
         content["inputs"]["pair"] = {"kind": "array", "file": file, "variable": "x"}
         commands[file] = ["--dry-run", "--configfile", write(folder / f"file{k}.yaml", content)]
     for name in ("folder.npy", "pipe.npy", "gone.yaml", "/dev/zero"):
-        commands[f"config {name}"] = ["--dry-run", "--configfile", folder / name]
+        commands[f"config {name}"] = ["--dry-run", "--config", f"study={folder / name}"]
     not_yaml = write(folder / "not.yaml", "seed: 1\nseed: 2\n")
-    commands["not YAML"] = ["--dry-run", "--configfile", not_yaml]
+    commands["not YAML"] = ["--dry-run", "--config", f"study={not_yaml}"]
     odd = folder / "back\\slash"
     odd.mkdir()
     places = [*([folder] * len(commands)), odd, odd]
@@ -108,7 +115,10 @@ def test_a_study_file_stands_alone_and_overrides_go_on_top(said):
     assert "sample_chaos" in said["default"][1]
     assert "sample_norms" in said["tiny"][1]
     assert "sample_chaos" not in said["tiny"][1]
-    for study in ("default", "tiny"):
+    assert said["by name"][1].count("\nrule ") == said["tiny"][1].count("\nrule ") > 10
+    assert "sample_chaos" in said["default, no section"][1]
+    assert said["two files"][1].count("\nrule ") == said["tiny"][1].count("\nrule ")
+    for study in ("default", "tiny", "by name"):
         status, out = said[f"{study}, bad seed"]
         assert status != 0
         assert "config key seed: given -7" in out
@@ -116,12 +126,10 @@ def test_a_study_file_stands_alone_and_overrides_go_on_top(said):
 
 
 def test_overrides_are_read_as_a_study_file_is(said):
-    status, out = said["nested"]
-    assert status == 0, out
-    assert "C_W-2.5" in out
-    status, out = said["twice"]
-    assert status != 0
-    assert '--config studies line 1: given the key "title" twice' in out
+    for how in ("nested", "by name, nested"):
+        status, out = said[how]
+        assert status == 0, out
+        assert "C_W-2.5" in out
     status, out = said["word"]
     assert status != 0
     assert 'config key ensembles.linear.networks: given "ten"' in out
@@ -133,6 +141,7 @@ def test_a_file_that_is_not_yaml_is_named(said):
     assert status != 0
     assert 'given the key "seed" twice' in out
     assert "Traceback" not in out
+    assert "config key study: given nothing, allowed is the name" in said["no file"][1]
 
 
 def test_a_member_that_does_not_exist_is_named(said):
@@ -151,7 +160,7 @@ def test_both_entry_points_plan_the_same_jobs(said):
 
 def refusals(out):
     """What is said of why nothing is planned."""
-    return re.sub("^(Using|Assuming|RefusedError).*\n", "", out, flags=re.MULTILINE).split("\n")
+    return re.sub("^(Using|Assuming).*\n", "", out, flags=re.MULTILINE).split("\n")
 
 
 @pytest.mark.parametrize("file", UNREADABLE)

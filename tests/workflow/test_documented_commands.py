@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from finitewidth.__main__ import main
+from finitewidth.run import arguments
 from running import ROOT, TINY, together
 
 DOCUMENTS = sorted(
@@ -68,6 +69,8 @@ def planning(line: str, own: Path, folder: Path) -> list[str | Path]:
     """What Snakemake gets to plan a command of its own in a folder."""
     # Ten thousand jobs, of which a document says how long it takes to plan them.
     words = [re.sub(r"(?<=^job_minutes=)0\.\d+", "8", word) for word in words_of(line, own)[1:]]
+    # Names of study files are those from the folder of the run, which is the reader's own.
+    words = [re.sub(r"^study=(?=\w)", f"study={ROOT}/", word) for word in words]
     if "--directory" in words:
         words[words.index("--directory") + 1] = str(folder)
     return [folder, "--dry-run", "--quiet", "all", *words]
@@ -103,8 +106,11 @@ def planned(own, tmp_path_factory):
             if target(line) in _OTHERS:
                 continue
             for said in by_make(line, own):
-                if said.startswith(".venv/bin/snakemake"):
+                ours = ".venv/bin/python -m finitewidth run"
+                if said.startswith(ours):
                     said = said.replace("$CONFIG", config_of(line, own))
+                    words = arguments(shlex.split(said.removeprefix(ours)))
+                    said = shlex.join(["snakemake", *words])
                     # Of a report, whether there are results to report.
                     said = said.replace("--report results/report.html", "")
                     lines[f"{line}: {said}"] = planning(said, own, folder)
@@ -181,6 +187,13 @@ def test_every_command_of_ours_runs(line, tiny, own, monkeypatch, capsys):
     words = words_of(re.sub(r"^.*?-m finitewidth ?", "", line), own)
     words = [in_place(word, tiny) for word in words]
     monkeypatch.chdir(ROOT)
+    if words[:1] == ["run"]:
+        folder = Path(own).with_name("planned")
+        folder.mkdir(exist_ok=True)
+        words = ["--dry-run", "--quiet", "all", *arguments(words[1:])]
+        ((status, out),) = together([[folder, *words]])
+        assert status == 0, out
+        return
     # What a sentence calls by its first word alone.
     words += ["--help"] if len(words) < 2 and words != ["archive"] else []
     if words[0] == "archive":

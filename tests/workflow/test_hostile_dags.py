@@ -70,7 +70,7 @@ def dry_runs(folders, *arguments) -> list:
     """Status and output of a dry run in each folder, of the study file in it."""
     commands = [
         [str(f), "--snakefile", str(ROOT / "Snakefile"), "--dry-run", "--quiet", "rules",
-         "--configfile", str(f / "study.yaml"), *arguments]
+         "--config", f"study={f}/study.yaml", *arguments]
         for f in folders
     ]  # fmt: skip
     return together(commands)

@@ -69,6 +69,31 @@ def moments(draw):
         yield "wait_for_a_file_being_written", draw.randint(1, 3)
 
 
+def test_a_second_run_of_a_folder_is_refused_and_a_killed_one_gone_on_from(tmp_path):
+    folder, log = tmp_path / "run", tmp_path / "log"
+    folder.mkdir()
+    run = Killed(folder, log)
+    try:
+        run.wait_in_jobs(0)
+        for entry in ([], ["-s", ROOT / "workflow/Snakefile"]):
+            options = ("--cores", "1", "--quiet", "all")
+            second = snakemake(folder, *entry, "--configfile", KINDS, *options)
+            assert second.returncode == 1
+            said = [line for line in second.stdout.splitlines() if not line.startswith("Using")]
+            (line,) = filter(None, said)
+            assert f"another run is at work in this folder (process {run.process.pid} on" in line
+        # To look is let be.
+        assert snakemake(folder, "--configfile", KINDS, "--dry-run").returncode == 0
+        assert run.runs()
+    finally:
+        run.kill()
+    target = "results/inputs/three.nc"
+    done = snakemake(folder, target, "--configfile", KINDS, "--cores", "1", "--forceall")
+    assert done.returncode == 0, done.stdout
+    assert "The last run of this folder was killed: going on from where it was." in done.stdout
+    assert "unlock" not in done.stdout
+
+
 @pytest.mark.slow
 def test_kills_at_any_moment_change_no_byte(kinds, tmp_path):
     draw, folder, log = random.Random(20), tmp_path / "run", tmp_path / "log"

@@ -160,21 +160,27 @@ def test_make_runs_neither_a_template_nor_what_stands_behind_its_name(tmp_path, 
 
 
 @pytest.mark.parametrize("entry", [[], ["-s", ROOT / "Snakefile"], ["-s", "workflow/Snakefile"]])
-def test_snakemake_refuses_a_template_without_running_it(tmp_path, entry):
+def test_snakemake_refuses_a_template_that_is_given_by_name(tmp_path, entry):
     path, sprung = template(tmp_path)
-    done = snakemake(tmp_path, "--dry-run", *entry, "--configfile", TINY, path)
-    assert done.returncode != 0
-    assert "config key __use_yte__: given True" in done.stdout.splitlines()[-1]
-    assert "File" not in done.stdout
+    for files in (path, f'["{TINY}", "{path}"]'):
+        done = snakemake(tmp_path, "--dry-run", *entry, "--config", f"study={files}")
+        assert done.returncode == 1
+        assert re.search("config key (__use_yte__|seed): given", done.stdout.splitlines()[-1])
+        assert "File" not in done.stdout
+        assert not sprung.exists()
+        assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize("how", [["{}"], ["--configfile", "{}"], ["-n", "--configfiles={}"],
+                                 ["-n", "--configfi", str(TINY), "{}"]])  # fmt: skip
+def test_finitewidth_run_reads_what_snakemake_would_evaluate(tmp_path, how):
+    path, sprung = template(tmp_path)
+    words = [*(word.format(path) for word in how), "--directory", tmp_path, "--cores", "1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "finitewidth", "run", *words],
+        cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT / "workflow")},
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert re.search("config key (__use_yte__|seed): given", done.stdout.splitlines()[-1])
     assert not sprung.exists()
-    assert not (tmp_path / "results").exists()
-
-
-def test_workflows_of_others_are_read_as_ever(tmp_path):
-    path, sprung = template(tmp_path)
-    snakefile = tmp_path / "Snakefile"
-    snakefile.write_text("print('seed is', config['seed'])\nrule all:\n")
-    done = snakemake(tmp_path, "--dry-run", "-s", snakefile, "--configfile", path)
-    assert done.returncode == 0, done.stdout
-    assert "seed is seven" in done.stdout
-    assert sprung.exists()

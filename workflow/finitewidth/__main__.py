@@ -1,213 +1,26 @@
-"""``python -m finitewidth``: what made a file (``trace``, ``stamp``), what a config takes
-(``estimate``), and whether it is one (``check``)."""
+"""``python -m finitewidth``: what stands behind its commands is imported by those that need it."""
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 import sys
-from pathlib import Path
 
-from finitewidth.archive import archive
-from finitewidth.artifacts import SUFFIXES, ArtifactError, read_stamp
 from finitewidth.errors import ConfigError
-from finitewidth.members import members
-from finitewidth.plan import report
-from finitewidth.rebuild import command, verify
-from finitewidth.study_file import load
-from finitewidth.trace import Ancestry, Tracer
-from finitewidth.trace_text import as_data, compared, tree, verdict
-from finitewidth.trained_members import trained_members
-
-#: Folders of results whose files carry stamps.
-STAGES = {"inputs", "data", "ensembles", "trained", "studies"}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    options = _parser().parse_args(arguments)
-    try:
-        status = options.run(options)
-        sys.stdout.flush()
-        return status
-    except BrokenPipeError:
-        # As of `trace FILE | head`: whoever read on has seen enough. Python flushes once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 1
-    except (ArtifactError, ConfigError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] == ["run"]:
+        from finitewidth.run import run
 
+        try:
+            return run(words[1:])
+        except ConfigError as error:
+            print(error, file=sys.stderr)
+            return 1
+    from finitewidth.commands import main as commands
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m finitewidth")
-    commands = parser.add_subparsers(dest="command", required=True)
-
-    stamp = commands.add_parser("stamp", help="print what made a file of results, as JSON")
-    stamp.add_argument("file")
-    stamp.set_defaults(run=_stamp)
-
-    trace = commands.add_parser(
-        "trace",
-        help="print all that a file of results was made from, back to the config, and hold every"
-        " digest against the files on disk",
-        description="Prints the ancestry of FILE and holds it against what stands on disk. Exit"
-        " status 0: every link holds; 1: one is broken, and named: a file was altered or is"
-        " missing, or was computed by other code than stands here, or from another config.",
-    )
-    trace.add_argument("file", nargs="?", help="a file of results, or a folder of them: all")
-    trace.add_argument("--json", action="store_true", help="as JSON, with every key")
-    trace.add_argument(
-        "--configfile", help="the study file that made it (else: sought among those at hand)"
-    )
-    trace.add_argument(
-        "--diff", nargs=2, metavar=("A", "B"), help="say what differs between two ancestries"
-    )
-    trace.add_argument(
-        "--rebuild", action="store_true", help="print the command that makes the file again"
-    )
-    trace.add_argument(
-        "--verify",
-        action="store_true",
-        help="make the file again in a scratch folder, from the config, and compare the bytes"
-        " (with --rebuild: print the command, too)",
-    )
-    trace.add_argument(
-        "--cores", type=int, default=os.cpu_count(), help="for --verify (default: all)"
-    )
-    trace.set_defaults(run=_trace)
-
-    estimate = commands.add_parser(
-        "estimate", help="print what a study file takes: core-hours, GPU-hours, memory and disk"
-    )
-    estimate.add_argument("config", nargs="+", help="study files, a later one over an earlier one")
-    estimate.set_defaults(run=_estimate)
-
-    archive = commands.add_parser("archive", help="pack code, config and results into one file")
-    archive.add_argument("--configfile", nargs="+", default=[], help="study files of the run")
-    archive.add_argument("--directory", default=".", help="the folder that holds results/")
-    archive.add_argument("--output", help="the file to write (finitewidth-<study file>.tar.gz)")
-    archive.set_defaults(run=_archive)
-
-    check = commands.add_parser(
-        "check",
-        help="say whether a study file is one, without running anything that stands in it",
-        description="Reads study files as plain data, which Snakemake's own reader does not"
-        " (docs/security.md). Exit status 0: a valid config, in one line; 1: a sentence says what"
-        " is wrong.",
-    )
-    check.add_argument("config", nargs="+", help="study files, a later one over an earlier one")
-    check.set_defaults(run=_check)
-    return parser
-
-
-def _stamp(options: argparse.Namespace) -> int:
-    print(json.dumps(read_stamp(options.file), indent=2))
-    return 0
-
-
-def _estimate(options: argparse.Namespace) -> int:
-    print(report(load(options.config)))
-    return 0
-
-
-def _archive(options: argparse.Namespace) -> int:
-    print(*archive(options.configfile, options.directory, options.output), sep="\n")
-    return 0
-
-
-def _check(options: argparse.Namespace) -> int:
-    config = load(options.config)
-    count = sum(len(members(config, name)) for name in config.ensembles)
-    count += sum(len(trained_members(config, name)) for name in config.trained)
-    print(f"{', '.join(options.config)}: {count} members, {len(config.studies)} studies")
-    return 0
-
-
-def _trace(options: argparse.Namespace) -> int:
-    if options.diff:
-        lines = compared(*(_ancestry(path, options)[0] for path in options.diff))
-        print("\n".join(lines) or "nothing differs")
-        return 1 if lines else 0
-    if options.file is None:
-        raise ArtifactError("trace: given no file, allowed are a file of results or a folder")
-    if Path(options.file).is_dir():
-        if options.rebuild or options.verify:
-            raise ArtifactError(
-                f"trace: given the folder {options.file}, allowed with --rebuild or --verify is one"
-                " file of results"
-            )
-        return _trace_folder(options)
-    ancestry, folder = _ancestry(options.file, options)
-    if options.rebuild or options.verify:
-        return _again(ancestry, folder, options)
-    print(json.dumps(as_data(ancestry), indent=2) if options.json else tree(ancestry))
-    return 1 if ancestry.problems else 0
-
-
-def _again(ancestry: Ancestry, folder: Path, options: argparse.Namespace) -> int:
-    """How the file is made again; whether that gives the same bytes; or both."""
-    if options.rebuild:
-        print(command(ancestry, folder), flush=True)
-    different = verify(ancestry, folder, options.cores) if options.verify else []
-    if options.verify:
-        print("\n".join(different) or f"{options.file}: made again, the same bytes")
-    return 1 if different else 0
-
-
-def _trace_folder(options: argparse.Namespace) -> int:
-    """Every artifact below a folder: how many are well, and the broken links."""
-    files = [p for p in sorted(Path(options.file).rglob("*")) if p.suffix in SUFFIXES]
-    files = [p for p in files if not p.name.startswith(".") and _is_stamped(_real(p))]
-    if not files:
-        raise ArtifactError(f"{options.file} holds no artifacts")
-    problems: dict[tuple[str, str], None] = {}
-    tracer, folder = _tracer(files[0], options)
-    for file in files:
-        found = tracer.trace(_below(file, folder))
-        problems |= dict.fromkeys(found.problems)
-    if options.json:
-        listed = [{"path": path, "problem": problem} for path, problem in problems]
-        print(json.dumps({"files": len(files), "whole": not problems, "problems": listed}))
-    else:
-        print("\n".join(verdict(len(files), problems)))
-    return 1 if problems else 0
-
-
-def _is_stamped(path: Path) -> bool:
-    """Whether a file is of a stage; code, configs and logs stand in results, too."""
-    stages = [path.parts[k + 1] for k, part in enumerate(path.parts[:-1]) if part == "results"]
-    return stages[-1:] != [] and stages[-1] in STAGES
-
-
-def _ancestry(file: str, options: argparse.Namespace) -> tuple[Ancestry, Path]:
-    if not os.path.exists(file):
-        raise ArtifactError(f"{file} is missing")
-    tracer, folder = _tracer(Path(file), options)
-    return tracer.trace(_below(Path(file), folder)), folder
-
-
-def _real(path: Path) -> Path:
-    """With all links followed; ``Path.resolve`` throws where they go round in circles."""
-    return Path(os.path.realpath(path))
-
-
-def _below(path: Path, folder: Path) -> str:
-    """A file's path from the folder, where it stands in there."""
-    path = _real(path)
-    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
-
-
-def _tracer(path: Path, options: argparse.Namespace) -> tuple[Tracer, Path]:
-    """A tracer in the folder that `results` stands in, which paths in stamps are relative to.
-
-    Of a file that was copied out of it, that is the current one.
-    """
-    parents = [p.parent for p in _real(path).parents if p.name == "results"]
-    folder = parents[0] if parents else Path.cwd()
-    configs = None if options.configfile is None else [Path(options.configfile).resolve()]
-    return Tracer(folder, configs), folder
+    return commands(words)
 
 
 if __name__ == "__main__":

@@ -69,11 +69,11 @@ _FRONT = """# The config, key by key
 Made by `make docs` from `workflow/finitewidth/config.py` and `config_trained.py`; `schema.json`
 serves editors.
 
-A study file stands alone: `snakemake --cores all --configfile my.yaml` reads it instead of
-`config.yaml`, and `--config seed=7` changes a key of either. Where a value can be a list of
-different values, the list is a *sweep*: one member for each combination. A config that cannot be
-run ends before the first job, in one sentence that names the key, what was given and what is
-allowed.
+A study file stands alone: `snakemake --cores all --config study=my.yaml` reads it instead of
+`config.yaml`, and `--config study=my.yaml seed=7` changes a key of it. Where a value can be a
+list of different values, the list is a *sweep*: one member for each combination. A config that
+cannot be run ends before the first job, in one sentence that names the key, what was given and
+what is allowed.
 """
 
 

@@ -11,11 +11,11 @@ import tempfile
 from pathlib import Path
 
 from finitewidth.artifacts import ArtifactError
-from finitewidth.code import PACKAGE, REBUILD
+from finitewidth.code import REBUILD
+from finitewidth.handed import option
+from finitewidth.run import SNAKEFILE
 from finitewidth.trace import Ancestry, Tracer
 from finitewidth.trace_text import broken, compared
-
-SNAKEFILE = PACKAGE.parents[1] / "Snakefile"
 
 
 def command(ancestry: Ancestry, folder: Path) -> str:
@@ -28,7 +28,7 @@ def command(ancestry: Ancestry, folder: Path) -> str:
     if folder.resolve() != SNAKEFILE.parent.resolve():
         words += ["--snakefile", str(SNAKEFILE), "--directory", str(folder)]
         config = str(folder / config)
-    return shlex.join([*words, "--force", "--configfile", config, "--", ancestry.target])
+    return shlex.join([*words, "--force", "--config", option([config]), "--", ancestry.target])
 
 
 def verify(ancestry: Ancestry, folder: Path, cores: int) -> list[str]:
@@ -55,7 +55,7 @@ def verify(ancestry: Ancestry, folder: Path, cores: int) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="finitewidth-") as name:
         scratch = _with_given(ancestry, folder, Path(name))
         words = [sys.executable, "-m", "snakemake", "--snakefile", SNAKEFILE, "--directory",
-                 scratch, "--cores", cores, "--configfile", config, "--quiet", "rules",
+                 scratch, "--cores", cores, "--config", option([config]), "--quiet", "rules",
                  "--", ancestry.target]  # fmt: skip
         # What Snakemake says is its progress; ours goes to stdout.
         status = subprocess.run(

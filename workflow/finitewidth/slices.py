@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -97,6 +98,12 @@ def study(config: Config, name: str) -> dict:
 def figures(config: Config, name: str) -> dict:
     """Of a study's figures: what its table takes, and how they look."""
     return {**study(config, name), "style": config.style_of(name).model_dump()}
+
+
+def as_text(about: dict) -> str:
+    """A slice as a parameter of a rule whose outputs the report shows, which writes parameters into
+    a script of its page as they are: JSON in which no text can end a script."""
+    return json.dumps(about).replace("<", "\\u003c")
 
 
 def gallery(config: Config) -> dict:

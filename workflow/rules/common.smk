@@ -10,46 +10,38 @@ from snakemake.logging import logger
 WORKFLOW = Path(str(workflow.current_basedir)).parent
 sys.path.insert(0, str(WORKFLOW))
 
-from finitewidth import slices
+from finitewidth import handed, slices
 from finitewidth.code import used
 from finitewidth.environment import prepare
 from finitewidth.errors import ConfigError
 from finitewidth.files import bounded_sha256, unreadable
+from finitewidth.folder import check_name, check_writable, occupy
 from finitewidth.given_files import check_given
 from finitewidth.members import batches
+from finitewidth.report import caption, figure_labels, front_page, table_labels
 from finitewidth.slurm.earlier import RUNS, EarlierRunError, end_earlier_runs
-from finitewidth.study_file import content, overrides, validate
 from finitewidth.trained_members import trained_batches
 from finitewidth.vocabulary import FIGURES
-from refusal import RefusedError
-from reporter import present
-from scheduler import calm
-from survive import take_up
 from warm import warm
 
 prepare()
-calm()
 warm(workflow)
-take_up(workflow)
 
-
-def read_config():
-    """The study file given with --configfile stands alone; --config goes on top of either."""
-    paths = workflow.overwrite_configfiles or [WORKFLOW.parent / "config.yaml"]
-    try:
-        given = content(paths, overrides(workflow.config_settings.config_args))
-        config = validate(given)
-        check_given(config)
-        return given, config
-    except ConfigError as error:
-        raise RefusedError(str(error)) from None
-
-
-CONTENT, STUDY_FILE = read_config()
-present(workflow, STUDY_FILE)
+try:
+    check_name(str(Path.cwd()))
+    # Snakemake writes there even for a dry run.
+    check_writable(".snakemake")
+    CONTENT, STUDY_FILE = handed.read(config, WORKFLOW.parent / "config.yaml")
+    check_given(STUDY_FILE)
+except ConfigError as error:
+    # Snakemake prints a text that a Snakefile exits with, and nothing beside it.
+    sys.exit(str(error))
 BATCHES = batches(STUDY_FILE)
 TRAINED = trained_batches(STUDY_FILE)
 MEMBERS = {(m.ensemble, m.name): m for batch in BATCHES for m in batch.members}
+
+
+report: front_page(STUDY_FILE)
 
 
 wildcard_constraints:

@@ -10,9 +10,11 @@ rule compare:
         tex="results/studies/{study}/comparison.tex",
         html=report(
             "results/studies/{study}/comparison.html",
-            caption="../report/table.rst",
+            caption=caption("tables"),
             category="{study}",
-            labels={"result": "table: theory beside estimate"},
+            labels=lambda wildcards, output: table_labels(
+                slices.study(STUDY_FILE, wildcards.study), output.html
+            ),
         ),
     log:
         "results/logs/compare/{study}.log",
@@ -21,7 +23,7 @@ rule compare:
     resources:
         **asked("compare"),
     params:
-        config=lambda wildcards: slices.study(STUDY_FILE, wildcards.study),
+        config=lambda wildcards: slices.as_text(slices.study(STUDY_FILE, wildcards.study)),
         code=code_of("compare.py"),
     script:
         "../scripts/compare.py"

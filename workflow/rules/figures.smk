@@ -11,7 +11,8 @@ for name, study in STUDY_FILE.studies.items():
             input:
                 study_files(name),
                 seconds=study_seconds(name),
-                style=style_of(name),
+                # Called later, since the report writes out what stands here.
+                style=lambda wildcards, name=name: style_of(name),
             output:
                 [file for figure in study.figures for file in drawn(name, figure)],
             log:
@@ -21,8 +22,9 @@ for name, study in STUDY_FILE.studies.items():
             resources:
                 **asked(f"figures_{name}"),
             params:
-                config=slices.figures(STUDY_FILE, name),
-                style=digests_of(style_of(name)),
+                # Text as it is given would be searched for wildcards.
+                config=lambda wildcards, name=name: slices.as_text(slices.figures(STUDY_FILE, name)),
+                style=lambda wildcards, name=name: slices.as_text(digests_of(style_of(name))),
                 figures=study.figures,
                 code=[
                     code_of("figures.py", f"figures/{FIGURES[figure].module}.py")

@@ -36,11 +36,14 @@ def figure_files(study, figure):
 
 def drawn(study, figure):
     """The files of a figure, one of them for the report."""
-    labels = {"result": f"figure: {figure.replace('_', ' ')}"}
-    marks = {"caption": "../report/figure.rst", "category": study, "labels": labels}
     files = figure_files(study, figure)
     # A browser shows no PDF on a page.
     shown = next((file for file in files if not file.endswith("pdf")), None)
+
+    def labels(wildcards):
+        return figure_labels(slices.study(STUDY_FILE, study), figure, shown)
+
+    marks = {"caption": caption(f"{study}/{figure}"), "category": study, "labels": labels}
     return [report(file, **marks) if file == shown else file for file in files]
 
 

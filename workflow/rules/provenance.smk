@@ -1,4 +1,5 @@
-# The run as a whole: what it was given, and the crate that names every file.
+# The run as a whole: that it is alone in its folder, what it was given, and the crate that names
+# every file.
 from finitewidth.artifacts import replacing
 from finitewidth.study_file import kept
 
@@ -8,6 +9,13 @@ CONFIG = f"results/configs/{NAME}"
 
 
 onstart:
+    try:
+        check_writable("results")
+        killed = occupy()
+    except ConfigError as error:
+        sys.exit(str(error))
+    if killed:
+        logger.warning("The last run of this folder was killed: going on from where it was.")
     end_runs_on_slurm()
     with replacing(CONFIG) as temporary:
         temporary.write_text(TEXT, encoding="utf-8", newline="\n")

@@ -1,5 +1,7 @@
 """Rule compare: one study's table, as CSV, Markdown, TeX and HTML."""
 
+import json
+
 from finitewidth.job import run, stamp
 from finitewidth.artifacts import write_text
 from finitewidth.compare import table
@@ -9,9 +11,10 @@ from finitewidth.tables import to_csv, to_markdown, to_tex
 
 
 def main(job):
-    study = Study.read(job.params.config["study"])
+    config = json.loads(job.params.config)
+    study = Study.read(config["study"])
     rows = table(study)
-    marks = stamp(job)
+    marks = stamp(job, config=config)
     write_text(to_csv(rows), job.output.csv, marks)
     write_text(to_markdown(rows), job.output.markdown, marks)
     write_text(to_tex(rows), job.output.tex, marks)

@@ -1,5 +1,6 @@
 """Rules figures: draw the figures of one study."""
 
+import json
 from pathlib import Path
 
 from finitewidth.job import log, run, stamp
@@ -11,8 +12,9 @@ from finitewidth.results import Study
 
 
 def main(job):
-    study = Study.read(job.params.config["study"])
-    look = settings(**job.params.config["style"])
+    config = json.loads(job.params.config)
+    study = Study.read(config["study"])
+    look = settings(**config["style"])
     seconds = list(job.input.seconds)
     shared = [path for path in job.input if path not in seconds]
     for name, code in zip(job.params.figures, job.params.code, strict=True):
@@ -20,6 +22,7 @@ def main(job):
         figure, problem = drawn(name, study, look)
         marks = stamp(
             job,
+            config=config,
             rule="figure",
             wildcards={"study": study.name, "figure": name},
             code=code,
