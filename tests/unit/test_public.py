@@ -69,7 +69,9 @@ class Finder(ast.NodeVisitor):
     def visit_Attribute(self, node):
         if node.attr.startswith("_") and self._is_theirs(node.value):
             self.found.append(f"{node.lineno}: {ast.unparse(node)}")
-        if isinstance(node.ctx, ast.Store | ast.Del) and self._is_theirs(node.value):
+        # A subclass may keep something of its own.
+        own = isinstance(node.value, ast.Name) and node.value.id == "self"
+        if isinstance(node.ctx, ast.Store | ast.Del) and self._is_theirs(node.value) and not own:
             self.found.append(f"{node.lineno}: {ast.unparse(node)} is set")
         self.generic_visit(node)
 
