@@ -75,6 +75,8 @@ def test_a_second_run_of_a_folder_is_refused_and_a_killed_one_gone_on_from(tmp_p
     run = Killed(folder, log)
     try:
         run.wait_in_jobs(0)
+        # Held still, so that it has not ended before the others begin.
+        os.killpg(run.process.pid, signal.SIGSTOP)
         for entry in ([], ["-s", ROOT / "workflow/Snakefile"]):
             options = ("--cores", "1", "--quiet", "all")
             second = snakemake(folder, *entry, "--configfile", KINDS, *options)
