@@ -12,9 +12,9 @@ import pytest
 import snakemake_executor_plugin_slurm as plugin
 import snakemake_executor_plugin_slurm_jobstep as jobstep
 
-from finitewidth.slurm import ask, causes, names, refusals
-from finitewidth.slurm.earlier import RUNS, EarlierRunError, end_earlier_runs, forget, note
-from finitewidth.slurm.refusals import Refusal
+from finitewidth_slurm import ask, causes, names, refusals
+from finitewidth_slurm.earlier import RUNS, EarlierRunError, end_earlier_runs, forget, note
+from finitewidth_slurm.refusals import Refusal
 
 pytestmark = pytest.mark.fast
 

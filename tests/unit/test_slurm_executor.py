@@ -3,6 +3,8 @@
 import ast
 import inspect
 import re
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +12,7 @@ import pytest
 from snakemake_executor_plugin_slurm import Executor as SlurmExecutor
 
 import snakemake_executor_plugin_finitewidth_slurm as executor
-from finitewidth.slurm import causes
+from finitewidth_slurm import causes
 from snakemake_executor_plugin_finitewidth_slurm.results import Results
 
 pytestmark = pytest.mark.fast
@@ -215,3 +217,11 @@ def test_nothing_private_of_the_parent_is_used():
     assert not own & set(dir(SlurmExecutor))
     assert {"run_job", "run_jobs", "check_active_jobs", "cancel", "cancel_jobs", "shutdown",
             "sleep", "report_job_error", "report_job_submission"} <= replaced  # fmt: skip
+
+
+def test_the_executor_brings_no_library_with_it():
+    # Snakemake imports it at every start, and a copy of the workflow has a library of its own.
+    name = executor.__name__
+    wanted = f"import sys, {name}; print('finitewidth' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", wanted], capture_output=True, text=True)
+    assert done.stdout == "False\n", done.stderr

@@ -2,7 +2,7 @@
 
 import pytest
 
-from finitewidth.slurm.earlier import RUNS
+from finitewidth_slurm.earlier import RUNS
 from running import ROOT, TINY, snakemake
 
 PROFILE = ROOT / "workflow/profiles/slurm"

@@ -19,7 +19,7 @@ from finitewidth.folder import check_name, check_writable, occupy
 from finitewidth.given_files import check_given
 from finitewidth.members import batches
 from finitewidth.report import caption, figure_labels, front_page, table_labels
-from finitewidth.slurm.earlier import RUNS, EarlierRunError, end_earlier_runs
+from finitewidth_slurm.earlier import RUNS, EarlierRunError, end_earlier_runs
 from finitewidth.trained_members import trained_batches
 from finitewidth.vocabulary import FIGURES
 from warm import warm

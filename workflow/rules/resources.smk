@@ -2,7 +2,7 @@
 # needs none of it; a cluster's partitions and accounts stand in profiles alone.
 from finitewidth.cost import asked_memory, asked_minutes
 from finitewidth.plan import plan
-from finitewidth.slurm.names import unknown
+from finitewidth_slurm.names import unknown
 
 PLAN = plan(STUDY_FILE)
 #: The profile's default resources: "gpu_partition" says that the site has GPUs, and where.

@@ -18,7 +18,7 @@ from snakemake_executor_plugin_slurm import ExecutorSettings as SlurmSettings
 from snakemake_executor_plugin_slurm import common_settings as common_settings
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
-from finitewidth.slurm import ask, causes, earlier
+from finitewidth_slurm import ask, causes, earlier
 from snakemake_executor_plugin_finitewidth_slurm.submission import SILENCE, Submission
 
 

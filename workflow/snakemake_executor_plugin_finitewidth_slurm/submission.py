@@ -11,8 +11,8 @@ from pathlib import Path
 from snakemake_executor_plugin_slurm import Executor as SlurmExecutor
 from snakemake_interface_common.exceptions import WorkflowError
 
-from finitewidth.slurm import ask, earlier, names, refusals
-from finitewidth.slurm.refusals import Refusal
+from finitewidth_slurm import ask, earlier, names, refusals
+from finitewidth_slurm.refusals import Refusal
 from snakemake_executor_plugin_finitewidth_slurm.results import Results
 
 SILENCE = "SLURM does not answer"

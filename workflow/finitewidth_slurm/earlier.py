@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from finitewidth.slurm.ask import Ask, ask
+from finitewidth_slurm.ask import Ask, ask
 
 #: In Snakemake's folder: the job name of every run that has not been seen to leave nothing behind.
 RUNS = "slurm_runs"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from finitewidth.errors import describe, meant
-
 #: Snakemake's own; it takes sizes with and without their unit.
 _SNAKEMAKE = ("runtime", "tmpdir", "mem", "mem_mb", "mem_mib", "disk", "disk_mb", "disk_mib")
 #: Those of the SLURM plugin, and ``gpu_partition``, which is ours.
@@ -29,6 +27,9 @@ def unknown(names: Iterable[str], only_misspelt: bool = False) -> str | None:
         Whether names that resemble none of these are left to whoever knows them: executors of
         other clusters have names of their own.
     """
+    # Not before it is wanted: see the package's docstring.
+    from finitewidth.errors import describe, meant
+
     for name in names:
         if name in KNOWN or name.startswith("_"):
             continue

@@ -1,1 +1,0 @@
-"""What the executor of jobs on SLURM asks, and what it makes of the answers; without Snakemake."""
