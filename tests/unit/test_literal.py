@@ -138,7 +138,7 @@ def test_no_output_lies_outside_results():
         inputs={"results": config()["inputs"]["a"], "CON": {"kind": "array", "file": "/etc/x.npy"}},
         ensembles={
             "logs__": config()["ensembles"]["a"]
-            | {"inputs": ["results", "CON"], "shards": 2, "init": {"C_W": [1e-300, 1e300]}},
+            | {"inputs": ["results", "CON"], "shards": 2, "init": {"C_W": [1e-9, 1e9]}},
         },
         data={"A" + 39 * "_": {"kind": "array", "file": "../../x.nc"},
               "c": {"kind": "cifar10", "archive": "-x", "url": "http://a/../../b"}},

@@ -139,8 +139,13 @@ def test_one_planted_network_leaves_the_other_rungs_of_a_ladder_alone(variable, 
     spoilt = "ntk_mean" if variable == "conditional_ntk" else "kernel_mean"
     for name in expected.data_vars:
         if not name.endswith("_rungs"):
-            # How the variance was reduced is said of all rungs together.
-            xr.testing.assert_equal(found[name].isel(rung=0), expected[name].isel(rung=0))
+            # How the variance was reduced is said of all rungs together, and their skewness, which
+            # errors of cumulants are widened by, is that of those which have one.
+            ours, theirs = found[name].isel(rung=0), expected[name].isel(rung=0)
+            if name.endswith(("_stderr", "_diagnostic")):
+                xr.testing.assert_allclose(ours, theirs, rtol=0.05)
+            else:
+                xr.testing.assert_equal(ours, theirs)
     assert found[f"{spoilt}_reason"].isel(rung=1, layer=2).values.tolist()[0] == Reason.NOT_FINITE
     assert found[f"{spoilt}_trusted"].isel(rung=1, layer=1).all()
     assert found["not_finite_networks"].values.tolist() == [[0, 0, 0], [0, 0, 1]]
