@@ -117,7 +117,7 @@ def _trained(config: Config, m) -> None:
     how = {"seed": config.seed, "device": "cpu"}
     networks = train_member(
         {**slices.train(config, m)["member"], "checkpoint": m.checkpoint}, images,
-        kept=Path("kept.pt"), fingerprint=m.name, **how,
+        kept=Path(m.folder, "kept.pt"), fingerprint=m.folder, **how,
     )  # fmt: skip
     _write(networks, f"{m.folder}/networks.nc")
     networks = read_dataset(f"{m.folder}/networks.nc")
