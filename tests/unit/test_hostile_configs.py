@@ -153,7 +153,7 @@ PLAIN = "ensembles__plain__"
         (changed(RANDOM, **{PLAIN + "depth": [10**6, 10**6 - 1]}), "3.2e+07 layers of members"),
         (changed(RANDOM, **{PLAIN + "networks": 10**9, PLAIN + "width": 10**9,
                             PLAIN + "shards": 10**9}), "files of samples and more"),
-        (changed(RANDOM, ensembles__cone__init={"critical_times": 1e308}, studies={}), "a number above 0"),
+        (changed(RANDOM, ensembles__cone__init={"critical_times": 1e308}, studies={}), "above 0"),
         (changed(TRAINED, trained__mlp__widen=[1e300]), "trained.mlp.widen: given 1e+300"),
         (changed(TRAINED, trained__mlp__rainbow__widen=[1e300]), "rainbow.widen: given 1e+300"),
         (changed(TRAINED, data__mine__classes=2**16), "data.mine.classes: given 65536"),
