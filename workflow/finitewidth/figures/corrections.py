@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from finitewidth.figures import panels, style
 from finitewidth.figures.axes import say
 from finitewidth.figures.members import Measured, names
-from finitewidth.figures.notes import note
+from finitewidth.figures.notes import end
 from finitewidth.results import MemberResults, Study
 
 #: Quantity -> axis label; each row of the figure.
@@ -43,8 +43,7 @@ def corrections(study: Study) -> Figure:
 
 def _end(figure: Figure, members, every) -> None:
     words = panels.left_out(members, every, "members")
-    note(figure, words and f"{words}; the table has them all.")
-    panels.legend(figure, words=[words], measured=False)
+    end(figure, words=[words], measured=False)
 
 
 def _titles(members: list[MemberResults]) -> list[str]:

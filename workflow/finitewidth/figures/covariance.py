@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from finitewidth.figures import panels, style
 from finitewidth.figures.axes import say, signed_axis
 from finitewidth.figures.members import Measured, names
-from finitewidth.figures.notes import note
+from finitewidth.figures.notes import end
 from finitewidth.results import MemberResults, Study
 
 #: Pairs of inputs that fit on a page, and members that can be told apart.
@@ -43,9 +43,7 @@ def covariance(study: Study) -> Figure:
         panels.left_out(pairs, every_pair, "pairs of inputs"),
         panels.left_out(members, every, "members"),
     ]
-    for line in words:
-        note(figure, line and f"{line}; the table has them all.")
-    panels.legend(figure, words=words)
+    end(figure, words=words)
     return figure
 
 
@@ -92,8 +90,7 @@ def neuron_covariance(study: Study) -> Figure:
         title="pooled over recorded neurons",
     )
     words = panels.left_out(members, every, "members")
-    note(figure, words and f"{words}; the table has them all.")
-    panels.legend(figure, words=[words], measured=False)
+    end(figure, words=[words], measured=False)
     return figure
 
 

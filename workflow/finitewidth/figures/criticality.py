@@ -14,7 +14,7 @@ from finitewidth.activations import Activation, get
 from finitewidth.figures import panels, style
 from finitewidth.figures.axes import in_rows, legends_below, say, signed_axis
 from finitewidth.figures.members import Measured, anew, between
-from finitewidth.figures.notes import note
+from finitewidth.figures.notes import end
 from finitewidth.results import MemberResults, Study
 from finitewidth.theory.criticality import critical_point
 from finitewidth.theory.gaussian import expectation, second_moment
@@ -195,10 +195,9 @@ def angle_flow(study: Study) -> Figure:
 def _end(figure: Figure, groups: dict, every: Sequence, *handles, measured=True) -> None:
     drawn = [m for of in groups.values() for m in of]
     words = panels.left_out(drawn, every, "members")
-    note(figure, words and f"{words}; the table has them all.")
     # What a panel's own legend says is not said again.
     own = {t.get_text() for ax in figure.axes if (g := ax.get_legend()) for t in g.get_texts()}
-    panels.legend(figure, *handles, words=[words], measured=measured, but=own)
+    end(figure, *handles, words=[words], measured=measured, but=own)
 
 
 def _angle(cosine: Measured) -> Measured:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from finitewidth.figures import panels, style
 from finitewidth.figures.axes import say, signed_axis
 from finitewidth.figures.members import Measured, names
-from finitewidth.figures.notes import note
+from finitewidth.figures.notes import end
 from finitewidth.results import MemberResults, Study
 
 _MOST_ROWS, _MOST_WIDTHS, _MOST_PANELS = 5, 4, 9
@@ -128,13 +128,10 @@ def inverse_kernel(study: Study) -> Figure:
         for n, color in colors.items()
     ]
     words = panels.left_out(members, every, "members")
-    note(figure, words and f"{words}; the table has them all.")
-    panels.legend(figure, *handles, words=[words])
+    end(figure, *handles, words=[words])
     return figure
 
 
 def _end(figure: Figure, members, every, *more: str) -> None:
     words = [panels.left_out(members, every, "members"), *more]
-    for line in words:
-        note(figure, line and f"{line}; the table has them all.")
-    panels.legend(figure, words=words, measured=False)
+    end(figure, words=words, measured=False)

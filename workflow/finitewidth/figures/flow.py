@@ -9,7 +9,7 @@ from finitewidth.bins import QUANTILE_U
 from finitewidth.figures import panels, style
 from finitewidth.figures.axes import signed_axis
 from finitewidth.figures.members import Measured, anew, between, first_input, names
-from finitewidth.figures.notes import note
+from finitewidth.figures.notes import end
 from finitewidth.law import Law
 from finitewidth.results import MemberResults, Study
 from finitewidth.theory.meijer import deep_linear_density
@@ -195,9 +195,7 @@ def _end(figure: Figure, members, every, *more: str, measured=True, handles=()) 
     if words and sum(lone) == len(every) - len(members) and any(lone) and not all(lone):
         words += ": the others recorded one layer"
     words = [words, *more]
-    for line in words:
-        note(figure, line and f"{line}; the table has them all.")
-    panels.legend(figure, *handles, words=words, measured=measured)
+    end(figure, *handles, words=words, measured=measured)
 
 
 def _is_deep_linear(m: MemberResults) -> bool:

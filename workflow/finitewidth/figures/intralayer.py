@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 from finitewidth.figures import panels, style
 from finitewidth.figures.axes import say, signed_axis
 from finitewidth.figures.members import Measured, anew, between, first_input, names, over_width
-from finitewidth.figures.notes import note
+from finitewidth.figures.notes import end
 from finitewidth.results import MemberResults, Study
 
 _MOST_MEMBERS, _MOST_MAPS = 14, 6
@@ -69,8 +69,7 @@ def intralayer(study: Study) -> Figure:
     panels.whole_axis(bottom, [n for m in members for n in m.estimates["layer"].values if n > 1])
     bottom.set(xlabel=r"layer $\ell$", ylabel="measured / exact")
     words = panels.left_out(members, every, "members")
-    note(figure, words and f"{words}; the table has them all.")
-    panels.legend(figure, words=[words])
+    end(figure, words=[words])
     return figure
 
 
@@ -114,8 +113,7 @@ def breakdown_map(study: Study) -> Figure:
         Patch(facecolor="w", edgecolor="0.6", label="error not trusted"),
     ]
     words = panels.left_out(shown, groups, "sweeps of widths")
-    note(figure, words and f"{words}; the table has them all.")
-    panels.legend(figure, *more, words=[words], measured=False)
+    end(figure, *more, words=[words], measured=False)
     return figure
 
 

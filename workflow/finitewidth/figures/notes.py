@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from matplotlib.figure import Figure
+from collections.abc import Sequence
 
-from finitewidth.figures import style
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from finitewidth.figures import panels, style
 from finitewidth.figures.axes import is_empty, say
 
 
@@ -13,6 +16,14 @@ def note(figure: Figure, words: str) -> None:
     said = figure.get_label().splitlines()
     if words and words not in said:
         figure.set_label("\n".join([*said, words]))
+
+
+def end(figure: Figure, *handles: Line2D, words: Sequence[str], **options: object) -> None:
+    """The legend below all panels (``panels.legend``), with ``words`` of what is left out above it
+    and in the caption."""
+    for line in words:
+        note(figure, line and f"{line}; the table has them all.")
+    panels.legend(figure, *handles, words=words, **options)
 
 
 def finish(figure: Figure) -> None:

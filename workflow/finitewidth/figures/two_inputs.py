@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from finitewidth.figures import panels, style
 from finitewidth.figures.members import Measured, gram
-from finitewidth.figures.notes import note
+from finitewidth.figures.notes import end
 from finitewidth.law import Law
 from finitewidth.results import MemberResults, Study
 from finitewidth.theory.vertex import first_order
@@ -71,9 +71,7 @@ def two_inputs(study: Study) -> Figure:
             ax.set_xticks([0, 90, 180])
             ax.set_xlabel("angle, degrees" if wide or place.is_last_row() else "")
     words = [panels.left_out(shown, groups, "laws"), _unequal(fitted)]
-    for line in words:
-        note(figure, line and f"{line}; the table has them all.")
-    panels.legend(figure, words=words, measured=False)
+    end(figure, words=words, measured=False)
     return figure
 
 

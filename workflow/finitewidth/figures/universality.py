@@ -9,7 +9,7 @@ from finitewidth.activations import get
 from finitewidth.figures import panels, style
 from finitewidth.figures.axes import say, signed_axis
 from finitewidth.figures.members import Measured, names
-from finitewidth.figures.notes import note
+from finitewidth.figures.notes import end
 from finitewidth.results import MemberResults, Study
 from finitewidth.theory.criticality import critical_point
 
@@ -44,8 +44,7 @@ def universality(study: Study) -> Figure:
         for n, color in colors.items()
     ]
     words = panels.left_out(members, every, "members")
-    note(figure, words and f"{words}; the table has them all.")
-    panels.legend(figure, *handles, words=[words])
+    end(figure, *handles, words=[words])
     return figure
 
 
