@@ -151,9 +151,11 @@ def slices(config: Config) -> Iterator[Slice]:
             paths = tuple(f"{folder}/figures/{figure}.{x}" for x in config.formats)
             named = {"study": name, "figure": figure}
             yield Slice("figure", named, figures(config, name), paths)
-    yield Slice("gallery", {}, gallery(config), ("results/figures.md",))
+    yield Slice("gallery", {}, gallery(config), (GALLERY,))
 
 
+#: The page of all figures.
+GALLERY = "results/figures.md"
 #: How each study's table is written.
 TABLES = ("csv", "md", "tex", "html")
 

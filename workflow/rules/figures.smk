@@ -41,7 +41,7 @@ if DRAWN:
         input:
             [figure_files(*figure)[0] for figure in DRAWN],
         output:
-            GALLERY,
+            slices.GALLERY,
         log:
             "results/logs/gallery.log",
         localrule: True

@@ -57,7 +57,6 @@ def style_of(study):
 DRAWN = [
     (name, figure) for name, study in STUDY_FILE.studies.items() for figure in study.figures or []
 ]
-GALLERY = "results/figures.md"
 
 
 def study_results(name):
@@ -70,7 +69,7 @@ def every_result():
     every_member = [m for batch in (*BATCHES, *TRAINED) for m in batch.members]
     results = [file for m in every_member for file in m.results]
     results += [file for name in STUDY_FILE.studies for file in study_results(name)]
-    return results + [GALLERY for _ in DRAWN[:1]]
+    return results + [slices.GALLERY for _ in DRAWN[:1]]
 
 
 def every_file():
