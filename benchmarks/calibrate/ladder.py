@@ -33,7 +33,6 @@ ACTIVATIONS = ("linear", "relu", "leaky_relu(0.1)", "abs", "tanh", "sin", "erf",
                "gelu", "silu", "softplus")  # fmt: skip
 QUANTITIES = ("kernel_mean", "kernel_covariance", "kernel_third", "ntk_mean")
 X = {1: np.ones((1, 5)), 2: np.sqrt(5) * np.array([[1, 0], [0.5, 0.75**0.5]]) @ np.eye(2, 5)}
-SEED = 1000
 NAMES = {"seed": 0, "ensemble": "", "member": ""}
 HEAD = ("activation", "inputs", "widths", "depth", "networks", "quantity", "trusted",
         "sd of z, all rows", "least and most of a row", "beyond 3, %", "s")  # fmt: skip
@@ -52,16 +51,18 @@ def laws(activation: str, widths, depth: int) -> list[Law]:
     ]
 
 
-def estimates(activation, inputs: int, widths, depth: int, networks: int, seeds: int) -> list:
-    """Estimates of as many ladders: consecutive networks of one stream, all independent."""
+def estimates(activation, inputs: int, widths, depth: int, networks: int, asked) -> list:
+    """Estimates of many ladders: consecutive networks of one stream, all independent."""
+    seeds = asked.seeds
     of_widths = laws(activation, widths, depth)
     options = {
         "networks": networks * seeds,
-        "seed": SEED,
+        "seed": asked.stream,
         "layers": list(range(2, depth + 1)),
-        "rates": [Rates((0.5,) * depth, (1.0,) * depth)] * len(widths),
+        "controls": not asked.plain,
+        "rates": None if asked.plain else [Rates((0.5,) * depth, (1.0,) * depth)] * len(widths),
     }
-    families = ["kernel_moments", "ntk_mean"]
+    families = ["kernel_moments"] if asked.plain else ["kernel_moments", "ntk_mean"]
     samples = sample_ladder(of_widths, X[inputs], **options)
 
     def ladder(first: int):
@@ -119,6 +120,8 @@ def main() -> None:
     parser.add_argument("--inputs", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--depths", nargs="+", type=int, default=[2, 4])
     parser.add_argument("--seeds", type=int, default=200)
+    parser.add_argument("--stream", type=int, default=1000, help="seed of all random numbers")
+    parser.add_argument("--plain", action="store_true", help="moments of kernels, no controls")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".md"))
     asked = parser.parse_args()
     torch.set_num_threads(1)
@@ -136,7 +139,7 @@ def main() -> None:
     ]
     with asked.out.open("w") as file:
         print(f"# Calibration of ladders\n\n`{__file__.rsplit('/', 1)[-1]}`, {date.today()}, commit"
-              f" {commit}, {asked.seeds} ladders a line, stream {SEED}. Activations:"
+              f" {commit}, {asked.seeds} ladders a line, stream {asked.stream}{', no controls' * asked.plain}. Activations:"
               f" {', '.join(asked.activations)};"
               f" networks: {', '.join(map(str, asked.networks))}; inputs:"
               f" {', '.join(map(str, asked.inputs))}; depths:"
@@ -145,10 +148,10 @@ def main() -> None:
         print("| " + " | ".join(HEAD) + " |\n|" + "---|" * len(HEAD), file=file)
         for activation, inputs, kind, depth, networks in grid:
             start, widths = time.process_time(), WIDTHS[kind]
-            found = estimates(activation, inputs, widths, depth, networks, asked.seeds)
+            found = estimates(activation, inputs, widths, depth, networks, asked)
             truth = exact(activation, widths, depth) if inputs == 1 else {}
             took = f"{time.process_time() - start:.0f}"
-            for name in QUANTITIES:
+            for name in QUANTITIES[: -1 if asked.plain else None]:
                 about = (activation, inputs, kind, depth, networks, name)
                 cells = (*about, *summary(*scores(found, name, truth.get(name))), took)
                 print("| " + " | ".join(map(str, cells)) + " |", file=file, flush=True)

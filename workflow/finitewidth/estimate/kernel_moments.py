@@ -15,7 +15,7 @@ import numpy as np
 from finitewidth.estimate.chain import Chain, chains, units
 from finitewidth.estimate.choice import ROUNDING, choose, safe_order
 from finitewidth.estimate.controls import adjusted
-from finitewidth.estimate.cumulants import FIRM, kernel_skewness, widened
+from finitewidth.estimate.cumulants import FIRM, KernelLaw, widened
 from finitewidth.estimate.errors import Estimate, block_sums, from_replicates
 from finitewidth.estimate.moments import of_three, of_two
 from finitewidth.estimate.pooled import symmetric_places
@@ -129,13 +129,13 @@ def kernel_moments(samples: Samples, kernel: Array, bounds: Array) -> dict[str, 
         "kernel_covariance": np.hstack([pair_list[first], pair_list[second]]),
         "kernel_third": np.tile(np.arange(len(same))[:, None], 6),
     }
-    skewness = kernel_skewness(kernel[..., same], samples.widths)
     for name, index in factors.items():
         power = index.shape[1] // 2
         plain, estimate, rungs = found[name].order == 0, found[name].estimate, found[name].rungs
         if power > 1:
-            own = np.max(skewness[..., index], axis=-1)
-            estimate, rungs = widened(estimate, rungs, own, power, samples.networks, plain)
+            law = KernelLaw.of(kernel[..., same], samples.widths, samples.layers, power)
+            law = law.over(index)
+            estimate, rungs = widened(estimate, rungs, law, power, samples.networks, plain)
         ahead = np.max(skewness_ahead(kernel[..., same], power, thin)[..., index], axis=-1)
         ahead = ahead if power == 1 else _FAR * ahead
         estimate = doubt_unseen(estimate, np.where(plain, ahead, 0))
