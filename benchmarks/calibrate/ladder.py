@@ -139,7 +139,8 @@ def main() -> None:
     ]
     with asked.out.open("w") as file:
         print(f"# Calibration of ladders\n\n`{__file__.rsplit('/', 1)[-1]}`, {date.today()}, commit"
-              f" {commit}, {asked.seeds} ladders a line, stream {asked.stream}{', no controls' * asked.plain}. Activations:"
+              f" {commit}, {asked.seeds} ladders a line, stream {asked.stream}"
+              f"{', no controls' * asked.plain}. Activations:"
               f" {', '.join(asked.activations)};"
               f" networks: {', '.join(map(str, asked.networks))}; inputs:"
               f" {', '.join(map(str, asked.inputs))}; depths:"
