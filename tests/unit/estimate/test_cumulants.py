@@ -158,3 +158,12 @@ def test_who_is_trusted_depends_on_the_kernel_and_on_how_many_there_are():
             firm[2] = second
         assert found.reason.tolist() == firm
         assert found.stderr[3] == 1
+
+
+def test_controls_do_not_excuse_a_kernel_so_skew_unless_they_leave_nothing():
+    """Symptoms of single networks would trust the ensembles that lack their tail."""
+    given = Estimate(np.ones(3), np.array([0.1, 0.1, 1e-9]), np.zeros(3, np.int8), np.ones(3))
+    law = KernelLaw(np.ones(3), np.array([0.5, 9.0, 9.0]))
+    found, _ = widened(given, np.ones((1, 3)), law, 3, 20_000, np.full(3, False))
+    assert found.reason.tolist() == [Reason.NONE, Reason.UNSEEN_TAIL, Reason.NONE]
+    np.testing.assert_array_equal(found.stderr, given.stderr)

@@ -1,4 +1,4 @@
-"""Errors of second and third cumulants of a kernel that no controls were taken from.
+"""Errors of second and third cumulants of a kernel, most of all where no controls were taken.
 
 What one network adds to a variance or a third cumulant is skew even where the kernel is not. The
 jackknife's error is then small just where the estimate is, and z spreads more than it should. A
@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
 
+from finitewidth.estimate.choice import ROUNDING
 from finitewidth.estimate.errors import Estimate
 from finitewidth.reasons import Reason
 
@@ -167,12 +168,13 @@ def widened(
         Of the cumulant, 2 or 3.
     networks : int
     plain : array of bool, shape (rung, ...)
-        Where no controls were taken; the others stay as they are.
+        Where no controls were taken; the others keep their error.
 
     Returns
     -------
     Estimate and array
-        Not trusted where the estimate's own skewness is more than this expansion bears.
+        Not trusted where the estimate's own skewness is more than this expansion bears, unless
+        controls leave nothing but rounding.
     """
     jackknife = networks / (networks + _EVEN)
     # Thinner tails than the law's are less skew, too, as far as networks are enough to tell.
@@ -187,10 +189,11 @@ def widened(
         reason=np.where(firm, estimate.reason, np.int8(Reason.NONE)),
         diagnostic=np.where(firm, estimate.diagnostic, np.nan),
     )
-    asked = found.trusted & plain
-    few = asked & (order == 3) & (networks < _THIRD)
+    few = found.trusted & plain & (order == 3) & (networks < _THIRD)
     found = found.doubted(few, Reason.TOO_FEW_NETWORKS, networks)
-    unseen = asked & ~few & ~(law.skewness < _LIMIT[order])
+    # What controls leave has the same tail; to ask symptoms alone would pick the lucky again.
+    left = plain | (estimate.stderr > ROUNDING * np.abs(estimate.value))
+    unseen = found.trusted & left & ~(law.skewness < _LIMIT[order])
     return found.doubted(unseen, Reason.UNSEEN_TAIL, law.skewness), rungs * factor * factor[:, None]
 
 
