@@ -1,6 +1,17 @@
 # Which files there are: of inputs, of a study, of a figure, of the whole run.
 from types import SimpleNamespace
 
+#: What names every file of the run, and the code that ran, beside them.
+CRATE = "results/ro-crate-metadata.json"
+CODE = "results/code"
+
+
+def in_place(files):
+    """As inputs of a rule: a user's own files keep their place, whatever prefix a module is given."""
+    return lambda wildcards: [
+        file if file.startswith("results/") else local(file) for file in files(wildcards)
+    ]
+
 
 def input_files(wildcards):
     """A user's own array is an input of the rule, so that a change of it is seen."""
@@ -40,8 +51,10 @@ def drawn(study, figure):
     # A browser shows no PDF on a page.
     shown = next((file for file in files if not file.endswith("pdf")), None)
 
-    def labels(wildcards):
-        return figure_labels(slices.study(STUDY_FILE, study), figure, shown)
+    def labels(wildcards, output):
+        # Where it stands, which a module's prefix can change.
+        (file,) = (file for file in output if shown and file.endswith(shown))
+        return figure_labels(slices.study(STUDY_FILE, study), figure, file)
 
     marks = {"caption": caption(f"{study}/{figure}"), "category": study, "labels": labels}
     return [report(file, **marks) if file == shown else file for file in files]
