@@ -140,8 +140,11 @@ def _peak_memory() -> float:
 
 def place(snakemake) -> str:
     """What stands before ``results/`` in the paths of a job: nothing, or a module's prefix."""
-    found = _PLACE.match(snakemake.output[0])
-    return found[1] if found else ""
+    # Whoever uses a rule may change where it writes.
+    for path in (*snakemake.output, *snakemake.input):
+        if found := _PLACE.match(path):
+            return found[1]
+    return ""
 
 
 def stamp(snakemake, rule: str, **differences) -> dict:
