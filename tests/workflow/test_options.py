@@ -219,7 +219,7 @@ def test_batches_of_the_crate_divide_a_run(asked):
     assert {"estimate_plain", "keep_config", "data"} <= first
     assert not {"theory_ways", "figures_kinds", "measure_mlp", "crate", "study"} & first
     assert {"theory_ways", "train_mlp"} <= second
-    assert not {"normality", "crate", "study"} & second
+    assert not {"crate", "study"} & second
     status, said = asked["last batch"]
     assert status == 0, said
     assert "Nothing to be done" in said

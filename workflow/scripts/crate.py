@@ -8,7 +8,7 @@ from finitewidth.crate import ROOT, copy_code, write_crate
 
 def main(job):
     results, code = Path(job.output.metadata).parent, Path(job.output.code)
-    copy_code(ROOT, code)
+    copy_code(Path(job.params.fetched or ROOT), code)
     # Named from the folder in which the results stand.
     files = [path.removeprefix(place(job)) for path in job.input]
     config = job.input.config.removeprefix(place(job))
