@@ -114,6 +114,23 @@ def test_a_module_that_was_run_is_up_to_date_and_takes_names(prefixed):
     assert "quadruple" in (folder / "report.html").read_text(encoding="utf-8")
 
 
+def test_a_users_own_array_keeps_its_place(tmp_path, monkeypatch, capsys):
+    outside(tmp_path, repr(ARRAY), prefix='prefix: "theirs"')
+    np.save(tmp_path / "own.npy", np.ones((2, 3)))
+    done = run(tmp_path, "--cores", "1", "theirs/results/inputs/own.nc", "fw_crate_config")
+    assert done.returncode == 0, done.stdout
+    monkeypatch.chdir(tmp_path)
+    stamp = read_stamp("theirs/results/inputs/own.nc")
+    assert set(stamp["inputs"]) == {"own.npy"}
+    assert main(["trace", "theirs/results/inputs/own.nc"]) == 0, capsys.readouterr().out
+    # With other numbers the link is broken, and what was made of it is made again.
+    np.save(tmp_path / "own.npy", np.zeros((2, 3)))
+    assert main(["trace", "theirs/results/inputs/own.nc"]) == 1
+    assert "own.npy is not what" in capsys.readouterr().out
+    again = run(tmp_path, "--dry-run", "theirs/results/inputs/own.nc")
+    assert "rule fw_inputs:" in again.stdout
+
+
 @pytest.fixture(scope="module")
 def planned(tmp_path_factory):
     """Dry runs of outer workflows, by name: status and what is said."""
@@ -133,9 +150,6 @@ def planned(tmp_path_factory):
         "no dict": outside(base / "no-dict", "{'seed': 1, 'ensembles': 3}"),
         "one rule": outside(base / "one-rule", repr(kinds), more=single),
     }
-    own = outside(base / "own", repr(ARRAY), prefix='prefix: "theirs"')
-    np.save(own / "own.npy", np.ones((2, 3)))
-    folders["own"] = own
     targets = {name: ["fw_all"] for name in folders} | {"top": ["fw_study"]}
     commands = {
         name: [folder, "-s", folder / "Snakefile", "--dry-run", *targets[name]]
@@ -201,13 +215,6 @@ def test_a_bad_config_of_a_module_is_refused_in_one_sentence(planned, name, sent
     assert status != 0
     (line,) = [x for x in said.splitlines() if x and not x.startswith(("Using", "Assuming"))]
     assert sentence in line
-
-
-def test_a_users_own_array_keeps_its_place(planned):
-    status, said = planned["own"]
-    assert status == 0, said
-    assert re.search(r"input: own\.npy$", said, re.MULTILINE)
-    assert "output: theirs/results/inputs/own.nc" in said
 
 
 #: Ends with a crate, and has few jobs.

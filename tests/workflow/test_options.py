@@ -55,7 +55,7 @@ def asked(kinds, tmp_path_factory):
 def stages(said):
     """The stages of the jobs that a dry run lists, but for those of the run as a whole."""
     rules = set(re.findall(r"^(?:local)?rule (\w+):", said, re.MULTILINE))
-    return {rule.partition("_")[0] for rule in rules} - {"study", "all", "crate", "gallery", "keep"}
+    return {rule.partition("_")[0] for rule in rules} - {"study", "all", "crate", "gallery"}
 
 
 def test_every_rule_says_what_it_is_for(asked):
@@ -87,7 +87,7 @@ def test_rules_that_run_beside_the_controller_say_so_themselves():
         "data",
         "download",
         "gallery",
-        "keep_config",
+        "crate_config",
         "crate",
     }
 
@@ -212,11 +212,11 @@ def test_touch_takes_what_stands_there_as_it_is(kinds, tmp_path):
 
 
 def test_batches_of_the_crate_divide_a_run(asked):
-    """It takes every file; `all` takes the crate alone, so that the batches are none of its."""
+    """It takes every file, and `all` asks for no other while there are batches."""
     said = [asked[f"batch {k}"] for k in (1, 2)]
     assert [status for status, _ in said] == [0, 0], said
     first, second = (set(re.findall(r"^(?:local)?rule (\w+):", out, re.M)) for _, out in said)
-    assert {"estimate_plain", "keep_config", "data"} <= first
+    assert {"estimate_plain", "crate_config", "data"} <= first
     assert not {"theory_ways", "figures_kinds", "measure_mlp", "crate", "study"} & first
     assert {"theory_ways", "train_mlp"} <= second
     assert not {"crate", "study"} & second

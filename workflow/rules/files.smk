@@ -85,6 +85,13 @@ def every_result():
     return results + [slices.GALLERY for _ in DRAWN[:1]]
 
 
+def everything(wildcards):
+    """What `all` asks for: every result by its name, so that one that is lost is made again."""
+    # Of a batch of the crate's files (--batch crate=1/3), what is named here would be made as well.
+    named = [] if workflow.dag_settings.batch else every_result()
+    return [*named, CRATE, CODE]
+
+
 def every_file():
     """Every result and what it was made from, once."""
     random = [m for batch in BATCHES for m in batch.members]

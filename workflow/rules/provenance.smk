@@ -59,12 +59,12 @@ onstart:
 
 
 # Of a module nothing runs in onstart.
-rule keep_config:
+rule crate_config:
     """What the run was given, so that results can be traced to it."""
     output:
         CONFIG,
     log:
-        "results/logs/keep_config.log",
+        "results/logs/crate_config.log",
     localrule: True
     conda:
         "../../envs/analysis.yaml"
