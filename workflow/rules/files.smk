@@ -1,6 +1,8 @@
 # Which files there are: of inputs, of a study, of a figure, of the whole run.
 from types import SimpleNamespace
 
+from finitewidth.folder import OURS
+
 #: What names every file of the run, and the code that ran, beside them.
 CRATE = "results/ro-crate-metadata.json"
 CODE = "results/code"
@@ -107,3 +109,35 @@ def every_file():
         if file.startswith("results/")
     ]
     return list(dict.fromkeys(files))
+
+
+#: What else than the library a copy of the code is made of, where these rules were fetched.
+FETCHED = (
+    "CITATION.cff",
+    "LICENSE",
+    "config.yaml",
+    "envs/analysis.yaml",
+    "envs/torch.yaml",
+    "workflow/Snakefile",
+    *(
+        f"workflow/rules/{name}.smk"
+        for name in "common compare data estimate figures files provenance resources sample stages"
+        " theory trained".split()
+    ),
+    *(
+        f"workflow/scripts/{name}.py"
+        for name in "compare crate data download estimate figures gallery generate inputs measure"
+        " normality predict sample theory train".split()
+    ),
+)
+
+
+def fetched(wildcards):
+    """A folder with these files; none where the library stands in a checkout that has them all."""
+    if BESIDE or (PACKAGE.parent / "Snakefile").is_file():
+        return ""
+    folder = OURS / "code"
+    for name in FETCHED:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source(f"../../{name}"), folder / name)
+    return str(folder)

@@ -1,7 +1,6 @@
 # The run as a whole: that it is alone in its folder, what it was given, and the crate that names
 # every file.
 from finitewidth.artifacts import replacing
-from finitewidth.folder import OURS
 from finitewidth.study_file import kept
 
 NAME, TEXT = kept(CONTENT)
@@ -12,36 +11,6 @@ GIVEN = OURS / "configs" / NAME
 if not GIVEN.exists():
     with replacing(GIVEN) as temporary:
         temporary.write_text(TEXT, encoding="utf-8", newline="\n")
-#: What else than the library a copy of the code is made of, where these rules were fetched.
-FETCHED = (
-    "CITATION.cff",
-    "LICENSE",
-    "config.yaml",
-    "envs/analysis.yaml",
-    "envs/torch.yaml",
-    "workflow/Snakefile",
-    *(
-        f"workflow/rules/{name}.smk"
-        for name in "common compare data estimate figures files provenance resources sample stages"
-        " theory trained".split()
-    ),
-    *(
-        f"workflow/scripts/{name}.py"
-        for name in "compare crate data download estimate figures gallery generate inputs measure"
-        " normality predict sample theory train".split()
-    ),
-)
-
-
-def fetched(wildcards):
-    """A folder with these files; none where the library stands in a checkout that has them all."""
-    if BESIDE or (PACKAGE.parent / "Snakefile").is_file():
-        return ""
-    folder = OURS / "code"
-    for name in FETCHED:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source(f"../../{name}"), folder / name)
-    return str(folder)
 
 
 onstart:
