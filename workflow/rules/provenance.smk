@@ -1,6 +1,7 @@
 # The run as a whole: that it is alone in its folder, what it was given, and the crate that names
 # every file.
 from finitewidth.artifacts import replacing
+from finitewidth.folder import write_whole
 from finitewidth.study_file import kept
 
 NAME, TEXT = kept(CONTENT)
@@ -9,8 +10,7 @@ CONFIG = f"results/configs/{NAME}"
 #: The same, written while the rules are read, so that the job that keeps it only copies.
 GIVEN = OURS / "configs" / NAME
 if not GIVEN.exists():
-    with replacing(GIVEN) as temporary:
-        temporary.write_text(TEXT, encoding="utf-8", newline="\n")
+    write_whole(GIVEN, TEXT)
 
 
 onstart:
