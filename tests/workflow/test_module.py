@@ -1,13 +1,7 @@
 """The workflow as a module of somebody else's: any config, to its end, renamed, elsewhere."""
 
-import functools
-import http.server
-import os
 import re
 import shutil
-import subprocess
-import sys
-import threading
 
 import numpy as np
 import pytest
@@ -15,25 +9,9 @@ import yaml
 
 from finitewidth.__main__ import main
 from finitewidth.artifacts import read_stamp
+from outside import outside
 from running import KINDS, ROOT, digests, snakemake, together
 
-ENTRY = ROOT / "workflow" / "Snakefile"
-#: A workflow of somebody's own: a rule that stands first, and ours behind it.
-OUTSIDE = """
-{config}
-
-rule mine:
-    output: "mine.txt"
-    shell: "echo mine > {{output}}"
-
-module fw:
-    snakefile: "{entry}"
-    config: {handed}
-    {prefix}
-
-use rule * from fw as fw_*
-{more}
-"""
 #: One rule of ours with another log, more memory, and the rest as it is.
 OVERRIDE = """
 use rule estimate_plain from fw as fw_estimate_plain with:
@@ -53,14 +31,6 @@ ARRAY = {
                   "inputs": "own", "networks": 200, "estimate": ["covariance"]},
     },
 }  # fmt: skip
-
-
-def outside(folder, handed="config", *, config="", prefix="", more="", entry=ENTRY):
-    """An outer workflow's Snakefile in a folder of its own, and the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    text = OUTSIDE.format(handed=handed, config=config, prefix=prefix, more=more, entry=entry)
-    (folder / "Snakefile").write_text(text)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -215,87 +185,3 @@ def test_a_bad_config_of_a_module_is_refused_in_one_sentence(planned, name, sent
     assert status != 0
     (line,) = [x for x in said.splitlines() if x and not x.startswith(("Using", "Assuming"))]
     assert sentence in line
-
-
-#: Ends with a crate, and has few jobs.
-SMALL = {
-    "seed": 1,
-    "inputs": {"one": {"kind": "sphere", "dimension": 3, "count": 1}},
-    "ensembles": {
-        "small": {"activation": "relu", "init": "critical", "width": 4, "depth": 2,
-                  "inputs": "one", "networks": 200, "estimate": ["covariance"]},
-    },
-    "studies": {"all": {"ensembles": ["small"]}},
-}  # fmt: skip
-
-
-class Silent(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        """No news of what is fetched."""
-
-
-@pytest.fixture(scope="module")
-def address():
-    """Where the files of this workflow can be fetched from, as from GitHub."""
-    handler = functools.partial(Silent, directory=str(ROOT))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-def installed(folder):
-    """The library as pip puts it somewhere: its packages, and nothing of the workflow."""
-    ignore = shutil.ignore_patterns("__pycache__")
-    for path in (ROOT / "workflow").iterdir():
-        if (path / "__init__.py").is_file():
-            shutil.copytree(path, folder / path.name, ignore=ignore)
-    return folder
-
-
-def fetching(folder, library, *arguments):
-    return subprocess.run(
-        [sys.executable, "-P", "-m", "snakemake", "--directory", folder, "--snakefile",
-         folder / "Snakefile", *arguments],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600, cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(library)},
-    )  # fmt: skip
-
-
-def test_from_an_address_it_runs_on_the_library_that_is_installed(address, tmp_path):
-    library = installed(tmp_path / "site")
-    entry = f"{address}/workflow/Snakefile"
-    folder = outside(tmp_path / "run", repr(SMALL), entry=entry)
-    done = fetching(folder, library, "--cores", "2", "fw_all")
-    assert done.returncode == 0, done.stdout
-    beside = outside(tmp_path / "beside", repr(SMALL))
-    done = run(beside, "--cores", "2", "fw_all")
-    assert done.returncode == 0, done.stdout
-    own, theirs = digests(folder), digests(beside)
-    # Of a library that is installed nobody knows the commit, which stands in stamps.
-    assert {name for name in theirs if not name.startswith("code/")} <= set(own)
-    stamps = [read_stamp(f / "results/studies/all/comparison.csv") for f in (folder, beside)]
-    assert stamps[0]["code"]["modules"] == stamps[1]["code"]["modules"]
-    rows = [(f / "results/studies/all/comparison.csv").read_text() for f in (folder, beside)]
-    assert rows[0].splitlines()[1:] == rows[1].splitlines()[1:]
-    # The copy of the code is what ran.
-    assert own["code/workflow/scripts/compare.py"] == theirs["code/workflow/scripts/compare.py"]
-    assert own["code/workflow/finitewidth/job.py"] == theirs["code/workflow/finitewidth/job.py"]
-    for part in ("rules", "scripts"):
-        names = [{n for n in x if n.startswith(f"code/workflow/{part}")} for x in (own, theirs)]
-        assert names[0] == names[1] != set()
-    assert "Nothing to be done" in fetching(folder, library, "--dry-run", "fw_all").stdout
-
-
-@pytest.mark.parametrize("version", ["9.9.9", None])
-def test_from_an_address_another_library_is_refused_in_one_sentence(address, tmp_path, version):
-    library = tmp_path / "site/finitewidth"
-    library.mkdir(parents=True)
-    (library / "__init__.py").write_text(f'__version__ = "{version}"\n' if version else "")
-    entry = f"{address}/workflow/Snakefile"
-    folder = outside(tmp_path / "run", repr(SMALL), entry=entry)
-    done = fetching(folder, library.parent, "--dry-run", "fw_all")
-    assert done.returncode == 1
-    (line,) = [x for x in done.stdout.splitlines() if x and not x.startswith("Using")]
-    assert f"of version {version}" in line or "missing" in line
-    assert "install it" in line
