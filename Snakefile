@@ -1,12 +1,9 @@
 include: "workflow/Snakefile"
 
 
-localrules:
-    study,
-
-
 # An included file leaves no default target behind, so this entry point names it again.
 rule study:
-    default_target: True
+    """The same as all: what is made where nothing else is asked for."""
     input:
         rules.all.input,
+    localrule: True

@@ -20,6 +20,11 @@ TINY = ROOT / "config" / "tiny.yaml"
 KINDS = ROOT / "tests" / "kinds.yaml"
 
 
+def shell() -> dict[str, str]:
+    """The environment of somebody who types at the top of the project."""
+    return {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"PWD": str(ROOT)}
+
+
 def snakemake(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess:
     """Run snakemake with its working directory in ``folder``; stdout and stderr together."""
     command = [sys.executable, "-m", "snakemake", "--directory", folder, *arguments]
@@ -30,7 +35,7 @@ def snakemake(folder: Path, *arguments: str | Path) -> subprocess.CompletedProce
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         timeout=1800,
-        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
+        env=shell(),
     )
 
 
@@ -77,7 +82,7 @@ def together(commands: Sequence[Sequence[str | Path]]) -> list[tuple[int, str]]:
         text=True,
         timeout=1800,
         cwd=ROOT,
-        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
+        env=shell(),
     )
     assert done.returncode == 0, done.stderr
     return [tuple(outcome) for outcome in json.loads(done.stdout)]

@@ -4,6 +4,7 @@ import fcntl
 import platform
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -14,6 +15,7 @@ pytestmark = pytest.mark.fast
 
 HOLD = """
 import sys
+
 from pathlib import Path
 from finitewidth.folder import FolderError, occupy
 try:
@@ -116,3 +118,16 @@ def test_a_folder_that_cannot_be_made_or_written_to_is_named(tmp_path, monkeypat
         folder.check_writable("results")
     with pytest.raises(folder.FolderError, match="libnetCDF takes a backslash"):
         folder.check_name("a\\b")
+
+
+def test_runs_that_begin_together_write_the_same_file_whole(tmp_path):
+    """Two dry runs of a folder, say: neither takes away what the other is writing."""
+    path, text = tmp_path / "made/a.yaml", "x" * 10**6
+
+    def write(_):
+        folder.write_whole(path, text)
+        return path.read_text()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(write, range(64))) == {text}
+    assert list(path.parent.iterdir()) == [path]

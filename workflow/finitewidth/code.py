@@ -52,9 +52,13 @@ def changed(modules: Mapping[str, str]) -> list[str]:
 
 
 def _name(path: Path) -> str:
-    """How a stamp calls a module: its path in the workflow."""
+    """How a stamp calls a module: its path in the workflow, also where a script was fetched."""
     folder = PACKAGE.parent
-    return str(path.relative_to(folder)) if path.is_relative_to(folder) else path.name
+    return (
+        str(path.relative_to(folder))
+        if path.is_relative_to(folder)
+        else (f"{path.parent.name}/{path.name}")
+    )
 
 
 def _digest(path: Path) -> str:

@@ -20,6 +20,7 @@ import yaml
 
 from finitewidth import __version__
 from finitewidth.artifacts import ArtifactError, read_stamp, replacing
+from finitewidth.code import PACKAGE
 from finitewidth.digests import OWN, canonical, sha256
 from finitewidth.files import make_way
 
@@ -50,7 +51,10 @@ _TIMES = "seconds.nc"
 
 
 def copy_code(source: Path, target: Path) -> None:
-    """Copy the code that ran into ``target``, which is made anew."""
+    """Copy the code that ran into ``target``, which is made anew.
+
+    ``source`` is a checkout, or what was fetched of one beside a library that is installed.
+    """
     make_way(target)
     shutil.rmtree(target, ignore_errors=True)
     ignore = shutil.ignore_patterns(*NOT_CODE)
@@ -60,6 +64,8 @@ def copy_code(source: Path, target: Path) -> None:
         elif (source / name).is_file():
             target.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source / name, target / name)
+    if not (library := target / "workflow" / PACKAGE.name).exists():
+        shutil.copytree(PACKAGE, library, ignore=ignore)
 
 
 def write_crate(

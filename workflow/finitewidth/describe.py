@@ -69,11 +69,11 @@ _FRONT = """# The config, key by key
 Made by `make docs` from `workflow/finitewidth/config.py` and `config_trained.py`; `schema.json`
 serves editors.
 
-A study file stands alone: `snakemake --cores all --config study=my.yaml` reads it instead of
-`config.yaml`, and `--config study=my.yaml seed=7` changes a key of it. Where a value can be a
-list of different values, the list is a *sweep*: one member for each combination. A config that
-cannot be run ends before the first job, in one sentence that names the key, what was given and
-what is allowed.
+The default study is `config/config.yaml`, the same file as `config.yaml` at the top. A study file
+stands alone: `snakemake --cores all --config study=my.yaml` reads it instead, and `--config
+study=my.yaml seed=7` changes a key of it. Where a value can be a list of different values, the list
+is a *sweep*: one member for each combination. A config that cannot be run ends before the first
+job, in one sentence that names the key, what was given and what is allowed.
 """
 
 

@@ -12,6 +12,7 @@ import atexit
 import fcntl
 import os
 import platform
+import tempfile
 from pathlib import Path
 from typing import TextIO
 
@@ -26,6 +27,14 @@ _held: dict[str, TextIO] = {}
 
 class FolderError(ConfigError):
     """A folder that no run can work in now; one sentence for the person at the terminal."""
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file of ours, whole, whoever else writes the same at this moment."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        file.write(text.encode())
+    os.replace(file.name, path)
 
 
 def check_name(folder: str) -> None:

@@ -12,8 +12,10 @@ from finitewidth.vocabulary import FIGURES
 FOLDER = "results"
 
 
-def undrawn(paths: Iterable[str]) -> list[str]:
+def undrawn(paths: Iterable[str], place: str = "") -> list[str]:
     """A sentence for each figure whose file is a page that says why it could not be drawn.
+
+    ``place`` is what stands before ``results/`` (:func:`finitewidth.job.place`).
 
     Raises ``ArtifactError`` where a file cannot be read.
     """
@@ -21,7 +23,7 @@ def undrawn(paths: Iterable[str]) -> list[str]:
     for stamp in map(read_stamp, paths):
         if problem := stamp.get("problem"):
             study, figure = stamp["wildcards"]["study"], stamp["wildcards"]["figure"]
-            log = f"{FOLDER}/logs/figures/{study}.log"
+            log = f"{place}{FOLDER}/logs/figures/{study}.log"
             found.append(f"studies.{study}: {figure} could not be drawn ({problem}; log: {log})")
     return found
 

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from finitewidth.artifacts import ArtifactError, DamagedError, make_stamp
+from finitewidth.digests import sha256
 from finitewidth.errors import ConfigError
 from finitewidth.files import make_way
 
 log = logging.getLogger("finitewidth")
+#: What a workflow that uses this one as a module puts before its results (its ``prefix:``).
+_PLACE = re.compile(
+    r"((?:.*/)?)results/(?:(?:inputs|data|ensembles|trained|studies)/"
+    r"|(?:figures\.md|ro-crate-metadata\.json)$)"
+)
 
 
 def run(main: Callable, snakemake) -> None:
@@ -131,22 +138,35 @@ def _peak_memory() -> float:
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def stamp(snakemake, **differences) -> dict:
-    """The stamp of a job's outputs, from its rule, wildcards, inputs and parameters.
+def place(snakemake) -> str:
+    """What stands before ``results/`` in the paths of a job: nothing, or a module's prefix."""
+    # Whoever uses a rule may change where it writes.
+    for path in (*snakemake.output, *snakemake.input):
+        if found := _PLACE.match(path):
+            return found[1]
+    return ""
 
-    ``differences`` replace what is read off the job (``rule``, ``wildcards``, ``config``,
-    ``inputs``, ``code``, ``device``): a job for several members stamps each file as if it had been
-    alone.
+
+def stamp(snakemake, rule: str, **differences) -> dict:
+    """The stamp of a job's outputs, from its wildcards, inputs and parameters.
+
+    ``rule`` is the stage, whatever the rule is called in a workflow that uses this one as a module;
+    paths are named from the folder in which its ``results/`` stands. ``differences`` replace what
+    is read off the job (``wildcards``, ``config``, ``inputs``, ``code``, ``device``): a job for
+    several members stamps each file as if it had been alone.
     """
     told = {
-        "rule": snakemake.rule,
         "wildcards": dict(snakemake.wildcards.items()),
         "config": snakemake.params.get("config"),
         "inputs": list(snakemake.input),
         "code": snakemake.params.code,
         **differences,
     }
-    return make_stamp(used=told.pop("code"), **told)
+    inputs, before = told.pop("inputs"), place(snakemake)
+    if not isinstance(inputs, Mapping):
+        inputs = {str(path): sha256(path) for path in inputs}
+    inputs = {path.removeprefix(before): digest for path, digest in inputs.items()}
+    return make_stamp(rule=rule, inputs=inputs, used=told.pop("code"), **told)
 
 
 def progress(what: str, every: float = 5.0) -> Callable[[int, int], None]:

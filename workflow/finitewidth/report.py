@@ -9,14 +9,12 @@ is written where it is not there yet.
 from __future__ import annotations
 
 import functools
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from finitewidth.captions import ensembles, notes, outcome, plain
 from finitewidth.config import Config
-from finitewidth.folder import OURS
+from finitewidth.folder import OURS, write_whole
 from finitewidth.vocabulary import FIGURES
 
 FOLDER = OURS / "report"
@@ -58,7 +56,7 @@ def front_page(config: Config) -> str:
     """Write the front page where it is another than stands there; returns its path."""
     path, text = Path(caption("front")), _front(config)
     if not path.exists() or path.read_bytes() != text.encode():
-        _write(path, text)
+        write_whole(path, text)
     return str(path)
 
 
@@ -69,23 +67,17 @@ def table_labels(about: Mapping, table: str) -> dict[str, str]:
     """
     name = about["study"]["name"]
     _tables[name] = f"{{% if snakemake.wildcards.study == '{name}' %}}\n{_table(about, table)}\n"
-    _write(Path(caption("tables")), "".join(f"{text}{{% endif %}}\n" for text in _tables.values()))
+    write_whole(
+        Path(caption("tables")), "".join(f"{text}{{% endif %}}\n" for text in _tables.values())
+    )
     return {"result": "table: theory beside estimate"}
 
 
 def figure_labels(about: Mapping, figure: str, file: str) -> dict[str, str]:
     """What the report calls the ``file`` of a figure; writes its caption."""
     name = about["study"]["name"]
-    _write(Path(caption(f"{name}/{figure}")), _figure(about, figure, Path(file)))
+    write_whole(Path(caption(f"{name}/{figure}")), _figure(about, figure, Path(file)))
     return {"result": f"figure: {figure.replace('_', ' ')}"}
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole, whoever else writes the same at this moment."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(text.encode())
-    os.replace(file.name, path)
 
 
 #: Of a study's files, which share a table.

@@ -77,9 +77,13 @@ class Study:
         return replace(self, members=members)
 
     @classmethod
-    def read(cls, description: Mapping) -> Study:
-        """Load the files of every member; raises ``ArtifactError`` where one cannot be read."""
-        members = [_read_member(about) for about in description["members"]]
+    def read(cls, description: Mapping, place: str = "") -> Study:
+        """Load the files of every member; raises ``ArtifactError`` where one cannot be read.
+
+        ``place`` is what stands before ``results/`` (:func:`finitewidth.job.place`).
+        """
+        each = [{**about, "folder": place + about["folder"]} for about in description["members"]]
+        members = [_read_member(about) for about in each]
         about = (description["name"], description["title"], description["quantities"])
         return cls(*about, members, _sweeps(members))
 

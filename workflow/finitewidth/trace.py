@@ -111,6 +111,9 @@ class Tracer:
     def _read(self, path: str, at_least: bool = False) -> Artifact:
         """Read a file; one outside `results` is a user's own, unless it has to be an artifact."""
         file = self.folder / path
+        if not (path.startswith("results/") or os.path.lexists(file)):
+            # Under a module's prefix, a user's own files keep their place.
+            file = Path(path)
         # A stamp may name anything, also what has no end or cannot be a name.
         if os.path.isdir(file):
             return self._read_samples(path)

@@ -7,11 +7,28 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
-WORKFLOW = Path(str(workflow.current_basedir)).parent
-sys.path.insert(0, str(WORKFLOW))
+#: Of these rules, which want the library of the same one.
+VERSION = "0.1.0"
+#: Whether they stand in a folder, with the library beside them. Of a module, they may be read from
+#: anywhere, as from GitHub, and the library is one that is installed.
+RULES = str(workflow.current_basedir)
+BESIDE = os.path.isdir(RULES)
+if BESIDE:
+    sys.path.insert(0, os.path.dirname(RULES))
+try:
+    from finitewidth import __version__ as INSTALLED
+except ImportError:
+    INSTALLED = None
+if INSTALLED != VERSION:
+    there = f"of version {INSTALLED}" if INSTALLED else "missing"
+    sys.exit(
+        f"{RULES}: rules of version {VERSION} want the library finitewidth of the same version, and"
+        f" here it is {there}: install it (pip install . in a checkout of version {VERSION}), or use"
+        " the rules of another version"
+    )
 
 from finitewidth import handed, slices
-from finitewidth.code import used
+from finitewidth.code import PACKAGE, used
 from finitewidth.environment import prepare
 from finitewidth.errors import ConfigError
 from finitewidth.files import bounded_sha256, unreadable
@@ -22,16 +39,24 @@ from finitewidth.report import caption, figure_labels, front_page, table_labels
 from finitewidth_slurm.earlier import RUNS, EarlierRunError, end_earlier_runs
 from finitewidth.trained_members import trained_batches
 from finitewidth.vocabulary import FIGURES
-from warm import warm
+
+
+def source(path):
+    """A file of the workflow, by its path from these rules: a copy of it where they were fetched."""
+    return os.path.normpath(f"{RULES}/{path}") if BESIDE else workflow.source_path(path)
+
 
 prepare()
-warm(workflow)
+if BESIDE:
+    from warm import warm
+
+    warm(workflow)
 
 try:
     check_name(str(Path.cwd()))
     # Snakemake writes there even for a dry run.
     check_writable(".snakemake")
-    CONTENT, STUDY_FILE = handed.read(config, WORKFLOW.parent / "config.yaml")
+    CONTENT, STUDY_FILE = handed.read(config, source("../../config.yaml"))
     check_given(STUDY_FILE)
 except ConfigError as error:
     # Snakemake prints a text that a Snakefile exits with, and nothing beside it.
@@ -71,8 +96,7 @@ def code_of(script, *modules):
 
     ``modules`` are those of the library that it imports by a name that it is given.
     """
-    library = WORKFLOW / "finitewidth"
-    return used(WORKFLOW / "scripts" / script, *(library / module for module in modules))
+    return used(source(f"../scripts/{script}"), *(PACKAGE / module for module in modules))
 
 
 def digests_of(files):

@@ -2,6 +2,7 @@
 
 
 rule compare:
+    """A study's table of theory beside estimate, for machines and for people."""
     input:
         lambda wildcards: study_files(wildcards.study),
     output:

@@ -2,10 +2,12 @@
 
 
 rule download:
+    """An archive of labelled images, held against its SHA-256."""
     output:
         "results/downloads/{data}.tar.gz",
     log:
         "results/logs/download/{data}.log",
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     params:
@@ -17,12 +19,14 @@ rule download:
 
 
 rule data:
+    """Labelled images for training and validation: shipped, a user's own, or downloaded."""
     input:
-        images_from,
+        in_place(images_from),
     output:
         "results/data/{data}.nc",
     log:
         "results/logs/data/{data}.log",
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     params:

@@ -4,6 +4,7 @@
 for batch in BATCHES:
 
     rule:
+        """Estimates with standard errors, of all members of a batch: stage estimate."""
         name:
             f"estimate_{batch.name}"
         input:
@@ -25,6 +26,7 @@ for batch in BATCHES:
 
 
 rule normality:
+    """Tests of a member's networks for being Gaussian."""
     input:
         samples_of,
     output:

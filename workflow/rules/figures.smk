@@ -6,13 +6,14 @@ for name, study in STUDY_FILE.studies.items():
     if study.figures:
 
         rule:
+            """The figures of a study: stage figures."""
             name:
                 f"figures_{name}"
             input:
                 study_files(name),
                 seconds=study_seconds(name),
                 # Called later, since the report writes out what stands here.
-                style=lambda wildcards, name=name: style_of(name),
+                style=in_place(lambda wildcards, name=name: style_of(name)),
             output:
                 [file for figure in study.figures for file in drawn(name, figure)],
             log:
@@ -38,6 +39,7 @@ if DRAWN:
 
     # The last rule of the figures: it fails, and names them, where some could not be drawn.
     rule gallery:
+        """Every figure of the run on one page; fails where one could not be drawn."""
         input:
             [figure_files(*figure)[0] for figure in DRAWN],
         output:

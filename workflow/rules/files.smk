@@ -1,6 +1,19 @@
 # Which files there are: of inputs, of a study, of a figure, of the whole run.
 from types import SimpleNamespace
 
+from finitewidth.folder import OURS
+
+#: What names every file of the run, and the code that ran, beside them.
+CRATE = "results/ro-crate-metadata.json"
+CODE = "results/code"
+
+
+def in_place(files):
+    """As inputs of a rule: a user's own files keep their place, whatever prefix a module is given."""
+    return lambda wildcards: [
+        file if file.startswith("results/") else local(file) for file in files(wildcards)
+    ]
+
 
 def input_files(wildcards):
     """A user's own array is an input of the rule, so that a change of it is seen."""
@@ -40,8 +53,10 @@ def drawn(study, figure):
     # A browser shows no PDF on a page.
     shown = next((file for file in files if not file.endswith("pdf")), None)
 
-    def labels(wildcards):
-        return figure_labels(slices.study(STUDY_FILE, study), figure, shown)
+    def labels(wildcards, output):
+        # Where it stands, which a module's prefix can change.
+        (file,) = (file for file in output if shown and file.endswith(shown))
+        return figure_labels(slices.study(STUDY_FILE, study), figure, file)
 
     marks = {"caption": caption(f"{study}/{figure}"), "category": study, "labels": labels}
     return [report(file, **marks) if file == shown else file for file in files]
@@ -72,6 +87,13 @@ def every_result():
     return results + [slices.GALLERY for _ in DRAWN[:1]]
 
 
+def everything(wildcards):
+    """What `all` asks for: every result by its name, so that one that is lost is made again."""
+    # Of a batch of the crate's files (--batch crate=1/3), what is named here would be made as well.
+    named = [] if workflow.dag_settings.batch else every_result()
+    return [*named, CRATE, CODE]
+
+
 def every_file():
     """Every result and what it was made from, once."""
     random = [m for batch in BATCHES for m in batch.members]
@@ -87,3 +109,35 @@ def every_file():
         if file.startswith("results/")
     ]
     return list(dict.fromkeys(files))
+
+
+#: What else than the library a copy of the code is made of, where these rules were fetched.
+FETCHED = (
+    "CITATION.cff",
+    "LICENSE",
+    "config.yaml",
+    "envs/analysis.yaml",
+    "envs/torch.yaml",
+    "workflow/Snakefile",
+    *(
+        f"workflow/rules/{name}.smk"
+        for name in "common compare data estimate figures files provenance resources sample stages"
+        " theory trained".split()
+    ),
+    *(
+        f"workflow/scripts/{name}.py"
+        for name in "compare crate data download estimate figures gallery generate inputs measure"
+        " normality predict sample theory train".split()
+    ),
+)
+
+
+def fetched(wildcards):
+    """A folder with these files; none where the library stands in a checkout that has them all."""
+    if BESIDE or (PACKAGE.parent / "Snakefile").is_file():
+        return ""
+    folder = OURS / "code"
+    for name in FETCHED:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source(f"../../{name}"), folder / name)
+    return str(folder)

@@ -1,11 +1,16 @@
 # The run as a whole: that it is alone in its folder, what it was given, and the crate that names
 # every file.
 from finitewidth.artifacts import replacing
+from finitewidth.folder import write_whole
 from finitewidth.study_file import kept
 
 NAME, TEXT = kept(CONTENT)
 #: So that results can be traced to the config of their run, whatever is run next.
 CONFIG = f"results/configs/{NAME}"
+#: The same, written while the rules are read, so that the job that keeps it only copies.
+GIVEN = OURS / "configs" / NAME
+if not GIVEN.exists():
+    write_whole(GIVEN, TEXT)
 
 
 onstart:
@@ -17,24 +22,44 @@ onstart:
     if killed:
         logger.warning("The last run of this folder was killed: going on from where it was.")
     end_runs_on_slurm()
+    # Whatever is asked for, and also if it fails.
     with replacing(CONFIG) as temporary:
-        temporary.write_text(TEXT, encoding="utf-8", newline="\n")
+        shutil.copyfile(GIVEN, temporary)
 
 
-rule crate:
-    input:
-        every_file(),
+# Of a module nothing runs in onstart.
+rule crate_config:
+    """What the run was given, so that results can be traced to it."""
     output:
-        metadata="results/ro-crate-metadata.json",
-        code=directory("results/code"),
+        CONFIG,
     log:
-        "results/logs/crate.log",
+        "results/logs/crate_config.log",
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     params:
+        given=str(GIVEN),
+    shell:
+        "cp {params.given:q} {output:q} 2> {log:q}"
+
+
+rule crate:
+    """Every file with its SHA-256 and what made it, and a copy of the code that ran."""
+    input:
+        every_file(),
         config=CONFIG,
+    output:
+        metadata=CRATE,
+        code=directory(CODE),
+    log:
+        "results/logs/crate.log",
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        fetched=fetched,
         code=code_of("crate.py"),
     message:
-        "Naming every result in results/ro-crate-metadata.json."
+        "Naming every result in {output.metadata}."
     script:
         "../scripts/crate.py"

@@ -2,12 +2,14 @@
 
 
 rule inputs:
+    """A named set of input vectors: drawn, real digits, or a user's own."""
     input:
-        input_files,
+        in_place(input_files),
     output:
         "results/inputs/{name}.nc",
     log:
         "results/logs/inputs/{name}.log",
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     params:
@@ -24,6 +26,7 @@ for batch in BATCHES:
     if batch.shards == 1:
 
         rule:
+            """Networks of all members of a batch, drawn from the seed: stage sample."""
             name:
                 f"sample_{batch.name}"
             input:
@@ -47,6 +50,7 @@ for batch in BATCHES:
     else:
 
         rule:
+            """Networks of one shard of a long member, drawn from the seed: stage sample."""
             name:
                 f"sample_{batch.name}"
             input:

@@ -4,6 +4,7 @@
 for batch in BATCHES:
 
     rule:
+        """What theory predicts, order by order, of all members of a batch: stage theory."""
         name:
             f"theory_{batch.name}"
         input:

@@ -4,6 +4,7 @@
 for batch in TRAINED:
 
     rule:
+        """Replicas trained together, of all members of a batch: stage train."""
         name:
             f"train_{batch.name}"
         input:
@@ -25,6 +26,7 @@ for batch in TRAINED:
             "../scripts/train.py"
 
     rule:
+        """Spectra, alignment and accuracies of trained networks, by batch: stage measure."""
         name:
             f"measure_{batch.name}"
         input:
@@ -47,6 +49,7 @@ for batch in TRAINED:
             "../scripts/measure.py"
 
     rule:
+        """Networks drawn anew from covariances of trained ones, by batch: stage generate."""
         name:
             f"generate_{batch.name}"
         input:
@@ -68,6 +71,7 @@ for batch in TRAINED:
             "../scripts/generate.py"
 
     rule:
+        """What theory predicts of trained networks, by batch: stage predict."""
         name:
             f"predict_{batch.name}"
         input:

@@ -2,7 +2,7 @@
 
 import json
 
-from finitewidth.job import run, stamp
+from finitewidth.job import place, run, stamp
 from finitewidth.artifacts import write_text
 from finitewidth.compare import table
 from finitewidth.html_table import to_html
@@ -12,9 +12,9 @@ from finitewidth.tables import to_csv, to_markdown, to_tex
 
 def main(job):
     config = json.loads(job.params.config)
-    study = Study.read(config["study"])
+    study = Study.read(config["study"], place(job))
     rows = table(study)
-    marks = stamp(job, config=config)
+    marks = stamp(job, rule="compare", config=config)
     write_text(to_csv(rows), job.output.csv, marks)
     write_text(to_markdown(rows), job.output.markdown, marks)
     write_text(to_tex(rows), job.output.tex, marks)

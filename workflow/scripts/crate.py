@@ -2,17 +2,20 @@
 
 from pathlib import Path
 
-from finitewidth.job import progress, run
+from finitewidth.job import place, progress, run
 from finitewidth.crate import ROOT, copy_code, write_crate
 
 
 def main(job):
     results, code = Path(job.output.metadata).parent, Path(job.output.code)
-    copy_code(ROOT, code)
+    copy_code(Path(job.params.fetched or ROOT), code)
+    # Named from the folder in which the results stand.
+    files = [path.removeprefix(place(job)) for path in job.input]
+    config = job.input.config.removeprefix(place(job))
     write_crate(
         results,
-        list(job.input),
-        config=job.params.config,
+        [path for path in files if path != config],
+        config=config,
         code=code.name,
         on_file=progress("files"),
     )

@@ -14,7 +14,8 @@ def main(job):
     if spec["kind"] == "cifar10":
         spec["archive"] = job.input[0]
     images = labelled(name, spec, job.params.config["seed"])
-    write_dataset(to_dataset(images), job.output[0], stamp(job), title=f"labelled images {name}")
+    mark = stamp(job, rule="data")
+    write_dataset(to_dataset(images), job.output[0], mark, title=f"labelled images {name}")
 
 
 run(main, snakemake)

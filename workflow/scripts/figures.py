@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from finitewidth.job import log, run, stamp
+from finitewidth.job import log, place, run, stamp
 from finitewidth.artifacts import write_figure
 from finitewidth.figures import draw, settings
 from finitewidth.figures.failed import page, sentence
@@ -13,7 +13,7 @@ from finitewidth.results import Study
 
 def main(job):
     config = json.loads(job.params.config)
-    study = Study.read(config["study"])
+    study = Study.read(config["study"], place(job))
     look = settings(**config["style"])
     seconds = list(job.input.seconds)
     shared = [path for path in job.input if path not in seconds]

@@ -2,19 +2,19 @@
 
 from pathlib import Path
 
-from finitewidth.job import run, stamp
+from finitewidth.job import place, run, stamp
 from finitewidth.artifacts import write_text
 from finitewidth.gallery import gallery, undrawn
 
 
 def main(job):
     studies = job.params.config["studies"]
-    if problems := undrawn(list(job.input)):
+    if problems := undrawn(list(job.input), place(job)):
         raise ValueError("; ".join(problems))
     # The figure of times differs from run to run; the page only names it.
     same = [path for path in job.input if Path(path).stem != "ntk_times"]
     page = gallery(studies, job.params.config["formats"])
-    write_text(page, job.output[0], stamp(job, inputs=same))
+    write_text(page, job.output[0], stamp(job, rule="gallery", inputs=same))
 
 
 run(main, snakemake)

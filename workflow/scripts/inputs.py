@@ -13,7 +13,7 @@ def main(job):
     attributes = {"long_name": "input vectors", "units": "1"}
     dataset = xr.Dataset({"x": (("input", "component"), x, attributes)})
     title = f"input vectors {job.wildcards.name}"
-    write_dataset(dataset, job.output[0], stamp(job), title=title)
+    write_dataset(dataset, job.output[0], stamp(job, rule="inputs"), title=title)
 
 
 run(main, snakemake)

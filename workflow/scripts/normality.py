@@ -15,7 +15,8 @@ def main(job):
     samples = xr.concat(shards, "network", data_vars="minimal")
     seed, tests = job.params.config["seed"], job.params.config["normality"]
     result = normality(samples, seed=seed, ensemble=ensemble, member=member, **tests)
-    mark = stamp(job, inputs={str(Path(job.input[0]).parent): samples_digest(shards)})
+    source = {str(Path(job.input[0]).parent): samples_digest(shards)}
+    mark = stamp(job, rule="normality", inputs=source)
     write_dataset(result, job.output[0], mark, title=f"normality of {ensemble}, {member}")
 
 
