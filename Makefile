@@ -81,7 +81,7 @@ check: $(READY)
 
 # config/README.md and config/schema.json, from the model.
 docs: $(READY)
-	$(BIN)/python -m finitewidth.describe
+	$(BIN)/python -m finitewidth.config.reference
 
 benchmark: $(READY)
 	$(BIN)/python benchmarks/sampling.py

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from finitewidth.artifacts import SUFFIXES, sha256
+from finitewidth.provenance.artifacts import SUFFIXES, sha256
 
 ROOT = Path(__file__).parents[1]
 TINY = ROOT / "config" / "tiny.yaml"

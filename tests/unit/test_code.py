@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from finitewidth import code, parsed
-from finitewidth.vocabulary import FIGURES
+from finitewidth.provenance import code, parsed
+from finitewidth.quantities.vocabulary import FIGURES
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from finitewidth import folder
+from finitewidth.runtime import folder
 from running import ROOT
 
 pytestmark = pytest.mark.fast
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.fast
 HOLD = """
 import sys
 from pathlib import Path
-from finitewidth.folder import FolderError, occupy
+from finitewidth.runtime.folder import FolderError, occupy
 try:
     print(occupy(Path(sys.argv[1])), flush=True)
 except FolderError as error:

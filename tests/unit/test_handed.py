@@ -3,10 +3,10 @@
 import pytest
 import yaml
 
-from finitewidth.errors import ConfigError
-from finitewidth.handed import as_written, option, read
-from finitewidth.run import SNAKEFILE, arguments
-from finitewidth.study_file import content
+from finitewidth.config.handed import as_written, option, read
+from finitewidth.config.study_file import content
+from finitewidth.core.errors import ConfigError
+from finitewidth.runtime.run import SNAKEFILE, arguments
 from running import ROOT, TINY
 
 pytestmark = pytest.mark.fast

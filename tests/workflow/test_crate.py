@@ -7,7 +7,7 @@ from urllib.parse import unquote
 import pytest
 
 from crates import issues
-from finitewidth.artifacts import read_stamp, sha256
+from finitewidth.provenance.artifacts import read_stamp, sha256
 from running import TINY, digests, snakemake
 
 

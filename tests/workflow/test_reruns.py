@@ -62,25 +62,37 @@ CONFIG = {
 
 #: A module, what is added to it, and the stages that rerun.
 CODE = {
-    "a comment": ("finitewidth/sampling/marginal.py", "# more", set()),
+    "a comment": ("finitewidth/sampling/mlp/marginal.py", "# more", set()),
     "a sampler": (
-        "finitewidth/sampling/marginal.py",
+        "finitewidth/sampling/mlp/marginal.py",
         "MORE = 1",
         {"sample", "estimate", "normality", *ON_ESTIMATES},
     ),
-    "theory": ("finitewidth/theory/vertex.py", "MORE = 1", {"theory", *ON_ESTIMATES}),
-    "estimates": ("finitewidth/estimate/pooled.py", "MORE = 1", {"estimate", *ON_ESTIMATES}),
-    "normality": ("finitewidth/estimate/normality.py", "MORE = 1", {"normality", *ON_ESTIMATES}),
+    "theory": ("finitewidth/theory/mlp/vertex.py", "MORE = 1", {"theory", *ON_ESTIMATES}),
+    "estimates": (
+        "finitewidth/estimate/preactivations/pooled.py",
+        "MORE = 1",
+        {"estimate", *ON_ESTIMATES},
+    ),
+    "normality": (
+        "finitewidth/estimate/preactivations/normality.py",
+        "MORE = 1",
+        {"normality", *ON_ESTIMATES},
+    ),
     "clipping": (
-        "finitewidth/trained/clipping.py",
+        "finitewidth/trained/representations/rank_truncation.py",
         "MORE = 1",
         {"measure", "predict", *ON_ESTIMATES},
     ),
-    "rainbow": ("finitewidth/trained/rainbow.py", "MORE = 1", {"generate", *ON_ESTIMATES}),
-    "tables": ("finitewidth/tables.py", "MORE = 1", ON_ESTIMATES),
-    "a figure": ("finitewidth/figures/chaos.py", "MORE = 1", {"figures"}),
+    "rainbow": (
+        "finitewidth/trained/generation/rainbow.py",
+        "MORE = 1",
+        {"generate", *ON_ESTIMATES},
+    ),
+    "tables": ("finitewidth/comparison/tables.py", "MORE = 1", ON_ESTIMATES),
+    "a figure": ("finitewidth/figures/preactivations/chaos.py", "MORE = 1", {"figures"}),
     "a script": ("scripts/theory.py", "MORE = 1", {"theory", *ON_ESTIMATES}),
-    "tracing": ("finitewidth/trace.py", "MORE = 1", set()),
+    "tracing": ("finitewidth/provenance/trace.py", "MORE = 1", set()),
 }
 
 

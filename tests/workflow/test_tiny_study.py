@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from finitewidth.artifacts import digest_of, read_dataset, read_stamp
-from finitewidth.tables import read_csv
-from finitewidth.vocabulary import FAMILIES, QUANTITIES, TABULATED, TRAINED_FAMILIES
+from finitewidth.comparison.tables import read_csv
+from finitewidth.provenance.artifacts import digest_of, read_dataset, read_stamp
+from finitewidth.quantities.vocabulary import FAMILIES, QUANTITIES, TABULATED, TRAINED_FAMILIES
 from running import TINY, digests, snakemake, variant
 
 MEMBERS = [

@@ -10,18 +10,19 @@ from snakemake.logging import logger
 WORKFLOW = Path(str(workflow.current_basedir)).parent
 sys.path.insert(0, str(WORKFLOW))
 
-from finitewidth import handed, slices
-from finitewidth.code import used
-from finitewidth.environment import prepare
-from finitewidth.errors import ConfigError
-from finitewidth.files import bounded_sha256, unreadable
-from finitewidth.folder import check_name, check_writable, occupy
-from finitewidth.given_files import check_given
-from finitewidth.members import batches
-from finitewidth.report import caption, figure_labels, front_page, table_labels
+from finitewidth.config import handed
+from finitewidth.provenance import projections
+from finitewidth.provenance.code import used
+from finitewidth.runtime.environment import prepare
+from finitewidth.core.errors import ConfigError
+from finitewidth.core.files import bounded_sha256, unreadable
+from finitewidth.runtime.folder import check_name, check_writable, occupy
+from finitewidth.config.given_files import check_given
+from finitewidth.planning.members import batches
+from finitewidth.comparison.report import caption, figure_labels, front_page, table_labels
 from finitewidth_slurm.earlier import RUNS, EarlierRunError, end_earlier_runs
-from finitewidth.trained_members import trained_batches
-from finitewidth.vocabulary import FIGURES
+from finitewidth.planning.trained_members import trained_batches
+from finitewidth.quantities.vocabulary import FIGURES
 from warm import warm
 
 prepare()

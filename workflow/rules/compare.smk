@@ -13,7 +13,7 @@ rule compare:
             caption=caption("tables"),
             category="{study}",
             labels=lambda wildcards, output: table_labels(
-                slices.study(STUDY_FILE, wildcards.study), output.html
+                projections.study(STUDY_FILE, wildcards.study), output.html
             ),
         ),
     log:
@@ -23,7 +23,7 @@ rule compare:
     resources:
         **asked("compare"),
     params:
-        config=lambda wildcards: slices.as_text(slices.study(STUDY_FILE, wildcards.study)),
+        config=lambda wildcards: projections.as_text(projections.study(STUDY_FILE, wildcards.study)),
         code=code_of("compare.py"),
     script:
         "../scripts/compare.py"

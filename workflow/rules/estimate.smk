@@ -17,7 +17,7 @@ for batch in BATCHES:
         resources:
             **asked(f"estimate_{batch.name}"),
         params:
-            configs=[slices.estimate(STUDY_FILE, m) for m in batch.members],
+            configs=[projections.estimate(STUDY_FILE, m) for m in batch.members],
             shards=[m.shard_count for m in batch.members],
             code=code_of("estimate.py"),
         script:
@@ -36,7 +36,7 @@ rule normality:
     resources:
         **asked("normality"),
     params:
-        config=lambda wildcards: slices.normality(STUDY_FILE, member_of(wildcards)),
+        config=lambda wildcards: projections.normality(STUDY_FILE, member_of(wildcards)),
         code=code_of("normality.py"),
     script:
         "../scripts/normality.py"

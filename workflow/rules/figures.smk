@@ -23,11 +23,13 @@ for name, study in STUDY_FILE.studies.items():
                 **asked(f"figures_{name}"),
             params:
                 # Text as it is given would be searched for wildcards.
-                config=lambda wildcards, name=name: slices.as_text(slices.figures(STUDY_FILE, name)),
-                style=lambda wildcards, name=name: slices.as_text(digests_of(style_of(name))),
+                config=lambda wildcards, name=name: projections.as_text(
+                    projections.figures(STUDY_FILE, name)
+                ),
+                style=lambda wildcards, name=name: projections.as_text(digests_of(style_of(name))),
                 figures=study.figures,
                 code=[
-                    code_of("figures.py", f"figures/{FIGURES[figure].module}.py")
+                    code_of("figures.py", f"figures/{FIGURES[figure].module.replace('.', '/')}.py")
                     for figure in study.figures
                 ],
             script:
@@ -41,14 +43,14 @@ if DRAWN:
         input:
             [figure_files(*figure)[0] for figure in DRAWN],
         output:
-            slices.GALLERY,
+            projections.GALLERY,
         log:
             "results/logs/gallery.log",
         localrule: True
         conda:
             "../../envs/analysis.yaml"
         params:
-            config=slices.gallery(STUDY_FILE),
+            config=projections.gallery(STUDY_FILE),
             code=code_of("gallery.py"),
         message:
             "Putting every figure on one page, {output}."

@@ -21,13 +21,15 @@ def inputs_file(m):
 
 
 def study_files(study):
-    return [file for m in slices.study_members(STUDY_FILE, study) for file in m.results]
+    return [file for m in projections.study_members(STUDY_FILE, study) for file in m.results]
 
 
 def study_seconds(study):
     """What was timed, where the study draws it."""
     timed = "ntk_times" in (STUDY_FILE.studies[study].figures or [])
-    return [file for m in slices.study_members(STUDY_FILE, study) for file in m.seconds if timed]
+    return [
+        file for m in projections.study_members(STUDY_FILE, study) for file in m.seconds if timed
+    ]
 
 
 def figure_files(study, figure):
@@ -41,7 +43,7 @@ def drawn(study, figure):
     shown = next((file for file in files if not file.endswith("pdf")), None)
 
     def labels(wildcards):
-        return figure_labels(slices.study(STUDY_FILE, study), figure, shown)
+        return figure_labels(projections.study(STUDY_FILE, study), figure, shown)
 
     marks = {"caption": caption(f"{study}/{figure}"), "category": study, "labels": labels}
     return [report(file, **marks) if file == shown else file for file in files]
@@ -62,14 +64,14 @@ DRAWN = [
 def study_results(name):
     for figure in STUDY_FILE.studies[name].figures or []:
         yield from figure_files(name, figure)
-    yield from (f"results/studies/{name}/comparison.{ending}" for ending in slices.TABLES)
+    yield from (f"results/studies/{name}/comparison.{ending}" for ending in projections.TABLES)
 
 
 def every_result():
     every_member = [m for batch in (*BATCHES, *TRAINED) for m in batch.members]
     results = [file for m in every_member for file in m.results]
     results += [file for name in STUDY_FILE.studies for file in study_results(name)]
-    return results + [slices.GALLERY for _ in DRAWN[:1]]
+    return results + [projections.GALLERY for _ in DRAWN[:1]]
 
 
 def every_file():

@@ -17,7 +17,7 @@ for batch in BATCHES:
         resources:
             **asked(f"theory_{batch.name}"),
         params:
-            configs=[slices.theory(m) for m in batch.members],
+            configs=[projections.theory(m) for m in batch.members],
             code=code_of("theory.py"),
         script:
             "../scripts/theory.py"

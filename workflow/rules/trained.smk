@@ -18,7 +18,7 @@ for batch in TRAINED:
             **asked(f"train_{batch.name}"),
         params:
             device=STUDY_FILE.device_for("train"),
-            configs=[slices.train(STUDY_FILE, m) for m in batch.members],
+            configs=[projections.train(STUDY_FILE, m) for m in batch.members],
             checkpoints=[m.checkpoint for m in batch.members],
             code=code_of("train.py"),
         script:
@@ -41,7 +41,7 @@ for batch in TRAINED:
             **asked(f"measure_{batch.name}"),
         params:
             device=STUDY_FILE.device_for("measure"),
-            configs=[slices.measure(STUDY_FILE, m) for m in batch.members],
+            configs=[projections.measure(STUDY_FILE, m) for m in batch.members],
             code=code_of("measure.py"),
         script:
             "../scripts/measure.py"
@@ -62,7 +62,7 @@ for batch in TRAINED:
             **asked(f"generate_{batch.name}"),
         params:
             device=STUDY_FILE.device_for("generate"),
-            configs=[slices.generate(STUDY_FILE, m) for m in batch.members],
+            configs=[projections.generate(STUDY_FILE, m) for m in batch.members],
             code=code_of("generate.py"),
         script:
             "../scripts/generate.py"
@@ -82,7 +82,7 @@ for batch in TRAINED:
         resources:
             **asked(f"predict_{batch.name}"),
         params:
-            configs=[slices.predict(STUDY_FILE, m) for m in batch.members],
+            configs=[projections.predict(STUDY_FILE, m) for m in batch.members],
             code=code_of("predict.py"),
         script:
             "../scripts/predict.py"

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from finitewidth.job import log, progress, run, stamp
-from finitewidth.artifacts import canonical, read_dataset, sha256, write_dataset
-from finitewidth.device import label, prepare
-from finitewidth.trained.images import from_dataset
-from finitewidth.trained.train_member import train_member
+from finitewidth.runtime.job import log, progress, run, stamp
+from finitewidth.core.device import label, prepare
+from finitewidth.data.images import from_dataset
+from finitewidth.provenance.artifacts import canonical, read_dataset, sha256, write_dataset
+from finitewidth.trained.training.train_member import train_member
 
 
 def main(job):

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy.special import roots_genlaguerre
 
-from finitewidth.estimate.cumulants import cumulant_skewness, kernel_skewness, widened
-from finitewidth.estimate.errors import Estimate
-from finitewidth.reasons import Reason
+from finitewidth.core.reasons import Reason
+from finitewidth.estimate.errors.cumulant_errors import cumulant_skewness, kernel_skewness, widened
+from finitewidth.estimate.errors.jackknife import Estimate
 
 
 def gamma(skewness, size, seed=0):

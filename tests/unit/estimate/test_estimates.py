@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from finitewidth.estimate.estimates import FAMILIES, estimate
-from finitewidth.indices import pairs, quads
-from finitewidth.vocabulary import FAMILIES as VOCABULARY
-from finitewidth.vocabulary import FROM_LADDER, FROM_NTK
+from finitewidth.core.indices import pairs, quads
+from finitewidth.estimate.preactivations.preactivation_estimates import FAMILIES, estimate
+from finitewidth.quantities.vocabulary import FAMILIES as VOCABULARY
+from finitewidth.quantities.vocabulary import FROM_LADDER, FROM_NTK
 
 pytestmark = pytest.mark.fast
 

@@ -10,13 +10,13 @@ import pytest
 import xarray as xr
 from scipy.stats import kstat
 
-from finitewidth.estimate.ladder import FAMILIES, estimate_ladder
-from finitewidth.indices import pairs
-from finitewidth.law import Law
-from finitewidth.rates import Rates
-from finitewidth.sampling.ladder import sample_ladder
-from finitewidth.vocabulary import FAMILIES as VOCABULARY
-from finitewidth.vocabulary import FROM_LADDER
+from finitewidth.core.indices import pairs
+from finitewidth.estimate.coupled.rungs import FAMILIES, estimate_ladder
+from finitewidth.models.law import Law
+from finitewidth.models.parameterisation import Rates
+from finitewidth.quantities.vocabulary import FAMILIES as VOCABULARY
+from finitewidth.quantities.vocabulary import FROM_LADDER
+from finitewidth.sampling.mlp.coupled_widths import sample_ladder
 
 NAMES = {"seed": 1, "ensemble": "e", "member": "m"}
 ENDS = ("_stderr", "_trusted", "_reason", "_diagnostic", "_rungs")

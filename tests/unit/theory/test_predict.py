@@ -6,12 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finitewidth.bins import EDGES, PROBABILITIES, QUANTILE_U
-from finitewidth.law import Law
-from finitewidth.sampling.ensemble import sample
-from finitewidth.theory.predict import ORDERS, predict
-from finitewidth.theory.quantities import LADDER_QUANTITIES, NTK_QUANTITIES, QUANTITIES
-from finitewidth.vocabulary import (
+from finitewidth.core.bins import EDGES, PROBABILITIES, QUANTILE_U
+from finitewidth.models.law import Law
+from finitewidth.quantities.predicted import LADDER_QUANTITIES, NTK_QUANTITIES, QUANTITIES
+from finitewidth.quantities.vocabulary import (
     COEFFICIENTS,
     FAMILIES,
     FROM_LADDER,
@@ -19,7 +17,9 @@ from finitewidth.vocabulary import (
     FROM_SWEEPS,
     TRAINED_FAMILIES,
 )
-from finitewidth.vocabulary import QUANTITIES as WORDS
+from finitewidth.quantities.vocabulary import QUANTITIES as WORDS
+from finitewidth.sampling.ensemble import sample
+from finitewidth.theory.predict.predict_preactivations import ORDERS, predict
 
 ALL = tuple(family for family in FAMILIES if family not in (*FROM_LADDER, *FROM_NTK))
 LAYERS = [1, 2, 4]

@@ -1,0 +1,86 @@
+"""``python -m finitewidth run``: Snakemake on this workflow, with study files read as plain data.
+
+Snakemake evaluates a ``--configfile`` that calls itself a template. Here study files are handed
+over by their names instead, for the workflow's own reader to read; everything else is Snakemake's.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from finitewidth.core.errors import ConfigError
+
+SNAKEFILE = Path(__file__).resolve().parents[3] / "Snakefile"
+HELP = """usage: python -m finitewidth run [--configfile FILE ... | FILE] [options of Snakemake]
+
+Runs a study file (without one: the default study) with `snakemake`, which takes all other options,
+as `--cores all`, `--dry-run`, `--config seed=2` or `-- TARGET`; `snakemake --help` lists them."""
+
+
+def run(words: list[str]) -> int:
+    """Become Snakemake; returns only where it is not begun."""
+    if words[:1] not in (["-h"], ["--help"]):
+        command = [sys.executable, "-m", "snakemake", *arguments(words)]
+        sys.stdout.flush()
+        os.execv(sys.executable, command)
+    print(HELP)
+    return 0
+
+
+def arguments(words: list[str]) -> list[str]:
+    """What Snakemake gets for what was typed.
+
+    Raises ``ConfigError`` in one sentence, where an entry of ``--config`` cannot be read as a study
+    file can.
+    """
+    files, config, rest, targets = _sorted(words)
+    if config:
+        from finitewidth.config.handed import check_entry
+        from finitewidth.config.study_file import overrides
+
+        for entry in config:
+            check_entry(entry)
+        overrides(config)
+    if files:
+        from finitewidth.config.handed import option
+
+        config = [option(files), *config]
+    if not any(_is(word, "--snakefile", "-s") for word in rest):
+        rest = ["--snakefile", str(SNAKEFILE), *rest]
+    return [*rest, *(["--config", *config] if config else []), *targets]
+
+
+def _sorted(words: list[str]) -> tuple[list[str], list[str], list[str], list[str]]:
+    """Study files, entries of --config, other words, and what stands behind ``--``."""
+    end = words.index("--") if "--" in words else len(words)
+    words, targets = words[:end], words[end:]
+    files: list[str] = []
+    config: list[str] = []
+    rest: list[str] = []
+    into = files if words and not words[0].startswith("-") else rest
+    for k, word in enumerate(words):
+        if word.startswith("-"):
+            name, equals, value = word.partition("=")
+            into = files if _is(name, "--configfile", "--configfiles") else rest
+            into = config if name in ("--config", "-C") else into
+            if into is rest:
+                rest.append(word)
+            elif equals:
+                into.append(value)
+                into = rest
+        else:
+            into.append(word)
+            # The study file that comes first is one; what follows it is Snakemake's.
+            into = rest if k == 0 else into
+    if any(_is(word, "--configfile", "--configfiles") for word in words) and not files:
+        raise ConfigError("--configfile: given nothing, allowed is the name of a study file")
+    return files, config, rest, targets
+
+
+def _is(word: str, *options: str) -> bool:
+    """Whether a word is one of these options, or as much of a long one as Snakemake knows it by."""
+    name = word.partition("=")[0]
+    longer = (option for option in options if len(name) > len("--config"))
+    return name in options or any(option.startswith(name) for option in longer)
