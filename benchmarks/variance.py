@@ -20,7 +20,7 @@ import xarray as xr
 from finitewidth.comparison.extrapolate import fit
 from finitewidth.estimate.coupled import controls
 from finitewidth.estimate.coupled.rungs import estimate_ladder
-from finitewidth.estimate.preactivations.preactivation_estimates import estimate
+from finitewidth.estimate.families import estimate
 from finitewidth.models.law import Law
 from finitewidth.sampling.ensemble import sample
 from finitewidth.sampling.mlp.coupled_widths import sample_ladder

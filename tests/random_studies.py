@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from finitewidth.config.given_files import check_given
 from finitewidth.config.model import Config
-from finitewidth.config.study_file import validate
 from finitewidth.core.errors import ConfigError
 from finitewidth.models import activations
 from finitewidth.quantities.vocabulary import FAMILIES, FIGURES, FROM_LADDER, TRAINED_FAMILIES
+from finitewidth.study.given_files import check_given
+from finitewidth.study.study_file import validate
 from finitewidth.theory.mlp.criticality import critical_point
 
 #: Kind of ensemble -> how often it is drawn; ``trained`` are networks that get trained.

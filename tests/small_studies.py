@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from finitewidth.comparison.results import Study
-from finitewidth.config.study_file import validate
 from finitewidth.data.inputs import vectors
 from finitewidth.data.labelled import labelled
 from finitewidth.estimate.estimate_member import estimate_member
@@ -13,6 +12,7 @@ from finitewidth.planning.trained_members import trained_members
 from finitewidth.provenance.artifacts import read_dataset, write_dataset
 from finitewidth.provenance.projections import estimate, normality, sample, study, theory
 from finitewidth.sampling.sample_member import sample_member
+from finitewidth.study.study_file import validate
 from finitewidth.theory.predict.predict_member import predict_member
 from finitewidth.theory.predict.predict_trained import predict_trained
 from finitewidth.trained.generation.generate_member import generate_member

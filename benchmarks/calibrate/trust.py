@@ -22,13 +22,13 @@ import torch
 
 from finitewidth.comparison.compare import table
 from finitewidth.comparison.results import MemberResults, Study
-from finitewidth.config.study_file import validate
 from finitewidth.core.reasons import Reason, sentence
 from finitewidth.data.inputs import vectors
 from finitewidth.estimate.estimate_member import estimate_member
 from finitewidth.planning.members import members
 from finitewidth.provenance import projections
 from finitewidth.sampling.sample_member import sample_member
+from finitewidth.study.study_file import validate
 from finitewidth.theory.predict.predict_member import predict_member
 
 #: Edges of the classes of ensembles by their number of networks.

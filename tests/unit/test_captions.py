@@ -8,9 +8,9 @@ from docutils.core import publish_parts
 
 from finitewidth.comparison import captions
 from finitewidth.comparison.tables import to_csv
-from finitewidth.config.study_file import load
 from finitewidth.planning.members import members
 from finitewidth.planning.trained_members import trained_members
+from finitewidth.study.study_file import load
 from running import ROOT
 
 pytestmark = pytest.mark.fast

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from finitewidth.config import reference
-from finitewidth.config.study_file import load
+from finitewidth.study.study_file import load
 
 pytestmark = pytest.mark.fast
 

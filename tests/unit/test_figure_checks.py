@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from finitewidth.config.checks.figure_checks import NEEDS
-from finitewidth.config.given_files import check_given
-from finitewidth.config.study_file import validate
 from finitewidth.core.errors import ConfigError
 from finitewidth.quantities.vocabulary import FIGURES, TRAINED_FAMILIES
+from finitewidth.study.figure_checks import NEEDS
+from finitewidth.study.given_files import check_given
+from finitewidth.study.study_file import validate
 
 LADDER = {"ladder": [2, 3, 4, 6], "width": None, "measure": None}
 

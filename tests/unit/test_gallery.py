@@ -5,8 +5,8 @@ import re
 import pytest
 
 from finitewidth.comparison.gallery import gallery
-from finitewidth.config.study_file import load
 from finitewidth.provenance.projections import gallery as told
+from finitewidth.study.study_file import load
 from running import TINY
 
 pytestmark = pytest.mark.fast

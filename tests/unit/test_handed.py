@@ -3,10 +3,10 @@
 import pytest
 import yaml
 
-from finitewidth.config.handed import as_written, option, read
-from finitewidth.config.study_file import content
 from finitewidth.core.errors import ConfigError
 from finitewidth.runtime.run import SNAKEFILE, arguments
+from finitewidth.study.handed import as_written, option, read
+from finitewidth.study.study_file import content
 from running import ROOT, TINY
 
 pytestmark = pytest.mark.fast

@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 
 from finitewidth.config import model, model_trained
 from finitewidth.config.fields import Model
-from finitewidth.config.study_file import load, validate
 from finitewidth.core.errors import LONGEST, ConfigError
 from finitewidth.planning.members import batches
 from finitewidth.planning.plan import plan, report
 from finitewidth.planning.trained_members import trained_batches
+from finitewidth.study.study_file import load, validate
 from hostile_configs import (
     RANDOM,
     SHIPPED,

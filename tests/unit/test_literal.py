@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 
 from finitewidth.comparison.tables import to_markdown, to_tex
-from finitewidth.config.study_file import load, validate
 from finitewidth.core.errors import ConfigError
 from finitewidth.provenance.projections import slices
 from finitewidth.provenance.rebuild import _with_given
 from finitewidth.provenance.trace import Ancestry, Artifact
+from finitewidth.study.study_file import load, validate
 
 pytestmark = pytest.mark.fast
 

@@ -11,8 +11,8 @@ from jinja2 import Environment
 
 from finitewidth.comparison import report
 from finitewidth.comparison.tables import to_csv
-from finitewidth.config.study_file import content, validate
 from finitewidth.provenance import projections
+from finitewidth.study.study_file import content, validate
 from running import TINY
 
 pytestmark = pytest.mark.fast

@@ -14,8 +14,8 @@ from finitewidth.core.reasons import Reason
 from finitewidth.core.rounding import ROUNDING
 from finitewidth.estimate.coupled.rungs import estimate_ladder
 from finitewidth.estimate.errors.jackknife import block_bounds, block_sums, jackknife
+from finitewidth.estimate.families import estimate
 from finitewidth.estimate.preactivations.lognorm import log_norm
-from finitewidth.estimate.preactivations.preactivation_estimates import estimate
 from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
 from finitewidth.sampling.ensemble import sample
@@ -176,7 +176,7 @@ def test_an_eigenvalue_is_known_to_a_share_of_the_largest():
 
 
 def test_samples_that_name_no_precision_have_that_of_their_numbers():
-    from finitewidth.estimate.preactivations.samples import Samples
+    from finitewidth.estimate.samples import Samples
 
     def of(dtype, **attributes):
         data = {"kernel": (("network", "layer"), np.ones((3, 1), dtype))}

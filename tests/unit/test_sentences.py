@@ -7,11 +7,11 @@ import re
 import pytest
 
 from finitewidth.config.model import Config, Ensemble, Study
-from finitewidth.config.study_file import validate
 from finitewidth.config.yaml_reader import parse
 from finitewidth.core.errors import ConfigError, describe, meant, one_of
 from finitewidth.models import activations
 from finitewidth.quantities.vocabulary import FAMILIES, FIGURES, QUANTITIES
+from finitewidth.study.study_file import validate
 from hostile_configs import RANDOM, TRAINED
 from study_content import with_value
 

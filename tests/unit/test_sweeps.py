@@ -8,7 +8,7 @@ from finitewidth.comparison.compare import table
 from finitewidth.comparison.results import MemberResults, Study
 from finitewidth.comparison.sweeps import extrapolate_sweep, groups
 from finitewidth.core.reasons import Reason
-from finitewidth.estimate.preactivations.preactivation_estimates import estimate
+from finitewidth.estimate.families import estimate
 from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
 from finitewidth.sampling.ntk_ensemble import sample_ntk

@@ -10,9 +10,9 @@ import tarfile
 import pytest
 import yaml
 
-from finitewidth.config.study_file import load
 from finitewidth.provenance import archive
 from finitewidth.provenance.artifacts import ArtifactError
+from finitewidth.study.study_file import load
 from running import TINY
 
 

@@ -15,8 +15,8 @@ from PIL import Image
 from scipy.stats import norm
 
 from finitewidth.comparison.tables import read_csv
-from finitewidth.config.study_file import load
 from finitewidth.planning.members import SWEEPABLE
+from finitewidth.study.study_file import load
 from running import ROOT, snakemake
 
 pytestmark = pytest.mark.slow

@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 import pytest
 
-from finitewidth.config.study_file import load
 from finitewidth.provenance import archive
 from finitewidth.provenance.artifacts import ArtifactError
+from finitewidth.study.study_file import load
 from running import TINY
 
 CONFIG = load([TINY])

@@ -7,10 +7,10 @@ import pytest
 from matplotlib.text import Text
 
 from finitewidth.comparison.results import Study
-from finitewidth.config.study_file import load
 from finitewidth.figures import draw, settings
 from finitewidth.provenance.artifacts import read_stamp, sha256
 from finitewidth.provenance.projections import study
+from finitewidth.study.study_file import load
 from running import KINDS, TINY, planned, snakemake, together
 
 NAMES = [(name, f) for name, s in load([TINY]).studies.items() for f in s.figures or []]

@@ -17,10 +17,10 @@ import xarray as xr
 import yaml
 
 from finitewidth.comparison.tables import read_csv
-from finitewidth.config.study_file import load
 from finitewidth.data.labelled import labelled
 from finitewidth.planning.trained_members import trained_members
 from finitewidth.provenance.artifacts import read_dataset, read_stamp, sha256
+from finitewidth.study.study_file import load
 from finitewidth.trained.training.train_member import train_member
 from running import ROOT, snakemake
 

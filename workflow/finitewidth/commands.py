@@ -10,7 +10,6 @@ import os
 import sys
 from pathlib import Path
 
-from finitewidth.config.study_file import load
 from finitewidth.core.errors import ConfigError
 from finitewidth.planning.members import members
 from finitewidth.planning.plan import report
@@ -20,6 +19,7 @@ from finitewidth.provenance.artifacts import SUFFIXES, ArtifactError, read_stamp
 from finitewidth.provenance.rebuild import command, verify
 from finitewidth.provenance.trace import Ancestry, Tracer
 from finitewidth.provenance.trace_text import as_data, compared, tree, verdict
+from finitewidth.study.study_file import load
 
 #: Folders of results whose files carry stamps.
 STAGES = {"inputs", "data", "ensembles", "trained", "studies"}

@@ -17,7 +17,7 @@ from finitewidth.runtime.environment import prepare
 from finitewidth.core.errors import ConfigError
 from finitewidth.core.files import bounded_sha256, unreadable
 from finitewidth.runtime.folder import check_name, check_writable, occupy
-from finitewidth.config.given_files import check_given
+from finitewidth.study.given_files import check_given
 from finitewidth.planning.members import batches
 from finitewidth.comparison.report import caption, figure_labels, front_page, table_labels
 from finitewidth_slurm.earlier import RUNS, EarlierRunError, end_earlier_runs

@@ -1,7 +1,7 @@
 # The run as a whole: that it is alone in its folder, what it was given, and the crate that names
 # every file.
 from finitewidth.provenance.artifacts import replacing
-from finitewidth.config.study_file import kept
+from finitewidth.study.study_file import kept
 
 NAME, TEXT = kept(CONTENT)
 #: So that results can be traced to the config of their run, whatever is run next.

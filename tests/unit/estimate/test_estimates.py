@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from finitewidth.core.indices import pairs, quads
-from finitewidth.estimate.preactivations.preactivation_estimates import FAMILIES, estimate
+from finitewidth.estimate.families import FAMILIES, estimate
 from finitewidth.quantities.vocabulary import FAMILIES as VOCABULARY
 from finitewidth.quantities.vocabulary import FROM_LADDER, FROM_NTK
 

@@ -10,7 +10,7 @@ from finitewidth.core.indices import pairs
 from finitewidth.core.reasons import Reason
 from finitewidth.estimate.errors.jackknife import block_bounds
 from finitewidth.estimate.ntk.ntk_estimates import estimate_ntk
-from finitewidth.estimate.preactivations.samples import Samples
+from finitewidth.estimate.samples import Samples
 
 DIMS = {
     "ntk": ("output", "output_", "input", "input_"),

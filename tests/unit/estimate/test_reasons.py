@@ -10,11 +10,11 @@ from finitewidth.core.reasons import Reason, sentence, variables
 from finitewidth.estimate.coupled.rungs import FAMILIES as LADDER
 from finitewidth.estimate.coupled.rungs import estimate_ladder
 from finitewidth.estimate.errors.jackknife import block_bounds, block_sums, jackknife
+from finitewidth.estimate.families import FAMILIES, estimate
 from finitewidth.estimate.ntk.way_deviation import way_deviation
 from finitewidth.estimate.preactivations.lognorm import log_norm
 from finitewidth.estimate.preactivations.normality import normality
-from finitewidth.estimate.preactivations.preactivation_estimates import FAMILIES, estimate
-from finitewidth.estimate.preactivations.samples import Samples
+from finitewidth.estimate.samples import Samples
 from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
 from finitewidth.sampling.ensemble import sample

@@ -17,7 +17,7 @@ from finitewidth.core.indices import pairs
 from finitewidth.core.torch_random import torch_stream
 from finitewidth.estimate.coupled.driven_layers import chains
 from finitewidth.estimate.coupled.interpolation import interpolated
-from finitewidth.estimate.preactivations.samples import Samples
+from finitewidth.estimate.samples import Samples
 from finitewidth.models.activations import get
 from finitewidth.models.law import Law
 from finitewidth.sampling.ensemble import sample

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from finitewidth.estimate.preactivations.preactivation_estimates import estimate
+from finitewidth.estimate.families import estimate
 from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
 from finitewidth.ntk.network import WAYS

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from finitewidth.estimate.preactivations.preactivation_estimates import estimate
+from finitewidth.estimate.families import estimate
 from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
 from finitewidth.quantities.vocabulary import FAMILIES

@@ -15,8 +15,8 @@ from finitewidth.theory.predict.predict_trained import ORDERS, predict_trained
 from finitewidth.trained.generation import generated as generated_module
 from finitewidth.trained.generation import rainbow
 from finitewidth.trained.generation.generated import generated
+from finitewidth.trained.replica_axes import Replicas
 from finitewidth.trained.representations import spectral
-from finitewidth.trained.representations.replica_axes import Replicas
 from finitewidth.trained.representations.replica_estimates import estimates
 from small_networks import (
     CASES,

@@ -5,8 +5,8 @@ import torch
 
 from finitewidth.core.errors import ConfigError
 from finitewidth.models.shapes import of_member
+from finitewidth.trained import memory
 from finitewidth.trained.representations.second_moments import moments
-from finitewidth.trained.training import memory
 
 GIB = 2**30
 

@@ -12,10 +12,10 @@ import pytest
 import torch
 from torch import nn
 
-from finitewidth.config.study_file import validate
 from finitewidth.data.labelled import labelled
 from finitewidth.models.shapes import of_member
 from finitewidth.planning.trained_members import trained_members
+from finitewidth.study.study_file import validate
 from finitewidth.trained.training import checkpoint, networks, sgd
 from finitewidth.trained.training.networks import evaluate
 from finitewidth.trained.training.sgd import (

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import xarray as xr
 
 from finitewidth.estimate.coupled.rungs import estimate_ladder
-from finitewidth.estimate.preactivations.preactivation_estimates import estimate
+from finitewidth.estimate.families import estimate
 
 
 def estimate_member(member: Mapping, samples: Sequence[xr.Dataset], *, seed: int) -> xr.Dataset:

@@ -10,12 +10,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from finitewidth.config.handed import option
 from finitewidth.provenance.artifacts import ArtifactError
 from finitewidth.provenance.code import REBUILD
 from finitewidth.provenance.trace import Ancestry, Tracer
 from finitewidth.provenance.trace_text import broken, compared
 from finitewidth.runtime.run import SNAKEFILE
+from finitewidth.study.handed import option
 
 
 def command(ancestry: Ancestry, folder: Path) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from finitewidth.config.study_file import load
 from finitewidth.core.errors import ConfigError
 from finitewidth.core.files import MISSING, bounded_sha256, unreadable
 from finitewidth.provenance import code
@@ -22,6 +21,7 @@ from finitewidth.provenance.artifacts import (
 )
 from finitewidth.provenance.digests import canonical, digest_of_data, samples_digest, sha256
 from finitewidth.provenance.projections import Slice, slices
+from finitewidth.study.study_file import load
 
 
 @dataclass

@@ -37,14 +37,14 @@ def arguments(words: list[str]) -> list[str]:
     """
     files, config, rest, targets = _sorted(words)
     if config:
-        from finitewidth.config.handed import check_entry
-        from finitewidth.config.study_file import overrides
+        from finitewidth.study.handed import check_entry
+        from finitewidth.study.study_file import overrides
 
         for entry in config:
             check_entry(entry)
         overrides(config)
     if files:
-        from finitewidth.config.handed import option
+        from finitewidth.study.handed import option
 
         config = [option(files), *config]
     if not any(_is(word, "--snakefile", "-s") for word in rest):

@@ -11,7 +11,7 @@ import numpy as np
 from finitewidth.estimate.coupled.interpolation import interpolated
 from finitewidth.estimate.coupled.pair_expectations import given_kernels
 from finitewidth.estimate.preactivations.pooled import root_mean_square
-from finitewidth.estimate.preactivations.samples import Samples
+from finitewidth.estimate.samples import Samples
 
 Array = np.ndarray
 

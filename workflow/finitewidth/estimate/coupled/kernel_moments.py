@@ -22,7 +22,7 @@ from finitewidth.estimate.errors.jackknife import Estimate, block_sums, from_rep
 from finitewidth.estimate.errors.look_ahead import doubt_unseen, skewness_ahead, thinness
 from finitewidth.estimate.preactivations.moments import of_three, of_two
 from finitewidth.estimate.preactivations.pooled import symmetric_places
-from finitewidth.estimate.preactivations.samples import Samples
+from finitewidth.estimate.samples import Samples
 
 Array = np.ndarray
 

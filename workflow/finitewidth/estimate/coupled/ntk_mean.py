@@ -20,7 +20,7 @@ from finitewidth.estimate.coupled.kernel_moments import (
     moments_of,
 )
 from finitewidth.estimate.errors.jackknife import block_sums
-from finitewidth.estimate.preactivations.samples import Samples
+from finitewidth.estimate.samples import Samples
 
 Array = np.ndarray
 

@@ -13,7 +13,7 @@ from itertools import combinations_with_replacement
 import numpy as np
 
 from finitewidth.estimate.coupled.interpolation import interpolated
-from finitewidth.estimate.preactivations.samples import Samples
+from finitewidth.estimate.samples import Samples
 
 Array = np.ndarray
 

@@ -16,6 +16,7 @@ from finitewidth.core.indices import pairs
 from finitewidth.core.reasons import Reason
 from finitewidth.estimate.coupled.kernel_moments import Moments, kernel_moments
 from finitewidth.estimate.coupled.ntk_mean import ntk_mean
+from finitewidth.estimate.dataset import QUANTITIES, dataset
 from finitewidth.estimate.errors.jackknife import (
     BLOCKS,
     Estimate,
@@ -27,8 +28,7 @@ from finitewidth.estimate.errors.jackknife import (
 from finitewidth.estimate.errors.look_ahead import doubt_unseen, skewness_ahead
 from finitewidth.estimate.errors.not_finite import lost_networks
 from finitewidth.estimate.preactivations import lognorm
-from finitewidth.estimate.preactivations.samples import Samples
-from finitewidth.quantities.estimated import QUANTITIES, dataset
+from finitewidth.estimate.samples import Samples
 
 Array = np.ndarray
 
@@ -97,7 +97,7 @@ def estimate_ladder(
     Returns
     -------
     xarray.Dataset
-        As :func:`finitewidth.quantities.estimated.dataset` makes it; moments of the kernel also
+        As :func:`finitewidth.estimate.dataset.dataset` makes it; moments of the kernel also
         have ``<name>_rungs``, the covariance of the estimates of any two rungs, and an attribute
         ``estimator`` that says how the variance was reduced.
 

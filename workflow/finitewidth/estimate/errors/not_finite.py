@@ -8,7 +8,7 @@ import numpy as np
 
 from finitewidth.core.reasons import Reason
 from finitewidth.estimate.errors.jackknife import Estimate
-from finitewidth.estimate.preactivations.samples import Samples
+from finitewidth.estimate.samples import Samples
 
 #: What is looked through. Of a dead layer the log-norm is -inf, as it should be.
 _MEASURED = (

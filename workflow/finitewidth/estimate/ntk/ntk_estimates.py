@@ -13,7 +13,7 @@ from finitewidth.estimate.ntk.ntk_moments import moments, tensors
 from finitewidth.estimate.ntk.ntk_spectrum import spectrum
 from finitewidth.estimate.ntk.scaled_kernels import Tangents
 from finitewidth.estimate.ntk.way_deviation import way_deviation
-from finitewidth.estimate.preactivations.samples import Samples
+from finitewidth.estimate.samples import Samples
 from finitewidth.quantities.vocabulary import FROM_NTK
 
 Array = np.ndarray

@@ -8,7 +8,7 @@ import numpy as np
 
 from finitewidth.core.reasons import Reason
 from finitewidth.estimate.errors.jackknife import Estimate, block_sums, jackknife
-from finitewidth.estimate.preactivations.samples import Samples
+from finitewidth.estimate.samples import Samples
 
 #: The way that the others are held against.
 REFERENCE = "jacobian"

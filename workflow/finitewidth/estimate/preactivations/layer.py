@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from finitewidth.estimate.preactivations.pooled import Pooled
-from finitewidth.estimate.preactivations.samples import Samples
+from finitewidth.estimate.samples import Samples
 
 Array = np.ndarray
 

@@ -20,7 +20,7 @@ from finitewidth.core import reasons
 from finitewidth.core.random import numpy_stream
 from finitewidth.core.reasons import Reason
 from finitewidth.estimate.preactivations.radial import dispersion, null_dispersions, p_value
-from finitewidth.estimate.preactivations.samples import Samples
+from finitewidth.estimate.samples import Samples
 from finitewidth.quantities.vocabulary import LEVEL, SAMPLES, TESTS
 
 Array = np.ndarray

@@ -8,7 +8,7 @@ import xarray as xr
 
 from finitewidth.data.images import Labelled
 from finitewidth.trained.generation.generated import generated
-from finitewidth.trained.training.trained_member import replicas_of
+from finitewidth.trained.trained_member import replicas_of
 
 
 def generate_member(

@@ -11,8 +11,8 @@ import xarray as xr
 from finitewidth.core.torch_random import torch_stream
 from finitewidth.models.shapes import widened
 from finitewidth.trained.generation import rainbow
+from finitewidth.trained.replica_axes import Replicas
 from finitewidth.trained.representations.alignment import rotation
-from finitewidth.trained.representations.replica_axes import Replicas
 from finitewidth.trained.representations.replicas import over_replicas
 from finitewidth.trained.representations.second_moments import moments
 from finitewidth.trained.training.networks import each, evaluate

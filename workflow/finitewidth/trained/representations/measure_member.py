@@ -8,8 +8,8 @@ import xarray as xr
 
 from finitewidth.data.images import Labelled
 from finitewidth.trained.representations.replica_estimates import estimates
+from finitewidth.trained.trained_member import CURVES, replicas_of, settings_of
 from finitewidth.trained.training.sgd import largest_at_start
-from finitewidth.trained.training.trained_member import CURVES, replicas_of, settings_of
 
 
 def estimate_member(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from finitewidth.trained.representations.alignment import correlation, cosines, explained, rotation
-from finitewidth.trained.representations.replica_axes import (
+from finitewidth.trained.replica_axes import (
     BASES,
     CENTRINGS,
     SPLITS,
@@ -13,6 +12,7 @@ from finitewidth.trained.representations.replica_axes import (
     Replicas,
     own,
 )
+from finitewidth.trained.representations.alignment import correlation, cosines, explained, rotation
 from finitewidth.trained.representations.replicas import SINGLE, over_pairs, over_replicas
 
 #: Leading eigenvectors that two replicas are compared by.

@@ -12,14 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import xarray as xr
 
-from finitewidth.trained.representations.pairs import alignment, eigenvectors
-from finitewidth.trained.representations.replica_axes import (
+from finitewidth.trained.replica_axes import (
     BASES,
     CENTRINGS,
     SPLITS,
     STATES,
     Replicas,
 )
+from finitewidth.trained.representations.pairs import alignment, eigenvectors
 from finitewidth.trained.representations.replicas import over_replicas
 from finitewidth.trained.representations.second_moments import moments
 from finitewidth.trained.representations.spectral import (

@@ -9,9 +9,7 @@ import torch
 import xarray as xr
 
 from finitewidth.core.rounding import ROUNDING
-from finitewidth.trained.representations import spectra
-from finitewidth.trained.representations.rank_truncation import clipped_accuracy
-from finitewidth.trained.representations.replica_axes import (
+from finitewidth.trained.replica_axes import (
     BASES,
     CENTRINGS,
     STATES,
@@ -19,6 +17,8 @@ from finitewidth.trained.representations.replica_axes import (
     own,
     padded,
 )
+from finitewidth.trained.representations import spectra
+from finitewidth.trained.representations.rank_truncation import clipped_accuracy
 from finitewidth.trained.representations.replicas import SINGLE, over_replicas
 from finitewidth.trained.representations.second_moments import Moments
 from finitewidth.trained.training.networks import evaluate

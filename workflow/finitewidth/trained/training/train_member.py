@@ -10,15 +10,15 @@ import xarray as xr
 from torch import Tensor
 
 from finitewidth.data.images import Labelled
-from finitewidth.trained.training import checkpoint
-from finitewidth.trained.training.memory import check_replicas
-from finitewidth.trained.training.sgd import DivergenceError, State, initial, train
-from finitewidth.trained.training.trained_member import (
+from finitewidth.trained.memory import check_replicas
+from finitewidth.trained.trained_member import (
     CURVES,
     architecture_of,
     settings_of,
     tensors_of,
 )
+from finitewidth.trained.training import checkpoint
+from finitewidth.trained.training.sgd import DivergenceError, State, initial, train
 
 
 def train_member(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from finitewidth.config.checks.ntk_checks import check_ntk, check_rates
-from finitewidth.config.checks.trained_checks import check_trained
 from finitewidth.config.model import Config, Ensemble, Sphere, Study, families_of
+from finitewidth.config.ntk_checks import check_ntk, check_rates
+from finitewidth.config.trained_checks import check_trained
 from finitewidth.core.errors import ConfigError
 from finitewidth.models.activations import get
 from finitewidth.quantities.vocabulary import (

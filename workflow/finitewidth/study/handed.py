@@ -20,8 +20,8 @@ import yaml
 
 from finitewidth.config import yaml_reader
 from finitewidth.config.model import Config
-from finitewidth.config.study_file import content, validate
 from finitewidth.core.errors import ConfigError, describe
+from finitewidth.study.study_file import content, validate
 
 #: The key that names the study file, or several of them.
 STUDY = "study"

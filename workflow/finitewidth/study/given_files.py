@@ -6,15 +6,15 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from finitewidth.config.checks.figure_checks import check_figures
-from finitewidth.config.checks.key_checks import check
-from finitewidth.config.checks.size_checks import check_size
+from finitewidth.config.key_checks import check
 from finitewidth.config.model import Array, Config
 from finitewidth.config.model_trained import ArrayImages
 from finitewidth.config.style_file import read_style
 from finitewidth.core.errors import ConfigError
 from finitewidth.core.files import MISSING, unreadable
 from finitewidth.data.inputs import array_shape
+from finitewidth.study.figure_checks import check_figures
+from finitewidth.study.size_checks import check_size
 
 
 def given_files(config: Config) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from finitewidth.data.images import Labelled
 from finitewidth.models.shapes import Architecture, of_member
-from finitewidth.trained.representations.replica_axes import SPLITS, Replicas
+from finitewidth.trained.replica_axes import SPLITS, Replicas
 from finitewidth.trained.training.sgd import Settings
 
 CURVES = [f"{split}_{name}" for split in SPLITS for name in ("loss", "accuracy")]

@@ -10,14 +10,14 @@ import xarray as xr
 from finitewidth.core.bins import EDGES, PROBABILITIES
 from finitewidth.core.random import numpy_stream
 from finitewidth.core.reasons import Reason
+from finitewidth.estimate.dataset import QUANTITIES, dataset
 from finitewidth.estimate.errors.jackknife import BLOCKS, Estimate, block_bounds, stack
 from finitewidth.estimate.errors.not_finite import lost_networks
 from finitewidth.estimate.ntk.ntk_estimates import at_last_layer, estimate_ntk
 from finitewidth.estimate.preactivations import lognorm, moments, neurons, quadruples
 from finitewidth.estimate.preactivations.distribution import distribution
 from finitewidth.estimate.preactivations.layer import Layer
-from finitewidth.estimate.preactivations.samples import Samples
-from finitewidth.quantities.estimated import QUANTITIES, dataset
+from finitewidth.estimate.samples import Samples
 from finitewidth.quantities.vocabulary import FROM_NTK
 
 Estimates = dict[str, Estimate]
@@ -132,7 +132,7 @@ def estimate(
     Returns
     -------
     xarray.Dataset
-        As :func:`finitewidth.quantities.estimated.dataset` makes it. What a layer cannot tell,
+        As :func:`finitewidth.estimate.dataset.dataset` makes it. What a layer cannot tell,
         because its numbers left the range of floating point or it is too narrow, is NaN.
 
     Raises

@@ -12,12 +12,12 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from finitewidth.config import yaml_reader
-from finitewidth.config.checks.figure_checks import check_figures
-from finitewidth.config.checks.key_checks import check
-from finitewidth.config.checks.size_checks import check_size
+from finitewidth.config.key_checks import check
 from finitewidth.config.model import Config
 from finitewidth.core.errors import ConfigError, describe, meant
 from finitewidth.models import activations
+from finitewidth.study.figure_checks import check_figures
+from finitewidth.study.size_checks import check_size
 
 NAMES = "a name of at most 40 letters, digits and _ that starts with a letter"
 MAPPING = f"a mapping with the keys {', '.join(Config.model_fields)}"
