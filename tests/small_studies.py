@@ -17,7 +17,7 @@ from finitewidth.theory.predict.predict_member import predict_member
 from finitewidth.theory.predict.predict_trained import predict_trained
 from finitewidth.trained.generation.generate_member import generate_member
 from finitewidth.trained.representations.measure_member import estimate_member as measure_member
-from finitewidth.trained.training.train_member import train_member
+from finitewidth.trained.train_member import train_member
 
 STAMP = {"config_sha256": "0" * 64}
 

@@ -33,7 +33,7 @@ from finitewidth.theory.predict.predict_member import predict_member
 from finitewidth.theory.predict.predict_trained import predict_trained
 from finitewidth.trained.generation.generate_member import generate_member
 from finitewidth.trained.representations import measure_member
-from finitewidth.trained.training.train_member import train_member
+from finitewidth.trained.train_member import train_member
 
 _STAMP = {"config_sha256": ""}
 #: Beyond so many standard errors no trusted number may be of a theory that holds.

@@ -4,7 +4,8 @@ import pytest
 import yaml
 
 from finitewidth.core.errors import ConfigError
-from finitewidth.runtime.run import SNAKEFILE, arguments
+from finitewidth.provenance.code import SNAKEFILE
+from finitewidth.runtime.run import arguments
 from finitewidth.study.handed import as_written, option, read
 from finitewidth.study.study_file import content
 from running import ROOT, TINY

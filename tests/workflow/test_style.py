@@ -7,8 +7,9 @@ import pytest
 from matplotlib.text import Text
 
 from finitewidth.comparison.results import Study
+from finitewidth.core.files import sha256
 from finitewidth.figures import draw, settings
-from finitewidth.provenance.artifacts import read_stamp, sha256
+from finitewidth.provenance.artifacts import read_stamp
 from finitewidth.provenance.projections import study
 from finitewidth.study.study_file import load
 from running import KINDS, TINY, planned, snakemake, together

@@ -17,11 +17,12 @@ import xarray as xr
 import yaml
 
 from finitewidth.comparison.tables import read_csv
+from finitewidth.core.files import sha256
 from finitewidth.data.labelled import labelled
 from finitewidth.planning.trained_members import trained_members
-from finitewidth.provenance.artifacts import read_dataset, read_stamp, sha256
+from finitewidth.provenance.artifacts import read_dataset, read_stamp
 from finitewidth.study.study_file import load
-from finitewidth.trained.training.train_member import train_member
+from finitewidth.trained.train_member import train_member
 from running import ROOT, snakemake
 
 

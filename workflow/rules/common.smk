@@ -10,7 +10,7 @@ from snakemake.logging import logger
 WORKFLOW = Path(str(workflow.current_basedir)).parent
 sys.path.insert(0, str(WORKFLOW))
 
-from finitewidth.config import handed
+from finitewidth.study import handed
 from finitewidth.provenance import projections
 from finitewidth.provenance.code import used
 from finitewidth.runtime.environment import prepare
@@ -20,8 +20,8 @@ from finitewidth.runtime.folder import check_name, check_writable, occupy
 from finitewidth.study.given_files import check_given
 from finitewidth.planning.members import batches
 from finitewidth.comparison.report import caption, figure_labels, front_page, table_labels
-from finitewidth_slurm.earlier import RUNS, EarlierRunError, end_earlier_runs
-from finitewidth.planning.trained_members import trained_batches
+from finitewidth_slurm import earlier
+from finitewidth.planning.trained_members import study_members, trained_batches
 from finitewidth.quantities.vocabulary import FIGURES
 from warm import warm
 
@@ -40,6 +40,9 @@ except ConfigError as error:
 BATCHES = batches(STUDY_FILE)
 TRAINED = trained_batches(STUDY_FILE)
 MEMBERS = {(m.ensemble, m.name): m for batch in BATCHES for m in batch.members}
+
+EARLIER_RUNS = Path(".snakemake") / earlier.RUNS
+PLANNED_ON = earlier.files_there(EARLIER_RUNS, Path("results"))
 
 
 report: front_page(STUDY_FILE)
@@ -60,11 +63,11 @@ def end_runs_on_slurm():
     A run on this machine would be a second writer of the same files as well.
     """
     if shutil.which("squeue"):
-        runs = Path(workflow.persistence.path) / RUNS
         try:
-            end_earlier_runs(runs, os.getcwd(), logger.warning)
-        except EarlierRunError as error:
-            raise WorkflowError(str(error)) from None
+            earlier.end_earlier_runs(EARLIER_RUNS, os.getcwd(), logger.warning)
+            earlier.check_there(PLANNED_ON)
+        except earlier.EarlierRunError as error:
+            sys.exit(str(error))
 
 
 def code_of(script, *modules):

@@ -21,15 +21,13 @@ def inputs_file(m):
 
 
 def study_files(study):
-    return [file for m in projections.study_members(STUDY_FILE, study) for file in m.results]
+    return [file for m in study_members(STUDY_FILE, study) for file in m.results]
 
 
 def study_seconds(study):
     """What was timed, where the study draws it."""
     timed = "ntk_times" in (STUDY_FILE.studies[study].figures or [])
-    return [
-        file for m in projections.study_members(STUDY_FILE, study) for file in m.seconds if timed
-    ]
+    return [file for m in study_members(STUDY_FILE, study) for file in m.seconds if timed]
 
 
 def figure_files(study, figure):

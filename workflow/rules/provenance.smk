@@ -1,6 +1,6 @@
 # The run as a whole: that it is alone in its folder, what it was given, and the crate that names
 # every file.
-from finitewidth.provenance.artifacts import replacing
+from finitewidth.core.files import replacing
 from finitewidth.study.study_file import kept
 
 NAME, TEXT = kept(CONTENT)

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from finitewidth.runtime.job import log, progress, run, stamp
 from finitewidth.core.device import label, prepare
+from finitewidth.core.files import sha256
 from finitewidth.data.images import from_dataset
-from finitewidth.provenance.artifacts import canonical, read_dataset, sha256, write_dataset
-from finitewidth.trained.training.train_member import train_member
+from finitewidth.provenance.artifacts import canonical, read_dataset, write_dataset
+from finitewidth.trained.train_member import train_member
 
 
 def main(job):

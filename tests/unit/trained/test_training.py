@@ -16,6 +16,7 @@ from finitewidth.data.labelled import labelled
 from finitewidth.models.shapes import of_member
 from finitewidth.planning.trained_members import trained_members
 from finitewidth.study.study_file import validate
+from finitewidth.trained.train_member import train_member
 from finitewidth.trained.training import checkpoint, networks, sgd
 from finitewidth.trained.training.networks import evaluate
 from finitewidth.trained.training.sgd import (
@@ -26,7 +27,6 @@ from finitewidth.trained.training.sgd import (
     largest_at_start,
     train,
 )
-from finitewidth.trained.training.train_member import train_member
 from small_networks import CASES, accuracy, architecture, drawn, loaded
 
 IMAGES = 44

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import re
+import secrets
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 #: Where a system shows its own state as files, of which some never end.
@@ -84,3 +88,31 @@ def inside(folder: str | Path, name: str) -> Path | None:
     except (OSError, ValueError):
         # No name of a file: too long, or with halves of characters.
         return None
+
+
+def sha256(path: str | Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that takes its place only if the block ends well.
+
+    No two writers share one, on whatever machines they are; what a killed one left goes.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    name = rf"\.{re.escape(path.stem)}\.[0-9a-f]{{16}}\.part{re.escape(path.suffix)}"
+    for left in path.parent.glob(".*.part*"):
+        if re.fullmatch(name, left.name):
+            left.unlink(missing_ok=True)
+    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(8)}.part{path.suffix}")
+    try:
+        yield temporary
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

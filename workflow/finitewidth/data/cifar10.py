@@ -14,10 +14,10 @@ from typing import IO
 import numpy as np
 
 from finitewidth import __version__
+from finitewidth.core import files
 from finitewidth.core.errors import ConfigError
 from finitewidth.core.files import make_way
 from finitewidth.data import tar
-from finitewidth.provenance import artifacts
 
 #: The official archive. Its page, https://www.cs.toronto.edu/~kriz/cifar.html, states the MD5; size
 #: and SHA-256 stand in tensorflow/datasets (tensorflow_datasets/url_checksums/cifar10.txt), the
@@ -120,7 +120,7 @@ def verify(key: str, path: str | Path, sha256: str) -> None:
     ConfigError
         At the dotted ``key``.
     """
-    found = artifacts.sha256(path)
+    found = files.sha256(path)
     if found != sha256.lower():
         raise ConfigError.at(key, str(path), f"a file with SHA-256 {sha256} (this one has {found})")
 
@@ -235,7 +235,7 @@ def download(
             f"{url} cannot be downloaded ({_reason(error)}): "
             f"run again to go on where this ended, or put the archive at {path}"
         ) from error
-    if sha256 is not None and (found := artifacts.sha256(part)) != sha256.lower():
+    if sha256 is not None and (found := files.sha256(part)) != sha256.lower():
         part.unlink()
         raise DownloadError(
             f"what was downloaded from {url} has SHA-256 {found} instead of {sha256} and was "

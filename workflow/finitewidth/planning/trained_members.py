@@ -9,7 +9,7 @@ from finitewidth.config.model import Config
 from finitewidth.config.model_trained import Trained
 from finitewidth.models.shapes import widened
 from finitewidth.planning import cost, trained_cost
-from finitewidth.planning.members import batch_name
+from finitewidth.planning.members import Member, batch_name, members
 
 #: What training does not depend on.
 NOT_TRAINED = ("rainbow", "published", "checkpoint")
@@ -120,3 +120,10 @@ def trained_batches(config: Config) -> list[TrainedBatch]:
             name = batch_name(ensemble, k, len(groups), config.trained)
             result.append(TrainedBatch(name, trained.data, tuple(group)))
     return result
+
+
+def study_members(config: Config, name: str) -> list[Member | TrainedMember]:
+    """Members of a study's ensembles, then of its trained networks."""
+    given = config.studies[name]
+    random = [m for e in given.ensembles or [] for m in members(config, e)]
+    return random + [m for e in given.trained or [] for m in trained_members(config, e)]

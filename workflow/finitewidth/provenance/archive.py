@@ -23,11 +23,10 @@ from urllib.parse import unquote
 
 from finitewidth.config.model import Config
 from finitewidth.core.errors import ConfigError, visible
-from finitewidth.core.files import inside
-from finitewidth.provenance.artifacts import ArtifactError, replacing
+from finitewidth.core.files import inside, replacing, sha256
+from finitewidth.provenance.artifacts import ArtifactError
 from finitewidth.provenance.code import COMMIT_FILE, recorded_commit
 from finitewidth.provenance.crate import CODE, CRATE, NOT_CODE, ROOT
-from finitewidth.provenance.digests import sha256
 from finitewidth.study.study_file import load
 
 #: What stands beside the code that the crate has a copy of.

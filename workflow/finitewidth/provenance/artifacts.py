@@ -7,7 +7,6 @@ gives the same bytes.
 
 from __future__ import annotations
 
-import contextlib
 import html
 import io
 import itertools
@@ -16,14 +15,13 @@ import mmap
 import os
 import platform
 import re
-import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
 from finitewidth import __version__
-from finitewidth.core.files import BACKSLASH, MISSING, unreadable
+from finitewidth.core.files import BACKSLASH, MISSING, replacing, sha256, unreadable
 from finitewidth.provenance import code
 from finitewidth.provenance.digests import (
     OWN,
@@ -36,7 +34,6 @@ from finitewidth.provenance.digests import (
     samples_digest,
     seal,
     sealed,
-    sha256,
 )
 
 #: Endings of the files that carry a stamp.
@@ -166,28 +163,6 @@ def _versions(imported: Sequence[str]) -> dict[str, str]:
     """
     used = [p for p in PACKAGES if _IMPORTED_AS.get(p, p) in imported]
     return {"python": platform.python_version(), **{p: metadata.version(p) for p in used}}
-
-
-@contextlib.contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its place only if the block ends well.
-
-    No two writers share one, on whatever machines they are; what a killed one left goes.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    name = rf"\.{re.escape(path.stem)}\.[0-9a-f]{{16}}\.part{re.escape(path.suffix)}"
-    for left in path.parent.glob(".*.part*"):
-        if re.fullmatch(name, left.name):
-            left.unlink(missing_ok=True)
-    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(8)}.part{path.suffix}")
-    try:
-        yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_dataset(dataset, path: str | Path, stamp: Mapping, *, title: str) -> None:

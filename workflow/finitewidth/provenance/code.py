@@ -14,7 +14,9 @@ from pathlib import Path
 
 from finitewidth.provenance.parsed import Memory
 
-PACKAGE = Path(__file__).parents[1]
+PACKAGE = Path(__file__).resolve().parents[1]
+#: What Snakemake is started on.
+SNAKEFILE = PACKAGE.parents[1] / "Snakefile"
 #: Names the file that says which commits a rebuild's stamps should name.
 REBUILD = "FINITEWIDTH_REBUILD"
 #: Which commit the code is, where it was unpacked from an archive and git cannot tell.

@@ -19,9 +19,9 @@ from urllib.parse import quote
 import yaml
 
 from finitewidth import __version__
-from finitewidth.core.files import make_way
-from finitewidth.provenance.artifacts import ArtifactError, read_stamp, replacing
-from finitewidth.provenance.digests import OWN, canonical, sha256
+from finitewidth.core.files import make_way, replacing, sha256
+from finitewidth.provenance.artifacts import ArtifactError, read_stamp
+from finitewidth.provenance.digests import OWN, canonical
 
 #: What a crate is called, in the folder that it describes.
 CRATE = "ro-crate-metadata.json"

@@ -11,17 +11,13 @@ import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from finitewidth.core.files import sha256
+
 #: Where a stamp has its file's own digest.
 OWN = "content_sha256"
 #: What stands there while that digest is taken.
 UNKNOWN = 64 * "0"
 _OWN = re.compile(rb'"content_sha256":"([0-9a-f]{64})"')
-
-
-def sha256(path: str | Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def canonical(data: object) -> str:

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 
 from finitewidth.config.model import Config
 from finitewidth.planning.members import Member, members
-from finitewidth.planning.trained_members import NOT_TRAINED, TrainedMember, trained_members
+from finitewidth.planning.trained_members import (
+    NOT_TRAINED,
+    TrainedMember,
+    study_members,
+    trained_members,
+)
 
 
 @dataclass(frozen=True)
@@ -114,13 +119,6 @@ def gallery(config: Config) -> dict:
         if given.figures
     ]
     return {"formats": config.formats, "studies": studies}
-
-
-def study_members(config: Config, name: str) -> list[Member | TrainedMember]:
-    """Members of a study's ensembles, then of its trained networks."""
-    given = config.studies[name]
-    random = [m for e in given.ensembles or [] for m in members(config, e)]
-    return random + [m for e in given.trained or [] for m in trained_members(config, e)]
 
 
 def slices(config: Config) -> Iterator[Slice]:

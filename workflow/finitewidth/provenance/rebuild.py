@@ -11,10 +11,9 @@ import tempfile
 from pathlib import Path
 
 from finitewidth.provenance.artifacts import ArtifactError
-from finitewidth.provenance.code import REBUILD
+from finitewidth.provenance.code import REBUILD, SNAKEFILE
 from finitewidth.provenance.trace import Ancestry, Tracer
 from finitewidth.provenance.trace_text import broken, compared
-from finitewidth.runtime.run import SNAKEFILE
 from finitewidth.study.handed import option
 
 

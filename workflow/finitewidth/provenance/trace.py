@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from finitewidth.core.errors import ConfigError
-from finitewidth.core.files import MISSING, bounded_sha256, unreadable
+from finitewidth.core.files import MISSING, bounded_sha256, sha256, unreadable
 from finitewidth.provenance import code
 from finitewidth.provenance.artifacts import (
     SUFFIXES,
@@ -19,7 +19,7 @@ from finitewidth.provenance.artifacts import (
     read_shards,
     read_stamp,
 )
-from finitewidth.provenance.digests import canonical, digest_of_data, samples_digest, sha256
+from finitewidth.provenance.digests import canonical, digest_of_data, samples_digest
 from finitewidth.provenance.projections import Slice, slices
 from finitewidth.study.study_file import load
 

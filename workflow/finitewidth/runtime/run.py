@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 from finitewidth.core.errors import ConfigError
+from finitewidth.provenance.code import SNAKEFILE
 
-SNAKEFILE = Path(__file__).resolve().parents[3] / "Snakefile"
 HELP = """usage: python -m finitewidth run [--configfile FILE ... | FILE] [options of Snakemake]
 
 Runs a study file (without one: the default study) with `snakemake`, which takes all other options,

@@ -8,8 +8,7 @@ from finitewidth.config.model import Config, Study
 from finitewidth.core.errors import ConfigError
 from finitewidth.models.activations import get
 from finitewidth.planning.members import Member
-from finitewidth.planning.trained_members import TrainedMember
-from finitewidth.provenance.projections import study_members
+from finitewidth.planning.trained_members import TrainedMember, study_members
 from finitewidth.quantities.vocabulary import FIGURES, LEAST_RUNGS, TRAINED_FAMILIES
 
 Condition = Callable[[Config, Member | TrainedMember], bool]

@@ -9,7 +9,7 @@ import torch
 
 from finitewidth.core.errors import ConfigError
 from finitewidth.models.shapes import Architecture
-from finitewidth.trained.representations.pairs import COMPARED
+from finitewidth.trained.replica_axes import COMPARED
 
 
 def check_replicas(architecture: Architecture, member: Mapping, device: str) -> None:

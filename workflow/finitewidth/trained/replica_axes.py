@@ -16,6 +16,8 @@ STATES = ("start", "trained")
 SPLITS = ("train", "validation")
 CENTRINGS = ("uncentred", "centred")
 BASES = ("activations", "weights")
+#: Leading eigenvectors that two replicas are compared by.
+COMPARED = 50
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import numpy as np
 from finitewidth.trained.replica_axes import (
     BASES,
     CENTRINGS,
+    COMPARED,
     SPLITS,
     STATES,
     Replicas,
@@ -14,9 +15,6 @@ from finitewidth.trained.replica_axes import (
 )
 from finitewidth.trained.representations.alignment import correlation, cosines, explained, rotation
 from finitewidth.trained.representations.replicas import SINGLE, over_pairs, over_replicas
-
-#: Leading eigenvectors that two replicas are compared by.
-COMPARED = 50
 
 
 def alignment(replicas: Replicas, seen) -> dict:

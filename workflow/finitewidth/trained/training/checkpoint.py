@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from finitewidth.provenance.artifacts import replacing
+from finitewidth.core.files import replacing
 from finitewidth.trained.training.sgd import State
 
 log = logging.getLogger("finitewidth")
