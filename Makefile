@@ -78,6 +78,7 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
+	$(BIN)/lint-imports --no-cache
 
 # config/README.md and config/schema.json, from the model.
 docs: $(READY)
