@@ -28,10 +28,7 @@ for name, study in STUDY_FILE.studies.items():
                 ),
                 style=lambda wildcards, name=name: projections.as_text(digests_of(style_of(name))),
                 figures=study.figures,
-                code=[
-                    code_of("figures.py", f"figures/{FIGURES[figure].module.replace('.', '/')}.py")
-                    for figure in study.figures
-                ],
+                code=[code_of("figures.py", FIGURES[figure].file) for figure in study.figures],
             script:
                 "../scripts/figures.py"
 

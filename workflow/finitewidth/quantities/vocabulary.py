@@ -113,6 +113,11 @@ class FigureEntry(NamedTuple):
     families: tuple[str, ...]
     caption: str
 
+    @property
+    def file(self) -> str:
+        """The module's file in the library, whose digest stands for the figure's code."""
+        return f"figures/{self.module.replace('.', '/')}.py"
+
 
 #: Figure name -> where it is drawn, what it needs, and what it shows.
 FIGURES: dict[str, FigureEntry] = {
