@@ -7,7 +7,8 @@ import pytest
 
 from finitewidth.config.model import MEASURES
 from finitewidth.models import activations
-from finitewidth.quantities.vocabulary import FAMILIES, FIGURES
+from finitewidth.quantities.figures import FIGURES
+from finitewidth.quantities.vocabulary import FAMILIES
 from random_studies import ACTIVATIONS, KINDS, accepted, drawn
 from whole_runs import run
 

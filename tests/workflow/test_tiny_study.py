@@ -75,7 +75,9 @@ def test_estimates_and_theory_join_name_by_name(tiny):
     for member in MEMBERS:
         folder = tiny / "results" / "ensembles" / member
         estimates, theory = (read_dataset(folder / f"{x}.nc") for x in ("estimates", "theory"))
-        quantities = {q for family in FAMILIES.values() for q in family} & set(estimates.data_vars)
+        quantities = {q for family in FAMILIES.values() for q in family.names} & set(
+            estimates.data_vars
+        )
         assert quantities
         for name in quantities:
             assert theory[name].dims == ("order", *estimates[name].dims)

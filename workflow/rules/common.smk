@@ -22,7 +22,7 @@ from finitewidth.planning.members import batches
 from finitewidth.comparison.report import caption, figure_labels, front_page, table_labels
 from finitewidth_slurm import earlier
 from finitewidth.planning.trained_members import study_members, trained_batches
-from finitewidth.quantities.vocabulary import FIGURES
+from finitewidth.quantities.figures import FIGURES
 from warm import warm
 
 prepare()

@@ -8,8 +8,8 @@ import pytest
 
 from finitewidth.core.bins import EDGES
 from finitewidth.models.law import Law
-from finitewidth.quantities.predicted import LADDER_QUANTITIES
-from finitewidth.quantities.vocabulary import COEFFICIENTS, FROM_LADDER
+from finitewidth.quantities import coupled
+from finitewidth.quantities.vocabulary import COEFFICIENTS, FAMILIES, FROM_LADDER
 from finitewidth.theory.distributions import scale_invariant as exact_laws
 from finitewidth.theory.mlp import exact, linear, mean_squares
 from finitewidth.theory.predict.predict_ladder import predict_ladder
@@ -61,7 +61,10 @@ def test_names_dimensions_and_coordinates_are_those_of_the_estimates(tanh):
         "kernel_third_2": ("layer", "input"),
     }
     assert set(tanh.data_vars) == set(dims)
-    assert set(dims) == {name for name in LADDER_QUANTITIES if not name.startswith("ntk_")}
+    assert set(dims) == {
+        *(name for family in OF_KERNELS for name in FAMILIES[family].names),
+        *(c.quantity.name for c in coupled.COEFFICIENTS if c.of != "ntk_mean"),
+    }
     for name, variable in tanh.data_vars.items():
         assert variable.dims == ("order", *dims[name])
         assert {"long_name", "units", "equation", "references"} <= set(variable.attrs)

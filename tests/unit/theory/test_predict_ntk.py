@@ -39,7 +39,7 @@ def both():
 
 def test_estimates_and_predictions_join(both):
     estimates, theory = both
-    names = {q for family in ALL for q in FAMILIES[family]}
+    names = {q for family in ALL for q in FAMILIES[family].names}
     assert set(theory.data_vars) == names
     assert tuple(theory.order.values) == ORDERS
     for name in names:

@@ -12,25 +12,15 @@ from scipy.special import ndtri, stdtr
 
 from finitewidth.comparison.results import MemberResults, Study
 from finitewidth.core.reasons import Reason, sentence
-from finitewidth.quantities.vocabulary import COEFFICIENTS, TABULATED
+from finitewidth.quantities.description import Quantity
+from finitewidth.quantities.vocabulary import COEFFICIENTS, DESCRIBED, TABULATED
 
-#: Pairs of dimensions under whose exchange a quantity is symmetric: each number stands once.
-_SYMMETRIC = (("pair", "pair_"), ("neuron", "neuron_"), ("input", "input_"))
-#: Quantities that no exchange of their two pairs leaves as they are.
-_NOT_SYMMETRIC = ("ntk_D",)
-#: Quantities of two couples of inputs, (0, 1) and (2, 3), with the orders of these four under which
-#: they are symmetric, because outputs are exchanged or second derivatives commute.
-_SYMMETRIC_COUPLES = {
-    "ntk_B": ((2, 3, 0, 1), (1, 0, 3, 2), (3, 2, 1, 0)),
-    "ntk_F": ((1, 0, 3, 2),),
-    "dntk_P": ((0, 2, 1, 3),),
-}
+#: Pairs of dimensions that exchange with each other: each number stands once.
+_EXCHANGED = (("pair", "pair_"), ("neuron", "neuron_"), ("input", "input_"))
 #: Dimensions that are spelt out in the column ``component``.
 _SPELT = (
     "test", "sample", "state", "split", "centring", "basis", "aligned", "drawn", "source",
 )  # fmt: skip
-#: Quantities that are 1 by definition where the two inputs are one.
-_OFF_DIAGONAL = ("correlation",)
 #: Why a number is not trusted whose mean does not exist.
 _INFINITE = "infinite: its exact expectation is"
 _TAIL = (
@@ -142,22 +132,22 @@ def as_normal(ratio: pd.Series, about: Mapping) -> pd.Series:
 
 def _distinct(wide: pd.DataFrame, quantity: str, sizes: Mapping[str, int]) -> pd.DataFrame:
     """The rows that are not another row by symmetry, nor known without being measured."""
-    # A coefficient has the symmetries of its quantity.
-    quantity = COEFFICIENTS.get(quantity, (quantity,))[0]
-    for one, other in () if quantity in _NOT_SYMMETRIC else _SYMMETRIC:
+    # What is measured of trained networks is not described one by one.
+    about = DESCRIBED.get(quantity, Quantity(quantity, (), ""))
+    for one, other in _EXCHANGED if about.exchanged else ():
         # Neurons i, j on inputs a, b are those of j, i on b, a: ordering the neurons is enough.
         done = one == "input" and "neuron" in wide
         if other in wide and not done:
             wide = wide[wide[one] <= wide[other]]
-    if quantity in _SYMMETRIC_COUPLES:
+    if about.symmetries:
         inputs = round(sizes["couple"] ** 0.5)
         powers = inputs ** np.arange(4)[::-1]
         digits = (wide["couple"] * inputs**2 + wide["couple_"]).to_numpy()[:, None] // powers
         digits %= inputs
-        for order in _SYMMETRIC_COUPLES[quantity]:
+        for order in about.symmetries:
             keep = digits @ powers <= digits[:, order] @ powers
             wide, digits = wide[keep], digits[keep]
-    if quantity in _OFF_DIAGONAL:
+    if about.known_diagonal:
         wide = wide[wide["input"] < wide["input_"]]
     return wide
 

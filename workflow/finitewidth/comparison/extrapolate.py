@@ -46,10 +46,10 @@ def extrapolate(estimates: xr.Dataset, theory: xr.Dataset) -> xr.Dataset:
     width = estimates["width"].values if "rung" in estimates.dims else np.array([])
     if len(width) < LEAST_RUNGS:
         return xr.Dataset()
-    for source in dict.fromkeys(name for name, _ in COEFFICIENTS.values()):
+    for source in dict.fromkeys(c.of for c in COEFFICIENTS.values()):
         if source not in estimates:
             continue
-        names = {power: n for n, (of, power) in COEFFICIENTS.items() if of == source}
+        names = {c.power: name for name, c in COEFFICIENTS.items() if c.of == source}
         estimate, infinite = estimates[source], theory[source].sel(order="infinite_width")
         if not agree(infinite.transpose("rung", ...).values):
             continue

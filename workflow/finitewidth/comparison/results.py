@@ -11,7 +11,7 @@ import xarray as xr
 from finitewidth.comparison.extrapolate import extrapolate
 from finitewidth.comparison.sweeps import extrapolate_sweep, groups
 from finitewidth.provenance.artifacts import read_dataset
-from finitewidth.quantities.vocabulary import FAMILIES, TRAINED_FAMILIES
+from finitewidth.quantities.vocabulary import quantities_of
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class MemberResults:
 
     def has(self, family: str) -> bool:
         """Whether the member estimates a family of quantities."""
-        return any(q in self.estimates for q in (FAMILIES | TRAINED_FAMILIES)[family])
+        return any(q in self.estimates for q in quantities_of(family))
 
 
 @dataclass(frozen=True)

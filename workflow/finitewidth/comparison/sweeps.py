@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from finitewidth.comparison.extrapolate import agree, extrapolate
-from finitewidth.quantities.vocabulary import COEFFICIENTS, FROM_SWEEPS, LEAST_RUNGS
+from finitewidth.quantities.vocabulary import FROM_SWEEPS, LEAST_RUNGS
 
 
 def groups(members: Sequence[tuple[Mapping, Mapping]]) -> list[list[int]]:
@@ -77,7 +77,7 @@ def extrapolate_sweep(
         attrs = theory[-1][source].attrs
         about = {"long_name": f"coefficient of 1/n in {attrs['long_name']}", "units": "1"}
         value = coefficient[-1:]
-        name = next(c for c, (of, power) in COEFFICIENTS.items() if (of, power) == (source, 1))
+        name = f"{source}_1"
         known[name] = (("order", *measured.dims), value, about | {"equation": attrs["equation"]})
         nothing = np.where(np.isnan(value), np.nan, 0.0)
         known[f"{name}_neglected"] = (("order", *measured.dims), nothing)

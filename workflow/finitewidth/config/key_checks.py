@@ -9,19 +9,16 @@ from finitewidth.config.ntk_checks import check_ntk, check_rates
 from finitewidth.config.trained_checks import check_trained
 from finitewidth.core.errors import ConfigError
 from finitewidth.models.activations import get
+from finitewidth.quantities.description import FOUR_POINT_MOST_INPUTS
 from finitewidth.quantities.vocabulary import (
     COEFFICIENTS,
     FAMILIES,
-    FOUR_POINT_MOST_INPUTS,
     FROM_LADDER,
     FROM_LOG_NORM,
     FROM_NTK,
-    FROM_QUARTIC,
     FROM_SWEEPS,
-    FROM_TWO_TANGENTS,
     LEAST_RUNGS,
     QUANTITIES,
-    TANGENTS_MOST_INPUTS,
     TRAINED_FAMILIES,
 )
 from finitewidth.theory.mlp.criticality import critical_point
@@ -103,14 +100,11 @@ def _check_ensemble(path: str, ensemble: Ensemble, config: Config) -> None:
             if given < least and not (key == "record" and ensemble.record == "all"):
                 allowed = f"at least {least} to estimate {family}"
                 raise ConfigError.at(f"{path}.{key}", given, allowed)
-    for of_four, most in (
-        (FROM_QUARTIC, FOUR_POINT_MOST_INPUTS),
-        (FROM_TWO_TANGENTS, TANGENTS_MOST_INPUTS),
-    ):
-        beyond = [f for f in families if f in of_four and count > most]
-        if beyond:
-            allowed = f"{beyond[0]} on at most {most} inputs (name what to estimate)"
-            raise ConfigError.at(f"{path}.estimate", f"{beyond[0]} on {count} inputs", allowed)
+    for family in families:
+        most = FAMILIES[family].most_inputs
+        if most is not None and count > most:
+            allowed = f"{family} on at most {most} inputs (name what to estimate)"
+            raise ConfigError.at(f"{path}.estimate", f"{family} on {count} inputs", allowed)
     if "correlation" in families and 1 in counts:
         allowed = "correlation for two or more inputs"
         raise ConfigError.at(f"{path}.estimate", "correlation on 1 input", allowed)
@@ -222,15 +216,15 @@ def _check_study(path: str, study: Study, config: Config) -> None:
     if study.ensembles is None and study.trained is None:
         raise ConfigError.at(f"{path}.ensembles", None, "ensembles, trained or both")
     ensembles = [config.ensembles[name] for name in study.ensembles or []]
-    families = {family: FAMILIES[family] for e in ensembles for family in families_of(e)}
-    families |= TRAINED_FAMILIES if study.trained else {}
-    estimated = {q for family in families.values() for q in family}
+    estimated = {q for e in ensembles for family in families_of(e) for q in FAMILIES[family].names}
+    if study.trained:
+        estimated |= {q for names in TRAINED_FAMILIES.values() for q in names}
     for e in ensembles:
-        own = {q for family in families_of(e) for q in FAMILIES[family]}
+        own = {q for family in families_of(e) for q in FAMILIES[family].names}
         if e.ladder is None:
             own &= set(FROM_SWEEPS)
         if len(set(e.ladder or e.width or [])) >= LEAST_RUNGS:
-            estimated |= {name for name, (source, _) in COEFFICIENTS.items() if source in own}
+            estimated |= {name for name, c in COEFFICIENTS.items() if c.of in own}
     for quantity in study.quantities or []:
         if quantity not in estimated:
             allowed = [q for q in QUANTITIES if q in estimated]

@@ -31,7 +31,8 @@ from finitewidth.config.model_trained import (
     Trained,
 )
 from finitewidth.config.style_file import ALLOWED
-from finitewidth.quantities.vocabulary import FAMILIES, FIGURES, TRAINED_FAMILIES
+from finitewidth.quantities.figures import FIGURES
+from finitewidth.quantities.vocabulary import FAMILIES, TRAINED_FAMILIES
 
 FOLDER = Path(__file__).parents[3] / "config"
 
@@ -92,8 +93,13 @@ def readme() -> str:
         for key, field in model.model_fields.items():
             allowed = field.description.replace("|", "\\|")
             parts.append(f"| `{key}` | {allowed} | {_default(field)} |")
-    parts += ["\n## What can be estimated\n", "| `estimate` | quantities |", "|---|---|"]
-    parts += [f"| `{f}` | {', '.join(f'`{q}`' for q in qs)} |" for f, qs in FAMILIES.items()]
+    parts += ["\n## What can be estimated\n", "| `estimate` | quantity | what it is |"]
+    parts += ["|---|---|---|"]
+    parts += [
+        f"| `{family.name}` | `{q.name}` | {q.meaning.replace('|', '&#124;')} |"
+        for family in FAMILIES.values()
+        for q in family.quantities
+    ]
     parts += ["\n## What is measured of trained networks\n", "| family | quantities |", "|---|---|"]
     parts += [
         f"| `{f}` | {', '.join(f'`{q}`' for q in qs)} |" for f, qs in TRAINED_FAMILIES.items()

@@ -7,95 +7,22 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import xarray as xr
 
-from finitewidth.core.bins import EDGES, PROBABILITIES
-from finitewidth.core.random import numpy_stream
 from finitewidth.core.reasons import Reason
-from finitewidth.estimate.dataset import QUANTITIES, dataset
+from finitewidth.estimate.dataset import dataset
 from finitewidth.estimate.errors.jackknife import BLOCKS, Estimate, block_bounds, stack
 from finitewidth.estimate.errors.not_finite import lost_networks
 from finitewidth.estimate.ntk.ntk_estimates import at_last_layer, estimate_ntk
-from finitewidth.estimate.preactivations import lognorm, moments, neurons, quadruples
-from finitewidth.estimate.preactivations.distribution import distribution
 from finitewidth.estimate.preactivations.layer import Layer
 from finitewidth.estimate.samples import Samples
-from finitewidth.quantities.vocabulary import FROM_NTK
+from finitewidth.quantities import preactivations
+from finitewidth.quantities.description import look_up
+from finitewidth.quantities.vocabulary import DESCRIBED, FROM_NTK
 
 Estimates = dict[str, Estimate]
 
 
-def _covariance(layer: Layer) -> Estimates:
-    return {
-        "covariance": moments.covariance(layer.pooled),
-        "neuron_covariance": neurons.neuron_covariance(layer.z[..., : layer.neurons], layer.bounds),
-        "cross_covariance": neurons.cross_covariance(layer.z, layer.bounds),
-    }
-
-
-def _correlation(layer: Layer) -> Estimates:
-    return {"correlation": moments.correlation(layer.pooled)}
-
-
-def _four_point(layer: Layer) -> Estimates:
-    four_point = moments.four_point(layer.pooled)
-    return {
-        "four_point": four_point,
-        "four_point_same": moments.four_point_same(layer.pooled),
-        "intralayer": moments.intralayer(four_point, layer.pooled),
-    }
-
-
-def _six_point(layer: Layer) -> Estimates:
-    return {"six_point": moments.six_point(layer.pooled)}
-
-
-def _kurtosis(layer: Layer) -> Estimates:
-    return {"excess_kurtosis": moments.excess_kurtosis(layer.pooled)}
-
-
-def _distribution(layer: Layer) -> Estimates:
-    sizes = len(EDGES) - 1, len(PROBABILITIES)
-    unknown = [Estimate.unknown((size,), Reason.NOT_FINITE) for size in sizes]
-    kernel = layer.pooled.kernel
-    each = [distribution(layer.z[:, a], kernel[:, a, a], layer.bounds) for a in layer.inputs]
-    histograms, quantiles = zip(*(one or unknown for one in each), strict=True)
-    return {"histogram": stack(histograms), "quantile": stack(quantiles)}
-
-
-def _log_norm(layer: Layer) -> Estimates:
-    values = layer.maybe("log_norm")
-    if values is None:
-        values = lognorm.from_kernel(np.einsum("naa->na", layer.read("kernel")))
-    rounding = layer.samples.rounding
-    each = [lognorm.log_norm(values[:, a], layer.bounds, rounding) for a in layer.inputs]
-    return {name: stack([one[name] for one in each]) for name in each[0]}
-
-
-def _quadruple(layer: Layer) -> Estimates:
-    number = int(layer.samples.layers[layer.place])
-    drawn = quadruples.draw_quadruples(
-        layer.samples.size("neuron"), numpy_stream(*layer.stream, "quadruples")
-    )
-    control = quadruples.gaussian_control(
-        layer.z, numpy_stream(*layer.stream, "gaussian control", number)
-    )
-    both = [
-        stack([quadruples.quadruple(z[:, a], drawn, layer.bounds) for a in layer.inputs])
-        for z in (layer.z, control)
-    ]
-    return {"quadruple": stack(both)}
-
-
-#: Family -> its quantities for one layer, and the variables of the samples that they need.
-FAMILIES = {
-    "covariance": (_covariance, ("kernel", "preactivation")),
-    "correlation": (_correlation, ("kernel",)),
-    "four_point": (_four_point, ("kernel", "quartic")),
-    "six_point": (_six_point, ("kernel", "quartic", "sextic")),
-    "kurtosis": (_kurtosis, ("kernel", "quartic")),
-    "distribution": (_distribution, ("kernel", "preactivation")),
-    "log_norm": (_log_norm, ()),
-    "quadruple": (_quadruple, ("preactivation",)),
-}
+#: Families that are estimated layer by layer. Tests of normality stand in a file of their own.
+BY_LAYER = {f.name: f for f in preactivations.FAMILIES if f.name != "normality"}
 
 
 def estimate(
@@ -117,7 +44,7 @@ def estimate(
         The shards; together they hold the networks 0 to N-1, each once. The result does not depend
         on how the networks are divided among them.
     families : collection of str
-        Of ``FAMILIES``, and of ``vocabulary.FROM_NTK``: these stand at the last recorded layer, and
+        Of ``BY_LAYER``, and of ``vocabulary.FROM_NTK``: these stand at the last recorded layer, and
         are NaN at the others.
     seed, ensemble, member
         Name the random streams of the quadruples of neurons and of their Gaussian control.
@@ -149,12 +76,12 @@ def estimate(
         layer = Layer(ensemble_samples, place, bounds, neurons, (seed, ensemble, member))
         found: Estimates = {}
         with np.errstate(all="ignore"):
-            for name, (function, _) in FAMILIES.items():
+            for name, family in BY_LAYER.items():
                 if name in families:
-                    found |= function(layer)
+                    found |= look_up(family.estimator)(layer)
         layers.append(_with_the_dead(found, layer) if found and layer.dead else found)
     joined = {
-        name: stack([found[name] for found in layers], QUANTITIES[name][0].index("layer"))
+        name: stack([found[name] for found in layers], DESCRIBED[name].dims.index("layer"))
         for name in layers[0]
     }
     tangents = [family for family in families if family in FROM_NTK]
@@ -191,10 +118,10 @@ def _check(samples: Samples, families: Collection[str]) -> None:
     for family in families:
         if family in FROM_NTK:
             continue
-        if family not in FAMILIES:
-            allowed = ", ".join((*FAMILIES, *FROM_NTK))
+        if family not in BY_LAYER:
+            allowed = ", ".join((*BY_LAYER, *FROM_NTK))
             raise ValueError(f"unknown family {family!r}; allowed are {allowed}")
-        needed = FAMILIES[family][1]
+        needed = BY_LAYER[family].records
         if family == "log_norm" and "log_norm" not in samples:
             needed = ("kernel",)
         for variable in needed:

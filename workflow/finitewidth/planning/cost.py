@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from finitewidth.models import activations
+from finitewidth.quantities.vocabulary import FAMILIES, FROM_LADDER, FROM_NTK
 
 MiB = 2**20
 #: What an interpreter with its imports takes: MiB, and seconds that are no member's.
@@ -38,12 +39,11 @@ PRICES: dict[str, dict[str, dict[str, float]]] = {
         "ntk_methods": {"networks": 2.8e7, "weights": 40.0},
     },
     "estimate": {
-        "networks": {"member": 2.4e7, "families": 3.1e7, "correlation": 280.0, "four_point": 330.0,
-                     "six_point": 300.0, "distribution": 210.0, "log_norm": 950.0,
-                     "quadruple": 1310.0, "ntk": 190.0, "dntk": 11_000.0},
-        "ladder": {"member": 4.6e7, "kernel_moments": 130.0, "log_kernel": 900.0,
-                   "inverse_kernel": 130.0, "controls": 1200.0, "ntk_mean": 10_000.0,
-                   "kernels of two": 4000.0},
+        # What a family takes for each number that it reads stands with its description.
+        "networks": {"member": 2.4e7, "families": 3.1e7,
+                     **{f.name: f.price for f in FAMILIES.values() if f.name not in FROM_LADDER}},
+        "ladder": {"member": 4.6e7, "controls": 1200.0, "kernels of two": 4000.0,
+                   **{f: FAMILIES[f].price for f in FROM_LADDER}},
     },
     "theory": {
         "two slopes": {"member": 3.2e7, "kernels": 2300.0, "vertices": 1.6e5, "laws": 5e6},
@@ -148,21 +148,16 @@ def counts(stage: str, member, inputs: int, networks: float) -> dict[str, float]
 def _estimated(member, inputs: int, networks: float) -> dict[str, float]:
     """Numbers that each family reads, and how many families there are."""
     values = networks * len(member.layers) * len(member.ladder or (1,))
-    pairs, quads = math.comb(inputs + 1, 2), math.comb(inputs + 3, 4)
+    pairs = math.comb(inputs + 1, 2)
     tangents = networks * (inputs * member.ntk_outputs) ** 2
-    each = {
-        "covariance": inputs**2 + inputs * member.record, "correlation": pairs,
-        "four_point": quads, "six_point": quads, "kurtosis": quads,
-        "distribution": inputs * member.record, "log_norm": inputs, "quadruple": inputs,
-        "kernel_moments": pairs, "log_kernel": inputs, "inverse_kernel": pairs,
-        "ntk_mean": pairs,
-    }  # fmt: skip
-    found = {name: values * size * (name in member.estimate) for name, size in each.items()}
+    found = {
+        name: (tangents if name in FROM_NTK else values * family.reads(inputs, member.record))
+        * (name in member.estimate)
+        for name, family in FAMILIES.items()
+    }
     found["controls"] = values * pairs * member.depth * member.controls
     rungs = len(member.ladder or ())
     found["kernels of two"] = networks * rungs * member.depth * _of_neurons(member, inputs)
-    for name in ("ntk", "ntk_tensors", "ntk_spectrum", "dntk"):
-        found[name] = tangents * (name in member.estimate)
     return found | {"families": len(member.estimate)}
 
 

@@ -11,7 +11,7 @@ from finitewidth.config.model import Config, Ensemble, Init, Ntk, families_of
 from finitewidth.core.blocks import block_size
 from finitewidth.models.activations import get
 from finitewidth.planning import cost
-from finitewidth.quantities.vocabulary import FROM_QUARTIC
+from finitewidth.quantities.vocabulary import FAMILIES
 from finitewidth.theory.mlp.criticality import critical_point
 
 #: Up to this depth every layer is recorded unless the config says otherwise.
@@ -278,7 +278,7 @@ def _measured(ensemble: Ensemble) -> tuple[str, ...]:
         ntk = ("conditional_ntk",) if "ntk_mean" in families_of(ensemble) else ()
         return ("conditional_kernel", *ntk)
     families = families_of(ensemble)
-    quartic = ("quartic",) if any(f in FROM_QUARTIC for f in families) else ()
+    quartic = ("quartic",) if any("quartic" in FAMILIES[f].records for f in families) else ()
     sextic = ("sextic",) if "six_point" in families else ()
     return (*ensemble.measure, *quartic, *sextic)
 

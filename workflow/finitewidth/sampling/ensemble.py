@@ -13,7 +13,7 @@ from finitewidth.core.blocks import block_size, explicit_tile_size, tile_size
 from finitewidth.core.indices import quads
 from finitewidth.core.torch_random import torch_stream
 from finitewidth.models.law import Law
-from finitewidth.quantities.vocabulary import FOUR_POINT_MOST_INPUTS as MOST_INPUTS
+from finitewidth.quantities.description import FOUR_POINT_MOST_INPUTS as MOST_INPUTS
 from finitewidth.sampling.mlp import explicit, marginal
 from finitewidth.sampling.record import Recorder
 from finitewidth.sampling.streams import tiles

@@ -17,6 +17,7 @@ from finitewidth.core.reasons import Reason
 from finitewidth.estimate.coupled.control_choice import ROUNDING, choose, safe_order
 from finitewidth.estimate.coupled.controls import adjusted
 from finitewidth.estimate.coupled.driven_layers import Chain, chains, units
+from finitewidth.estimate.coupled.ladder import Ladder
 from finitewidth.estimate.errors.cumulant_errors import FIRM, kernel_skewness, widened
 from finitewidth.estimate.errors.jackknife import Estimate, block_sums, from_replicates
 from finitewidth.estimate.errors.look_ahead import doubt_unseen, skewness_ahead, thinness
@@ -257,3 +258,8 @@ def words(orders: Array) -> str:
         return text
     which = " or ".join(map(str, used))
     return f"{text} less martingale controls of order {which}, cross-fitted"
+
+
+def of_ladder(ladder: Ladder) -> dict[str, Moments]:
+    """The family ``kernel_moments``."""
+    return kernel_moments(ladder.samples, ladder.kernel, ladder.bounds)

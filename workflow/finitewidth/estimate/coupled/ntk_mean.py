@@ -19,6 +19,7 @@ from finitewidth.estimate.coupled.kernel_moments import (
     joined,
     moments_of,
 )
+from finitewidth.estimate.coupled.ladder import Ladder
 from finitewidth.estimate.errors.jackknife import block_sums
 from finitewidth.estimate.samples import Samples
 
@@ -60,3 +61,8 @@ def ntk_mean(samples: Samples, bounds: Array) -> Moments:
 
     found = moments_of(joined(parts), bounds, mean, unit, bearable(samples, orders), 1)
     return found.doubted(is_flat(samples, ntk, unit))
+
+
+def of_ladder(ladder: Ladder) -> dict[str, Moments]:
+    """The family ``ntk_mean``."""
+    return {"ntk_mean": ntk_mean(ladder.samples, ladder.bounds)}

@@ -7,68 +7,20 @@ correlator of two neurons is the covariance of Ghat_ab and Ghat_cd.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import xarray as xr
 
-from finitewidth.core.indices import pairs
-from finitewidth.core.reasons import Reason
-from finitewidth.estimate.coupled.kernel_moments import Moments, kernel_moments
-from finitewidth.estimate.coupled.ntk_mean import ntk_mean
-from finitewidth.estimate.dataset import QUANTITIES, dataset
-from finitewidth.estimate.errors.jackknife import (
-    BLOCKS,
-    Estimate,
-    block_bounds,
-    block_sums,
-    jackknife,
-    stack,
-)
-from finitewidth.estimate.errors.look_ahead import doubt_unseen, skewness_ahead
+from finitewidth.estimate.coupled.kernel_moments import Moments
+from finitewidth.estimate.coupled.ladder import Ladder
+from finitewidth.estimate.dataset import dataset
+from finitewidth.estimate.errors.jackknife import BLOCKS, Estimate, block_bounds
 from finitewidth.estimate.errors.not_finite import lost_networks
-from finitewidth.estimate.preactivations import lognorm
 from finitewidth.estimate.samples import Samples
-
-Array = np.ndarray
-
-
-def _log_kernel(diagonal: Array, bounds: Array, rounding: float) -> dict[str, Estimate]:
-    """Mean, variance and histogram of log Ghat_aa, over networks that are not dead."""
-    logs = np.log(diagonal)
-    parts = ("mean", "variance", "histogram")
-
-    def of_one(values: Array) -> dict[str, Estimate]:
-        found = lognorm.log_norm(values, bounds, rounding)
-        return {f"log_kernel_{part}": found[f"log_norm_{part}"] for part in parts}
-
-    return _everywhere(of_one, logs)
-
-
-def _inverse_kernel(diagonal: Array, bounds: Array, rounding: float) -> dict[str, Estimate]:
-    """E[1/Ghat_aa]; unknown where a network is dead, for it is infinite."""
-
-    def of_one(values: Array) -> dict[str, Estimate]:
-        dead = np.sum(values == 0)
-        if dead:
-            return {"inverse_kernel_mean": Estimate.unknown((), Reason.DEAD, dead)}
-        sums = block_sums(lambda at: {"1/g": 1 / values[at, None]}, bounds)
-        own = rounding * np.mean(1 / values)
-        mean = jackknife(sums, bounds, lambda s, count: s["1/g"] / count, rounding=own)
-        ahead = skewness_ahead(values, -1)
-        return {"inverse_kernel_mean": doubt_unseen(mean.take(0), ahead)}
-
-    return _everywhere(of_one, diagonal)
-
-
-#: Family -> its quantities from the kernels (network, rung, layer, input) of single inputs, or None
-#: for those that take those of pairs.
-FAMILIES: dict[str, Callable | None] = {
-    "kernel_moments": None,
-    "ntk_mean": None,
-    "log_kernel": _log_kernel,
-    "inverse_kernel": _inverse_kernel,
-}
+from finitewidth.quantities import coupled
+from finitewidth.quantities.description import look_up
+from finitewidth.quantities.vocabulary import DESCRIBED, FROM_LADDER
 
 
 def estimate_ladder(
@@ -88,7 +40,7 @@ def estimate_ladder(
         The shards; together they hold the networks 0 to N-1, each once. The result does not depend
         on how the networks are divided among them.
     families : collection of str
-        Of ``FAMILIES``.
+        Of ``vocabulary.FROM_LADDER``.
     seed, ensemble, member
         As for any other ensemble; nothing here is random.
     blocks : int
@@ -109,34 +61,21 @@ def estimate_ladder(
     """
     whole = Samples(samples)
     for family in families:
-        if family not in FAMILIES:
-            raise ValueError(f"unknown family {family!r}; allowed are {', '.join(FAMILIES)}")
-    kernel, bounds = whole.values("conditional_kernel"), block_bounds(whole.networks, blocks)
-    inputs = whole.size("input")
-    diagonal = kernel[..., [a == b for a, b in pairs(inputs)]]
-    found: dict[str, Estimate] = {}
-    moments: dict[str, Moments] = {}
+        if family not in FROM_LADDER:
+            raise ValueError(f"unknown family {family!r}; allowed are {', '.join(FROM_LADDER)}")
+    ladder = Ladder(whole, block_bounds(whole.networks, blocks))
+    found: dict[str, Estimate | Moments] = {}
     with np.errstate(all="ignore"):
-        if "kernel_moments" in families:
-            moments = kernel_moments(whole, kernel, bounds)
-        if "ntk_mean" in families:
-            moments["ntk_mean"] = ntk_mean(whole, bounds)
-        found |= {name: m.estimate for name, m in moments.items()}
-        for family, function in FAMILIES.items():
-            if family in families and function:
-                found |= function(diagonal, bounds, whole.rounding)
-    result = dataset(found, whole.layers, whole.widths, inputs, width_along="rung")
-    for name, m in moments.items():
-        dims, long_name = QUANTITIES[name]
-        about = {"long_name": f"covariance over rungs of {long_name}", "units": "1"}
-        result[f"{name}_rungs"] = (("rung", "rung_", *dims[1:]), m.rungs, about)
-        result[name].attrs["estimator"] = m.estimator
-    return result.assign(lost_networks(whole, found))
-
-
-def _everywhere(function: Callable[[Array], dict], values: Array) -> dict[str, Estimate]:
-    """Apply a function of networks to each rung, layer and input of (network, ...) ``values``."""
-    if values.ndim == 1:
-        return function(values)
-    each = [_everywhere(function, values[:, k]) for k in range(values.shape[1])]
-    return {name: stack([one[name] for one in each]) for name in each[0]}
+        for family in coupled.FAMILIES:
+            if family.name in families:
+                found |= look_up(family.estimator)(ladder)
+    estimates = {n: m.estimate if isinstance(m, Moments) else m for n, m in found.items()}
+    result = dataset(estimates, whole.layers, whole.widths, whole.size("input"), width_along="rung")
+    for name, m in found.items():
+        if isinstance(m, Moments):
+            about = DESCRIBED[name]
+            attributes = {"long_name": f"covariance over rungs of {about.meaning}", "units": "1"}
+            dims = ("rung", "rung_", *about.dims[1:])
+            result[f"{name}_rungs"] = (dims, m.rungs, attributes)
+            result[name].attrs["estimator"] = m.estimator
+    return result.assign(lost_networks(whole, estimates))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from finitewidth.estimate.errors.jackknife import Estimate
+from finitewidth.estimate.ntk.last_layer import LastLayer
 from finitewidth.estimate.ntk.output_pairs import control, controlled_mean, isotropic_parts, mean_of
 from finitewidth.estimate.ntk.scaled_kernels import Tangents, block_totals, largest, outer_unit
 
@@ -79,3 +80,9 @@ def differential(t: Tangents, dntk: Array) -> dict[str, Estimate]:
         )
         for name in "PQ"
     }
+
+
+def differentials(last: LastLayer) -> dict[str, Estimate]:
+    """The family ``dntk``; nothing of a single output, since it takes two."""
+    dntk = last.read.get("dntk")
+    return {} if dntk is None else differential(last.tangents, dntk)

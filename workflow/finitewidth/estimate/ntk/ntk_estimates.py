@@ -8,16 +8,22 @@ import numpy as np
 
 from finitewidth.core.reasons import Reason
 from finitewidth.estimate.errors.jackknife import Estimate, stack
-from finitewidth.estimate.ntk.dntk_moments import differential
-from finitewidth.estimate.ntk.ntk_moments import moments, tensors
-from finitewidth.estimate.ntk.ntk_spectrum import spectrum
+from finitewidth.estimate.ntk.last_layer import LastLayer
 from finitewidth.estimate.ntk.scaled_kernels import Tangents
-from finitewidth.estimate.ntk.way_deviation import way_deviation
 from finitewidth.estimate.samples import Samples
-from finitewidth.quantities.vocabulary import FROM_NTK
+from finitewidth.quantities import tangent_kernels
+from finitewidth.quantities.description import look_up
+from finitewidth.quantities.vocabulary import FAMILIES, FROM_NTK
 
 Array = np.ndarray
 _OUTPUT = "output_preactivation"
+#: Shapes of variables of a network, from the numbers of outputs and of inputs.
+_SHAPES = {
+    "ntk": lambda outputs, inputs: (*(outputs,) * 2, *(inputs,) * 2),
+    _OUTPUT: lambda outputs, inputs: (outputs, inputs),
+    "conditional_kernel": lambda outputs, inputs: (inputs * (inputs + 1) // 2,),
+    "dntk": lambda outputs, inputs: (*(outputs,) * 3, *(inputs,) * 3),
+}
 
 
 def estimate_ntk(
@@ -46,7 +52,7 @@ def estimate_ntk(
     Returns
     -------
     dict of Estimate
-        Quantity -> estimate with the dimensions of ``quantities.QUANTITIES``, one layer long.
+        Quantity -> estimate with the dimensions that ``quantities`` gives it, one layer long.
         Where a single output was recorded, A, B, F, P and Q are left out: they take two.
 
     Raises
@@ -61,7 +67,7 @@ def estimate_ntk(
     if "ntk_spectrum" in families and samples.size("input") == 1:
         raise ValueError("the family ntk_spectrum needs at least 2 inputs, not 1")
     read = {n: _read(samples, n, family) for n, family in _needed(samples, families).items()}
-    t = Tangents(
+    tangents = Tangents(
         bounds,
         samples.size("output"),
         samples.size("input"),
@@ -71,18 +77,12 @@ def estimate_ntk(
         read.get("conditional_kernel"),
         samples.rounding,
     )
+    last = LastLayer(samples, bounds, tangents, read)
     found: dict[str, Estimate] = {}
     with np.errstate(all="ignore"):
-        if "ntk" in families:
-            found |= moments(t)
-        if "ntk_tensors" in families:
-            found |= tensors(t)
-        if "dntk" in read:
-            found |= differential(t, read["dntk"])
-        if "ntk_spectrum" in families:
-            found |= spectrum(read["ntk"], bounds, samples.rounding)
-        if "ntk_methods" in families:
-            found["way_deviation"] = way_deviation(samples, bounds)
+        for family in tangent_kernels.FAMILIES:
+            if family.name in families:
+                found |= look_up(family.estimator)(last)
     return {name: estimate.take(np.newaxis) for name, estimate in found.items()}
 
 
@@ -100,16 +100,15 @@ def at_last_layer(estimate: Estimate, layers: Array) -> Estimate:
 def _needed(samples: Samples, families: Collection[str]) -> dict[str, str]:
     """Variables of the samples that are to be read, and a family that each is for."""
     several = samples.size("output") != 1
-    # A control of P and Q, where it is there.
-    kernel = ("conditional_kernel",) if "conditional_kernel" in samples else ()
-    needed = {
-        "ntk": ("ntk",),
-        "ntk_tensors": ("ntk", "conditional_kernel", *((_OUTPUT,) if several else ())),
-        "dntk": ("dntk", _OUTPUT, *kernel) if several else (),
-        "ntk_spectrum": ("ntk",),
-        "ntk_methods": (),
-    }
-    return {name: family for family in families for name in needed[family]}
+    needed = {}
+    for family in families:
+        names = [n for n in FAMILIES[family].records if n in _SHAPES and (several or n != _OUTPUT)]
+        if "dntk" in names:
+            # A control of P and Q, where it is there.
+            kernel = ["conditional_kernel"] if "conditional_kernel" in samples else []
+            names = [*names, *kernel] if several else []
+        needed |= dict.fromkeys(names, family)
+    return needed
 
 
 def _read(samples: Samples, name: str, family: str) -> Array:
@@ -117,12 +116,7 @@ def _read(samples: Samples, name: str, family: str) -> Array:
         raise ValueError(f"the family {family} needs the variable {name}, which the samples lack")
     outputs, inputs = samples.size("output"), samples.size("input")
     values = samples.values(name)
-    expected = {
-        "ntk": (*(outputs,) * 2, *(inputs,) * 2),
-        _OUTPUT: (outputs, inputs),
-        "conditional_kernel": (inputs * (inputs + 1) // 2,),
-        "dntk": (*(outputs,) * 3, *(inputs,) * 3),
-    }[name]
+    expected = _SHAPES[name](outputs, inputs)
     if values.shape[1:] != expected:
         raise ValueError(
             f"the variable {name} has the shape {values.shape[1:]} a network, not {expected}"

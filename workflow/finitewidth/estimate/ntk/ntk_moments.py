@@ -26,6 +26,7 @@ import numpy as np
 from finitewidth.core.rounding import of_products
 from finitewidth.estimate.errors.jackknife import Estimate, jackknife
 from finitewidth.estimate.errors.look_ahead import doubt_unseen, skewness_ahead
+from finitewidth.estimate.ntk.last_layer import LastLayer
 from finitewidth.estimate.ntk.output_pairs import PairSums, control, controlled_mean, mean_of
 from finitewidth.estimate.ntk.scaled_kernels import Tangents, block_totals, outer_unit
 from finitewidth.estimate.preactivations.moments import of_two
@@ -35,7 +36,7 @@ Array = np.ndarray
 Estimates = dict[str, Estimate]
 
 
-def moments(t: Tangents) -> Estimates:
+def moments(last: LastLayer) -> Estimates:
     """Mean, covariance and normalised second moment of Theta_{ia,ib}, one and the same output i.
 
     Returns
@@ -44,6 +45,8 @@ def moments(t: Tangents) -> Estimates:
         ``ntk``, shape (input, input); ``ntk_variance``, shape (pair, pair);
         ``ntk_second_moment``, shape (input,), a ratio, freed of its bias of order 1/networks.
     """
+
+    t = last.tangents
 
     def features(at: slice) -> dict[str, Array]:
         x = t.same(at)
@@ -77,7 +80,7 @@ def moments(t: Tangents) -> Estimates:
     }
 
 
-def tensors(t: Tangents) -> Estimates:
+def tensors(last: LastLayer) -> Estimates:
     """A, B, D and F of the output layer, each with its 1/n; D alone of one output.
 
     Returns
@@ -88,6 +91,8 @@ def tensors(t: Tangents) -> Estimates:
         E[Theta_{ia,jb} Theta_{ic,jd}], and ``ntk_F``, E[z_ia z_jb Theta_{ic,jd}], over i != j,
         shape (couple, couple).
     """
+
+    t = last.tangents
 
     def features(at: slice) -> dict[str, Array]:
         x = t.same(at)

@@ -7,6 +7,7 @@ import numpy as np
 from finitewidth.core.reasons import Reason
 from finitewidth.core.rounding import ROUNDING
 from finitewidth.estimate.errors.jackknife import Estimate, block_sums, jackknife
+from finitewidth.estimate.ntk.last_layer import LastLayer
 from finitewidth.estimate.ntk.scaled_kernels import largest
 
 Array = np.ndarray
@@ -78,3 +79,8 @@ def _eigenvalues(matrices: Array) -> Array:
     finite = np.isfinite(matrices).all(axis=(-2, -1), keepdims=True)
     values = np.linalg.eigvalsh(np.where(finite, matrices, 0.0))[..., ::-1]
     return np.where(finite[..., 0], values, np.nan)
+
+
+def eigenvalues(last: LastLayer) -> dict[str, Estimate]:
+    """The family ``ntk_spectrum``."""
+    return spectrum(last.read["ntk"], last.bounds, last.samples.rounding)

@@ -8,6 +8,7 @@ import numpy as np
 
 from finitewidth.core.reasons import Reason
 from finitewidth.estimate.errors.jackknife import Estimate, block_sums, jackknife
+from finitewidth.estimate.ntk.last_layer import LastLayer
 from finitewidth.estimate.samples import Samples
 
 #: The way that the others are held against.
@@ -32,3 +33,8 @@ def way_deviation(samples: Samples, bounds: np.ndarray) -> Estimate:
     itself = np.arange(len(ways)) == own
     found = found.doubted(itself, Reason.NOT_MEASURED)
     return replace(found, value=np.where(itself, np.nan, found.value))
+
+
+def way_deviations(last: LastLayer) -> dict[str, Estimate]:
+    """The family ``ntk_methods``."""
+    return {"way_deviation": way_deviation(last.samples, last.bounds)}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from finitewidth.core.bins import PROBABILITIES
+from finitewidth.core.bins import EDGES, PROBABILITIES
 from finitewidth.core.reasons import Reason
 from finitewidth.estimate.errors import empirical
 from finitewidth.estimate.errors.empirical import LEAST_COUNT, Empirical
-from finitewidth.estimate.errors.jackknife import Estimate, block_sums, from_replicates
+from finitewidth.estimate.errors.jackknife import Estimate, block_sums, from_replicates, stack
+from finitewidth.estimate.preactivations.layer import Layer
 from finitewidth.estimate.preactivations.pooled import root_mean_square
 
 Array = np.ndarray
@@ -71,3 +72,13 @@ def _quantiles(x: Array, law: Empirical, scales: Array) -> Estimate:
     fewest = np.minimum(below, above)
     found = from_replicates(value, without, law.bounds, events=True)
     return found.doubted(fewest < LEAST_COUNT, Reason.RARE_EVENT, fewest)
+
+
+def distributions(layer: Layer) -> dict[str, Estimate]:
+    """The family ``distribution``."""
+    sizes = len(EDGES) - 1, len(PROBABILITIES)
+    unknown = [Estimate.unknown((size,), Reason.NOT_FINITE) for size in sizes]
+    kernel = layer.pooled.kernel
+    each = [distribution(layer.z[:, a], kernel[:, a, a], layer.bounds) for a in layer.inputs]
+    histograms, quantiles = zip(*(one or unknown for one in each), strict=True)
+    return {"histogram": stack(histograms), "quantile": stack(quantiles)}

@@ -11,8 +11,9 @@ from finitewidth.core.reasons import Reason
 from finitewidth.core.rounding import ROUNDING, of_products
 from finitewidth.estimate.errors import empirical
 from finitewidth.estimate.errors.empirical import LEAST_COUNT, Empirical
-from finitewidth.estimate.errors.jackknife import Estimate, block_sums, jackknife
+from finitewidth.estimate.errors.jackknife import Estimate, block_sums, jackknife, stack
 from finitewidth.estimate.errors.look_ahead import THIN_SQUARES, doubt_unseen, skewness_ahead
+from finitewidth.estimate.preactivations.layer import Layer
 
 Array = np.ndarray
 
@@ -101,3 +102,13 @@ def _moments(values: Array, alive: Array, bounds: Array, rounding: float) -> dic
     shares = empirical.histogram(law, shift, scale, shifts, scales)
     shares = shares.doubted(fewest < LEAST_COUNT, Reason.RARE_EVENT, fewest)
     return known | {"log_norm_histogram": shares}
+
+
+def log_norms(layer: Layer) -> dict[str, Estimate]:
+    """The family ``log_norm``."""
+    values = layer.maybe("log_norm")
+    if values is None:
+        values = from_kernel(np.einsum("naa->na", layer.read("kernel")))
+    rounding = layer.samples.rounding
+    each = [log_norm(values[:, a], layer.bounds, rounding) for a in layer.inputs]
+    return {name: stack([one[name] for one in each]) for name in each[0]}

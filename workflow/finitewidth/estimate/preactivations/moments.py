@@ -20,6 +20,7 @@ from finitewidth.core.reasons import Reason
 from finitewidth.core.rounding import of_products
 from finitewidth.estimate.errors.jackknife import Estimate, block_sums, jackknife
 from finitewidth.estimate.errors.look_ahead import doubt_unseen
+from finitewidth.estimate.preactivations.layer import Layer
 from finitewidth.estimate.preactivations.pooled import Pooled, symmetric_places
 
 Array = np.ndarray
@@ -182,3 +183,28 @@ def excess_kurtosis(p: Pooled) -> Estimate:
 def _alone(p: Pooled, factors: int) -> Array:
     """So many factors z of each input alone, shape (input, factors)."""
     return np.tile(np.arange(p.inputs)[:, None], factors)
+
+
+def correlations(layer: Layer) -> dict[str, Estimate]:
+    """The family ``correlation``."""
+    return {"correlation": correlation(layer.pooled)}
+
+
+def four_points(layer: Layer) -> dict[str, Estimate]:
+    """The family ``four_point``."""
+    of_two = four_point(layer.pooled)
+    return {
+        "four_point": of_two,
+        "four_point_same": four_point_same(layer.pooled),
+        "intralayer": intralayer(of_two, layer.pooled),
+    }
+
+
+def six_points(layer: Layer) -> dict[str, Estimate]:
+    """The family ``six_point``."""
+    return {"six_point": six_point(layer.pooled)}
+
+
+def kurtoses(layer: Layer) -> dict[str, Estimate]:
+    """The family ``kurtosis``."""
+    return {"excess_kurtosis": excess_kurtosis(layer.pooled)}

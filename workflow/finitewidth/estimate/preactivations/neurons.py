@@ -9,6 +9,8 @@ from finitewidth.core.reasons import Reason
 from finitewidth.core.rounding import ROUNDING
 from finitewidth.estimate.errors.jackknife import Estimate, block_sums, jackknife
 from finitewidth.estimate.errors.look_ahead import THIN_SQUARES, doubt_unseen, skewness_ahead
+from finitewidth.estimate.preactivations import moments
+from finitewidth.estimate.preactivations.layer import Layer
 from finitewidth.estimate.preactivations.pooled import (
     product_of_scales,
     root_mean_square,
@@ -88,3 +90,12 @@ def _scale(z: Array) -> Array:
     with np.errstate(all="ignore"):
         scale = root_mean_square(np.mean(np.square(z, dtype=float), axis=2))
         return np.where(scale > 1e4 * np.finfo(z.dtype).tiny, scale, np.nan)
+
+
+def covariances(layer: Layer) -> dict[str, Estimate]:
+    """The family ``covariance``."""
+    return {
+        "covariance": moments.covariance(layer.pooled),
+        "neuron_covariance": neuron_covariance(layer.z[..., : layer.neurons], layer.bounds),
+        "cross_covariance": cross_covariance(layer.z, layer.bounds),
+    }

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from finitewidth.core.random import numpy_stream
 from finitewidth.core.reasons import Reason
-from finitewidth.estimate.errors.jackknife import Estimate, jackknife
+from finitewidth.estimate.errors.jackknife import Estimate, jackknife, stack
+from finitewidth.estimate.preactivations.layer import Layer
 
 Array = np.ndarray
 
@@ -153,3 +155,15 @@ def _block_sums_of_products(x: Array, index: Array, bounds: Array) -> Array:
             product *= x[row]
         parts.append(np.add.reduceat(product, bounds[:-1], axis=1))
     return np.concatenate(parts).T
+
+
+def quadruples(layer: Layer) -> dict[str, Estimate]:
+    """The family ``quadruple``: of the networks, and of Gaussian samples beside them."""
+    number = int(layer.samples.layers[layer.place])
+    drawn = draw_quadruples(layer.samples.size("neuron"), numpy_stream(*layer.stream, "quadruples"))
+    control = gaussian_control(layer.z, numpy_stream(*layer.stream, "gaussian control", number))
+    both = [
+        stack([quadruple(z[:, a], drawn, layer.bounds) for a in layer.inputs])
+        for z in (layer.z, control)
+    ]
+    return {"quadruple": stack(both)}

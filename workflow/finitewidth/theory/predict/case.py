@@ -9,7 +9,7 @@ import numpy as np
 
 from finitewidth.core.indices import pairs
 from finitewidth.models.law import Law
-from finitewidth.quantities.vocabulary import FOUR_POINT_MOST_INPUTS
+from finitewidth.quantities.description import FOUR_POINT_MOST_INPUTS
 from finitewidth.theory.distributions import scale_invariant
 from finitewidth.theory.gaussian.four_activations import has_closed_form
 from finitewidth.theory.mlp import chain, exact, expansions, kernel, mean_squares, vertex

@@ -9,17 +9,15 @@ import numpy as np
 import xarray as xr
 
 from finitewidth.models.law import Law
-from finitewidth.quantities.predicted import LADDER_QUANTITIES
+from finitewidth.quantities import coupled
+from finitewidth.quantities.description import look_up
+from finitewidth.quantities.vocabulary import DESCRIBED
 from finitewidth.theory.mlp.kernel import check_layers
 from finitewidth.theory.predict import predicted_kernels
 from finitewidth.theory.predict.case import Case, Orders, Rung
 from finitewidth.theory.predict.predict_preactivations import shared_coordinates, used, variable
 
-_FAMILIES = {
-    "kernel_moments": predicted_kernels.kernel_moments,
-    "log_kernel": predicted_kernels.log_kernel,
-    "inverse_kernel": predicted_kernels.inverse_kernel,
-}
+_PREDICTED = {family.name: family.theory for family in coupled.FAMILIES if family.theory}
 
 
 def predict_ladder(
@@ -40,7 +38,7 @@ def predict_ladder(
     layers : sequence of int
         The recorded layers, numbered from 1.
     families : collection of str
-        Of kernel_moments, log_kernel and inverse_kernel.
+        Names of those in ``quantities/coupled.py``, but ntk_mean.
     exact : mapping, optional
         What a caller knows exactly of each input alone: arrays (rung, layer, input) by the names of
         quantities, but the histogram and the coefficients; kernel moments fill their diagonals.
@@ -58,10 +56,10 @@ def predict_ladder(
         If a family or a layer does not exist, x has another shape, the rungs differ in more than
         their widths, weights are not normal, or ``exact`` has other names or shapes.
     """
-    unknown = sorted(set(families) - set(_FAMILIES))
+    unknown = sorted(set(families) - set(_PREDICTED))
     if unknown:
         raise ValueError(
-            f"unknown families {', '.join(unknown)}; allowed are {', '.join(_FAMILIES)}"
+            f"unknown families {', '.join(unknown)}; allowed are {', '.join(_PREDICTED)}"
         )
     _check_rungs(laws)
     x = np.asarray(x, dtype=float)
@@ -69,15 +67,15 @@ def predict_ladder(
     reference = Case(laws[0], x, layers, neurons=0, networks=None)
     rungs = [Rung(law, x, layers, 0, None, reference) for law in laws]
     found: dict[str, Orders] = {}
-    for name, function in _FAMILIES.items():
+    for name, place in _PREDICTED.items():
         if name in families:
-            found |= _stack([function(rung) for rung in rungs])
+            found |= _stack([look_up(place)(rung) for rung in rungs])
     for name, values in _checked(exact or {}, (len(rungs), *reference.shape)).items():
         if name in found:
             _complete(found[name]["exact"], values)
     if "kernel_moments" in families:
         found |= predicted_kernels.coefficients(reference)
-    variables = {name: variable(LADDER_QUANTITIES[name], orders) for name, orders in found.items()}
+    variables = {name: variable(DESCRIBED[name], orders) for name, orders in found.items()}
     width = [law.widths[1] for law in laws]
     every = shared_coordinates(layers, len(x)) | {
         "rung": np.arange(len(laws)),
@@ -110,8 +108,10 @@ def _stack(rungs: list[dict[str, Orders]]) -> dict[str, Orders]:
 def _checked(exact: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> dict[str, np.ndarray]:
     allowed = [
         name
-        for name, about in LADDER_QUANTITIES.items()
-        if "rung" in about.dims and name != "log_kernel_histogram"
+        for family in coupled.FAMILIES
+        if family.theory
+        for name in family.names
+        if name != "log_kernel_histogram"
     ]
     for name, values in exact.items():
         if name not in allowed:

@@ -34,7 +34,7 @@ def _transported(laws: list[Law], x, layers, families) -> dict[str, np.ndarray]:
     if laws[0].activation.slopes is not None:
         return {}
     found = transport_ladder(laws, x, layers).values
-    wanted = {quantity for family in families for quantity in FAMILIES[family]}
+    wanted = {quantity for family in families for quantity in FAMILIES[family].names}
     return {name: getattr(found, moment) for name, moment in _TRANSPORTED.items() if name in wanted}
 
 

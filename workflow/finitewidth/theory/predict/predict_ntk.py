@@ -10,7 +10,9 @@ import xarray as xr
 from finitewidth.core.indices import pairs
 from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
-from finitewidth.quantities.predicted import LADDER_QUANTITIES, NTK_QUANTITIES
+from finitewidth.quantities import tangent_kernels
+from finitewidth.quantities.description import look_up
+from finitewidth.quantities.vocabulary import DESCRIBED
 from finitewidth.theory.mlp.kernel import check_layers
 from finitewidth.theory.mlp_ntk import ntk_chain, ntk_vertex
 from finitewidth.theory.mlp_ntk.infinite_width_ntk import infinite_width_ntk
@@ -22,12 +24,7 @@ from finitewidth.theory.predict.predict_preactivations import (
     variable,
 )
 
-_FAMILIES = {
-    "ntk": predicted_ntk.ntk,
-    "ntk_tensors": predicted_ntk.ntk_tensors,
-    "dntk": predicted_ntk.dntk,
-    "ntk_spectrum": predicted_ntk.ntk_spectrum,
-}
+_PREDICTED = {family.name: family.theory for family in tangent_kernels.FAMILIES if family.theory}
 
 
 def predict_ntk(
@@ -44,7 +41,7 @@ def predict_ntk(
         The recorded layers. The tangent kernel is that of the last layer of the network, and NaN
         at others.
     families : collection of str
-        Of ntk, ntk_tensors, dntk and ntk_spectrum.
+        Names of those in ``quantities/tangent_kernels.py`` that theory knows of.
 
     Raises
     ------
@@ -52,21 +49,21 @@ def predict_ntk(
         If a family or a layer does not exist, the last layer is not among them, or x has another
         shape.
     """
-    unknown = sorted(set(families) - set(_FAMILIES))
+    unknown = sorted(set(families) - set(_PREDICTED))
     if unknown:
         raise ValueError(
-            f"unknown families {', '.join(unknown)}; allowed are {', '.join(_FAMILIES)}"
+            f"unknown families {', '.join(unknown)}; allowed are {', '.join(_PREDICTED)}"
         )
     layers = check_layers(law, layers)
     if law.depth not in layers:
         raise ValueError(f"the tangent kernel is that of layer {law.depth}, not among {layers}")
     case = predicted_ntk.TangentCase(law, rates, np.asarray(x, dtype=float))
     variables = {}
-    for name, function in _FAMILIES.items():
+    for name, place in _PREDICTED.items():
         if name in families:
-            for quantity, orders in function(case).items():
+            for quantity, orders in look_up(place)(case).items():
                 placed = {order: _at_last(values, layers) for order, values in orders.items()}
-                variables[quantity] = variable(NTK_QUANTITIES[quantity], placed)
+                variables[quantity] = variable(DESCRIBED[quantity], placed)
     N = case.inputs
     couple = np.array(list(np.ndindex(N, N)))
     every = shared_coordinates(layers, N) | {
@@ -125,13 +122,13 @@ def predict_ntk_ladder(
         "1/n": theta + first,
         "exact": np.where(known, theta, np.nan),
     }
-    variables = {"ntk_mean": variable(LADDER_QUANTITIES["ntk_mean"], orders)}
+    variables = {"ntk_mean": variable(DESCRIBED["ntk_mean"], orders)}
     if shared:
         none = {"exact": np.where(known & ~np.isnan(theta[0]), 0.0, np.nan)}
         coefficients = {"1/n": first[0] * n[0]} | none
         variables |= {
-            "ntk_mean_1": variable(LADDER_QUANTITIES["ntk_mean_1"], coefficients),
-            "ntk_mean_2": variable(LADDER_QUANTITIES["ntk_mean_2"], none),
+            "ntk_mean_1": variable(DESCRIBED["ntk_mean_1"], coefficients),
+            "ntk_mean_2": variable(DESCRIBED["ntk_mean_2"], none),
         }
     every = shared_coordinates(layers, N) | {
         "rung": np.arange(len(laws)),

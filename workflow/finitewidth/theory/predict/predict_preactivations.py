@@ -10,26 +10,16 @@ import xarray as xr
 from finitewidth.core.bins import EDGES, PROBABILITIES
 from finitewidth.core.indices import pairs, quads
 from finitewidth.models.law import Law
-from finitewidth.quantities.predicted import QUANTITIES, Quantity
-from finitewidth.quantities.vocabulary import SAMPLES, TESTS
+from finitewidth.quantities import preactivations
+from finitewidth.quantities.description import Quantity, look_up
+from finitewidth.quantities.vocabulary import DESCRIBED, SAMPLES, TESTS
 from finitewidth.theory.mlp.kernel import check_layers
-from finitewidth.theory.predict import predicted_distributions, predicted_moments, predicted_tests
 from finitewidth.theory.predict.case import Case, Orders
 
 #: The coordinate ``order``.
 ORDERS = ("infinite_width", "1/n", "1/n^2", "double_scaling", "exact")
 
-_FAMILIES = {
-    "covariance": predicted_moments.covariance,
-    "correlation": predicted_moments.correlation,
-    "four_point": predicted_moments.four_point,
-    "six_point": predicted_moments.six_point,
-    "kurtosis": predicted_moments.kurtosis,
-    "distribution": predicted_distributions.distribution,
-    "log_norm": predicted_distributions.log_norm,
-    "quadruple": predicted_moments.quadruple,
-    "normality": predicted_tests.normality,
-}
+_PREDICTED = {family.name: family.theory for family in preactivations.FAMILIES if family.theory}
 
 
 def predict(
@@ -49,8 +39,7 @@ def predict(
     layers : sequence of int
         The recorded layers, numbered from 1.
     families : collection of str
-        Of covariance, correlation, four_point, six_point, kurtosis, distribution, log_norm,
-        quadruple and normality.
+        Names of those in ``quantities/preactivations.py``.
     neurons : int
         How many neurons ``neuron_covariance`` has.
     networks : int, optional
@@ -67,18 +56,18 @@ def predict(
         If a family or a layer does not exist, x has another shape, or ``quadruple`` is asked for
         without ``networks``.
     """
-    unknown = sorted(set(families) - set(_FAMILIES))
+    unknown = sorted(set(families) - set(_PREDICTED))
     if unknown:
         raise ValueError(
-            f"unknown families {', '.join(unknown)}; allowed are {', '.join(_FAMILIES)}"
+            f"unknown families {', '.join(unknown)}; allowed are {', '.join(_PREDICTED)}"
         )
     x = np.asarray(x, dtype=float)
     case = Case(law, x, check_layers(law, layers), neurons, networks)
     variables = {}
-    for name, function in _FAMILIES.items():
+    for name, place in _PREDICTED.items():
         if name in families:
-            for quantity, orders in function(case).items():
-                variables[quantity] = variable(QUANTITIES[quantity], orders)
+            for quantity, orders in look_up(place)(case).items():
+                variables[quantity] = variable(DESCRIBED[quantity], orders)
     return xr.Dataset(variables).assign_coords(used(_coordinates(case), variables))
 
 
@@ -89,10 +78,10 @@ def variable(about: Quantity, orders: Orders) -> xr.Variable:
     for order, array in orders.items():
         values[ORDERS.index(order)] = array
     attributes = {
-        "long_name": about.long_name,
+        "long_name": about.meaning,
         "units": "1",
         "equation": about.equation,
-        "references": about.references,
+        "references": about.source,
     }
     return xr.Variable(("order", *about.dims), values, attributes)
 
