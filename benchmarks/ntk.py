@@ -14,7 +14,7 @@ import time
 import torch
 from torch.func import functional_call, jacrev, vmap
 
-from finitewidth.models.activations import get
+from finitewidth.models.activations.table import get
 from finitewidth.models.parameterisation import Rates
 from finitewidth.ntk.layerwise import layerwise
 

@@ -17,7 +17,7 @@ import torch
 
 from finitewidth.core.blocks import block_size, tile_size
 from finitewidth.core.torch_random import torch_stream
-from finitewidth.models.activations import get
+from finitewidth.models.activations.table import get
 from finitewidth.models.law import Law
 from finitewidth.sampling.ensemble import sample
 from finitewidth.theory.mlp.criticality import critical_point

@@ -10,7 +10,7 @@ import yaml
 from hypothesis import strategies as st
 
 from finitewidth.config.model import LAYER_NAMES, MEASURES
-from finitewidth.models import activations
+from finitewidth.models.activations import table as activations
 from finitewidth.quantities.figures import FIGURES
 from finitewidth.quantities.vocabulary import FAMILIES, QUANTITIES
 from running import ROOT

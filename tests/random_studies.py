@@ -11,7 +11,7 @@ import xarray as xr
 
 from finitewidth.config.model import Config
 from finitewidth.core.errors import ConfigError
-from finitewidth.models import activations
+from finitewidth.models.activations import table as activations
 from finitewidth.quantities.figures import FIGURES
 from finitewidth.quantities.vocabulary import FROM_LADDER, TRAINED_FAMILIES, quantities_of
 from finitewidth.study.given_files import check_given

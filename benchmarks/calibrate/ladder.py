@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from finitewidth.estimate.coupled.rungs import estimate_ladder
-from finitewidth.models.activations import get
+from finitewidth.models.activations.table import get
 from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
 from finitewidth.sampling.mlp.coupled_widths import sample_ladder

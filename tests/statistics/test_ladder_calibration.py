@@ -13,7 +13,7 @@ import pytest
 from finitewidth.core.indices import pairs
 from finitewidth.estimate.coupled import kernel_moments
 from finitewidth.estimate.coupled.rungs import estimate_ladder
-from finitewidth.models.activations import get
+from finitewidth.models.activations.table import get
 from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
 from finitewidth.sampling.mlp.coupled_widths import sample_ladder

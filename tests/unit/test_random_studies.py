@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from finitewidth.config.model import MEASURES
-from finitewidth.models import activations
+from finitewidth.models.activations import table as activations
 from finitewidth.quantities.figures import FIGURES
 from finitewidth.quantities.vocabulary import FAMILIES
 from random_studies import ACTIVATIONS, KINDS, accepted, drawn

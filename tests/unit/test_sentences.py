@@ -9,7 +9,7 @@ import pytest
 from finitewidth.config.model import Config, Ensemble, Study
 from finitewidth.config.yaml_reader import parse
 from finitewidth.core.errors import ConfigError, describe, meant, one_of
-from finitewidth.models import activations
+from finitewidth.models.activations import table as activations
 from finitewidth.quantities.figures import FIGURES
 from finitewidth.quantities.vocabulary import FAMILIES, QUANTITIES
 from finitewidth.study.study_file import validate

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from finitewidth.models.activations import TABLE, get
+from finitewidth.models.activations.table import TABLE, get
 from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
 from finitewidth.ntk.layerwise import layerwise

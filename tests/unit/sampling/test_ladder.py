@@ -18,7 +18,7 @@ from finitewidth.core.torch_random import torch_stream
 from finitewidth.estimate.coupled.driven_layers import chains
 from finitewidth.estimate.coupled.interpolation import interpolated
 from finitewidth.estimate.samples import Samples
-from finitewidth.models.activations import get
+from finitewidth.models.activations.table import get
 from finitewidth.models.law import Law
 from finitewidth.sampling.ensemble import sample
 from finitewidth.sampling.mlp.coupled_widths import sample_ladder

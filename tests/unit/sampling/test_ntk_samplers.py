@@ -12,7 +12,7 @@ import torch
 from scipy import stats
 
 from finitewidth.core.torch_random import torch_stream
-from finitewidth.models.activations import get
+from finitewidth.models.activations.table import get
 from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
 from finitewidth.ntk.layerwise import layerwise

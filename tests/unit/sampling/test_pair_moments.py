@@ -10,7 +10,7 @@ from finitewidth.core.indices import pairs
 from finitewidth.estimate.coupled.driven_layers import chains
 from finitewidth.estimate.coupled.pair_expectations import given_kernels
 from finitewidth.estimate.samples import Samples
-from finitewidth.models.activations import TABLE, get
+from finitewidth.models.activations.table import TABLE, get
 from finitewidth.models.law import Law
 from finitewidth.sampling.mlp.coupled_widths import sample_ladder
 from finitewidth.sampling.mlp.pair_tables import pair_moments

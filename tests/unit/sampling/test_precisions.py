@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from finitewidth.core.indices import pairs, quads
-from finitewidth.models.activations import TABLE, get
+from finitewidth.models.activations.table import TABLE, get
 from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
 from finitewidth.sampling import ensemble, ntk_ensemble

@@ -12,7 +12,7 @@ import torch
 
 from finitewidth.core import blocks
 from finitewidth.core.torch_random import torch_stream
-from finitewidth.models.activations import TABLE
+from finitewidth.models.activations.table import TABLE
 from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
 from finitewidth.sampling import ensemble, ntk_ensemble

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from finitewidth.models.activations import get
+from finitewidth.models.activations.table import get
 from finitewidth.models.law import Law
 from finitewidth.theory.gaussian.expectations import covariance, second_moment
 from finitewidth.theory.mlp import kernel

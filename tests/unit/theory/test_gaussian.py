@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import integrate
 
-from finitewidth.models.activations import TABLE, get
+from finitewidth.models.activations.table import TABLE, get
 from finitewidth.theory.gaussian import closed_forms
 from finitewidth.theory.gaussian.expectations import covariance, expectation, moment, second_moment
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from finitewidth.comparison.extrapolate import agree
-from finitewidth.models.activations import get
+from finitewidth.models.activations.table import get
 from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
 from finitewidth.theory.gaussian.trapezoidal import MOST_POINTS, axis

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from finitewidth.models.activations import get
+from finitewidth.models.activations.table import get
 from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
 from finitewidth.quantities.vocabulary import COEFFICIENTS

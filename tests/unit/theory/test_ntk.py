@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tangents
-from finitewidth.models.activations import TABLE, get
+from finitewidth.models.activations.table import TABLE, get
 from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
 from finitewidth.theory.gaussian.slopes import mean_square_slope, slope_covariance

@@ -4,7 +4,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from finitewidth.models.activations import TABLE, get
+from finitewidth.models.activations.table import TABLE, get
 from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
 from finitewidth.theory.gaussian.tangent_moments import tangent_moments

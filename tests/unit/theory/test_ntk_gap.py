@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from mpmath import mp
 
-from finitewidth.models.activations import TABLE
+from finitewidth.models.activations.table import TABLE
 from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
 from finitewidth.theory.mlp_ntk import ntk_vertex

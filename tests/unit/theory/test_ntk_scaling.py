@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from finitewidth.models.activations import get
+from finitewidth.models.activations.table import get
 from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
 from finitewidth.theory.mlp.criticality import AT_ZERO, critical_point

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tangents
-from finitewidth.models.activations import TABLE
+from finitewidth.models.activations.table import TABLE
 from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
 from finitewidth.theory.mlp import vertex

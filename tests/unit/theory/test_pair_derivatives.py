@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from finitewidth.models.activations import TABLE, get
+from finitewidth.models.activations.table import TABLE, get
 from finitewidth.theory.gaussian.covariance_derivatives import (
     pair_derivatives,
     variance_derivatives,

@@ -7,7 +7,7 @@ import pytest
 from numpy.polynomial import Chebyshev
 from scipy.integrate import quad
 
-from finitewidth.models.activations import get
+from finitewidth.models.activations.table import get
 from finitewidth.theory.gaussian.powers import power_derivatives
 
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import integrate
 
 from finitewidth.core.indices import quads
-from finitewidth.models.activations import TABLE, get
+from finitewidth.models.activations.table import TABLE, get
 from finitewidth.theory.gaussian.expectations import covariance, moment, pair_expectation
 from finitewidth.theory.gaussian.four_activations import quartic
 from finitewidth.theory.gaussian.trapezoidal import moments

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from finitewidth.core.indices import quads
-from finitewidth.models.activations import TABLE, get
+from finitewidth.models.activations.table import TABLE, get
 from finitewidth.theory.gaussian import four_factors as module
 from finitewidth.theory.gaussian import trapezoidal_products
 from finitewidth.theory.gaussian.covariance_derivatives import pair_derivatives

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from finitewidth.models.activations import get
+from finitewidth.models.activations.table import get
 from finitewidth.models.law import Law
 from finitewidth.theory.distributions import scale_invariant
 from finitewidth.theory.gaussian.expectations import expectation

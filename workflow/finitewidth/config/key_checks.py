@@ -8,7 +8,7 @@ from finitewidth.config.model import Config, Ensemble, Sphere, Study, families_o
 from finitewidth.config.ntk_checks import check_ntk, check_rates
 from finitewidth.config.trained_checks import check_trained
 from finitewidth.core.errors import ConfigError
-from finitewidth.models.activations import get
+from finitewidth.models.activations.table import get
 from finitewidth.quantities.description import FOUR_POINT_MOST_INPUTS
 from finitewidth.quantities.vocabulary import (
     COEFFICIENTS,

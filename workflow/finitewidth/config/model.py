@@ -21,7 +21,7 @@ from finitewidth.config.fields import (
 )
 from finitewidth.config.model_trained import DataSet, Trained
 from finitewidth.config.style_file import FONT_SIZES
-from finitewidth.models import activations
+from finitewidth.models.activations import table as activations
 from finitewidth.models.parameterisation import PARAMETERISATIONS
 from finitewidth.quantities.figures import FIGURES
 from finitewidth.quantities.vocabulary import (

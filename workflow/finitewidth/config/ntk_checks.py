@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from finitewidth.config.model import Ensemble, Ntk
 from finitewidth.core.errors import ConfigError
-from finitewidth.models.activations import get
+from finitewidth.models.activations.table import get
 from finitewidth.quantities.vocabulary import FROM_NTK
 
 #: Family -> what has to be measured for it.

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from finitewidth.models.activations import Activation, get
+from finitewidth.models.activations.activation import Activation
+from finitewidth.models.activations.table import get
 
 WEIGHT_LAWS = ("normal", "uniform", "pytorch")
 
@@ -21,7 +22,7 @@ class Law:
     Attributes
     ----------
     activation_name : str
-        A name that :func:`finitewidth.models.activations.get` knows.
+        A name that :func:`finitewidth.models.activations.table.get` knows.
     widths : tuple of int
         (n_0, n_1, ..., n_L): the input's dimension, the hidden widths, the outputs.
     C_b, C_W : tuple of float

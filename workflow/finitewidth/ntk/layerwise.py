@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import torch
 
-from finitewidth.models.activations import Activation
+from finitewidth.models.activations.activation import Activation
 from finitewidth.models.parameterisation import Rates
 
 

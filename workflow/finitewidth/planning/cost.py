@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from finitewidth.models import activations
+from finitewidth.models.activations import table as activations
 from finitewidth.quantities.vocabulary import FAMILIES, FROM_LADDER, FROM_NTK
 
 MiB = 2**20

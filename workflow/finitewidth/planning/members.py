@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 
 from finitewidth.config.model import Config, Ensemble, Init, Ntk, families_of
 from finitewidth.core.blocks import block_size
-from finitewidth.models.activations import get
+from finitewidth.models.activations.table import get
 from finitewidth.planning import cost
 from finitewidth.quantities.vocabulary import FAMILIES
 from finitewidth.theory.mlp.criticality import critical_point

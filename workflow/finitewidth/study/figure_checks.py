@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from finitewidth.config.model import Config, Study
 from finitewidth.core.errors import ConfigError
-from finitewidth.models.activations import get
+from finitewidth.models.activations.table import get
 from finitewidth.planning.members import Member
 from finitewidth.planning.trained_members import TrainedMember, study_members
 from finitewidth.quantities.figures import FIGURES

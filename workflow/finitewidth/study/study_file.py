@@ -15,7 +15,7 @@ from finitewidth.config import yaml_reader
 from finitewidth.config.key_checks import check
 from finitewidth.config.model import Config
 from finitewidth.core.errors import ConfigError, describe, meant
-from finitewidth.models import activations
+from finitewidth.models.activations import table as activations
 from finitewidth.study.figure_checks import check_figures
 from finitewidth.study.size_checks import check_size
 

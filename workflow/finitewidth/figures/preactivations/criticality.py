@@ -15,7 +15,8 @@ from finitewidth.figures.common import panels, style
 from finitewidth.figures.common.axes import in_rows, legends_below, say, signed_axis
 from finitewidth.figures.common.member_series import Measured, anew, between
 from finitewidth.figures.common.notes import end
-from finitewidth.models.activations import Activation, get
+from finitewidth.models.activations.activation import Activation
+from finitewidth.models.activations.table import get
 from finitewidth.theory.gaussian.expectations import expectation, second_moment
 from finitewidth.theory.mlp.criticality import critical_point
 

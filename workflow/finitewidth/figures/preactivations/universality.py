@@ -10,7 +10,7 @@ from finitewidth.figures.common import panels, style
 from finitewidth.figures.common.axes import say, signed_axis
 from finitewidth.figures.common.member_series import Measured, names
 from finitewidth.figures.common.notes import end
-from finitewidth.models.activations import get
+from finitewidth.models.activations.table import get
 from finitewidth.theory.mlp.criticality import critical_point
 
 _MOST_PANELS = 12

@@ -29,7 +29,7 @@ from finitewidth.figures.common.panels import (
     sweep_axis,
     titled,
 )
-from finitewidth.models.activations import get
+from finitewidth.models.activations.table import get
 from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
 from finitewidth.theory.mlp.criticality import critical_point

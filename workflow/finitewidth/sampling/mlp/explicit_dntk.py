@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import torch
 
-from finitewidth.models.activations import Activation
+from finitewidth.models.activations.activation import Activation
 from finitewidth.models.parameterisation import Rates
 
 

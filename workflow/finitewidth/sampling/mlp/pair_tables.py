@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from finitewidth.models.activations import Activation
+from finitewidth.models.activations.activation import Activation
 from finitewidth.sampling.mlp.neuron_tables import STEP, flow, nodes_about
 
 Array = np.ndarray

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from finitewidth.core.indices import pairs
-from finitewidth.models.activations import Activation
+from finitewidth.models.activations.activation import Activation
 from finitewidth.models.law import Law
 from finitewidth.sampling.mlp.conditional_ntk import LayerSums
 from finitewidth.sampling.mlp.neuron_tables import KERNEL, TANGENT, moment_names, neuron_moments

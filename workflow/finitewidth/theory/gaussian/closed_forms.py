@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from finitewidth.models.activations import Activation
+from finitewidth.models.activations.activation import Activation
 
 Array = np.ndarray
 Covariance = Callable[[Array, Array, Array], Array]

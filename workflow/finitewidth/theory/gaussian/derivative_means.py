@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from finitewidth.models.activations import Activation
+from finitewidth.models.activations.activation import Activation
 from finitewidth.theory.gaussian import closed_forms
 from finitewidth.theory.gaussian.expectations import expectation, pair_expectation
 from finitewidth.theory.gaussian.slopes import both_gates

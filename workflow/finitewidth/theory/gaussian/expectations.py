@@ -15,7 +15,7 @@ from math import gamma, pi, sqrt
 import numpy as np
 from numpy.typing import ArrayLike
 
-from finitewidth.models.activations import Activation
+from finitewidth.models.activations.activation import Activation
 from finitewidth.theory.gaussian import closed_forms, trapezoidal, trigonometric
 
 METHODS = ("auto", "quadrature")

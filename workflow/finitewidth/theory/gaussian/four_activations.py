@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from finitewidth.core.indices import quads
-from finitewidth.models.activations import Activation
+from finitewidth.models.activations.activation import Activation
 from finitewidth.theory.gaussian import signs, trapezoidal, trigonometric
 from finitewidth.theory.gaussian.expectations import METHODS, moment, pair_expectation
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from finitewidth.core.indices import pairs
-from finitewidth.models.activations import Activation
+from finitewidth.models.activations.activation import Activation
 from finitewidth.theory.gaussian.closed_forms import two_slopes
 from finitewidth.theory.gaussian.four_activations import slope_products
 from finitewidth.theory.gaussian.slopes import slope_covariance

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.polynomial import hermite_e
 from numpy.typing import ArrayLike
 
-from finitewidth.models.activations import Activation
+from finitewidth.models.activations.activation import Activation
 from finitewidth.theory.gaussian.expectations import expectation
 
 #: sin(z)^p and cos(z)^p as sums over q of c_q cos(sqrt(2q) z), whose means are exp(-q K).

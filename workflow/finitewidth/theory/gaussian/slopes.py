@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from finitewidth.models.activations import Activation
+from finitewidth.models.activations.activation import Activation
 from finitewidth.theory.gaussian import closed_forms
 from finitewidth.theory.gaussian.covariance_derivatives import pair_derivatives
 from finitewidth.theory.gaussian.expectations import expectation, pair_expectation

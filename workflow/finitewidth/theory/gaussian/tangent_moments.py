@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from finitewidth.models.activations import Activation
+from finitewidth.models.activations.activation import Activation
 from finitewidth.theory.gaussian.expectations import expectation
 from finitewidth.theory.gaussian.trapezoidal import axis
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from finitewidth.core.indices import pairs
-from finitewidth.models.activations import Activation
+from finitewidth.models.activations.activation import Activation
 from finitewidth.theory.gaussian import trigonometric
 from finitewidth.theory.gaussian.expectations import pair_expectation
 from finitewidth.theory.gaussian.trapezoidal import axis, pivoted_cholesky

@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import ArrayLike
 
-from finitewidth.models.activations import Activation
+from finitewidth.models.activations.activation import Activation
 from finitewidth.theory.gaussian.expectations import expectation
 from finitewidth.theory.gaussian.powers import power_derivatives
 

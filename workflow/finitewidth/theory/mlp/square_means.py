@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from finitewidth.models.activations import Activation
+from finitewidth.models.activations.activation import Activation
 from finitewidth.theory.gaussian import trigonometric
 from finitewidth.theory.gaussian.expectations import panels
 

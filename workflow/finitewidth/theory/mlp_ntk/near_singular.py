@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from finitewidth.models.activations import Activation
+from finitewidth.models.activations.activation import Activation
 from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
 from finitewidth.theory.gaussian import expectations

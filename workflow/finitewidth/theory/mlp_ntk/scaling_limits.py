@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from finitewidth.models.activations import Activation
+from finitewidth.models.activations.activation import Activation
 from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
 from finitewidth.theory.gaussian.tangent_moments import tangent_moments
