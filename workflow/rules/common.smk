@@ -18,11 +18,14 @@ from finitewidth.core.errors import ConfigError
 from finitewidth.core.files import bounded_sha256, unreadable
 from finitewidth.runtime.folder import check_name, check_writable, occupy
 from finitewidth.study.given_files import check_given
-from finitewidth.planning.members import batches
+from finitewidth.planning.members import Member, batches
 from finitewidth.comparison.report import caption, figure_labels, front_page, table_labels
 from finitewidth_slurm import earlier
 from finitewidth.planning.trained_members import study_members, trained_batches
+from finitewidth.models.activations import table
+from finitewidth.quantities import description, vocabulary
 from finitewidth.quantities.figures import FIGURES
+from finitewidth.quantities.vocabulary import FAMILIES
 from warm import warm
 
 prepare()
@@ -70,13 +73,35 @@ def end_runs_on_slurm():
             sys.exit(str(error))
 
 
-def code_of(script, *modules):
+def code_of(script, *modules, members=(), families=(), does="", figures=()):
     """The code that a rule's script runs, a parameter of the rule: edit it, and it reruns.
 
-    ``modules`` are those of the library that it imports by a name that it is given.
+    ``modules`` are those of the library that it imports by a name that it is given. The activations
+    of ``members`` count, too; the descriptions of ``families``, and the functions of these that
+    ``does`` names (``estimator`` or ``theory``); and the descriptions of ``figures``.
     """
     library = WORKFLOW / "finitewidth"
-    return used(WORKFLOW / "scripts" / script, *(library / module for module in modules))
+    places = [getattr(FAMILIES[family], does) for family in families] if does else []
+    files = {
+        *modules,
+        *(table.file_of(m.activation) for m in members if isinstance(m, Member)),
+        *(description.file_of(place) for place in places if place),
+    }
+    entries = {
+        *(f"{vocabulary.file_of(family)}:{family}" for family in families),
+        *(f"quantities/figures.py:{figure}" for figure in figures),
+    }
+    return used(
+        WORKFLOW / "scripts" / script,
+        *(library / file for file in sorted(files)),
+        entries=tuple(sorted(entries)),
+    )
+
+
+def families_of(members):
+    """What is estimated of random networks; tests of normality have a rule of their own."""
+    estimated = {family for m in members if isinstance(m, Member) for family in m.estimate}
+    return estimated - {"normality"}
 
 
 def digests_of(files):

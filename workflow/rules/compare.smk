@@ -24,6 +24,8 @@ rule compare:
         **asked("compare"),
     params:
         config=lambda wildcards: projections.as_text(projections.study(STUDY_FILE, wildcards.study)),
-        code=code_of("compare.py"),
+        code=lambda wildcards: code_of(
+            "compare.py", families=families_of(study_members(STUDY_FILE, wildcards.study))
+        ),
     script:
         "../scripts/compare.py"

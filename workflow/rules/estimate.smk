@@ -19,7 +19,7 @@ for batch in BATCHES:
         params:
             configs=[projections.estimate(STUDY_FILE, m) for m in batch.members],
             shards=[m.shard_count for m in batch.members],
-            code=code_of("estimate.py"),
+            code=code_of("estimate.py", families=families_of(batch.members), does="estimator"),
         script:
             "../scripts/estimate.py"
 
@@ -37,6 +37,6 @@ rule normality:
         **asked("normality"),
     params:
         config=lambda wildcards: projections.normality(STUDY_FILE, member_of(wildcards)),
-        code=code_of("normality.py"),
+        code=code_of("normality.py", families=["normality"], does="estimator"),
     script:
         "../scripts/normality.py"

@@ -28,7 +28,16 @@ for name, study in STUDY_FILE.studies.items():
                 ),
                 style=lambda wildcards, name=name: projections.as_text(digests_of(style_of(name))),
                 figures=study.figures,
-                code=[code_of("figures.py", FIGURES[figure].file) for figure in study.figures],
+                code=[
+                    code_of(
+                        "figures.py",
+                        FIGURES[figure].file,
+                        members=study_members(STUDY_FILE, name),
+                        families={f for f in FIGURES[figure].families if f in FAMILIES},
+                        figures=[figure],
+                    )
+                    for figure in study.figures
+                ],
             script:
                 "../scripts/figures.py"
 
@@ -48,7 +57,7 @@ if DRAWN:
             "../../envs/analysis.yaml"
         params:
             config=projections.gallery(STUDY_FILE),
-            code=code_of("gallery.py"),
+            code=code_of("gallery.py", figures={figure for _, figure in DRAWN}),
         message:
             "Putting every figure on one page, {output}."
         script:

@@ -40,7 +40,7 @@ for batch in BATCHES:
             params:
                 device=STUDY_FILE.device_for(batch.task),
                 configs=[projections.sample(STUDY_FILE, m, 0) for m in batch.members],
-                code=code_of("sample.py"),
+                code=code_of("sample.py", members=batch.members),
             script:
                 "../scripts/sample.py"
 
@@ -65,6 +65,6 @@ for batch in BATCHES:
                 configs=lambda wildcards, m=batch.members[0]: [
                     projections.sample(STUDY_FILE, m, int(wildcards.shard))
                 ],
-                code=code_of("sample.py"),
+                code=code_of("sample.py", members=batch.members),
             script:
                 "../scripts/sample.py"

@@ -18,6 +18,11 @@ for batch in BATCHES:
             **asked(f"theory_{batch.name}"),
         params:
             configs=[projections.theory(m) for m in batch.members],
-            code=code_of("theory.py"),
+            code=code_of(
+                "theory.py",
+                members=batch.members,
+                families={f for m in batch.members for f in m.estimate},
+                does="theory",
+            ),
         script:
             "../scripts/theory.py"

@@ -21,20 +21,29 @@ SNAKEFILE = PACKAGE.parents[1] / "Snakefile"
 REBUILD = "FINITEWIDTH_REBUILD"
 #: Which commit the code is, where it was unpacked from an archive and git cannot tell.
 COMMIT_FILE = PACKAGE.parents[1] / "COMMIT.json"
-#: How a stamp spells a module.
-_MODULE = re.compile(r"(\w+/)*\w+\.py")
+#: How a stamp spells a module, or an entry of a registry.
+_MODULE = re.compile(r"(\w+/)*\w+\.py(:\w+)?")
+#: Modules that hold descriptions, of which each stage uses a few: what counts is the entries that a
+#: rule names, so that to add or to change another reruns nothing.
+REGISTRIES = frozenset(
+    f"quantities/{name}.py" for name in ("preactivations", "coupled", "tangent_kernels", "figures")
+)
 
 
 @functools.cache
-def used(*scripts: str | Path) -> dict:
+def used(*scripts: str | Path, entries: tuple[str, ...] = ()) -> dict:
     """What a rule says of its code: a digest of it all, of each module, and the packages imported.
 
-    The modules are the scripts and every module of the package that they import, however deep. The
+    The modules are the scripts and every module of the package that they import, however deep, but
+    for ``REGISTRIES``: of these the entries count that are named, each as ``module.py:entry``. The
     digests are SHA-256 of the syntax trees without docstrings: an edit that cannot change a result
     does not change them.
     """
     files = {_name(path): path for path in (*map(Path, scripts), *modules(*scripts))}
     each = {name: _digest(path) for name, path in sorted(files.items())}
+    each |= {f"{PACKAGE.name}/{entry}": _entry(entry) for entry in sorted(entries)}
+    registries = {f"{PACKAGE.name}/{name}" for name in REGISTRIES}
+    each = {name: digest for name, digest in each.items() if name not in registries}
     total = hashlib.sha256("".join(f"{k} {v}\n" for k, v in each.items()).encode())
     imported = packages(*scripts)
     _memory(PACKAGE).keep()
@@ -45,12 +54,25 @@ def changed(modules: Mapping[str, str]) -> list[str]:
     """Names of those modules, of what ``used`` said of them, that are gone or are others now."""
     found = []
     for name, digest in modules.items():
-        path = PACKAGE.parent / name
+        file, _, entry = name.partition(":")
+        path = PACKAGE.parent / file
         # A stamp may name anything; what is no module is none of ours.
         ours = _MODULE.fullmatch(name) and os.path.isfile(path)
-        if not (ours and _digest(path) == digest):
+        now = ours and (_entry(name.partition("/")[2]) if entry else _digest(path))
+        if now != digest:
             found.append(name)
     return found
+
+
+def _entry(name: str) -> str | None:
+    """The digest of one entry of a registry, ``module.py:entry``; None where there is none."""
+    file, _, entry = name.partition(":")
+    return _entries(PACKAGE / file).get(entry)
+
+
+@functools.cache
+def _entries(path: Path) -> Mapping[str, str]:
+    return _memory(PACKAGE).entries(path)
 
 
 def _name(path: Path) -> str:

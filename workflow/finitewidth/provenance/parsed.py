@@ -43,6 +43,20 @@ class Memory:
             self._new = True
         return self._known[of]
 
+    def entries(self, path: Path) -> dict[str, str]:
+        """The digest of each entry of a registry, by its name.
+
+        An entry is a call whose first argument is its name, in a tuple or list, or a value of a
+        dictionary of the module's own, under its name.
+        """
+        content = path.read_bytes()
+        of = f"entries {hashlib.sha256(content).hexdigest()}"
+        if of not in self._known:
+            found = entries(content)
+            self._known[of] = "", frozenset(f"{name} {d}" for name, d in found.items())
+            self._new = True
+        return dict(line.split(" ") for line in self._known[of][1])
+
     def keep(self) -> None:
         """Write down what is new, as a whole or not at all."""
         if not self._new:
@@ -72,6 +86,24 @@ def parse(content: bytes) -> tuple[str, frozenset[str]]:
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
     digest = hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:16]
     return digest, frozenset(names)
+
+
+def entries(content: bytes) -> dict[str, str]:
+    """As :meth:`Memory.entries`, of a file's bytes."""
+    found = {}
+    for node in ast.parse(content).body:
+        value = getattr(node, "value", None)
+        if isinstance(value, ast.Tuple | ast.List):
+            each = [(e.args[0], e) for e in value.elts if isinstance(e, ast.Call) and e.args]
+        elif isinstance(value, ast.Dict):
+            each = list(zip(value.keys, value.values, strict=True))
+        else:
+            continue
+        for name, entry in each:
+            if isinstance(name, ast.Constant) and isinstance(name.value, str):
+                digest = hashlib.sha256(ast.unparse(entry).encode()).hexdigest()[:16]
+                found[name.value] = digest
+    return found
 
 
 def _is_text(node: ast.AST) -> bool:

@@ -83,3 +83,13 @@ QUANTITIES: tuple[str, ...] = (
 def quantities_of(family: str) -> tuple[str, ...]:
     """Names of the quantities of a family, of random or of trained networks."""
     return FAMILIES[family].names if family in FAMILIES else TRAINED_FAMILIES[family]
+
+
+def file_of(family: str) -> str:
+    """The file of the library that describes a family of random networks."""
+    (room,) = (
+        room
+        for room in (preactivations, coupled, tangent_kernels)
+        if FAMILIES[family] in room.FAMILIES
+    )
+    return f"quantities/{room.__name__.rpartition('.')[2]}.py"
