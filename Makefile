@@ -78,10 +78,11 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
+	$(BIN)/lint-imports --no-cache
 
 # config/README.md and config/schema.json, from the model.
 docs: $(READY)
-	$(BIN)/python -m finitewidth.describe
+	$(BIN)/python -m finitewidth.config.reference
 
 benchmark: $(READY)
 	$(BIN)/python benchmarks/sampling.py

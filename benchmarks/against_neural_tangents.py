@@ -21,11 +21,11 @@ import numpy as np
 import torch
 from ntk_sampling import seconds, tile
 
-from finitewidth.law import Law
-from finitewidth.rates import Rates
-from finitewidth.sampling import marginal_ntk
-from finitewidth.theory.kernel import infinite_width
-from finitewidth.theory.ntk import infinite_width_ntk
+from finitewidth.models.law import Law
+from finitewidth.models.parameterisation import Rates
+from finitewidth.sampling.mlp import marginal_ntk
+from finitewidth.theory.mlp.kernel import infinite_width
+from finitewidth.theory.mlp_ntk.infinite_width_ntk import infinite_width_ntk
 
 HERE = Path(__file__).parent
 ENVIRONMENT = HERE.parent / ".venv-neural-tangents"

@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import nnls
 
-from finitewidth import cost, trained_cost
-from finitewidth.members import batches, input_count
-from finitewidth.plan import plan
-from finitewidth.study_file import load
-from finitewidth.trained_members import trained_batches
+from finitewidth.planning import cost, trained_cost
+from finitewidth.planning.members import batches, input_count
+from finitewidth.planning.plan import plan
+from finitewidth.planning.trained_members import trained_batches
+from finitewidth.study.study_file import load
 
 _LINE = re.compile(r"\S+ \S+ ([\d.]+) s: (.*)")
 

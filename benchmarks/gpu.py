@@ -17,14 +17,14 @@ from functools import partial
 import numpy as np
 import torch
 
-from finitewidth.architecture import of_member
-from finitewidth.device import label, prepare
-from finitewidth.law import Law
-from finitewidth.rates import Rates
+from finitewidth.core.device import label, prepare
+from finitewidth.core.torch_random import torch_stream
+from finitewidth.models.law import Law
+from finitewidth.models.parameterisation import Rates
+from finitewidth.models.shapes import of_member
 from finitewidth.sampling.ensemble import sample
 from finitewidth.sampling.ntk_ensemble import sample_ntk
-from finitewidth.torch_random import torch_stream
-from finitewidth.trained.training import Settings, train
+from finitewidth.trained.training.sgd import Settings, train
 
 REPEATS, DEPTH, INPUTS = 3, 4, 2
 X = np.random.default_rng(0).standard_normal((INPUTS, 10))

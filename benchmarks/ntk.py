@@ -14,9 +14,9 @@ import time
 import torch
 from torch.func import functional_call, jacrev, vmap
 
-from finitewidth.activations import get
+from finitewidth.models.activations.table import get
+from finitewidth.models.parameterisation import Rates
 from finitewidth.ntk.layerwise import layerwise
-from finitewidth.rates import Rates
 
 WIDTHS, INPUTS, NETWORKS, REPEATS = (256, 256, 256, 1), 8, 16, 7
 

@@ -12,10 +12,10 @@ import time
 import numpy as np
 import torch
 
-from finitewidth.blocks import block_size, ntk_tile_size
-from finitewidth.law import Law
-from finitewidth.rates import Rates
-from finitewidth.sampling import explicit_ntk, marginal_ntk, scalar_ntk
+from finitewidth.core.blocks import block_size, ntk_tile_size
+from finitewidth.models.law import Law
+from finitewidth.models.parameterisation import Rates
+from finitewidth.sampling.mlp import explicit_ntk, marginal_ntk, scalar_ntk
 from finitewidth.sampling.record import NtkRecorder
 from finitewidth.sampling.streams import Streams
 

@@ -18,7 +18,7 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from finitewidth import code
+from finitewidth.provenance import code
 
 WORKFLOW = Path(code.PACKAGE).parent
 #: Runs Snakemake and writes how much processor time it took itself, without its jobs.
@@ -33,7 +33,7 @@ main()
 SNAKEFILE = """
 import sys
 sys.path.insert(0, {workflow!r})
-from finitewidth.environment import prepare
+from finitewidth.runtime.environment import prepare
 from warm import warm
 prepare()
 warm(workflow)
@@ -47,8 +47,8 @@ rule job:
 #: Scripts that do nothing: without imports, and with those of two stages.
 SCRIPTS = {
     "nothing": "",
-    "what theory does": "import finitewidth.theory.member\n",
-    "what sampling does": "import finitewidth.sampling.member\n",
+    "what theory does": "import finitewidth.theory.predict.predict_member\n",
+    "what sampling does": "import finitewidth.sampling.sample_member\n",
 }
 
 

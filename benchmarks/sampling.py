@@ -15,12 +15,12 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from finitewidth.activations import get
-from finitewidth.blocks import block_size, tile_size
-from finitewidth.law import Law
+from finitewidth.core.blocks import block_size, tile_size
+from finitewidth.core.torch_random import torch_stream
+from finitewidth.models.activations.table import get
+from finitewidth.models.law import Law
 from finitewidth.sampling.ensemble import sample
-from finitewidth.theory.criticality import critical_point
-from finitewidth.torch_random import torch_stream
+from finitewidth.theory.mlp.criticality import critical_point
 
 
 def seconds(job: Callable[[], object], repeats: int) -> float:

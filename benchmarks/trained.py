@@ -29,12 +29,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from finitewidth.architecture import Architecture, of_member
-from finitewidth.trained.activations import _Sum, moments
-from finitewidth.trained.clipping import clipped_accuracy
-from finitewidth.trained.networks import chunks, each, representations
-from finitewidth.trained.spectra import eigen
-from finitewidth.trained.training import Settings, initial, train
+from finitewidth.models.shapes import Architecture, of_member
+from finitewidth.trained.representations.rank_truncation import clipped_accuracy
+from finitewidth.trained.representations.second_moments import _Sum, moments
+from finitewidth.trained.representations.spectra import eigen
+from finitewidth.trained.training.networks import chunks, each, representations
+from finitewidth.trained.training.sgd import Settings, initial, train
 
 REPLICAS, REPEATS = 8, 3
 LUMA = (0.2989, 0.587, 0.114)

@@ -17,13 +17,13 @@ import numpy as np
 import torch
 import xarray as xr
 
-from finitewidth.estimate import controls
-from finitewidth.estimate.estimates import estimate
-from finitewidth.estimate.ladder import estimate_ladder
-from finitewidth.extrapolate import fit
-from finitewidth.law import Law
+from finitewidth.comparison.extrapolate import fit
+from finitewidth.estimate.coupled import controls
+from finitewidth.estimate.coupled.rungs import estimate_ladder
+from finitewidth.estimate.families import estimate
+from finitewidth.models.law import Law
 from finitewidth.sampling.ensemble import sample
-from finitewidth.sampling.ladder import sample_ladder
+from finitewidth.sampling.mlp.coupled_widths import sample_ladder
 
 DEPTH, WIDTH, RUNGS = 4, 128, (48, 64, 96, 128, 192, 256)
 #: C_b and C_W, critical where there is a critical point.

@@ -9,9 +9,10 @@ from datetime import date
 import yaml
 from hypothesis import strategies as st
 
-from finitewidth import activations
-from finitewidth.config import LAYER_NAMES, MEASURES
-from finitewidth.vocabulary import FAMILIES, FIGURES, QUANTITIES
+from finitewidth.config.model import LAYER_NAMES, MEASURES
+from finitewidth.models.activations import table as activations
+from finitewidth.quantities.figures import FIGURES
+from finitewidth.quantities.vocabulary import FAMILIES, QUANTITIES
 from running import ROOT
 
 #: Every key of the model stands in one of these two.

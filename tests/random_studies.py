@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from finitewidth import activations
-from finitewidth.config import Config
-from finitewidth.errors import ConfigError
-from finitewidth.given_files import check_given
-from finitewidth.study_file import validate
-from finitewidth.theory.criticality import critical_point
-from finitewidth.vocabulary import FAMILIES, FIGURES, FROM_LADDER, TRAINED_FAMILIES
+from finitewidth.config.model import Config
+from finitewidth.core.errors import ConfigError
+from finitewidth.models.activations import table as activations
+from finitewidth.quantities.figures import FIGURES
+from finitewidth.quantities.vocabulary import FROM_LADDER, TRAINED_FAMILIES, quantities_of
+from finitewidth.study.given_files import check_given
+from finitewidth.study.study_file import validate
+from finitewidth.theory.mlp.criticality import critical_point
 
 #: Kind of ensemble -> how often it is drawn; ``trained`` are networks that get trained.
 KINDS = {
@@ -67,8 +68,9 @@ def drawn(seed: int, folder: Path, kind: str | None = None) -> dict:
     if figures:
         study["figures"] = sorted(set(figures))
     if rng.random() < 0.15:
-        every = FAMILIES | TRAINED_FAMILIES
-        study["quantities"] = [str(rng.choice(every[f])) for f in _some(rng, sorted(families))]
+        study["quantities"] = [
+            str(rng.choice(quantities_of(f))) for f in _some(rng, sorted(families))
+        ]
     content["studies"]["s"] = study
     return content
 

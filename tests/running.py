@@ -12,7 +12,8 @@ from pathlib import Path
 
 import yaml
 
-from finitewidth.artifacts import SUFFIXES, sha256
+from finitewidth.core.files import sha256
+from finitewidth.provenance.artifacts import SUFFIXES
 
 ROOT = Path(__file__).parents[1]
 TINY = ROOT / "config" / "tiny.yaml"

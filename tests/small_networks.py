@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from finitewidth.architecture import of_member
+from finitewidth.models.shapes import of_member
 
 #: name: (mlp, cnn, shape of an image, classes)
 CASES = {

@@ -2,22 +2,22 @@
 
 from pathlib import Path
 
-from finitewidth.artifacts import read_dataset, write_dataset
-from finitewidth.estimate.member import estimate_member
-from finitewidth.estimate.normality import normality as test_groups
-from finitewidth.inputs import vectors
-from finitewidth.members import members
-from finitewidth.results import Study
-from finitewidth.sampling.member import sample_member
-from finitewidth.slices import estimate, normality, sample, study, theory
-from finitewidth.study_file import validate
-from finitewidth.theory.member import predict_member
-from finitewidth.theory.predict_trained import predict_trained
-from finitewidth.trained.data import labelled
-from finitewidth.trained.generate_member import generate_member
-from finitewidth.trained.measure_member import estimate_member as measure_member
+from finitewidth.comparison.results import Study
+from finitewidth.data.inputs import vectors
+from finitewidth.data.labelled import labelled
+from finitewidth.estimate.estimate_member import estimate_member
+from finitewidth.estimate.preactivations.normality import normality as test_groups
+from finitewidth.planning.members import members
+from finitewidth.planning.trained_members import trained_members
+from finitewidth.provenance.artifacts import read_dataset, write_dataset
+from finitewidth.provenance.projections import estimate, normality, sample, study, theory
+from finitewidth.sampling.sample_member import sample_member
+from finitewidth.study.study_file import validate
+from finitewidth.theory.predict.predict_member import predict_member
+from finitewidth.theory.predict.predict_trained import predict_trained
+from finitewidth.trained.generation.generate_member import generate_member
+from finitewidth.trained.representations.measure_member import estimate_member as measure_member
 from finitewidth.trained.train_member import train_member
-from finitewidth.trained_members import trained_members
 
 STAMP = {"config_sha256": "0" * 64}
 

@@ -11,28 +11,29 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from finitewidth import compare, slices
-from finitewidth.artifacts import read_dataset, read_sizes, write_dataset
-from finitewidth.config import Config
-from finitewidth.estimate.member import estimate_member
-from finitewidth.estimate.normality import normality
+from finitewidth.comparison import compare
+from finitewidth.comparison.html_table import to_html
+from finitewidth.comparison.results import Study
+from finitewidth.comparison.tables import to_csv, to_markdown, to_tex
+from finitewidth.config.model import Config
+from finitewidth.data.images import to_dataset
+from finitewidth.data.inputs import vectors
+from finitewidth.data.labelled import labelled
+from finitewidth.estimate.estimate_member import estimate_member
+from finitewidth.estimate.preactivations.normality import normality
 from finitewidth.figures import draw
-from finitewidth.figures.panels import CannotDrawError
-from finitewidth.figures.style import plt
-from finitewidth.html_table import to_html
-from finitewidth.inputs import vectors
-from finitewidth.members import members
-from finitewidth.results import Study
-from finitewidth.sampling.member import sample_member
-from finitewidth.tables import to_csv, to_markdown, to_tex
-from finitewidth.theory.member import predict_member
-from finitewidth.theory.predict_trained import predict_trained
-from finitewidth.trained import measure_member
-from finitewidth.trained.data import labelled
-from finitewidth.trained.generate_member import generate_member
-from finitewidth.trained.images import to_dataset
+from finitewidth.figures.common.panels import CannotDrawError
+from finitewidth.figures.common.style import plt
+from finitewidth.planning.members import members
+from finitewidth.planning.trained_members import trained_members
+from finitewidth.provenance import projections
+from finitewidth.provenance.artifacts import read_dataset, read_sizes, write_dataset
+from finitewidth.sampling.sample_member import sample_member
+from finitewidth.theory.predict.predict_member import predict_member
+from finitewidth.theory.predict.predict_trained import predict_trained
+from finitewidth.trained.generation.generate_member import generate_member
+from finitewidth.trained.representations import measure_member
 from finitewidth.trained.train_member import train_member
-from finitewidth.trained_members import trained_members
 
 _STAMP = {"config_sha256": ""}
 #: Beyond so many standard errors no trusted number may be of a theory that holds.
@@ -89,7 +90,7 @@ def _member(config: Config, m) -> None:
     x = vectors(m.inputs, config.inputs[m.inputs].model_dump(), config.seed)
     samples = []
     for shard in range(m.shard_count):
-        how = slices.sample(config, m, shard)
+        how = projections.sample(config, m, shard)
         sampled = sample_member(
             how["member"], x, seed=config.seed, device="cpu", blocks=tuple(how["blocks"]),
             on_tile=lambda done, total: None,
@@ -98,16 +99,16 @@ def _member(config: Config, m) -> None:
             _write(sampled[["seconds"]], f"{m.folder}/seconds.nc")
             sampled = sampled.drop_vars("seconds")
         samples.append(sampled)
-    told = slices.estimate(config, m)
+    told = projections.estimate(config, m)
     _write(estimate_member(told["member"], samples, seed=config.seed), f"{m.folder}/estimates.nc")
     if "normality" in m.estimate:
         whole = xr.concat(samples, "network", data_vars="minimal")
-        told = slices.normality(config, m)
+        told = projections.normality(config, m)
         tested = normality(
             whole, seed=config.seed, ensemble=m.ensemble, member=m.name, **told["normality"]
         )
         _write(tested, f"{m.folder}/normality.nc")
-    _write(predict_member(slices.theory(m)["member"], x), f"{m.folder}/theory.nc")
+    _write(predict_member(projections.theory(m)["member"], x), f"{m.folder}/theory.nc")
 
 
 def _trained(config: Config, m) -> None:
@@ -116,21 +117,21 @@ def _trained(config: Config, m) -> None:
     _write(to_dataset(images), data)
     how = {"seed": config.seed, "device": "cpu"}
     networks = train_member(
-        {**slices.train(config, m)["member"], "checkpoint": m.checkpoint}, images,
+        {**projections.train(config, m)["member"], "checkpoint": m.checkpoint}, images,
         kept=Path(m.folder, "kept.pt"), fingerprint=m.folder, **how,
     )  # fmt: skip
     _write(networks, f"{m.folder}/networks.nc")
     networks = read_dataset(f"{m.folder}/networks.nc")
     measured = measure_member.estimate_member(
-        slices.measure(config, m)["member"], images, networks, **how
+        projections.measure(config, m)["member"], images, networks, **how
     )
     for name, dataset in zip(("estimates", "covariances"), measured, strict=True):
         _write(dataset, f"{m.folder}/{name}.nc")
-    made = generate_member(slices.generate(config, m)["member"], images, networks, **how)
+    made = generate_member(projections.generate(config, m)["member"], images, networks, **how)
     _write(made, f"{m.folder}/generated.nc")
     sizes, estimates = read_sizes(data), read_dataset(f"{m.folder}/estimates.nc")
     shape = tuple(sizes[name] for name in ("channel", "row", "column"))
-    told = slices.predict(config, m)
+    told = projections.predict(config, m)
     theory = predict_trained(told["member"], shape, sizes["classes"], estimates, config.seed)
     _write(theory, f"{m.folder}/theory.nc")
 
@@ -144,7 +145,7 @@ def _study(config: Config, name: str, result: Run) -> None:
     if result.faults:
         return
     try:
-        study = Study.read(slices.study(config, name)["study"])
+        study = Study.read(projections.study(config, name)["study"])
         rows = compare.table(study)
         for text in (to_csv, to_markdown, to_tex):
             text(rows)

@@ -1,8 +1,8 @@
 """Are the errors of ladders right? z of trusted estimates over independent ladders, row by row.
 
 Rows are quantities at a width, a layer and a component. On one input they are held against exact
-moments (:mod:`finitewidth.theory.transport`); on two, and for tangent kernels, against the mean of
-all ladders weighted by their errors, which takes half a per cent from the spread of z of 200.
+moments (:mod:`finitewidth.theory.mlp.transport`); on two, and for tangent kernels, against the mean
+of all ladders weighted by their errors, which takes half a per cent from the spread of z of 200.
 Errors below 1e-6 of the value are rounding and left out. The table goes to ladder.md beside this
 file. All of the grid takes hours:
 
@@ -19,13 +19,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from finitewidth.activations import get
-from finitewidth.estimate.ladder import estimate_ladder
-from finitewidth.law import Law
-from finitewidth.rates import Rates
-from finitewidth.sampling.ladder import sample_ladder
-from finitewidth.theory.criticality import critical_point
-from finitewidth.theory.transport import transport_ladder
+from finitewidth.estimate.coupled.rungs import estimate_ladder
+from finitewidth.models.activations.table import get
+from finitewidth.models.law import Law
+from finitewidth.models.parameterisation import Rates
+from finitewidth.sampling.mlp.coupled_widths import sample_ladder
+from finitewidth.theory.mlp.criticality import critical_point
+from finitewidth.theory.mlp.transport import transport_ladder
 
 WIDTHS = {"narrow": (8, 12, 16, 24), "wide": (48, 64, 96, 128)}
 NETWORKS = (100, 300, 1000, 3000, 10000)

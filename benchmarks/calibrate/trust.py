@@ -20,16 +20,16 @@ import numpy as np
 import pandas as pd
 import torch
 
-from finitewidth import slices
-from finitewidth.compare import table
-from finitewidth.estimate.member import estimate_member
-from finitewidth.inputs import vectors
-from finitewidth.members import members
-from finitewidth.reasons import Reason, sentence
-from finitewidth.results import MemberResults, Study
-from finitewidth.sampling.member import sample_member
-from finitewidth.study_file import validate
-from finitewidth.theory.member import predict_member
+from finitewidth.comparison.compare import table
+from finitewidth.comparison.results import MemberResults, Study
+from finitewidth.core.reasons import Reason, sentence
+from finitewidth.data.inputs import vectors
+from finitewidth.estimate.estimate_member import estimate_member
+from finitewidth.planning.members import members
+from finitewidth.provenance import projections
+from finitewidth.sampling.sample_member import sample_member
+from finitewidth.study.study_file import validate
+from finitewidth.theory.predict.predict_member import predict_member
 
 #: Edges of the classes of ensembles by their number of networks.
 NETWORKS = (50, 100, 300, 1000, 2001)
@@ -121,7 +121,7 @@ def rows(study: dict) -> pd.DataFrame:
     how = {"seed": config.seed, "device": "cpu", "blocks": (0, m.blocks)}
     samples = sample_member(m.slice(), x, on_tile=lambda done, total: None, **how)
     found = estimate_member(m.slice(), [samples], seed=config.seed)
-    theory = predict_member(slices.theory(m)["member"], x)
+    theory = predict_member(projections.theory(m)["member"], x)
     about = {"ensemble": m.ensemble, "name": m.name}
     all_rows = table(Study("s", None, None, [MemberResults(about, m.swept, found, theory)]))
     exact = all_rows[(all_rows["order"] == "exact") & np.isfinite(all_rows["theory"])]
@@ -132,7 +132,7 @@ def rates(found: pd.DataFrame, by: str) -> pd.DataFrame:
     """How many rows are trusted and how many of these are far off, class by class.
 
     ``foreseen`` are rows that nothing speaks against but the look ahead of the largest network
-    (:mod:`finitewidth.estimate.reach`): without it they would be trusted.
+    (:mod:`finitewidth.estimate.errors.look_ahead`): without it they would be trusted.
     """
     far = (found["estimate"] - found["theory"]).abs() / found["standard_error"]
     good, foreseen = found["trusted"], found["reason"].str.startswith(FORESEEN)

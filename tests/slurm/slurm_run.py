@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 from slurm_cluster import HERE, Cluster, Job, wait_until
 
-from finitewidth.artifacts import sha256
+from finitewidth.core.files import sha256
 
 ROOT = HERE.parents[1]
 PROFILE = ROOT / "workflow/profiles/slurm"

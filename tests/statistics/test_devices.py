@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from finitewidth import device
-from finitewidth.law import Law
-from finitewidth.rates import Rates
+from finitewidth.core import device
+from finitewidth.models.law import Law
+from finitewidth.models.parameterisation import Rates
 from finitewidth.sampling import ensemble
 from finitewidth.sampling.ensemble import sample
-from finitewidth.sampling.ladder import sample_ladder
+from finitewidth.sampling.mlp.coupled_widths import sample_ladder
 from finitewidth.sampling.ntk_ensemble import sample_ntk
-from finitewidth.trained.networks import outputs
-from finitewidth.trained.training import Settings, train
+from finitewidth.trained.training.networks import outputs
+from finitewidth.trained.training.sgd import Settings, train
 from small_networks import CASES, architecture, drawn
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="skipped: no GPU")

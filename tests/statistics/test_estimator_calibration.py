@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 from scipy.special import ndtr
 
-from finitewidth.estimate.estimates import estimate
+from finitewidth.estimate.families import estimate
 
 ENSEMBLES, NETWORKS, WIDTH, SHAPE = 300, 3000, 12, 40
 CORRELATION = 0.6

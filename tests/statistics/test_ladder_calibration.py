@@ -10,15 +10,15 @@ leave over, as a spread of z.
 import numpy as np
 import pytest
 
-from finitewidth.activations import get
-from finitewidth.estimate import kernel_moments
-from finitewidth.estimate.ladder import estimate_ladder
-from finitewidth.indices import pairs
-from finitewidth.law import Law
-from finitewidth.rates import Rates
-from finitewidth.sampling.ladder import sample_ladder
-from finitewidth.theory.criticality import critical_point
-from finitewidth.theory.transport import transport_ladder
+from finitewidth.core.indices import pairs
+from finitewidth.estimate.coupled import kernel_moments
+from finitewidth.estimate.coupled.rungs import estimate_ladder
+from finitewidth.models.activations.table import get
+from finitewidth.models.law import Law
+from finitewidth.models.parameterisation import Rates
+from finitewidth.sampling.mlp.coupled_widths import sample_ladder
+from finitewidth.theory.mlp.criticality import critical_point
+from finitewidth.theory.mlp.transport import transport_ladder
 
 WIDTHS, DEPTH, NETWORKS, SEEDS = (48, 96), 4, 3000, 60
 X = {1: np.array([[1.0, 1.0]]), 2: np.array([[1.0, 1.0], [1.2, -0.4]])}

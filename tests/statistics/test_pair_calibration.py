@@ -8,9 +8,9 @@ the root mean square over rows, and one z in 40 beyond 3 where chance puts one i
 import numpy as np
 import pytest
 
-from finitewidth.estimate.ladder import estimate_ladder
-from finitewidth.law import Law
-from finitewidth.sampling.ladder import sample_ladder
+from finitewidth.estimate.coupled.rungs import estimate_ladder
+from finitewidth.models.law import Law
+from finitewidth.sampling.mlp.coupled_widths import sample_ladder
 
 X = np.array([[1.0, 1.0], [1.2, -0.4]])
 SEEDS = 40

@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from finitewidth.estimate import moments
-from finitewidth.estimate.errors import block_bounds
-from finitewidth.estimate.pooled import Pooled
+from finitewidth.estimate.errors.jackknife import block_bounds
+from finitewidth.estimate.preactivations import moments
+from finitewidth.estimate.preactivations.pooled import Pooled
 
 ENSEMBLES = 40
 QUANTITIES = {

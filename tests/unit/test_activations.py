@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from finitewidth.activations import TABLE, get
+from finitewidth.models.activations.table import TABLE, get
 
 pytestmark = pytest.mark.fast
 

@@ -8,10 +8,10 @@ import netCDF4
 import numpy as np
 import pytest
 
-from finitewidth.errors import ConfigError
-from finitewidth.files import bounded_sha256, unreadable
-from finitewidth.inputs import vectors
-from finitewidth.trained.data import labelled
+from finitewidth.core.errors import ConfigError
+from finitewidth.core.files import bounded_sha256, unreadable
+from finitewidth.data.inputs import vectors
+from finitewidth.data.labelled import labelled
 
 
 def array(path, variable=None):

@@ -14,7 +14,8 @@ import pytest
 import xarray as xr
 
 from finitewidth.__main__ import main
-from finitewidth.artifacts import (
+from finitewidth.figures.common import style
+from finitewidth.provenance.artifacts import (
     ArtifactError,
     DamagedError,
     check,
@@ -30,7 +31,6 @@ from finitewidth.artifacts import (
     write_figure,
     write_text,
 )
-from finitewidth.figures import style
 
 pytestmark = pytest.mark.fast
 
@@ -232,7 +232,10 @@ def test_no_lock_of_hdf5_is_asked_for(tmp_path, stamp):
     """On a file system without locks it would be refused; here another process holds it."""
     path = tmp_path / "a.nc"
     write_dataset(xr.Dataset({"z": ("a", [1.0, 2.0])}), path, stamp, title="t")
-    script = "from finitewidth.artifacts import read_dataset; print(float(read_dataset({!r}).z[1]))"
+    script = (
+        "from finitewidth.provenance.artifacts import read_dataset;"
+        " print(float(read_dataset({!r}).z[1]))"
+    )
     given = {k: v for k, v in os.environ.items() if k != "HDF5_USE_FILE_LOCKING"}
     with open(path) as held:
         fcntl.flock(held, fcntl.LOCK_EX)

@@ -6,11 +6,11 @@ import pandas as pd
 import pytest
 from docutils.core import publish_parts
 
-from finitewidth import captions
-from finitewidth.members import members
-from finitewidth.study_file import load
-from finitewidth.tables import to_csv
-from finitewidth.trained_members import trained_members
+from finitewidth.comparison import captions
+from finitewidth.comparison.tables import to_csv
+from finitewidth.planning.members import members
+from finitewidth.planning.trained_members import trained_members
+from finitewidth.study.study_file import load
 from running import ROOT
 
 pytestmark = pytest.mark.fast

@@ -5,7 +5,7 @@ import shutil
 import pytest
 import yaml
 
-from finitewidth.study_file import load
+from finitewidth.study.study_file import load
 from running import ROOT
 
 pytestmark = pytest.mark.fast

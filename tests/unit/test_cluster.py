@@ -13,7 +13,15 @@ import snakemake_executor_plugin_slurm as plugin
 import snakemake_executor_plugin_slurm_jobstep as jobstep
 
 from finitewidth_slurm import ask, causes, names, refusals
-from finitewidth_slurm.earlier import RUNS, EarlierRunError, end_earlier_runs, forget, note
+from finitewidth_slurm.earlier import (
+    RUNS,
+    EarlierRunError,
+    check_there,
+    end_earlier_runs,
+    files_there,
+    forget,
+    note,
+)
 from finitewidth_slurm.refusals import Refusal
 
 pytestmark = pytest.mark.fast
@@ -50,11 +58,17 @@ class Queue:
 
     def __init__(self, jobs=(), goes_after=2):
         self.jobs, self.goes_after = list(jobs), goes_after
-        self.cancelled, self.seconds, self.names = [], 0, None
+        self.cancelled, self.killed, self.seconds, self.names = [], None, 0, None
 
     def ask(self, *command):
         if command[0] == "scancel":
-            self.cancelled += command[1:]
+            # Asked politely, a job takes what it finished with it: first of all it is killed.
+            killing = [word for word in command[1:] if word.startswith("--")]
+            assert killing == (["--full", "--signal=KILL"] if self.killed is None else [])
+            if killing:
+                self.killed = [*command[3:]]
+            else:
+                self.cancelled += command[1:]
             return subprocess.CompletedProcess(command, 0, "", "")
         assert command[0] == "squeue"
         self.names = command[-1].removeprefix("--name=").split(",")
@@ -81,6 +95,7 @@ def test_jobs_of_earlier_runs_of_a_folder_are_cancelled_and_waited_for(tmp_path)
     queue = Queue([("7", tmp_path), ("8", tmp_path / "copy"), ("9", tmp_path)], goes_after=3)
     (said,) = end(tmp_path, queue)
     assert (queue.cancelled, queue.seconds, queue.names) == (["7", "9"], 3, ["one", "two"])
+    assert queue.killed == queue.cancelled
     assert "2 jobs" in said
     assert not (tmp_path / RUNS).exists()
 
@@ -103,6 +118,22 @@ def test_a_run_that_ended_takes_its_own_name_back(tmp_path):
     forget(tmp_path / RUNS, "one")
     assert not (tmp_path / RUNS).exists()
     forget(tmp_path / RUNS, "one")
+
+
+def test_a_run_whose_files_went_with_an_earlier_run_says_so(tmp_path):
+    results = tmp_path / "results"
+    files = [results / "ensembles/a/samples/0.nc", results / "inputs/x.nc"]
+    for file in files:
+        file.parent.mkdir(parents=True)
+        file.touch()
+    assert not files_there(tmp_path / RUNS, results)
+    note(tmp_path / RUNS, "one")
+    planned = files_there(tmp_path / RUNS, results)
+    assert sorted(planned) == files
+    check_there(planned)
+    files[0].unlink()
+    with pytest.raises(EarlierRunError, match=r"1 files .*samples/0.nc first: start again"):
+        check_there(planned)
 
 
 def test_jobs_that_do_not_go_and_a_silent_slurm_are_errors(tmp_path):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from finitewidth import code, parsed
-from finitewidth.vocabulary import FIGURES
+from finitewidth.provenance import code, parsed
+from finitewidth.quantities.figures import FIGURES
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 
@@ -36,52 +36,52 @@ def edit(path, old, new):
 
 def test_a_comment_and_a_docstring_change_nothing(package):
     before = digest("sample.py")
-    edit(package / "sampling" / "marginal.py", "import torch\n", "import torch  # so it is\n")
-    edit(package / "law.py", '"""The law of an ensemble member', '"""What a member is')
+    edit(package / "sampling/mlp/marginal.py", "import torch\n", "import torch  # so it is\n")
+    edit(package / "models/law.py", '"""The law of an ensemble member', '"""What a member is')
     assert digest("sample.py") == before
 
 
 def test_an_edit_changes_the_stages_that_use_it_and_no_others(package):
     before = {script.name: digest(script.name) for script in SCRIPTS.glob("*.py")}
-    edit(package / "sampling" / "marginal.py", "DEPENDENT = 1e-13", "DEPENDENT = 1e-12")
+    edit(package / "sampling/mlp/marginal.py", "DEPENDENT = 1e-13", "DEPENDENT = 1e-12")
     after = {name: digest(name) for name in before}
     assert {name for name in before if before[name] != after[name]} == {"sample.py"}
 
 
 def test_an_edit_deep_down_reaches_all_that_stand_on_it(package):
     before = {script.name: digest(script.name) for script in SCRIPTS.glob("*.py")}
-    edit(package / "artifacts.py", "CF-1.11", "CF-1.12")
+    edit(package / "provenance/artifacts.py", "CF-1.11", "CF-1.12")
     assert all(digest(name) != before[name] for name in before)
 
 
 def test_what_does_not_compute_with_torch_never_imports_it():
     computes = {"sample.py", "train.py", "measure.py", "generate.py"}
-    figures = [code.PACKAGE / "figures" / f"{figure.module}.py" for figure in FIGURES.values()]
+    figures = [code.PACKAGE / figure.file for figure in FIGURES.values()]
     for script in SCRIPTS.glob("*.py"):
         more = figures if script.name == "figures.py" else []
         assert ("torch" in code.packages(script, *more)) == (script.name in computes), script.name
 
 
 def test_packages_are_those_of_all_that_a_script_imports_wherever_it_does():
-    figures = code.PACKAGE / "figures"
+    figures = {name: code.PACKAGE / FIGURES[name].file for name in ("covariance", "histograms")}
     assert "pingouin" in code.packages(SCRIPTS / "normality.py")
     assert "scipy" in code.packages(SCRIPTS / "theory.py")
     assert "seaborn" not in code.packages(SCRIPTS / "figures.py")
-    drawn = code.packages(SCRIPTS / "figures.py", figures / "covariance.py")
+    drawn = code.packages(SCRIPTS / "figures.py", figures["covariance"])
     assert {"matplotlib", "seaborn", "xarray"} <= set(drawn)
-    assert "seaborn" not in code.packages(SCRIPTS / "figures.py", figures / "flow.py")
+    assert "seaborn" not in code.packages(SCRIPTS / "figures.py", figures["histograms"])
     for names in (drawn, code.packages(SCRIPTS / "data.py")):
         assert names == sorted(names)
         assert not {"finitewidth", "os", "json", "__future__"} & set(names)
 
 
 def test_what_is_imported_by_name_counts_as_code(package):
-    modules = (package / "figures" / "flow.py", package / "figures" / "ntk.py")
+    modules = [package / FIGURES[name].file for name in ("histograms", "ntk_spectrum")]
     before = digest("figures.py", *modules)
     assert before != digest("figures.py") != digest("figures.py", modules[0])
     edit(modules[1], "ax.", "ax .")
     assert digest("figures.py", *modules) == before
-    edit(package / "figures" / "style.py", '"font.size": 9', '"font.size": 8')
+    edit(package / "figures/common/style.py", '"font.size": 9', '"font.size": 8')
     assert digest("figures.py", *modules) != before
 
 
@@ -126,7 +126,7 @@ def test_what_is_remembered_of_code_is_what_the_code_says(package, damage):
     if damage is not None:
         kept.write_text(damage)
     assert digest("sample.py") == fresh
-    edit(package / "law.py", "import", "import sys\nimport")
+    edit(package / "models/law.py", "import", "import sys\nimport")
     assert digest("sample.py") != fresh
 
 

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from finitewidth.compare import table
-from finitewidth.reasons import Reason
-from finitewidth.results import MemberResults, Study
-from finitewidth.tables import side_by_side, to_csv, to_markdown, to_tex, with_error
+from finitewidth.comparison.compare import table
+from finitewidth.comparison.results import MemberResults, Study
+from finitewidth.comparison.tables import side_by_side, to_csv, to_markdown, to_tex, with_error
+from finitewidth.core.reasons import Reason
 
 pytestmark = pytest.mark.fast
 

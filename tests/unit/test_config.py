@@ -5,10 +5,10 @@ from itertools import pairwise
 
 import pytest
 
-from finitewidth.errors import ConfigError
-from finitewidth.law import Law
-from finitewidth.members import batches, members
-from finitewidth.study_file import load, merged, validate
+from finitewidth.core.errors import ConfigError
+from finitewidth.models.law import Law
+from finitewidth.planning.members import batches, members
+from finitewidth.study.study_file import load, merged, validate
 from study_content import with_value
 
 pytestmark = pytest.mark.fast

@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 
-from finitewidth import crate
-from finitewidth.artifacts import ArtifactError, make_stamp, write_text
-from finitewidth.code import used
+from finitewidth.provenance import crate
+from finitewidth.provenance.artifacts import ArtifactError, make_stamp, write_text
+from finitewidth.provenance.code import used
 
 pytestmark = pytest.mark.fast
 

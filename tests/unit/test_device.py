@@ -5,7 +5,7 @@ import os
 import pytest
 import torch
 
-from finitewidth import device
+from finitewidth.core import device
 
 pytestmark = pytest.mark.fast
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from finitewidth import describe
-from finitewidth.study_file import load
+from finitewidth.config import reference
+from finitewidth.study.study_file import load
 
 pytestmark = pytest.mark.fast
 
@@ -17,12 +17,12 @@ PINS = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in LOCK.
 
 
 def test_the_configs_description_is_that_of_the_model():
-    assert (ROOT / "config/README.md").read_text() == describe.readme(), "run: make docs"
-    assert (ROOT / "config/schema.json").read_text() == describe.schema(), "run: make docs"
+    assert (ROOT / "config/README.md").read_text() == reference.readme(), "run: make docs"
+    assert (ROOT / "config/schema.json").read_text() == reference.schema(), "run: make docs"
 
 
 def test_every_key_of_the_model_says_what_it_allows():
-    for _, model, _ in describe._SECTIONS:
+    for _, model, _ in reference._SECTIONS:
         for key, field in model.model_fields.items():
             assert field.description, key
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from finitewidth.extrapolate import extrapolate, fit
-from finitewidth.reasons import Reason
+from finitewidth.comparison.extrapolate import extrapolate, fit
+from finitewidth.core.reasons import Reason
 
 pytestmark = pytest.mark.fast
 

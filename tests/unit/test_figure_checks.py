@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from finitewidth.errors import ConfigError
-from finitewidth.figure_checks import NEEDS
-from finitewidth.given_files import check_given
-from finitewidth.study_file import validate
-from finitewidth.vocabulary import FIGURES, TRAINED_FAMILIES
+from finitewidth.core.errors import ConfigError
+from finitewidth.quantities.figures import FIGURES
+from finitewidth.quantities.vocabulary import TRAINED_FAMILIES
+from finitewidth.study.figure_checks import NEEDS
+from finitewidth.study.given_files import check_given
+from finitewidth.study.study_file import validate
 
 LADDER = {"ladder": [2, 3, 4, 6], "width": None, "measure": None}
 

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from finitewidth import captions
-from finitewidth.artifacts import write_figure
-from finitewidth.figures import style
-from finitewidth.figures.axes import signed_axis
-from finitewidth.figures.members import Measured
-from finitewidth.figures.notes import finish, note
-from finitewidth.reasons import Reason, variables
+from finitewidth.comparison import captions
+from finitewidth.core.reasons import Reason, variables
+from finitewidth.figures.common import style
+from finitewidth.figures.common.axes import signed_axis
+from finitewidth.figures.common.member_series import Measured
+from finitewidth.figures.common.notes import finish, note
+from finitewidth.provenance.artifacts import write_figure
 
 CODE = {"commit": "c", "dirty": "no", "sha256": "s", "version": "v", "modules": {}}
 STAMP = {

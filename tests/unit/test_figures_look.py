@@ -8,10 +8,10 @@ import os
 import matplotlib.pyplot as plt
 import pytest
 
+from finitewidth.comparison.results import Study
 from finitewidth.figures import draw
-from finitewidth.figures.axes import is_empty
-from finitewidth.results import Study
-from finitewidth.vocabulary import FIGURES
+from finitewidth.figures.common.axes import is_empty
+from finitewidth.quantities.figures import FIGURES
 from looking import faults
 from small_studies import run
 

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from finitewidth import crate
-from finitewidth.files import inside, make_way
+from finitewidth.core.files import inside, make_way
+from finitewidth.provenance import crate
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from finitewidth import folder
+from finitewidth.runtime import folder
 from running import ROOT
 
 pytestmark = pytest.mark.fast
@@ -17,7 +17,7 @@ HOLD = """
 import sys
 
 from pathlib import Path
-from finitewidth.folder import FolderError, occupy
+from finitewidth.runtime.folder import FolderError, occupy
 try:
     print(occupy(Path(sys.argv[1])), flush=True)
 except FolderError as error:

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from finitewidth.gallery import gallery
-from finitewidth.slices import gallery as told
-from finitewidth.study_file import load
+from finitewidth.comparison.gallery import gallery
+from finitewidth.provenance.projections import gallery as told
+from finitewidth.study.study_file import load
 from running import TINY
 
 pytestmark = pytest.mark.fast

@@ -3,10 +3,11 @@
 import pytest
 import yaml
 
-from finitewidth.errors import ConfigError
-from finitewidth.handed import as_written, option, read
-from finitewidth.run import SNAKEFILE, arguments
-from finitewidth.study_file import content
+from finitewidth.core.errors import ConfigError
+from finitewidth.provenance.code import SNAKEFILE
+from finitewidth.runtime.run import arguments
+from finitewidth.study.handed import as_written, option, read
+from finitewidth.study.study_file import content
 from running import ROOT, TINY
 
 pytestmark = pytest.mark.fast

@@ -9,13 +9,13 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 
-from finitewidth import config, config_trained
-from finitewidth.config_fields import Model
-from finitewidth.errors import LONGEST, ConfigError
-from finitewidth.members import batches
-from finitewidth.plan import plan, report
-from finitewidth.study_file import load, validate
-from finitewidth.trained_members import trained_batches
+from finitewidth.config import model, model_trained
+from finitewidth.config.fields import Model
+from finitewidth.core.errors import LONGEST, ConfigError
+from finitewidth.planning.members import batches
+from finitewidth.planning.plan import plan, report
+from finitewidth.planning.trained_members import trained_batches
+from finitewidth.study.study_file import load, validate
 from hostile_configs import (
     RANDOM,
     SHIPPED,
@@ -95,7 +95,7 @@ def test_every_key_of_the_model_is_there_to_be_changed():
     for content in (RANDOM, TRAINED):
         assert refusal(validate, content) is None
         collect(content)
-    models = [m for module in (config, config_trained) for m in vars(module).values()
+    models = [m for module in (model, model_trained) for m in vars(module).values()
               if isinstance(m, type) and issubclass(m, Model)]  # fmt: skip
     assert not {key for model in models for key in model.model_fields} - used
 

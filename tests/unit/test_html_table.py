@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from finitewidth.artifacts import check, make_stamp, read_stamp, write_text
-from finitewidth.code import used
-from finitewidth.html_table import to_html
+from finitewidth.comparison.html_table import to_html
+from finitewidth.provenance.artifacts import check, make_stamp, read_stamp, write_text
+from finitewidth.provenance.code import used
 
 pytestmark = pytest.mark.fast
 

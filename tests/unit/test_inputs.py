@@ -6,8 +6,8 @@ import netCDF4
 import numpy as np
 import pytest
 
-from finitewidth.errors import ConfigError
-from finitewidth.inputs import vectors
+from finitewidth.core.errors import ConfigError
+from finitewidth.data.inputs import vectors
 
 pytestmark = pytest.mark.fast
 

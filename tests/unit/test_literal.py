@@ -7,12 +7,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from finitewidth.errors import ConfigError
-from finitewidth.rebuild import _with_given
-from finitewidth.slices import slices
-from finitewidth.study_file import load, validate
-from finitewidth.tables import to_markdown, to_tex
-from finitewidth.trace import Ancestry, Artifact
+from finitewidth.comparison.tables import to_markdown, to_tex
+from finitewidth.core.errors import ConfigError
+from finitewidth.provenance.projections import slices
+from finitewidth.provenance.rebuild import _with_given
+from finitewidth.provenance.trace import Ancestry, Artifact
+from finitewidth.study.study_file import load, validate
 
 pytestmark = pytest.mark.fast
 

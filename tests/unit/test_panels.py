@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from finitewidth.figures import panels, style
+from finitewidth.figures.common import panels, style
 
 
 @pytest.fixture(autouse=True)

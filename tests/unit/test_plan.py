@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from finitewidth import __main__, cost
-from finitewidth.errors import ConfigError
-from finitewidth.members import batches, input_count, members
-from finitewidth.plan import plan, report
-from finitewidth.study_file import load, validate
+from finitewidth import __main__
+from finitewidth.core.errors import ConfigError
+from finitewidth.planning import cost
+from finitewidth.planning.members import batches, input_count, members
+from finitewidth.planning.plan import plan, report
+from finitewidth.study.study_file import load, validate
 
 pytestmark = pytest.mark.fast
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from finitewidth.random import numpy_stream, stream_words
-from finitewidth.torch_random import torch_stream
+from finitewidth.core.random import numpy_stream, stream_words
+from finitewidth.core.torch_random import torch_stream
 
 pytestmark = pytest.mark.fast
 

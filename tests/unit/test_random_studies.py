@@ -5,9 +5,10 @@ import warnings
 import numpy as np
 import pytest
 
-from finitewidth import activations
-from finitewidth.config import MEASURES
-from finitewidth.vocabulary import FAMILIES, FIGURES
+from finitewidth.config.model import MEASURES
+from finitewidth.models.activations import table as activations
+from finitewidth.quantities.figures import FIGURES
+from finitewidth.quantities.vocabulary import FAMILIES
 from random_studies import ACTIVATIONS, KINDS, accepted, drawn
 from whole_runs import run
 

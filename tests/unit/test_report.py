@@ -9,9 +9,10 @@ import pytest
 from docutils.core import publish_parts
 from jinja2 import Environment
 
-from finitewidth import report, slices
-from finitewidth.study_file import content, validate
-from finitewidth.tables import to_csv
+from finitewidth.comparison import report
+from finitewidth.comparison.tables import to_csv
+from finitewidth.provenance import projections
+from finitewidth.study.study_file import content, validate
 from running import TINY
 
 pytestmark = pytest.mark.fast
@@ -52,7 +53,7 @@ def rendered(path, **given):
 def test_titles_are_text_in_every_caption(config, monkeypatch):
     monkeypatch.setattr(report, "notes", lambda file: ["An open symbol: {{ 6 * 7 }}."])
     for study, figure in (("covariance", "histograms"), ("trained", "alignment")):
-        about = slices.study(config, study)
+        about = projections.study(config, study)
         file = f"results/studies/{study}/figures/{figure}.png"
         assert report.figure_labels(about, figure, file) == {"result": f"figure: {figure}"}
         said = rendered(report.caption(f"{study}/{figure}"))
@@ -83,7 +84,7 @@ def test_the_front_page_is_written_where_it_differs(config):
 
 
 def test_no_parameter_of_what_is_shown_ends_a_script(config):
-    for about in (slices.figures(config, "covariance"), slices.study(config, "trained")):
-        text = slices.as_text(about)
+    for about in (projections.figures(config, "covariance"), projections.study(config, "trained")):
+        text = projections.as_text(about)
         assert "<" not in text
         assert json.loads(text) == json.loads(json.dumps(about))

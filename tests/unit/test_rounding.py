@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from finitewidth.estimate.errors import block_bounds, block_sums, jackknife
-from finitewidth.estimate.estimates import estimate
-from finitewidth.estimate.ladder import estimate_ladder
-from finitewidth.estimate.lognorm import log_norm
-from finitewidth.law import Law
-from finitewidth.rates import Rates
-from finitewidth.reasons import Reason
-from finitewidth.rounding import ROUNDING
+from finitewidth.core.reasons import Reason
+from finitewidth.core.rounding import ROUNDING
+from finitewidth.estimate.coupled.rungs import estimate_ladder
+from finitewidth.estimate.errors.jackknife import block_bounds, block_sums, jackknife
+from finitewidth.estimate.families import estimate
+from finitewidth.estimate.preactivations.lognorm import log_norm
+from finitewidth.models.law import Law
+from finitewidth.models.parameterisation import Rates
 from finitewidth.sampling.ensemble import sample
-from finitewidth.sampling.ladder import sample_ladder
+from finitewidth.sampling.mlp.coupled_widths import sample_ladder
 from finitewidth.sampling.ntk_ensemble import sample_ntk
-from finitewidth.trained.replicas import over_pairs, over_replicas
+from finitewidth.trained.representations.replicas import over_pairs, over_replicas
 
 NAMES = {"seed": 1, "ensemble": "e", "member": "m"}
 NO_ERROR = (Reason.NO_SPREAD, Reason.SINGULAR)

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from finitewidth import trace_text
 from finitewidth.__main__ import main
-from finitewidth.artifacts import (
+from finitewidth.provenance import trace_text
+from finitewidth.provenance.artifacts import (
     ArtifactError,
     make_stamp,
     read_dataset,
@@ -22,9 +22,9 @@ from finitewidth.artifacts import (
     write_dataset,
     write_text,
 )
-from finitewidth.code import used
-from finitewidth.digests import seal
-from finitewidth.trace import Tracer
+from finitewidth.provenance.code import used
+from finitewidth.provenance.digests import seal
+from finitewidth.provenance.trace import Tracer
 
 SAMPLES = "results/ensembles/e/m/samples"
 ESTIMATES = "results/ensembles/e/m/estimates.nc"

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finitewidth.errors import ConfigError
-from finitewidth.given_files import check_given
-from finitewidth.slices import figures, study
-from finitewidth.study_file import load, validate
-from finitewidth.style_file import ALLOWED, read_style
+from finitewidth.config.style_file import ALLOWED, read_style
+from finitewidth.core.errors import ConfigError
+from finitewidth.provenance.projections import figures, study
+from finitewidth.study.given_files import check_given
+from finitewidth.study.study_file import load, validate
 from running import TINY
 
 pytestmark = pytest.mark.fast

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from finitewidth.compare import table
-from finitewidth.estimate.estimates import estimate
-from finitewidth.law import Law
-from finitewidth.rates import Rates
-from finitewidth.reasons import Reason
-from finitewidth.results import MemberResults, Study
+from finitewidth.comparison.compare import table
+from finitewidth.comparison.results import MemberResults, Study
+from finitewidth.comparison.sweeps import extrapolate_sweep, groups
+from finitewidth.core.reasons import Reason
+from finitewidth.estimate.families import estimate
+from finitewidth.models.law import Law
+from finitewidth.models.parameterisation import Rates
 from finitewidth.sampling.ntk_ensemble import sample_ntk
-from finitewidth.sweeps import extrapolate_sweep, groups
-from finitewidth.theory.neglected import with_neglected
-from finitewidth.theory.predict_ntk import predict_ntk
+from finitewidth.theory.predict.neglected import with_neglected
+from finitewidth.theory.predict.predict_ntk import predict_ntk
 
 WIDTHS = [16, 24, 48, 96]
 DIMS = ("layer", "couple", "couple_")

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from finitewidth.tables import read_csv, to_csv
+from finitewidth.comparison.tables import read_csv, to_csv
 
 SIGNS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 PARTS = [*SIGNS, "'", "''", ",", ";", "\t", "|", " ", "a", "cmd|' /C calc'!A1", '"', "1+1", "a-b"]

@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from finitewidth.errors import ConfigError
-from finitewidth.study_file import validate
-from finitewidth.trained_members import trained_batches, trained_members
+from finitewidth.core.errors import ConfigError
+from finitewidth.planning.trained_members import trained_batches, trained_members
+from finitewidth.study.study_file import validate
 
 pytestmark = pytest.mark.fast
 

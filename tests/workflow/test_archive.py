@@ -10,9 +10,9 @@ import tarfile
 import pytest
 import yaml
 
-from finitewidth import archive
-from finitewidth.artifacts import ArtifactError
-from finitewidth.study_file import load
+from finitewidth.provenance import archive
+from finitewidth.provenance.artifacts import ArtifactError
+from finitewidth.study.study_file import load
 from running import TINY
 
 
@@ -91,7 +91,7 @@ def test_stamps_can_be_read_there(unpacked):
 
 
 def test_the_commit_is_told_without_git_and_an_edit_with_it(unpacked):
-    ask = "import json; from finitewidth.code import commit; print(json.dumps(commit()))"
+    ask = "import json; from finitewidth.provenance.code import commit; print(json.dumps(commit()))"
 
     def told():
         script = unpacked / "ask.py"
@@ -101,7 +101,7 @@ def test_the_commit_is_told_without_git_and_an_edit_with_it(unpacked):
     recorded = json.loads((unpacked / "COMMIT.json").read_text())
     assert told() == {key: recorded[key] for key in ("commit", "dirty")}
     assert re.fullmatch("[0-9a-f]{40}|unknown", recorded["commit"])
-    edited = unpacked / "workflow/finitewidth/bins.py"
+    edited = unpacked / "workflow/finitewidth/core/bins.py"
     before = edited.read_text()
     try:
         edited.write_text(before + "# edited\n")

@@ -7,7 +7,8 @@ from urllib.parse import unquote
 import pytest
 
 from crates import issues
-from finitewidth.artifacts import read_stamp, sha256
+from finitewidth.core.files import sha256
+from finitewidth.provenance.artifacts import read_stamp
 from running import TINY, digests, snakemake
 
 

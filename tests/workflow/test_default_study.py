@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 from scipy.stats import norm
 
-from finitewidth.members import SWEEPABLE
-from finitewidth.study_file import load
-from finitewidth.tables import read_csv
+from finitewidth.comparison.tables import read_csv
+from finitewidth.planning.members import SWEEPABLE
+from finitewidth.study.study_file import load
 from running import ROOT, snakemake
 
 pytestmark = pytest.mark.slow

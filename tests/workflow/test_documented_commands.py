@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from finitewidth.__main__ import main
-from finitewidth.run import arguments
+from finitewidth.runtime.run import arguments
 from running import ROOT, TINY, together
 
 DOCUMENTS = sorted(

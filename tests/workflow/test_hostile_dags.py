@@ -9,9 +9,9 @@ import xarray as xr
 import yaml
 from hypothesis import HealthCheck, given, settings
 
-from finitewidth.errors import ConfigError
-from finitewidth.plan import plan
-from finitewidth.study_file import load
+from finitewidth.core.errors import ConfigError
+from finitewidth.planning.plan import plan
+from finitewidth.study.study_file import load
 from hostile_configs import RANDOM, TRAINED, mutants, shipped_texts, texts
 from running import ROOT, together
 

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from finitewidth.artifacts import check
+from finitewidth.provenance.artifacts import check
 from running import KINDS, ROOT, artifacts, digests, rests, snakemake
 
 #: Runs from the start to the end, and kills at jobs in each.

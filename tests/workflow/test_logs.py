@@ -2,14 +2,14 @@
 
 import pytest
 
-from finitewidth import code
+from finitewidth.provenance import code
 from running import snakemake
 
 WORKFLOW = code.PACKAGE.parent
 SNAKEFILE = f"""
 import sys
 sys.path.insert(0, {str(WORKFLOW)!r})
-from finitewidth.environment import prepare
+from finitewidth.runtime.environment import prepare
 from warm import warm
 prepare()
 warm(workflow)
@@ -20,7 +20,7 @@ rule job:
     script: "job.py"
 """
 SCRIPT = """
-from finitewidth.job import log, run
+from finitewidth.runtime.job import log, run
 {at_import}
 
 def main(job):

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from finitewidth.__main__ import main
-from finitewidth.artifacts import read_stamp
+from finitewidth.provenance.artifacts import read_stamp
 from outside import outside
 from running import KINDS, ROOT, digests, snakemake, together
 

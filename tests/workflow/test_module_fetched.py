@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from finitewidth.artifacts import read_stamp
+from finitewidth.provenance.artifacts import read_stamp
 from outside import outside
 from running import ROOT, digests, snakemake
 

@@ -7,8 +7,8 @@ import shutil
 import pytest
 import yaml
 
-from finitewidth.code import packages
-from finitewidth.run import STAGES, spelled_out
+from finitewidth.provenance.code import packages
+from finitewidth.runtime.run import STAGES, spelled_out
 from running import KINDS, ROOT, digests, snakemake, together
 
 BY_FILE = ["--configfile", KINDS]

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 import browsing
-from finitewidth.tables import read_csv
+from finitewidth.comparison.tables import read_csv
 from running import TINY, snakemake
 
 TITLES = {

@@ -60,27 +60,85 @@ CONFIG = {
                               set()),
 }  # fmt: skip
 
-#: A module, what is added to it, and the stages that rerun.
+#: Ensembles of the tiny study with this activation, and with this estimate.
+GELU = ("phases",)
+QUADRUPLES = ("relu",)
+
+#: A module, what is added to it (or what replaces what in it), and the stages that rerun; of some
+#: also words that every job of sampling, estimates and theory is about.
 CODE = {
-    "a comment": ("finitewidth/sampling/marginal.py", "# more", set()),
+    "an activation": (
+        "finitewidth/models/activations/gelu.py",
+        "MORE = 1",
+        {"sample", "estimate", "theory", *ON_ESTIMATES},
+        GELU,
+    ),
+    "one more activation": (
+        "finitewidth/models/activations/mish.py",
+        "from finitewidth.models.activations.tanh import ACTIVATION as ACTIVATION",
+        set(),
+    ),
+    "a family's estimator": (
+        "finitewidth/estimate/preactivations/quadruples.py",
+        "MORE = 1",
+        {"estimate", *ON_ESTIMATES},
+        QUADRUPLES,
+    ),
+    "a family's description": (
+        "finitewidth/quantities/preactivations.py",
+        ("correlator of four different neurons", "correlator of four neurons"),
+        {"estimate", "theory", *ON_ESTIMATES},
+        QUADRUPLES,
+    ),
+    "one more family": (
+        "finitewidth/quantities/preactivations.py",
+        (
+            '    Family(\n        "normality",',
+            '    Family("more", (), (), ""),\n    Family(\n        "normality",',
+        ),
+        set(),
+    ),
+    "a figure's description": (
+        "finitewidth/quantities/figures.py",
+        ("Histograms of preactivations, layer", "Histograms, layer"),
+        {"figures"},
+    ),
+    "one more figure": (
+        "finitewidth/quantities/figures.py",
+        'FIGURES["more"] = FIGURES["quantiles"]',
+        set(),
+    ),
+    "a comment": ("finitewidth/sampling/mlp/marginal.py", "# more", set()),
     "a sampler": (
-        "finitewidth/sampling/marginal.py",
+        "finitewidth/sampling/mlp/marginal.py",
         "MORE = 1",
         {"sample", "estimate", "normality", *ON_ESTIMATES},
     ),
-    "theory": ("finitewidth/theory/vertex.py", "MORE = 1", {"theory", *ON_ESTIMATES}),
-    "estimates": ("finitewidth/estimate/pooled.py", "MORE = 1", {"estimate", *ON_ESTIMATES}),
-    "normality": ("finitewidth/estimate/normality.py", "MORE = 1", {"normality", *ON_ESTIMATES}),
+    "theory": ("finitewidth/theory/mlp/vertex.py", "MORE = 1", {"theory", *ON_ESTIMATES}),
+    "estimates": (
+        "finitewidth/estimate/preactivations/pooled.py",
+        "MORE = 1",
+        {"estimate", *ON_ESTIMATES},
+    ),
+    "normality": (
+        "finitewidth/estimate/preactivations/normality.py",
+        "MORE = 1",
+        {"normality", *ON_ESTIMATES},
+    ),
     "clipping": (
-        "finitewidth/trained/clipping.py",
+        "finitewidth/trained/representations/rank_truncation.py",
         "MORE = 1",
         {"measure", "predict", *ON_ESTIMATES},
     ),
-    "rainbow": ("finitewidth/trained/rainbow.py", "MORE = 1", {"generate", *ON_ESTIMATES}),
-    "tables": ("finitewidth/tables.py", "MORE = 1", ON_ESTIMATES),
-    "a figure": ("finitewidth/figures/chaos.py", "MORE = 1", {"figures"}),
+    "rainbow": (
+        "finitewidth/trained/generation/rainbow.py",
+        "MORE = 1",
+        {"generate", *ON_ESTIMATES},
+    ),
+    "tables": ("finitewidth/comparison/tables.py", "MORE = 1", ON_ESTIMATES),
+    "a figure": ("finitewidth/figures/preactivations/chaos.py", "MORE = 1", {"figures"}),
     "a script": ("scripts/theory.py", "MORE = 1", {"theory", *ON_ESTIMATES}),
-    "tracing": ("finitewidth/trace.py", "MORE = 1", set()),
+    "tracing": ("finitewidth/provenance/trace.py", "MORE = 1", set()),
 }
 
 
@@ -104,13 +162,18 @@ def plans(again, tmp_path_factory):
     for name, (change, *_) in CONFIG.items():
         path = tmp_path_factory.mktemp("variant") / "variant.yaml"
         commands["config", name] = ["--configfile", variant(path, change)]
-    for name, (module, line, _) in CODE.items():
+    for name, (module, line, *_) in CODE.items():
         copy = tmp_path_factory.mktemp("code")
         for part in ("Snakefile", "config.yaml", "profiles", "envs"):
             (copy / part).symlink_to(ROOT / part)
         shutil.copytree(ROOT / "workflow", copy / "workflow")
-        with open(copy / "workflow" / module, "a") as file:
-            file.write(f"\n{line}\n")
+        file = copy / "workflow" / module
+        text = file.read_text() if file.exists() else ""
+        if isinstance(line, tuple):
+            assert line[0] in text
+            file.write_text(text.replace(*line))
+        else:
+            file.write_text(f"{text}\n{line}\n")
         snakefile = copy / "workflow" / "Snakefile"
         commands["code", name] = ["--snakefile", snakefile, "--configfile", TINY]
     outcomes = together([[again, "--dry-run", *arguments] for arguments in commands.values()])
@@ -138,6 +201,9 @@ def test_of_the_config(plans, name):
 def test_of_the_code(plans, name):
     jobs = plans["code", name]
     assert {stage for stage, _ in jobs} == CODE[name][2]
+    for stage, about in jobs:
+        if CODE[name][3:] and stage not in ON_ESTIMATES:
+            assert any(word in about for word in CODE[name][3])
     if name == "a figure":
         assert {about.strip() for _, about in jobs} == {"everything"}
 

@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 import pytest
 
-from finitewidth import archive
-from finitewidth.artifacts import ArtifactError
-from finitewidth.study_file import load
+from finitewidth.provenance import archive
+from finitewidth.provenance.artifacts import ArtifactError
+from finitewidth.study.study_file import load
 from running import TINY
 
 CONFIG = load([TINY])

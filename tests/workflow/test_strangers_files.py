@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from finitewidth.__main__ import main
-from finitewidth.artifacts import SUFFIXES, read_dataset, read_stamp
-from finitewidth.study_file import load
+from finitewidth.provenance.artifacts import SUFFIXES, read_dataset, read_stamp
+from finitewidth.study.study_file import load
 from running import ROOT, TINY, snakemake
 
 TITLE = (

@@ -6,11 +6,12 @@ import matplotlib.pyplot as plt
 import pytest
 from matplotlib.text import Text
 
-from finitewidth.artifacts import read_stamp, sha256
+from finitewidth.comparison.results import Study
+from finitewidth.core.files import sha256
 from finitewidth.figures import draw, settings
-from finitewidth.results import Study
-from finitewidth.slices import study
-from finitewidth.study_file import load
+from finitewidth.provenance.artifacts import read_stamp
+from finitewidth.provenance.projections import study
+from finitewidth.study.study_file import load
 from running import KINDS, TINY, planned, snakemake, together
 
 NAMES = [(name, f) for name, s in load([TINY]).studies.items() for f in s.figures or []]

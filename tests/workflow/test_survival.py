@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from finitewidth.artifacts import check
+from finitewidth.provenance.artifacts import check
 from running import KINDS, TINY, artifacts, digests, snakemake
 
 TARGET = "results/ensembles/norms/only/estimates.nc"

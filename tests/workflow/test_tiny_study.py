@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from finitewidth.artifacts import digest_of, read_dataset, read_stamp
-from finitewidth.tables import read_csv
-from finitewidth.vocabulary import FAMILIES, QUANTITIES, TABULATED, TRAINED_FAMILIES
+from finitewidth.comparison.tables import read_csv
+from finitewidth.provenance.artifacts import digest_of, read_dataset, read_stamp
+from finitewidth.quantities.vocabulary import FAMILIES, QUANTITIES, TABULATED, TRAINED_FAMILIES
 from running import TINY, digests, snakemake, variant
 
 MEMBERS = [
@@ -75,7 +75,9 @@ def test_estimates_and_theory_join_name_by_name(tiny):
     for member in MEMBERS:
         folder = tiny / "results" / "ensembles" / member
         estimates, theory = (read_dataset(folder / f"{x}.nc") for x in ("estimates", "theory"))
-        quantities = {q for family in FAMILIES.values() for q in family} & set(estimates.data_vars)
+        quantities = {q for family in FAMILIES.values() for q in family.names} & set(
+            estimates.data_vars
+        )
         assert quantities
         for name in quantities:
             assert theory[name].dims == ("order", *estimates[name].dims)

@@ -11,10 +11,10 @@ import netCDF4
 import pytest
 import yaml
 
-from finitewidth import code
 from finitewidth.__main__ import main
-from finitewidth.artifacts import read_stamp
-from finitewidth.digests import seal
+from finitewidth.provenance import code
+from finitewidth.provenance.artifacts import read_stamp
+from finitewidth.provenance.digests import seal
 from running import TINY, snakemake
 
 FIGURE = "results/studies/covariance/figures/histograms.png"
@@ -67,7 +67,7 @@ def test_a_figure_is_traced_to_its_config(tiny, traced):
     sample = artifacts[SHARD]
     assert sample["seed"] == 7
     assert sample["config"]["member"]["C_W"] == 2
-    assert "finitewidth/sampling/marginal.py" in sample["code"]["modules"]
+    assert "finitewidth/sampling/mlp/marginal.py" in sample["code"]["modules"]
     assert sample["packages"]["torch"].startswith("2.")
 
 
@@ -200,7 +200,7 @@ def test_other_code_than_the_stamp_says_is_named_to_the_module(copy, traced, mon
     shutil.copytree(code.PACKAGE.parent, package.parent)
     monkeypatch.setattr(code, "PACKAGE", package)
     assert traced(TABLE)[0] == 0
-    module = package / "theory" / "kernel.py"
+    module = package / "theory/mlp/kernel.py"
     module.write_text(module.read_text() + "\n# a comment\n")
     code._read.cache_clear()
     assert traced(TABLE)[0] == 0
@@ -210,8 +210,8 @@ def test_other_code_than_the_stamp_says_is_named_to_the_module(copy, traced, mon
     assert status == 1
     (line,) = (line for line in out.splitlines() if line.startswith("BROKEN"))
     assert "theory.nc was computed by other code" in line
-    assert "finitewidth/theory/kernel.py is not the same" in line
-    (package / "theory" / "kernel.py").unlink()
+    assert "finitewidth/theory/mlp/kernel.py is not the same" in line
+    (package / "theory/mlp/kernel.py").unlink()
     code._read.cache_clear()
     assert traced(TABLE)[0] == 1
 

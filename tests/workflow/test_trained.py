@@ -16,12 +16,13 @@ import torch
 import xarray as xr
 import yaml
 
-from finitewidth.artifacts import read_dataset, read_stamp, sha256
-from finitewidth.study_file import load
-from finitewidth.tables import read_csv
-from finitewidth.trained.data import labelled
+from finitewidth.comparison.tables import read_csv
+from finitewidth.core.files import sha256
+from finitewidth.data.labelled import labelled
+from finitewidth.planning.trained_members import trained_members
+from finitewidth.provenance.artifacts import read_dataset, read_stamp
+from finitewidth.study.study_file import load
 from finitewidth.trained.train_member import train_member
-from finitewidth.trained_members import trained_members
 from running import ROOT, snakemake
 
 

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from finitewidth.artifacts import read_stamp
+from finitewidth.provenance.artifacts import read_stamp
 from running import KINDS, ROOT, snakemake
 
 
@@ -17,7 +17,7 @@ def undrawn(kinds, tmp_path_factory):
     for part in ("Snakefile", "config.yaml", "profiles", "envs"):
         (copy / part).symlink_to(ROOT / part)
     shutil.copytree(ROOT / "workflow", copy / "workflow")
-    with open(copy / "workflow/finitewidth/figures/gaussianity.py", "a") as file:
+    with open(copy / "workflow/finitewidth/figures/preactivations/gaussianity.py", "a") as file:
         file.write("\n\ndef quadruple(study):\n    return {}['$missing']\n")
     snakefile = copy / "workflow/Snakefile"
     done = snakemake(folder, "--snakefile", snakefile, "--configfile", KINDS, "--cores", "2")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from finitewidth import code
+from finitewidth.provenance import code
 from running import KINDS, digests, snakemake
 
 WORKFLOW = code.PACKAGE.parent

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from finitewidth.errors import ConfigError
+from finitewidth.core.errors import ConfigError
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     words = sys.argv[1:] if arguments is None else arguments
     if words[:1] == ["run"]:
-        from finitewidth.run import run
+        from finitewidth.runtime.run import run
 
         try:
             return run(words[1:])

@@ -10,16 +10,16 @@ import os
 import sys
 from pathlib import Path
 
-from finitewidth.archive import archive
-from finitewidth.artifacts import SUFFIXES, ArtifactError, read_stamp
-from finitewidth.errors import ConfigError
-from finitewidth.members import members
-from finitewidth.plan import report
-from finitewidth.rebuild import command, verify
-from finitewidth.study_file import load
-from finitewidth.trace import Ancestry, Tracer
-from finitewidth.trace_text import as_data, compared, tree, verdict
-from finitewidth.trained_members import trained_members
+from finitewidth.core.errors import ConfigError
+from finitewidth.planning.members import members
+from finitewidth.planning.plan import report
+from finitewidth.planning.trained_members import trained_members
+from finitewidth.provenance.archive import archive
+from finitewidth.provenance.artifacts import SUFFIXES, ArtifactError, read_stamp
+from finitewidth.provenance.rebuild import command, verify
+from finitewidth.provenance.trace import Ancestry, Tracer
+from finitewidth.provenance.trace_text import as_data, compared, tree, verdict
+from finitewidth.study.study_file import load
 
 #: Folders of results whose files carry stamps.
 STAGES = {"inputs", "data", "ensembles", "trained", "studies"}

@@ -21,7 +21,7 @@ def cause(rule: str, log: Path | None, folder: str) -> str:
     Parameters
     ----------
     rule : str
-        What the line begins with that a failed script leaves (``finitewidth.job``).
+        What the line begins with that a failed script leaves (``finitewidth.runtime.job``).
     log : Path or None
         SLURM's log of the job: what it printed, and what SLURM's launchers did.
     folder : str

@@ -3,6 +3,9 @@
 A run writes down the name of its jobs, which no other run has, before it submits the first. The
 next run of the folder cancels jobs of these names that were submitted from that folder: a copy of
 the folder has the names, too, but not the jobs.
+
+Such a job is killed outright. One that was asked to end would take its files with it, also those
+that it had just finished, and that this run was planned on.
 """
 
 from __future__ import annotations
@@ -26,6 +29,21 @@ def note(runs: Path, name: str) -> None:
     """Write down the name of a run's jobs."""
     with open(runs, "a", encoding="utf-8") as file:
         file.write(f"{name}\n")
+
+
+def files_there(runs: Path, results: Path) -> list[Path]:
+    """The files of results that a run is planned on, where an earlier run may still change them."""
+    return [file for file in results.rglob("*") if file.is_file()] if runs.exists() else []
+
+
+def check_there(files: Sequence[Path]) -> None:
+    """Raise ``EarlierRunError`` where files that this run was planned on are gone since."""
+    gone = [file for file in files if not file.exists()]
+    if gone:
+        raise EarlierRunError(
+            f"jobs of an earlier run took {len(gone)} files with them when they ended, {gone[0]}"
+            " first: start again, and they are made anew."
+        )
 
 
 def forget(runs: Path, name: str) -> None:
@@ -80,6 +98,8 @@ def end_earlier_runs(
             f"An earlier run of this folder left {len(left)} jobs in SLURM's queue: cancelling "
             f"{', '.join(left)}, and waiting until they are gone; what they finished is kept."
         )
+        ask("scancel", "--full", "--signal=KILL", *left)
+        # Those that are not at work yet, which no signal reaches.
         ask("scancel", *left)
     for _ in range(patience):
         if not left:

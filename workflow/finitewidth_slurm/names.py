@@ -28,7 +28,7 @@ def unknown(names: Iterable[str], only_misspelt: bool = False) -> str | None:
         other clusters have names of their own.
     """
     # Not before it is wanted: see the package's docstring.
-    from finitewidth.errors import describe, meant
+    from finitewidth.core.errors import describe, meant
 
     for name in names:
         if name in KNOWN or name.startswith("_"):

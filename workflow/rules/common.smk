@@ -27,18 +27,22 @@ if INSTALLED != VERSION:
         " the rules of another version"
     )
 
-from finitewidth import handed, slices
-from finitewidth.code import PACKAGE, used
-from finitewidth.environment import prepare
-from finitewidth.errors import ConfigError
-from finitewidth.files import bounded_sha256, unreadable
-from finitewidth.folder import check_name, check_writable, occupy
-from finitewidth.given_files import check_given
-from finitewidth.members import batches
-from finitewidth.report import caption, figure_labels, front_page, table_labels
-from finitewidth_slurm.earlier import RUNS, EarlierRunError, end_earlier_runs
-from finitewidth.trained_members import trained_batches
-from finitewidth.vocabulary import FIGURES
+from finitewidth.study import handed
+from finitewidth.provenance import projections
+from finitewidth.provenance.code import PACKAGE, used
+from finitewidth.runtime.environment import prepare
+from finitewidth.core.errors import ConfigError
+from finitewidth.core.files import bounded_sha256, unreadable
+from finitewidth.runtime.folder import check_name, check_writable, occupy
+from finitewidth.study.given_files import check_given
+from finitewidth.planning.members import Member, batches
+from finitewidth.comparison.report import caption, figure_labels, front_page, table_labels
+from finitewidth_slurm import earlier
+from finitewidth.planning.trained_members import study_members, trained_batches
+from finitewidth.models.activations import table
+from finitewidth.quantities import description, vocabulary
+from finitewidth.quantities.figures import FIGURES
+from finitewidth.quantities.vocabulary import FAMILIES
 
 
 def source(path):
@@ -65,6 +69,9 @@ BATCHES = batches(STUDY_FILE)
 TRAINED = trained_batches(STUDY_FILE)
 MEMBERS = {(m.ensemble, m.name): m for batch in BATCHES for m in batch.members}
 
+EARLIER_RUNS = Path(".snakemake") / earlier.RUNS
+PLANNED_ON = earlier.files_there(EARLIER_RUNS, Path("results"))
+
 
 report: front_page(STUDY_FILE)
 
@@ -84,19 +91,41 @@ def end_runs_on_slurm():
     A run on this machine would be a second writer of the same files as well.
     """
     if shutil.which("squeue"):
-        runs = Path(workflow.persistence.path) / RUNS
         try:
-            end_earlier_runs(runs, os.getcwd(), logger.warning)
-        except EarlierRunError as error:
-            raise WorkflowError(str(error)) from None
+            earlier.end_earlier_runs(EARLIER_RUNS, os.getcwd(), logger.warning)
+            earlier.check_there(PLANNED_ON)
+        except earlier.EarlierRunError as error:
+            sys.exit(str(error))
 
 
-def code_of(script, *modules):
+def code_of(script, *modules, members=(), families=(), does="", figures=()):
     """The code that a rule's script runs, a parameter of the rule: edit it, and it reruns.
 
-    ``modules`` are those of the library that it imports by a name that it is given.
+    ``modules`` are those of the library that it imports by a name that it is given. The activations
+    of ``members`` count, too; the descriptions of ``families``, and the functions of these that
+    ``does`` names (``estimator`` or ``theory``); and the descriptions of ``figures``.
     """
-    return used(source(f"../scripts/{script}"), *(PACKAGE / module for module in modules))
+    places = [getattr(FAMILIES[family], does) for family in families] if does else []
+    files = {
+        *modules,
+        *(table.file_of(m.activation) for m in members if isinstance(m, Member)),
+        *(description.file_of(place) for place in places if place),
+    }
+    entries = {
+        *(f"{vocabulary.file_of(family)}:{family}" for family in families),
+        *(f"quantities/figures.py:{figure}" for figure in figures),
+    }
+    return used(
+        source(f"../scripts/{script}"),
+        *(PACKAGE / file for file in sorted(files)),
+        entries=tuple(sorted(entries)),
+    )
+
+
+def families_of(members):
+    """What is estimated of random networks; tests of normality have a rule of their own."""
+    estimated = {family for m in members if isinstance(m, Member) for family in m.estimate}
+    return estimated - {"normality"}
 
 
 def digests_of(files):

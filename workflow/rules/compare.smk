@@ -14,7 +14,7 @@ rule compare:
             caption=caption("tables"),
             category="{study}",
             labels=lambda wildcards, output: table_labels(
-                slices.study(STUDY_FILE, wildcards.study), output.html
+                projections.study(STUDY_FILE, wildcards.study), output.html
             ),
         ),
     log:
@@ -24,7 +24,9 @@ rule compare:
     resources:
         **asked("compare"),
     params:
-        config=lambda wildcards: slices.as_text(slices.study(STUDY_FILE, wildcards.study)),
-        code=code_of("compare.py"),
+        config=lambda wildcards: projections.as_text(projections.study(STUDY_FILE, wildcards.study)),
+        code=lambda wildcards: code_of(
+            "compare.py", families=families_of(study_members(STUDY_FILE, wildcards.study))
+        ),
     script:
         "../scripts/compare.py"

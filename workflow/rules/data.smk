@@ -30,7 +30,7 @@ rule data:
     conda:
         "../../envs/analysis.yaml"
     params:
-        config=lambda wildcards: slices.images(STUDY_FILE, wildcards.data),
+        config=lambda wildcards: projections.images(STUDY_FILE, wildcards.data),
         given=lambda wildcards: digests_of(images_from(wildcards)),
         code=code_of("data.py"),
     script:

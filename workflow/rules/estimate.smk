@@ -18,9 +18,9 @@ for batch in BATCHES:
         resources:
             **asked(f"estimate_{batch.name}"),
         params:
-            configs=[slices.estimate(STUDY_FILE, m) for m in batch.members],
+            configs=[projections.estimate(STUDY_FILE, m) for m in batch.members],
             shards=[m.shard_count for m in batch.members],
-            code=code_of("estimate.py"),
+            code=code_of("estimate.py", families=families_of(batch.members), does="estimator"),
         script:
             "../scripts/estimate.py"
 
@@ -38,7 +38,7 @@ rule normality:
     resources:
         **asked("normality"),
     params:
-        config=lambda wildcards: slices.normality(STUDY_FILE, member_of(wildcards)),
-        code=code_of("normality.py"),
+        config=lambda wildcards: projections.normality(STUDY_FILE, member_of(wildcards)),
+        code=code_of("normality.py", families=["normality"], does="estimator"),
     script:
         "../scripts/normality.py"

@@ -24,11 +24,19 @@ for name, study in STUDY_FILE.studies.items():
                 **asked(f"figures_{name}"),
             params:
                 # Text as it is given would be searched for wildcards.
-                config=lambda wildcards, name=name: slices.as_text(slices.figures(STUDY_FILE, name)),
-                style=lambda wildcards, name=name: slices.as_text(digests_of(style_of(name))),
+                config=lambda wildcards, name=name: projections.as_text(
+                    projections.figures(STUDY_FILE, name)
+                ),
+                style=lambda wildcards, name=name: projections.as_text(digests_of(style_of(name))),
                 figures=study.figures,
                 code=[
-                    code_of("figures.py", f"figures/{FIGURES[figure].module}.py")
+                    code_of(
+                        "figures.py",
+                        FIGURES[figure].file,
+                        members=study_members(STUDY_FILE, name),
+                        families={f for f in FIGURES[figure].families if f in FAMILIES},
+                        figures=[figure],
+                    )
                     for figure in study.figures
                 ],
             script:
@@ -43,15 +51,15 @@ if DRAWN:
         input:
             [figure_files(*figure)[0] for figure in DRAWN],
         output:
-            slices.GALLERY,
+            projections.GALLERY,
         log:
             "results/logs/gallery.log",
         localrule: True
         conda:
             "../../envs/analysis.yaml"
         params:
-            config=slices.gallery(STUDY_FILE),
-            code=code_of("gallery.py"),
+            config=projections.gallery(STUDY_FILE),
+            code=code_of("gallery.py", figures={figure for _, figure in DRAWN}),
         message:
             "Putting every figure on one page, {output}."
         script:

@@ -1,7 +1,7 @@
 # Which files there are: of inputs, of a study, of a figure, of the whole run.
 from types import SimpleNamespace
 
-from finitewidth.folder import OURS
+from finitewidth.runtime.folder import OURS
 
 #: What names every file of the run, and the code that ran, beside them.
 CRATE = "results/ro-crate-metadata.json"
@@ -34,13 +34,13 @@ def inputs_file(m):
 
 
 def study_files(study):
-    return [file for m in slices.study_members(STUDY_FILE, study) for file in m.results]
+    return [file for m in study_members(STUDY_FILE, study) for file in m.results]
 
 
 def study_seconds(study):
     """What was timed, where the study draws it."""
     timed = "ntk_times" in (STUDY_FILE.studies[study].figures or [])
-    return [file for m in slices.study_members(STUDY_FILE, study) for file in m.seconds if timed]
+    return [file for m in study_members(STUDY_FILE, study) for file in m.seconds if timed]
 
 
 def figure_files(study, figure):
@@ -56,7 +56,7 @@ def drawn(study, figure):
     def labels(wildcards, output):
         # Where it stands, which a module's prefix can change.
         (file,) = (file for file in output if shown and file.endswith(shown))
-        return figure_labels(slices.study(STUDY_FILE, study), figure, file)
+        return figure_labels(projections.study(STUDY_FILE, study), figure, file)
 
     marks = {"caption": caption(f"{study}/{figure}"), "category": study, "labels": labels}
     return [report(file, **marks) if file == shown else file for file in files]
@@ -77,14 +77,14 @@ DRAWN = [
 def study_results(name):
     for figure in STUDY_FILE.studies[name].figures or []:
         yield from figure_files(name, figure)
-    yield from (f"results/studies/{name}/comparison.{ending}" for ending in slices.TABLES)
+    yield from (f"results/studies/{name}/comparison.{ending}" for ending in projections.TABLES)
 
 
 def every_result():
     every_member = [m for batch in (*BATCHES, *TRAINED) for m in batch.members]
     results = [file for m in every_member for file in m.results]
     results += [file for name in STUDY_FILE.studies for file in study_results(name)]
-    return results + [slices.GALLERY for _ in DRAWN[:1]]
+    return results + [projections.GALLERY for _ in DRAWN[:1]]
 
 
 def everything(wildcards):

@@ -1,8 +1,8 @@
 # The run as a whole: that it is alone in its folder, what it was given, and the crate that names
 # every file.
-from finitewidth.artifacts import replacing
-from finitewidth.folder import write_whole
-from finitewidth.study_file import kept
+from finitewidth.core.files import replacing
+from finitewidth.study.study_file import kept
+from finitewidth.runtime.folder import write_whole
 
 NAME, TEXT = kept(CONTENT)
 #: So that results can be traced to the config of their run, whatever is run next.

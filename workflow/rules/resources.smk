@@ -1,7 +1,7 @@
 # What jobs ask for: memory and time by the plan, more at each attempt, and GPUs. The local executor
 # needs none of it; a cluster's partitions and accounts stand in profiles alone.
-from finitewidth.cost import asked_memory, asked_minutes
-from finitewidth.plan import plan
+from finitewidth.planning.cost import asked_memory, asked_minutes
+from finitewidth.planning.plan import plan
 from finitewidth_slurm.names import unknown
 
 PLAN = plan(STUDY_FILE)

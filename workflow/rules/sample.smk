@@ -13,7 +13,7 @@ rule inputs:
     conda:
         "../../envs/analysis.yaml"
     params:
-        config=lambda wildcards: slices.vectors(STUDY_FILE, wildcards.name),
+        config=lambda wildcards: projections.vectors(STUDY_FILE, wildcards.name),
         given=lambda wildcards: digests_of(input_files(wildcards)),
         code=code_of("inputs.py"),
     script:
@@ -42,8 +42,8 @@ for batch in BATCHES:
                 **asked(f"sample_{batch.name}"),
             params:
                 device=STUDY_FILE.device_for(batch.task),
-                configs=[slices.sample(STUDY_FILE, m, 0) for m in batch.members],
-                code=code_of("sample.py"),
+                configs=[projections.sample(STUDY_FILE, m, 0) for m in batch.members],
+                code=code_of("sample.py", members=batch.members),
             script:
                 "../scripts/sample.py"
 
@@ -67,8 +67,8 @@ for batch in BATCHES:
             params:
                 device=STUDY_FILE.device_for(batch.task),
                 configs=lambda wildcards, m=batch.members[0]: [
-                    slices.sample(STUDY_FILE, m, int(wildcards.shard))
+                    projections.sample(STUDY_FILE, m, int(wildcards.shard))
                 ],
-                code=code_of("sample.py"),
+                code=code_of("sample.py", members=batch.members),
             script:
                 "../scripts/sample.py"

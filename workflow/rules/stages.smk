@@ -1,6 +1,6 @@
 # A stage as a name on the command line: `--forcerun estimate` means all rules that estimate. The
 # last file to be read, since it goes through the names of all rules.
-from finitewidth.run import begin_again, spelled_out
+from finitewidth.runtime.run import begin_again, spelled_out
 
 TYPED = sys.argv[1:]
 # Not where a program uses Snakemake, whose words these are.

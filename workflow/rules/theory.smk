@@ -18,7 +18,12 @@ for batch in BATCHES:
         resources:
             **asked(f"theory_{batch.name}"),
         params:
-            configs=[slices.theory(m) for m in batch.members],
-            code=code_of("theory.py"),
+            configs=[projections.theory(m) for m in batch.members],
+            code=code_of(
+                "theory.py",
+                members=batch.members,
+                families={f for m in batch.members for f in m.estimate},
+                does="theory",
+            ),
         script:
             "../scripts/theory.py"

@@ -19,7 +19,7 @@ for batch in TRAINED:
             **asked(f"train_{batch.name}"),
         params:
             device=STUDY_FILE.device_for("train"),
-            configs=[slices.train(STUDY_FILE, m) for m in batch.members],
+            configs=[projections.train(STUDY_FILE, m) for m in batch.members],
             checkpoints=[m.checkpoint for m in batch.members],
             code=code_of("train.py"),
         script:
@@ -43,7 +43,7 @@ for batch in TRAINED:
             **asked(f"measure_{batch.name}"),
         params:
             device=STUDY_FILE.device_for("measure"),
-            configs=[slices.measure(STUDY_FILE, m) for m in batch.members],
+            configs=[projections.measure(STUDY_FILE, m) for m in batch.members],
             code=code_of("measure.py"),
         script:
             "../scripts/measure.py"
@@ -65,7 +65,7 @@ for batch in TRAINED:
             **asked(f"generate_{batch.name}"),
         params:
             device=STUDY_FILE.device_for("generate"),
-            configs=[slices.generate(STUDY_FILE, m) for m in batch.members],
+            configs=[projections.generate(STUDY_FILE, m) for m in batch.members],
             code=code_of("generate.py"),
         script:
             "../scripts/generate.py"
@@ -86,7 +86,7 @@ for batch in TRAINED:
         resources:
             **asked(f"predict_{batch.name}"),
         params:
-            configs=[slices.predict(STUDY_FILE, m) for m in batch.members],
+            configs=[projections.predict(STUDY_FILE, m) for m in batch.members],
             code=code_of("predict.py"),
         script:
             "../scripts/predict.py"

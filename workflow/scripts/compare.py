@@ -2,12 +2,12 @@
 
 import json
 
-from finitewidth.job import place, run, stamp
-from finitewidth.artifacts import write_text
-from finitewidth.compare import table
-from finitewidth.html_table import to_html
-from finitewidth.results import Study
-from finitewidth.tables import to_csv, to_markdown, to_tex
+from finitewidth.runtime.job import place, run, stamp
+from finitewidth.comparison.compare import table
+from finitewidth.comparison.html_table import to_html
+from finitewidth.comparison.results import Study
+from finitewidth.comparison.tables import to_csv, to_markdown, to_tex
+from finitewidth.provenance.artifacts import write_text
 
 
 def main(job):

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from finitewidth.job import place, progress, run
-from finitewidth.crate import ROOT, copy_code, write_crate
+from finitewidth.runtime.job import place, progress, run
+from finitewidth.provenance.crate import ROOT, copy_code, write_crate
 
 
 def main(job):

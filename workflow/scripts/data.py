@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from finitewidth.job import run, stamp
-from finitewidth.artifacts import write_dataset
-from finitewidth.trained.data import labelled
-from finitewidth.trained.images import to_dataset
+from finitewidth.runtime.job import run, stamp
+from finitewidth.data.images import to_dataset
+from finitewidth.data.labelled import labelled
+from finitewidth.provenance.artifacts import write_dataset
 
 
 def main(job):

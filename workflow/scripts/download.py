@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from finitewidth.job import log, progress, run
-from finitewidth.trained.cifar10 import download
+from finitewidth.runtime.job import log, progress, run
+from finitewidth.data.cifar10 import download
 
 
 def main(job):

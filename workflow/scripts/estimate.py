@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from finitewidth.job import log, run, stamp
-from finitewidth.artifacts import read_dataset, samples_digest, write_dataset
-from finitewidth.estimate.member import estimate_member
+from finitewidth.runtime.job import log, run, stamp
+from finitewidth.estimate.estimate_member import estimate_member
+from finitewidth.provenance.artifacts import read_dataset, samples_digest, write_dataset
 
 
 def main(job):

@@ -3,12 +3,12 @@
 import json
 from pathlib import Path
 
-from finitewidth.job import log, place, run, stamp
-from finitewidth.artifacts import write_figure
+from finitewidth.runtime.job import log, place, run, stamp
+from finitewidth.comparison.results import Study
 from finitewidth.figures import draw, settings
-from finitewidth.figures.failed import page, sentence
-from finitewidth.figures.panels import CannotDrawError
-from finitewidth.results import Study
+from finitewidth.figures.common.failed import page, sentence
+from finitewidth.figures.common.panels import CannotDrawError
+from finitewidth.provenance.artifacts import write_figure
 
 
 def main(job):

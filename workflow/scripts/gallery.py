@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from finitewidth.job import place, run, stamp
-from finitewidth.artifacts import write_text
-from finitewidth.gallery import gallery, undrawn
+from finitewidth.runtime.job import place, run, stamp
+from finitewidth.comparison.gallery import gallery, undrawn
+from finitewidth.provenance.artifacts import write_text
 
 
 def main(job):

@@ -1,10 +1,10 @@
 """Rules generate: draw networks from the covariances of trained ones, and see how they do."""
 
-from finitewidth.job import log, progress, run, stamp
-from finitewidth.artifacts import read_dataset, write_dataset
-from finitewidth.device import label, prepare
-from finitewidth.trained.generate_member import generate_member
-from finitewidth.trained.images import from_dataset
+from finitewidth.runtime.job import log, progress, run, stamp
+from finitewidth.core.device import label, prepare
+from finitewidth.data.images import from_dataset
+from finitewidth.provenance.artifacts import read_dataset, write_dataset
+from finitewidth.trained.generation.generate_member import generate_member
 
 
 def main(job):

@@ -2,9 +2,9 @@
 
 import xarray as xr
 
-from finitewidth.job import run, stamp
-from finitewidth.artifacts import write_dataset
-from finitewidth.inputs import vectors
+from finitewidth.runtime.job import run, stamp
+from finitewidth.data.inputs import vectors
+from finitewidth.provenance.artifacts import write_dataset
 
 
 def main(job):

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from finitewidth.job import log, run, stamp
-from finitewidth.artifacts import read_dataset, write_dataset
-from finitewidth.device import label, prepare
-from finitewidth.trained.images import from_dataset
-from finitewidth.trained.measure_member import estimate_member
+from finitewidth.runtime.job import log, run, stamp
+from finitewidth.core.device import label, prepare
+from finitewidth.data.images import from_dataset
+from finitewidth.provenance.artifacts import read_dataset, write_dataset
+from finitewidth.trained.representations.measure_member import estimate_member
 
 
 def main(job):

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import xarray as xr
 
-from finitewidth.job import run, stamp
-from finitewidth.artifacts import read_dataset, samples_digest, write_dataset
-from finitewidth.estimate.normality import normality
+from finitewidth.runtime.job import run, stamp
+from finitewidth.estimate.preactivations.normality import normality
+from finitewidth.provenance.artifacts import read_dataset, samples_digest, write_dataset
 
 
 def main(job):

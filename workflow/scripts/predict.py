@@ -1,8 +1,8 @@
 """Rules predict: what theory says of the networks of each of several trained members."""
 
-from finitewidth.job import run, stamp
-from finitewidth.artifacts import read_dataset, read_sizes, write_dataset
-from finitewidth.theory.predict_trained import predict_trained
+from finitewidth.runtime.job import run, stamp
+from finitewidth.provenance.artifacts import read_dataset, read_sizes, write_dataset
+from finitewidth.theory.predict.predict_trained import predict_trained
 
 
 def main(job):

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from finitewidth.job import log, progress, run, stamp
-from finitewidth.artifacts import read_dataset, write_dataset
-from finitewidth.device import label, prepare
-from finitewidth.sampling.member import sample_member
+from finitewidth.runtime.job import log, progress, run, stamp
+from finitewidth.core.device import label, prepare
+from finitewidth.provenance.artifacts import read_dataset, write_dataset
+from finitewidth.sampling.sample_member import sample_member
 
 
 def main(job):

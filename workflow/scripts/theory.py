@@ -1,8 +1,8 @@
 """Rules theory: predict what the estimates of each of several members should be."""
 
-from finitewidth.job import log, run, stamp
-from finitewidth.artifacts import read_dataset, write_dataset
-from finitewidth.theory.member import predict_member
+from finitewidth.runtime.job import log, run, stamp
+from finitewidth.provenance.artifacts import read_dataset, write_dataset
+from finitewidth.theory.predict.predict_member import predict_member
 
 
 def main(job):

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from finitewidth.job import log, progress, run, stamp
-from finitewidth.artifacts import canonical, read_dataset, sha256, write_dataset
-from finitewidth.device import label, prepare
-from finitewidth.trained.images import from_dataset
+from finitewidth.runtime.job import log, progress, run, stamp
+from finitewidth.core.device import label, prepare
+from finitewidth.core.files import sha256
+from finitewidth.data.images import from_dataset
+from finitewidth.provenance.artifacts import canonical, read_dataset, write_dataset
 from finitewidth.trained.train_member import train_member
 
 

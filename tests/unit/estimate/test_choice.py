@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from finitewidth.estimate.choice import choose, safe_order
+from finitewidth.estimate.coupled.control_choice import choose, safe_order
 
 
 def residuals(*spreads, tail=None):

@@ -8,7 +8,8 @@ import pytest
 from scipy import stats
 from scipy.special import roots_genlaguerre
 
-from finitewidth.estimate.cumulants import (
+from finitewidth.core.reasons import Reason
+from finitewidth.estimate.errors.cumulant_errors import (
     KernelLaw,
     added,
     gamma_moments,
@@ -16,8 +17,7 @@ from finitewidth.estimate.cumulants import (
     lognormal_moments,
     widened,
 )
-from finitewidth.estimate.errors import Estimate
-from finitewidth.reasons import Reason
+from finitewidth.estimate.errors.jackknife import Estimate
 
 
 def gamma(skewness, size, seed=0):

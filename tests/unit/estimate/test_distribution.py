@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.special import ndtr, ndtri
 
-from finitewidth.bins import EDGES, PROBABILITIES
-from finitewidth.estimate.distribution import distribution
-from finitewidth.estimate.empirical import Empirical, histogram
-from finitewidth.estimate.errors import block_bounds
+from finitewidth.core.bins import EDGES, PROBABILITIES
+from finitewidth.estimate.errors.empirical import Empirical, histogram
+from finitewidth.estimate.errors.jackknife import block_bounds
+from finitewidth.estimate.preactivations.distribution import distribution
 
 pytestmark = pytest.mark.fast
 

@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from finitewidth.estimate.estimates import FAMILIES, estimate
-from finitewidth.indices import pairs, quads
-from finitewidth.vocabulary import FAMILIES as VOCABULARY
-from finitewidth.vocabulary import FROM_LADDER, FROM_NTK
+from finitewidth.core.indices import pairs, quads
+from finitewidth.estimate.families import BY_LAYER, estimate
+from finitewidth.quantities.vocabulary import FAMILIES, FROM_LADDER, FROM_NTK
 
 pytestmark = pytest.mark.fast
 
 NAMES = {"seed": 1, "ensemble": "e", "member": "m"}
-ALL = list(FAMILIES)
+ALL = list(BY_LAYER)
 ENDS = ("_stderr", "_trusted", "_reason", "_diagnostic")
 
 
@@ -63,11 +62,11 @@ def estimates(samples):
 
 
 def test_families_give_the_quantities_of_the_vocabulary(samples):
-    assert set(FAMILIES) == set(VOCABULARY) - {"normality", *FROM_LADDER, *FROM_NTK}
-    for family in FAMILIES:
+    assert set(BY_LAYER) == set(FAMILIES) - {"normality", *FROM_LADDER, *FROM_NTK}
+    for family in BY_LAYER:
         found = estimate([samples], [family], **NAMES)
         names = {n for n in found.data_vars if not n.endswith(ENDS)}
-        assert names == set(VOCABULARY[family])
+        assert names == set(FAMILIES[family].names)
 
 
 def test_dimensions_are_those_of_the_contract(estimates):

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from finitewidth.estimate.errors import (
+from finitewidth.core.reasons import Reason
+from finitewidth.estimate.errors.jackknife import (
     Estimate,
     block_bounds,
     block_sums,
@@ -11,8 +12,7 @@ from finitewidth.estimate.errors import (
     jackknife,
     stack,
 )
-from finitewidth.estimate.trust import doubts, skewness_limit
-from finitewidth.reasons import Reason
+from finitewidth.estimate.errors.trust import doubts, skewness_limit
 
 pytestmark = pytest.mark.fast
 

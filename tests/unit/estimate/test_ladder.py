@@ -10,13 +10,12 @@ import pytest
 import xarray as xr
 from scipy.stats import kstat
 
-from finitewidth.estimate.ladder import FAMILIES, estimate_ladder
-from finitewidth.indices import pairs
-from finitewidth.law import Law
-from finitewidth.rates import Rates
-from finitewidth.sampling.ladder import sample_ladder
-from finitewidth.vocabulary import FAMILIES as VOCABULARY
-from finitewidth.vocabulary import FROM_LADDER
+from finitewidth.core.indices import pairs
+from finitewidth.estimate.coupled.rungs import estimate_ladder
+from finitewidth.models.law import Law
+from finitewidth.models.parameterisation import Rates
+from finitewidth.quantities.vocabulary import FAMILIES, FROM_LADDER
+from finitewidth.sampling.mlp.coupled_widths import sample_ladder
 
 NAMES = {"seed": 1, "ensemble": "e", "member": "m"}
 ENDS = ("_stderr", "_trusted", "_reason", "_diagnostic", "_rungs")
@@ -52,15 +51,14 @@ def samples():
 
 @pytest.fixture(scope="module")
 def estimates(samples):
-    return estimate_ladder([samples], list(FAMILIES), **NAMES)
+    return estimate_ladder([samples], list(FROM_LADDER), **NAMES)
 
 
 def test_families_and_dimensions_are_those_of_the_contract(samples, estimates):
-    assert set(FAMILIES) == set(FROM_LADDER)
-    for family in FAMILIES:
+    for family in FROM_LADDER:
         found = estimate_ladder([samples], [family], **NAMES)
         own = {n for n in found.data_vars if not n.endswith(ENDS)}
-        assert own == set(VOCABULARY[family])
+        assert own == set(FAMILIES[family].names)
     expected = {
         "kernel_mean": ("rung", "layer", "pair"),
         "kernel_covariance": ("rung", "layer", "pair", "pair_"),
@@ -85,7 +83,9 @@ def test_families_and_dimensions_are_those_of_the_contract(samples, estimates):
 def test_any_division_into_shards_gives_the_same_bytes(samples, estimates, cuts):
     bounds = [0, *cuts, 400]
     shards = [samples.isel(network=slice(a, b)) for a, b in itertools.pairwise(bounds)]
-    xr.testing.assert_identical(estimate_ladder(shards[::-1], list(FAMILIES), **NAMES), estimates)
+    xr.testing.assert_identical(
+        estimate_ladder(shards[::-1], list(FROM_LADDER), **NAMES), estimates
+    )
 
 
 def test_without_controls_moments_are_the_unbiased_ones(samples):
@@ -239,7 +239,7 @@ def test_dead_networks_are_left_out_of_logarithms_and_forbid_inverses():
     samples = draw("relu", 1, 2000, (3, 8), 4, C_W=2.0)
     k = samples["conditional_kernel"].values[:, 0, -1, 0]
     assert (k == 0).sum() > 50
-    found = estimate_ladder([samples], list(FAMILIES), **NAMES).isel(rung=0, layer=-1, input=0)
+    found = estimate_ladder([samples], list(FROM_LADDER), **NAMES).isel(rung=0, layer=-1, input=0)
     assert found["log_kernel_mean"] == pytest.approx(np.log(k[k > 0]).mean())
     assert not found["inverse_kernel_mean_trusted"]
     assert np.isfinite(found["kernel_mean"]).all()
@@ -249,7 +249,7 @@ def test_dead_networks_are_left_out_of_logarithms_and_forbid_inverses():
 def test_kernels_out_of_range_are_untrusted_without_a_word(scale, recwarn):
     samples = draw("relu", 2, C_W=2.0)
     spoilt = samples.assign(conditional_kernel=samples["conditional_kernel"] * scale)
-    found = estimate_ladder([spoilt], list(FAMILIES), **NAMES)
+    found = estimate_ladder([spoilt], list(FROM_LADDER), **NAMES)
     assert not found["kernel_third_trusted"].any()
     assert np.isfinite(found["log_kernel_mean"]).all()
     assert not list(recwarn)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
-from finitewidth.bins import EDGES
-from finitewidth.estimate.errors import block_bounds
-from finitewidth.estimate.lognorm import from_kernel, log_norm
+from finitewidth.core.bins import EDGES
+from finitewidth.estimate.errors.jackknife import block_bounds
+from finitewidth.estimate.preactivations.lognorm import from_kernel, log_norm
 
 pytestmark = pytest.mark.fast
 

@@ -5,10 +5,10 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from finitewidth.estimate import moments
-from finitewidth.estimate.errors import block_bounds
-from finitewidth.estimate.pooled import Pooled
-from finitewidth.indices import pairs, quads
+from finitewidth.core.indices import pairs, quads
+from finitewidth.estimate.errors.jackknife import block_bounds
+from finitewidth.estimate.preactivations import moments
+from finitewidth.estimate.preactivations.pooled import Pooled
 
 pytestmark = pytest.mark.fast
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from finitewidth.estimate.errors import block_bounds
-from finitewidth.estimate.neurons import cross_covariance, neuron_covariance
+from finitewidth.estimate.errors.jackknife import block_bounds
+from finitewidth.estimate.preactivations.neurons import cross_covariance, neuron_covariance
 
 pytestmark = pytest.mark.fast
 

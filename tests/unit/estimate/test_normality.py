@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from finitewidth.estimate.normality import normality
-from finitewidth.estimate.radial import dispersion, null_dispersions, p_value
+from finitewidth.estimate.preactivations.normality import normality
+from finitewidth.estimate.preactivations.radial import dispersion, null_dispersions, p_value
 
 NAMES = {"seed": 1, "ensemble": "e", "member": "m"}
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from finitewidth.estimate.errors import block_bounds
-from finitewidth.estimate.ntk import estimate_ntk
+from finitewidth.core.indices import pairs
+from finitewidth.core.reasons import Reason
+from finitewidth.estimate.errors.jackknife import block_bounds
+from finitewidth.estimate.ntk.ntk_estimates import estimate_ntk
 from finitewidth.estimate.samples import Samples
-from finitewidth.indices import pairs
-from finitewidth.reasons import Reason
 
 DIMS = {
     "ntk": ("output", "output_", "input", "input_"),
@@ -528,7 +528,7 @@ def test_networks_of_zeros_are_zeros():
 def test_many_networks_in_a_block_are_taken_in_parts(monkeypatch):
     arrays = small(networks=90)
     whole = found(arrays)
-    monkeypatch.setattr("finitewidth.estimate.tangents._CHUNK", 7)
+    monkeypatch.setattr("finitewidth.estimate.ntk.scaled_kernels._CHUNK", 7)
     parts = found(arrays)
     for name in whole:
         np.testing.assert_allclose(parts[name].value, whole[name].value, rtol=1e-12)

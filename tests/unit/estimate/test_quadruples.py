@@ -5,9 +5,13 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from finitewidth.estimate import quadruples as module
-from finitewidth.estimate.errors import block_bounds
-from finitewidth.estimate.quadruples import draw_quadruples, gaussian_control, quadruple
+from finitewidth.estimate.errors.jackknife import block_bounds
+from finitewidth.estimate.preactivations import quadruples as module
+from finitewidth.estimate.preactivations.quadruples import (
+    draw_quadruples,
+    gaussian_control,
+    quadruple,
+)
 
 
 def by_hand(z, members):

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from finitewidth.estimate import moments
-from finitewidth.estimate.errors import Estimate, block_bounds
-from finitewidth.estimate.pooled import Pooled
-from finitewidth.estimate.reach import doubt_unseen, skewness_ahead, thinness
-from finitewidth.reasons import Reason
+from finitewidth.core.reasons import Reason
+from finitewidth.estimate.errors.jackknife import Estimate, block_bounds
+from finitewidth.estimate.errors.look_ahead import doubt_unseen, skewness_ahead, thinness
+from finitewidth.estimate.preactivations import moments
+from finitewidth.estimate.preactivations.pooled import Pooled
 
 pytestmark = pytest.mark.fast
 

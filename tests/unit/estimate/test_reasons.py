@@ -4,28 +4,28 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from finitewidth.compare import table
-from finitewidth.estimate.errors import block_bounds, block_sums, jackknife
-from finitewidth.estimate.estimates import FAMILIES, estimate
-from finitewidth.estimate.ladder import FAMILIES as LADDER
-from finitewidth.estimate.ladder import estimate_ladder
-from finitewidth.estimate.lognorm import log_norm
-from finitewidth.estimate.normality import normality
-from finitewidth.estimate.ntk_methods import way_deviation
+from finitewidth.comparison.compare import table
+from finitewidth.comparison.results import MemberResults, Study
+from finitewidth.core.reasons import Reason, sentence, variables
+from finitewidth.estimate.coupled.rungs import estimate_ladder
+from finitewidth.estimate.errors.jackknife import block_bounds, block_sums, jackknife
+from finitewidth.estimate.families import BY_LAYER, estimate
+from finitewidth.estimate.ntk.way_deviation import way_deviation
+from finitewidth.estimate.preactivations.lognorm import log_norm
+from finitewidth.estimate.preactivations.normality import normality
 from finitewidth.estimate.samples import Samples
-from finitewidth.law import Law
-from finitewidth.rates import Rates
-from finitewidth.reasons import Reason, sentence, variables
-from finitewidth.results import MemberResults, Study
+from finitewidth.models.law import Law
+from finitewidth.models.parameterisation import Rates
+from finitewidth.quantities.vocabulary import FROM_LADDER as LADDER
 from finitewidth.sampling.ensemble import sample
-from finitewidth.sampling.ladder import sample_ladder
-from finitewidth.trained.replicas import over_pairs, over_replicas
+from finitewidth.sampling.mlp.coupled_widths import sample_ladder
+from finitewidth.trained.representations.replicas import over_pairs, over_replicas
 
 pytestmark = pytest.mark.fast
 
 NAMES = {"seed": 1, "ensemble": "e", "member": "m"}
 X = np.array([[1.0, -0.5], [0.8, 0.9]])
-ALL = [*FAMILIES]
+ALL = [*BY_LAYER]
 EVERYTHING = ("preactivations", "quartic", "sextic", "log_norm")
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from finitewidth.estimate.regression import Sums, regress
+from finitewidth.estimate.errors.regression import Sums, regress
 
 
 def halves(x, y):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from finitewidth.estimate.trust import (
+from finitewidth.core.reasons import Reason
+from finitewidth.estimate.errors.trust import (
     doubts,
     share_limit,
     skewness_limit,
@@ -12,7 +13,6 @@ from finitewidth.estimate.trust import (
     tail_limit,
     variance_limit,
 )
-from finitewidth.reasons import Reason
 
 pytestmark = pytest.mark.fast
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from finitewidth.activations import TABLE, get
-from finitewidth.law import Law
+from finitewidth.models.activations.table import TABLE, get
+from finitewidth.models.law import Law
+from finitewidth.models.parameterisation import Rates
 from finitewidth.ntk.layerwise import layerwise
 from finitewidth.ntk.network import WAYS, tangent_kernel
 from finitewidth.ntk.structured import Elementwise, sequential
-from finitewidth.rates import Rates
 
 SHAPES = {
     "one layer": (3, 2),

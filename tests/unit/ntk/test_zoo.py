@@ -10,8 +10,8 @@ from torch import nn
 from torch.nn.parameter import UninitializedParameter
 from torch.nn.utils import parametrizations, weight_norm
 
+from finitewidth.models.parameterisation import Rates
 from finitewidth.ntk.network import WAYS, tangent_kernel
-from finitewidth.rates import Rates
 from module_zoo import mlp, reference, vectors, wrapped
 from zoo_refused import REFUSED
 from zoo_taken import TAKEN

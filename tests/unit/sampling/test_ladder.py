@@ -13,17 +13,17 @@ import xarray as xr
 from numpy.polynomial.hermite_e import HermiteE
 from scipy.stats import ks_2samp
 
-from finitewidth.activations import get
-from finitewidth.estimate.chain import chains
-from finitewidth.estimate.interpolation import interpolated
+from finitewidth.core.indices import pairs
+from finitewidth.core.torch_random import torch_stream
+from finitewidth.estimate.coupled.driven_layers import chains
+from finitewidth.estimate.coupled.interpolation import interpolated
 from finitewidth.estimate.samples import Samples
-from finitewidth.indices import pairs
-from finitewidth.law import Law
+from finitewidth.models.activations.table import get
+from finitewidth.models.law import Law
 from finitewidth.sampling.ensemble import sample
-from finitewidth.sampling.ladder import sample_ladder
-from finitewidth.sampling.ladder_controls import control_names
-from finitewidth.sampling.neuron_moments import moment_names, neuron_moments
-from finitewidth.torch_random import torch_stream
+from finitewidth.sampling.mlp.coupled_widths import sample_ladder
+from finitewidth.sampling.mlp.neuron_tables import moment_names, neuron_moments
+from finitewidth.sampling.mlp.width_controls import control_names
 
 pytestmark = pytest.mark.fast
 

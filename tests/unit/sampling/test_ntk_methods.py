@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from finitewidth.estimate.estimates import estimate
-from finitewidth.law import Law
+from finitewidth.estimate.families import estimate
+from finitewidth.models.law import Law
+from finitewidth.models.parameterisation import Rates
 from finitewidth.ntk.network import WAYS
-from finitewidth.rates import Rates
-from finitewidth.sampling.ntk_methods import sample_methods
+from finitewidth.sampling.ntk_ways import sample_methods
 
 X = np.array([[1.0, -0.5, 0.3], [0.8, 0.9, -0.2]])
 

@@ -11,15 +11,15 @@ import pytest
 import torch
 from scipy import stats
 
-from finitewidth.activations import get
-from finitewidth.law import Law
+from finitewidth.core.torch_random import torch_stream
+from finitewidth.models.activations.table import get
+from finitewidth.models.law import Law
+from finitewidth.models.parameterisation import Rates
 from finitewidth.ntk.layerwise import layerwise
-from finitewidth.rates import Rates
-from finitewidth.sampling.conditional_ntk import conditional_ntk, layer_sums
-from finitewidth.sampling.dntk import dntk
-from finitewidth.sampling.marginal_ntk import gram_factor, pseudo_inverse
+from finitewidth.sampling.mlp.conditional_ntk import conditional_ntk, layer_sums
+from finitewidth.sampling.mlp.explicit_dntk import dntk
+from finitewidth.sampling.mlp.marginal_ntk import gram_factor, pseudo_inverse
 from finitewidth.sampling.ntk_ensemble import sample_ntk
-from finitewidth.torch_random import torch_stream
 
 LEAST_P = 1e-5
 

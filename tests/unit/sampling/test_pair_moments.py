@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from finitewidth.activations import TABLE, get
-from finitewidth.estimate.chain import chains
-from finitewidth.estimate.pair_moments import given_kernels
+from finitewidth.core.indices import pairs
+from finitewidth.estimate.coupled.driven_layers import chains
+from finitewidth.estimate.coupled.pair_expectations import given_kernels
 from finitewidth.estimate.samples import Samples
-from finitewidth.indices import pairs
-from finitewidth.law import Law
-from finitewidth.sampling.ladder import sample_ladder
-from finitewidth.sampling.pair_moments import pair_moments
+from finitewidth.models.activations.table import TABLE, get
+from finitewidth.models.law import Law
+from finitewidth.sampling.mlp.coupled_widths import sample_ladder
+from finitewidth.sampling.mlp.pair_tables import pair_moments
 
 pytestmark = pytest.mark.fast
 

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from finitewidth.activations import TABLE, get
-from finitewidth.indices import pairs, quads
-from finitewidth.law import Law
-from finitewidth.rates import Rates
-from finitewidth.sampling import ensemble, ladder, ntk_ensemble
+from finitewidth.core.indices import pairs, quads
+from finitewidth.models.activations.table import TABLE, get
+from finitewidth.models.law import Law
+from finitewidth.models.parameterisation import Rates
+from finitewidth.sampling import ensemble, ntk_ensemble
+from finitewidth.sampling.mlp import coupled_widths
 from finitewidth.sampling.ntk_ensemble import sample_ntk
 
 OWN = {
@@ -65,7 +66,7 @@ def given(monkeypatch):
         last[:] = [Given(networks)]
         yield slice(0, networks), last[0]
 
-    for module in (ensemble, ladder, ntk_ensemble):
+    for module in (ensemble, coupled_widths, ntk_ensemble):
         monkeypatch.setattr(module, "tiles", one_tile)
     return lambda: last[0].handed
 
@@ -101,7 +102,7 @@ def test_precisions_agree(name, inputs):
                 for n in (8, 6, 8)]  # fmt: skip
         for controls in (True, False):
             for each in (None, [Rates.named("ntk", law) for law in laws]):
-                both(ladder.sample_ladder, laws, x, controls=controls, rates=each)
+                both(coupled_widths.sample_ladder, laws, x, controls=controls, rates=each)
 
 
 def reference(name, widths, rates, weights, biases, x, outputs):

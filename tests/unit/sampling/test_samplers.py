@@ -10,9 +10,9 @@ import pytest
 import torch
 from scipy.stats import ks_2samp
 
-from finitewidth.blocks import block_size
-from finitewidth.indices import quads
-from finitewidth.law import Law
+from finitewidth.core.blocks import block_size
+from finitewidth.core.indices import quads
+from finitewidth.models.law import Law
 from finitewidth.sampling.ensemble import sample
 
 pytestmark = pytest.mark.fast

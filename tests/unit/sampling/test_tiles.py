@@ -10,17 +10,18 @@ import numpy as np
 import pytest
 import torch
 
-from finitewidth import blocks
-from finitewidth.activations import TABLE
-from finitewidth.law import Law
-from finitewidth.rates import Rates
-from finitewidth.sampling import ensemble, ladder, ntk_ensemble
+from finitewidth.core import blocks
+from finitewidth.core.torch_random import torch_stream
+from finitewidth.models.activations.table import TABLE
+from finitewidth.models.law import Law
+from finitewidth.models.parameterisation import Rates
+from finitewidth.sampling import ensemble, ntk_ensemble
 from finitewidth.sampling.ensemble import sample
-from finitewidth.sampling.ladder import sample_ladder
+from finitewidth.sampling.mlp import coupled_widths
+from finitewidth.sampling.mlp.coupled_widths import sample_ladder
 from finitewidth.sampling.ntk_ensemble import sample_ntk
 from finitewidth.sampling.record import NtkRecorder, Recorder
 from finitewidth.sampling.streams import Streams, tiles
-from finitewidth.torch_random import torch_stream
 from watched import Watched
 
 X = np.random.default_rng(0).standard_normal((3, 4))
@@ -89,7 +90,7 @@ def tiles_of(monkeypatch):
             (ensemble, "tile_size"),
             (ensemble, "explicit_tile_size"),
             (ntk_ensemble, "ntk_tile_size"),
-            (ladder, "ladder_tile_size"),
+            (coupled_widths, "ladder_tile_size"),
         ):
             monkeypatch.setattr(module, name, lambda *a, **k: networks)
 
@@ -195,8 +196,8 @@ def meta(monkeypatch):
 
     monkeypatch.setattr(Recorder, "end_tile", end_tile)
     monkeypatch.setattr(NtkRecorder, "end_tile", end_tile)
-    monkeypatch.setattr(ladder._Kept, "put", put)
-    for module in (ensemble, ntk_ensemble, ladder):
+    monkeypatch.setattr(coupled_widths._Kept, "put", put)
+    for module in (ensemble, ntk_ensemble, coupled_widths):
         monkeypatch.setattr(module, "torch_stream", lambda *name, device: torch.Generator())
         # The first tile is as large as any.
         monkeypatch.setattr(module, "tiles", lambda *shard: islice(tiles(*shard), 1))

@@ -6,11 +6,11 @@ from math import comb, factorial
 import numpy as np
 import pytest
 
-from finitewidth.activations import get
-from finitewidth.law import Law
-from finitewidth.theory import exact
-from finitewidth.theory.chain import second_order
-from finitewidth.theory.gaussian import expectation
+from finitewidth.models.activations.table import get
+from finitewidth.models.law import Law
+from finitewidth.theory.gaussian.expectations import expectation
+from finitewidth.theory.mlp import exact
+from finitewidth.theory.mlp.chain import second_order
 
 pytestmark = pytest.mark.fast
 

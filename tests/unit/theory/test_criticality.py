@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from finitewidth.activations import get
-from finitewidth.law import Law
-from finitewidth.theory import kernel
-from finitewidth.theory.chain import second_order
-from finitewidth.theory.criticality import chi_parallel, chi_perp, critical_point
-from finitewidth.theory.gaussian import covariance, second_moment
+from finitewidth.models.activations.table import get
+from finitewidth.models.law import Law
+from finitewidth.theory.gaussian.expectations import covariance, second_moment
+from finitewidth.theory.mlp import kernel
+from finitewidth.theory.mlp.chain import second_order
+from finitewidth.theory.mlp.criticality import chi_parallel, chi_perp, critical_point
 
 pytestmark = pytest.mark.fast
 

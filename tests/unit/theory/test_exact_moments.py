@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import special
 
-from finitewidth.law import Law
-from finitewidth.theory.exact import dead_fraction, gain_moments, moment_ratios, pair_ratios
-from finitewidth.theory.expansions import leading_order, log_growth
-from finitewidth.theory.flow import log_mean_square
+from finitewidth.models.law import Law
+from finitewidth.theory.mlp.exact import dead_fraction, gain_moments, moment_ratios, pair_ratios
+from finitewidth.theory.mlp.expansions import leading_order, log_growth
+from finitewidth.theory.mlp.mean_squares import log_mean_square
 
 pytestmark = pytest.mark.fast
 

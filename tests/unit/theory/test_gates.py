@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import integrate
 
-from finitewidth.theory.gates import four_signs, gated_moments, sign_mean
+from finitewidth.theory.gaussian.signs import four_signs, gated_moments, sign_mean
 
 
 def random_covariance(seed, rank=4, size=4):

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from scipy import integrate
 
-from finitewidth.activations import TABLE, get
-from finitewidth.theory import closed_forms
-from finitewidth.theory.gaussian import covariance, expectation, moment, second_moment
+from finitewidth.models.activations.table import TABLE, get
+from finitewidth.theory.gaussian import closed_forms
+from finitewidth.theory.gaussian.expectations import covariance, expectation, moment, second_moment
 
 CORRELATIONS = np.array(
     [-1, -1 + 1e-10, -1 + 1e-4, -0.9, -0.3, 0, 0.5, 0.99, 1 - 1e-5, 1 - 1e-12, 1]

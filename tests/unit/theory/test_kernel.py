@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from finitewidth.law import Law
-from finitewidth.theory.kernel import infinite_width, variances
+from finitewidth.models.law import Law
+from finitewidth.theory.mlp.kernel import infinite_width, variances
 
 pytestmark = pytest.mark.fast
 

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from finitewidth.activations import get
-from finitewidth.extrapolate import agree
-from finitewidth.law import Law
-from finitewidth.rates import Rates
-from finitewidth.theory.lattice import MOST_POINTS, axis
-from finitewidth.theory.neglected import with_neglected
-from finitewidth.theory.predict_ntk import predict_ntk, predict_ntk_ladder
-from finitewidth.theory.product_lattice import gram
+from finitewidth.comparison.extrapolate import agree
+from finitewidth.models.activations.table import get
+from finitewidth.models.law import Law
+from finitewidth.models.parameterisation import Rates
+from finitewidth.theory.gaussian.trapezoidal import MOST_POINTS, axis
+from finitewidth.theory.gaussian.trapezoidal_products import gram
+from finitewidth.theory.predict.neglected import with_neglected
+from finitewidth.theory.predict.predict_ntk import predict_ntk, predict_ntk_ladder
 
 X = np.array([[1.0, 0.5, -0.3], [0.2, -1.0, 0.8]])
 LAYERS = [1, 2, 3]

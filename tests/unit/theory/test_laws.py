@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy import special
 
-from finitewidth.bins import EDGES, PROBABILITIES, QUANTILE_U
-from finitewidth.law import Law
-from finitewidth.theory import laws
-from finitewidth.theory.exact import dead_fraction, moment_ratios
-from finitewidth.theory.expansions import log_growth
-from finitewidth.theory.gains import log_gain
+from finitewidth.core.bins import EDGES, PROBABILITIES, QUANTILE_U
+from finitewidth.models.law import Law
+from finitewidth.theory.distributions import scale_invariant
+from finitewidth.theory.distributions.gains import log_gain
+from finitewidth.theory.mlp.exact import dead_fraction, moment_ratios
+from finitewidth.theory.mlp.expansions import log_growth
 
 pytestmark = pytest.mark.fast
 
@@ -22,7 +22,7 @@ def deep(activation, width, depth, **how):
 
 @pytest.mark.parametrize(("n", "tolerance"), [(1, 1e-14), (8, 1e-14), (100, 1e-12), (12288, 1e-10)])
 def test_one_chi_square(n, tolerance):
-    law = laws.gaussian_log_norm(n, np.log(3.0))
+    law = scale_invariant.gaussian_log_norm(n, np.log(3.0))
     y = law.mean + law.sd * np.linspace(-40, 40, 201)
     with np.errstate(over="ignore"):
         expected = special.gammainc(n / 2, n * np.exp(2 * y) / 6)
@@ -30,7 +30,7 @@ def test_one_chi_square(n, tolerance):
     u = np.linspace(-4, 4, 9)
     y = law.mean + law.sd * u
     log_density = np.log(2) + n * y - n * np.exp(2 * y) / 6 - n / 2 * np.log(6 / n)
-    assert laws.standard_density(law, u) == pytest.approx(
+    assert scale_invariant.standard_density(law, u) == pytest.approx(
         law.sd * np.exp(log_density - special.gammaln(n / 2)), abs=10 * tolerance
     )
     p = np.array([1e-6, 0.02, 0.5, 0.999])
@@ -40,32 +40,36 @@ def test_one_chi_square(n, tolerance):
 
 
 def test_two_hidden_neurons_make_a_laplace_law():
-    squares = laws.log_square(deep("linear", 2, 2), 2)
+    squares = scale_invariant.log_square(deep("linear", 2, 2), 2)
     x = np.linspace(-8, 8, 64)
     tail = np.exp(-np.sqrt(2) * np.abs(x)) / 2
     expected = np.where(x < 0, tail, 1 - tail)
-    assert laws.symmetric_cdf(squares, x) == pytest.approx(expected, abs=1e-13)
-    assert laws.preactivation_density(squares, x) == pytest.approx(np.sqrt(2) * tail, abs=1e-13)
+    assert scale_invariant.symmetric_cdf(squares, x) == pytest.approx(expected, abs=1e-13)
+    assert scale_invariant.preactivation_density(squares, x) == pytest.approx(
+        np.sqrt(2) * tail, abs=1e-13
+    )
     quantile = np.sign(PROBABILITIES - 0.5) * -np.log(2 * special.ndtr(-np.abs(QUANTILE_U)))
-    assert laws.symmetric_quantile(squares, PROBABILITIES) == pytest.approx(
+    assert scale_invariant.symmetric_quantile(squares, PROBABILITIES) == pytest.approx(
         quantile / np.sqrt(2), abs=1e-9
     )
 
 
 def test_one_hidden_neuron_makes_a_product_of_two_normals():
     # ReLU, alive with probability 1/2: z/sqrt(G) = sqrt(2) |g1| g2.
-    squares = laws.log_square(deep("relu", 1, 2, C_W=2.0), 2)
+    squares = scale_invariant.log_square(deep("relu", 1, 2, C_W=2.0), 2)
     x = np.array([-3.0, -0.2, 0.1, 1.5])
     expected = 0.5 * special.k0(np.abs(x) / np.sqrt(2)) / np.pi / np.sqrt(2)
-    assert laws.preactivation_density(squares, x, dead=0.5) == pytest.approx(expected, rel=1e-9)
-    assert laws.symmetric_cdf(squares, [-1e-9, 0, 1e-9], dead=0.5) == pytest.approx(
+    assert scale_invariant.preactivation_density(squares, x, dead=0.5) == pytest.approx(
+        expected, rel=1e-9
+    )
+    assert scale_invariant.symmetric_cdf(squares, [-1e-9, 0, 1e-9], dead=0.5) == pytest.approx(
         [0.25, 0.25, 0.75], abs=1e-6
     )
-    quantiles = laws.symmetric_quantile(squares, [0.2, 0.26, 0.5, 0.74, 0.8], dead=0.5)
+    quantiles = scale_invariant.symmetric_quantile(squares, [0.2, 0.26, 0.5, 0.74, 0.8], dead=0.5)
     assert np.array_equal(quantiles[1:4], np.zeros(3))
     assert quantiles[0] == pytest.approx(-quantiles[4])
     assert quantiles[0] < 0
-    assert laws.symmetric_cdf(squares, quantiles[4], dead=0.5) == pytest.approx(0.8)
+    assert scale_invariant.symmetric_cdf(squares, quantiles[4], dead=0.5) == pytest.approx(0.8)
 
 
 @pytest.mark.parametrize("slopes", [(1.0, 1.0), (1.0, 0.0), (0.0, -2.0), (1.0, 0.01), (1.0, -1.0)])
@@ -102,23 +106,23 @@ def test_explicit_networks(activation, simulate, assert_mean):
         log_norm = np.log(np.mean(z**2, axis=1)) / 2
     alive = np.sort(log_norm[np.isfinite(log_norm)])
     log_G = np.log(np.sum(X**2) / 4 * 1.3**4 * ((1 + law.activation.slopes[1] ** 2) / 2) ** 3)
-    exact = laws.log_norm(law, 4, log_G)
+    exact = scale_invariant.log_norm(law, 4, log_G)
     assert_mean(alive, exact.mean)
     assert_mean((alive - exact.mean) ** 2, exact.variance)
     # Kolmogorov-Smirnov: sqrt(n) times the distance exceeds 2.6 once in 370 000 times.
     steps = (np.arange(len(alive)) + 0.5) / len(alive)
     assert np.max(np.abs(exact.cdf(alive[::20]) - steps[::20])) * np.sqrt(len(alive)) < 2.6
     z = np.sort(z[:, 0]) / np.exp(log_G / 2)
-    squares = laws.log_square(law, 4)
+    squares = scale_invariant.log_square(law, 4)
     below = np.searchsorted(z, EDGES) / networks
-    distance = np.max(np.abs(laws.symmetric_cdf(squares, EDGES, dead) - below))
+    distance = np.max(np.abs(scale_invariant.symmetric_cdf(squares, EDGES, dead) - below))
     assert distance * np.sqrt(networks) < 2.6
 
 
 @pytest.mark.parametrize("activation", ["linear", "relu", "leaky_relu(0.2)"])
 def test_moments_of_the_law_of_one_preactivation(activation):
     law = deep(activation, 6, 4)
-    squares = laws.log_square(law, 4)
+    squares = scale_invariant.log_square(law, 4)
     dead = dead_fraction(law, X, [4])[0, 0]
     ratios = moment_ratios(law, X, [4])[:, 0, 0]
     k = np.arange(1, 5)
@@ -130,24 +134,26 @@ def test_moments_of_the_law_of_one_preactivation(activation):
 def test_log_normal_limit(activation):
     law = deep(activation, 4000, 1001)
     growth = log_growth(law, [1001])[0]
-    exact = laws.log_norm(law, 1001)
-    limit = laws.log_normal(growth).scaled(0.5)
+    exact = scale_invariant.log_norm(law, 1001)
+    limit = scale_invariant.log_normal(growth).scaled(0.5)
     assert exact.mean == pytest.approx(limit.mean, rel=2e-2)
     assert exact.variance == pytest.approx(limit.variance, rel=2e-2)
     assert limit.mean == pytest.approx(-growth / 4)
     assert limit.variance == pytest.approx(growth / 4)
-    assert laws.standard_bins(limit, EDGES) == pytest.approx(
+    assert scale_invariant.standard_bins(limit, EDGES) == pytest.approx(
         np.diff(special.ndtr(EDGES)), abs=1e-12
     )
-    assert laws.standard_bins(exact, EDGES) == pytest.approx(np.diff(special.ndtr(EDGES)), abs=1e-3)
+    assert scale_invariant.standard_bins(exact, EDGES) == pytest.approx(
+        np.diff(special.ndtr(EDGES)), abs=1e-3
+    )
 
 
 @pytest.mark.parametrize("activation", ["linear", "relu", "leaky_relu(0.1)"])
 @pytest.mark.parametrize(("width", "depth"), [(8, 100_000), (16, 100_000), (12288, 3), (1, 3)])
 def test_extreme_shapes(activation, width, depth):
     law = deep(activation, width, depth)
-    norm = laws.log_norm(law, depth)
-    bins = laws.standard_bins(norm, EDGES)
+    norm = scale_invariant.log_norm(law, depth)
+    bins = scale_invariant.standard_bins(norm, EDGES)
     assert bins.min() >= 0
     assert bins.sum() == pytest.approx(1, abs=1e-9)
     # The first two moments, from the CDF that Fourier inversion gives.
@@ -156,7 +162,7 @@ def test_extreme_shapes(activation, width, depth):
     tail[u == 0] = 0.5 - norm.cdf(norm.mean)
     assert np.trapezoid(tail, u) == pytest.approx(0, abs=1e-5)
     assert np.trapezoid(2 * u * tail, u) == pytest.approx(1, abs=1e-3)
-    below = laws.symmetric_cdf(laws.log_square(law, depth), EDGES)
+    below = scale_invariant.symmetric_cdf(scale_invariant.log_square(law, depth), EDGES)
     assert np.all(np.diff(below) >= -1e-9)
     assert below[[0, -1]] == pytest.approx([0, 1], abs=1e-12)
 
@@ -168,10 +174,12 @@ def test_normal_plus_uniform():
         y = np.sqrt(1 - share) * rng.normal(size=n)
         y += np.sqrt(3 * share) * rng.uniform(-1, 1, size=n)
         below = np.searchsorted(np.sort(y), EDGES) / n
-        cdf = laws.normal_plus_uniform_cdf(EDGES, share)
+        cdf = scale_invariant.normal_plus_uniform_cdf(EDGES, share)
         assert np.max(np.abs(cdf - below)) * np.sqrt(n) < 2.6
-        quantile = laws.normal_plus_uniform_quantile(PROBABILITIES, share)
-        assert laws.normal_plus_uniform_cdf(quantile, share) == pytest.approx(PROBABILITIES)
+        quantile = scale_invariant.normal_plus_uniform_quantile(PROBABILITIES, share)
+        assert scale_invariant.normal_plus_uniform_cdf(quantile, share) == pytest.approx(
+            PROBABILITIES
+        )
 
 
 def test_refusals():
@@ -181,6 +189,6 @@ def test_refusals():
         deep("relu", 4, 3, weights="uniform"),
     ):
         with pytest.raises(ValueError, match="exact law"):
-            laws.log_norm(law, 2)
+            scale_invariant.log_norm(law, 2)
     with pytest.raises(ValueError, match="two zero slopes"):
         log_gain((0.0, 0.0), 3)

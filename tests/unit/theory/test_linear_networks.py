@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from finitewidth.law import Law
-from finitewidth.theory.exact import pair_ratios
-from finitewidth.theory.expansions import leading_order
-from finitewidth.theory.flow import log_mean_square
-from finitewidth.theory.kernel import infinite_width
-from finitewidth.theory.linear import double_scaling, first_order, four_point, infinite_same
+from finitewidth.models.law import Law
+from finitewidth.theory.mlp.exact import pair_ratios
+from finitewidth.theory.mlp.expansions import leading_order
+from finitewidth.theory.mlp.kernel import infinite_width
+from finitewidth.theory.mlp.linear import double_scaling, first_order, four_point, infinite_same
+from finitewidth.theory.mlp.mean_squares import log_mean_square
 
 pytestmark = pytest.mark.fast
 

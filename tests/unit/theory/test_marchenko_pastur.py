@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from finitewidth.theory import tracy_widom
-from finitewidth.theory.bisection import invert
-from finitewidth.theory.marchenko_pastur import MarchenkoPastur, largest_by_simulation
+from finitewidth.core.bisection import invert
+from finitewidth.theory.spectra import tracy_widom
+from finitewidth.theory.spectra.marchenko_pastur import MarchenkoPastur, largest_by_simulation
 
 SHAPES = [(2.0, 300, 100), (0.3, 64, 64), (1 / 300, 100, 300), (1.0, 1000, 1001), (1.0, 5000, 3)]
 SIGMAS = 4.5
@@ -189,7 +189,7 @@ def test_simulated_largest_eigenvalue_is_that_of_matrices(law, n_out, n_in):
 def test_large_matrices_are_given_to_another_algorithm(monkeypatch):
     shape = (160, 170, 1.0, "uniform", 5)
     lanczos = largest_by_simulation(*shape, np.random.default_rng(6))
-    monkeypatch.setattr("finitewidth.theory.marchenko_pastur._LANCZOS", 1000)
+    monkeypatch.setattr("finitewidth.theory.spectra.marchenko_pastur._LANCZOS", 1000)
     dense = largest_by_simulation(*shape, np.random.default_rng(6))
     assert lanczos == pytest.approx(dense, rel=1e-10)
 

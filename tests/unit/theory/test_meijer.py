@@ -4,9 +4,9 @@ import mpmath
 import numpy as np
 import pytest
 
-from finitewidth.law import Law
-from finitewidth.theory.laws import log_square, preactivation_density
-from finitewidth.theory.meijer import deep_linear_density
+from finitewidth.models.law import Law
+from finitewidth.theory.distributions.meijer import deep_linear_density
+from finitewidth.theory.distributions.scale_invariant import log_square, preactivation_density
 
 
 def linear(*widths, C_W=1.3, **how):

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from finitewidth.activations import get
-from finitewidth.law import Law
-from finitewidth.rates import Rates
-from finitewidth.theory.criticality import critical_point
-from finitewidth.theory.neglected import with_neglected
-from finitewidth.theory.predict import predict
-from finitewidth.theory.predict_ladder import predict_ladder
-from finitewidth.theory.predict_ntk import predict_ntk
-from finitewidth.vocabulary import COEFFICIENTS
+from finitewidth.models.activations.table import get
+from finitewidth.models.law import Law
+from finitewidth.models.parameterisation import Rates
+from finitewidth.quantities.vocabulary import COEFFICIENTS
+from finitewidth.theory.mlp.criticality import critical_point
+from finitewidth.theory.predict.neglected import with_neglected
+from finitewidth.theory.predict.predict_ladder import predict_ladder
+from finitewidth.theory.predict.predict_ntk import predict_ntk
+from finitewidth.theory.predict.predict_preactivations import predict
 
 CURVED = ("tanh", "sin", "erf", "arctan", "gelu", "silu", "softplus", "sigmoid")
 SLOPES = ("relu", "linear", "abs", "leaky_relu(0.3)")

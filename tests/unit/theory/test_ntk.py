@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 import tangents
-from finitewidth.activations import TABLE, get
-from finitewidth.law import Law
-from finitewidth.rates import Rates
-from finitewidth.theory.ntk import infinite_width_ntk
-from finitewidth.theory.slopes import mean_square_slope, slope_covariance
+from finitewidth.models.activations.table import TABLE, get
+from finitewidth.models.law import Law
+from finitewidth.models.parameterisation import Rates
+from finitewidth.theory.gaussian.slopes import mean_square_slope, slope_covariance
+from finitewidth.theory.mlp_ntk.infinite_width_ntk import infinite_width_ntk
 
 pytestmark = pytest.mark.fast
 

@@ -4,13 +4,13 @@ import mpmath
 import numpy as np
 import pytest
 
-from finitewidth.activations import TABLE, get
-from finitewidth.law import Law
-from finitewidth.rates import Rates
-from finitewidth.theory.chain import second_order
-from finitewidth.theory.ntk import infinite_width_ntk
-from finitewidth.theory.ntk_chain import NTKChain, first_order
-from finitewidth.theory.tangent_moments import tangent_moments
+from finitewidth.models.activations.table import TABLE, get
+from finitewidth.models.law import Law
+from finitewidth.models.parameterisation import Rates
+from finitewidth.theory.gaussian.tangent_moments import tangent_moments
+from finitewidth.theory.mlp.chain import second_order
+from finitewidth.theory.mlp_ntk.infinite_width_ntk import infinite_width_ntk
+from finitewidth.theory.mlp_ntk.ntk_chain import NTKChain, first_order
 
 pytestmark = pytest.mark.fast
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 import tangents
-from finitewidth.law import Law
-from finitewidth.rates import Rates
-from finitewidth.theory.exact import moment_ratios
-from finitewidth.theory.ntk import infinite_width_ntk
-from finitewidth.theory.ntk_chain import first_order
-from finitewidth.theory.ntk_exact import second_moments
+from finitewidth.models.law import Law
+from finitewidth.models.parameterisation import Rates
+from finitewidth.theory.mlp.exact import moment_ratios
+from finitewidth.theory.mlp_ntk.infinite_width_ntk import infinite_width_ntk
+from finitewidth.theory.mlp_ntk.ntk_chain import first_order
+from finitewidth.theory.mlp_ntk.ntk_exact import second_moments
 
 X = np.random.default_rng(4).normal(size=(2, 3))
 

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from mpmath import mp
 
-from finitewidth.activations import TABLE
-from finitewidth.law import Law
-from finitewidth.rates import Rates
-from finitewidth.theory import ntk_vertex
-from finitewidth.theory.ntk import infinite_width_ntk
-from finitewidth.theory.ntk_gap import moments_of_gap, two_inputs
-from finitewidth.theory.predict_ntk import predict_ntk
+from finitewidth.models.activations.table import TABLE
+from finitewidth.models.law import Law
+from finitewidth.models.parameterisation import Rates
+from finitewidth.theory.mlp_ntk import ntk_vertex
+from finitewidth.theory.mlp_ntk.infinite_width_ntk import infinite_width_ntk
+from finitewidth.theory.mlp_ntk.near_singular import moments_of_gap, two_inputs
+from finitewidth.theory.predict.predict_ntk import predict_ntk
 
 EVERY = [*TABLE, "leaky_relu(0.3)", "leaky_relu(-0.4)"]
 ANGLES = [1e-12, 1e-9, 3e-7, 1e-5, 1e-3, 0.05, 0.6, 2.0, 3.1, np.pi - 1e-4, np.pi - 1e-7, np.pi]

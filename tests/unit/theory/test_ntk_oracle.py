@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finitewidth.law import Law
-from finitewidth.rates import Rates
-from finitewidth.theory.kernel import infinite_width
-from finitewidth.theory.ntk import infinite_width_ntk
+from finitewidth.models.law import Law
+from finitewidth.models.parameterisation import Rates
+from finitewidth.theory.mlp.kernel import infinite_width
+from finitewidth.theory.mlp_ntk.infinite_width_ntk import infinite_width_ntk
 
 ORACLE = json.loads(
     (Path(__file__).parents[3] / "benchmarks" / "neural_tangents_oracle.json").read_text()

@@ -3,13 +3,19 @@
 import numpy as np
 import pytest
 
-from finitewidth.activations import get
-from finitewidth.law import Law
-from finitewidth.rates import Rates
-from finitewidth.theory.criticality import AT_ZERO, critical_point
-from finitewidth.theory.ntk_chain import first_order
-from finitewidth.theory.ntk_exact import second_moments
-from finitewidth.theory.ntk_scaling import Asymptotics, asymptotics, bare_growth, ratio, ratio_of
+from finitewidth.models.activations.table import get
+from finitewidth.models.law import Law
+from finitewidth.models.parameterisation import Rates
+from finitewidth.theory.mlp.criticality import AT_ZERO, critical_point
+from finitewidth.theory.mlp_ntk.ntk_chain import first_order
+from finitewidth.theory.mlp_ntk.ntk_exact import second_moments
+from finitewidth.theory.mlp_ntk.scaling_limits import (
+    Asymptotics,
+    asymptotics,
+    bare_growth,
+    ratio,
+    ratio_of,
+)
 
 
 def square(activation, n, depth):

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 import tangents
-from finitewidth.activations import TABLE
-from finitewidth.law import Law
-from finitewidth.rates import Rates
-from finitewidth.theory import ntk_chain, vertex
-from finitewidth.theory.ntk import infinite_width_ntk
-from finitewidth.theory.ntk_vertex import first_order
+from finitewidth.models.activations.table import TABLE
+from finitewidth.models.law import Law
+from finitewidth.models.parameterisation import Rates
+from finitewidth.theory.mlp import vertex
+from finitewidth.theory.mlp_ntk import ntk_chain
+from finitewidth.theory.mlp_ntk.infinite_width_ntk import infinite_width_ntk
+from finitewidth.theory.mlp_ntk.ntk_vertex import first_order
 
 X = np.array([[1.0, 0.3, -0.5], [0.4, -1.1, 0.6], [-0.2, 0.9, 1.2]])
 NAMES = [*TABLE, "leaky_relu(0.2)"]

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
-from finitewidth.activations import TABLE, get
-from finitewidth.theory.gaussian import covariance, pair_expectation, second_moment
-from finitewidth.theory.pair_derivatives import pair_derivatives, variance_derivatives
+from finitewidth.models.activations.table import TABLE, get
+from finitewidth.theory.gaussian.covariance_derivatives import (
+    pair_derivatives,
+    variance_derivatives,
+)
+from finitewidth.theory.gaussian.expectations import covariance, pair_expectation, second_moment
 
 NAMES = (*TABLE, "leaky_relu(0.2)")
 CLOSED = ("erf", "gelu", "sin", "cos")

@@ -7,8 +7,8 @@ import pytest
 from numpy.polynomial import Chebyshev
 from scipy.integrate import quad
 
-from finitewidth.activations import get
-from finitewidth.theory.powers import power_derivatives
+from finitewidth.models.activations.table import get
+from finitewidth.theory.gaussian.powers import power_derivatives
 
 
 def mean(f, K):

@@ -6,14 +6,14 @@ from itertools import product
 import numpy as np
 import pytest
 
-from finitewidth.bins import EDGES
-from finitewidth.law import Law
-from finitewidth.theory import exact, flow, linear
-from finitewidth.theory import laws as exact_laws
-from finitewidth.theory.predict import ORDERS, predict
-from finitewidth.theory.predict_ladder import predict_ladder
-from finitewidth.theory.quantities import LADDER_QUANTITIES
-from finitewidth.vocabulary import COEFFICIENTS, FROM_LADDER
+from finitewidth.core.bins import EDGES
+from finitewidth.models.law import Law
+from finitewidth.quantities import coupled
+from finitewidth.quantities.vocabulary import COEFFICIENTS, FAMILIES, FROM_LADDER
+from finitewidth.theory.distributions import scale_invariant as exact_laws
+from finitewidth.theory.mlp import exact, linear, mean_squares
+from finitewidth.theory.predict.predict_ladder import predict_ladder
+from finitewidth.theory.predict.predict_preactivations import ORDERS, predict
 
 # The tangent kernels' mean is predicted apart, in tests/unit/theory/test_predict_ntk.py.
 OF_KERNELS = [family for family in FROM_LADDER if family != "ntk_mean"]
@@ -61,7 +61,10 @@ def test_names_dimensions_and_coordinates_are_those_of_the_estimates(tanh):
         "kernel_third_2": ("layer", "input"),
     }
     assert set(tanh.data_vars) == set(dims)
-    assert set(dims) == {name for name in LADDER_QUANTITIES if not name.startswith("ntk_")}
+    assert set(dims) == {
+        *(name for family in OF_KERNELS for name in FAMILIES[family].names),
+        *(c.quantity.name for c in coupled.COEFFICIENTS if c.of != "ntk_mean"),
+    }
     for name, variable in tanh.data_vars.items():
         assert variable.dims == ("order", *dims[name])
         assert {"long_name", "units", "equation", "references"} <= set(variable.attrs)
@@ -127,7 +130,7 @@ def test_exact_moments_of_two_slopes(name, C_b):
     known = predict_ladder(laws, X, LAYERS, ("kernel_moments",)).sel(order="exact")
     for k, law in enumerate(laws):
         _, two, three, _ = exact.moment_ratios(law, X, LAYERS)
-        G = np.exp(flow.log_mean_square(law, X, LAYERS))
+        G = np.exp(mean_squares.log_mean_square(law, X, LAYERS))
         assert known.kernel_mean.values[k][:, ALONE] == pytest.approx(G)
         variance = known.kernel_covariance.values[k][:, ALONE, ALONE]
         assert variance == pytest.approx((two - 1) * G**2)

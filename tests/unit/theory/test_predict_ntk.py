@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from finitewidth.estimate.estimates import estimate
-from finitewidth.law import Law
-from finitewidth.rates import Rates
+from finitewidth.estimate.families import estimate
+from finitewidth.models.law import Law
+from finitewidth.models.parameterisation import Rates
+from finitewidth.quantities.vocabulary import FAMILIES
 from finitewidth.sampling.ntk_ensemble import sample_ntk
-from finitewidth.theory.predict import ORDERS
-from finitewidth.theory.predict_ntk import predict_ntk, predict_ntk_ladder
-from finitewidth.vocabulary import FAMILIES
+from finitewidth.theory.predict.predict_ntk import predict_ntk, predict_ntk_ladder
+from finitewidth.theory.predict.predict_preactivations import ORDERS
 
 X = np.array([[1.0, -0.5, 0.3], [0.8, 0.9, -0.2]])
 NAMES = {"seed": 1, "ensemble": "e", "member": "m"}
@@ -39,7 +39,7 @@ def both():
 
 def test_estimates_and_predictions_join(both):
     estimates, theory = both
-    names = {q for family in ALL for q in FAMILIES[family]}
+    names = {q for family in ALL for q in FAMILIES[family].names}
     assert set(theory.data_vars) == names
     assert tuple(theory.order.values) == ORDERS
     for name in names:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from finitewidth.theory.procrustes import (
+from finitewidth.theory.spectra.procrustes import (
     chance_r2,
     chance_r2_of_spectra,
     expected_r2_of_spectra,

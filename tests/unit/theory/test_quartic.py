@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy import integrate
 
-from finitewidth.activations import TABLE, get
-from finitewidth.indices import quads
-from finitewidth.theory.gaussian import covariance, moment, pair_expectation
-from finitewidth.theory.lattice import moments
-from finitewidth.theory.quartic import quartic
+from finitewidth.core.indices import quads
+from finitewidth.models.activations.table import TABLE, get
+from finitewidth.theory.gaussian.expectations import covariance, moment, pair_expectation
+from finitewidth.theory.gaussian.four_activations import quartic
+from finitewidth.theory.gaussian.trapezoidal import moments
 
 NAMES = (*TABLE, "leaky_relu(0.2)", "leaky_relu(-0.5)")
 SMOOTH = [name for name, a in TABLE.items() if a.strip is not None and name != "linear"]

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from finitewidth.activations import TABLE, get
-from finitewidth.indices import quads
-from finitewidth.theory import four_means as module
-from finitewidth.theory import product_lattice
-from finitewidth.theory.derivative_means import ORDERS, derivative_means
-from finitewidth.theory.four_means import FourMeans, four_means
-from finitewidth.theory.gaussian import covariance
-from finitewidth.theory.pair_derivatives import pair_derivatives
-from finitewidth.theory.quartic import quartic
+from finitewidth.core.indices import quads
+from finitewidth.models.activations.table import TABLE, get
+from finitewidth.theory.gaussian import four_factors as module
+from finitewidth.theory.gaussian import trapezoidal_products
+from finitewidth.theory.gaussian.covariance_derivatives import pair_derivatives
+from finitewidth.theory.gaussian.derivative_means import ORDERS, derivative_means
+from finitewidth.theory.gaussian.expectations import covariance
+from finitewidth.theory.gaussian.four_activations import quartic
+from finitewidth.theory.gaussian.four_factors import FourMeans, four_means
 
 pytestmark = pytest.mark.fast
 
@@ -164,7 +164,7 @@ def test_two_ways_agree(activation, K, name, value, monkeypatch):
     # Lattices against panels for two inputs, and against exponentials for sin.
     K = K * np.array([[1.0, 0.3], [0.3, 0.8]])
     one = four_means(get(activation), K)
-    monkeypatch.setattr(product_lattice if name == "_PLANE" else module, name, value)
+    monkeypatch.setattr(trapezoidal_products if name == "_PLANE" else module, name, value)
     other = four_means(get(activation), K)
     for field in FourMeans._fields:
         first, second = getattr(one, field), getattr(other, field)

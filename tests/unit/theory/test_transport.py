@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 from scipy import special
 
-from finitewidth.activations import get
-from finitewidth.law import Law
-from finitewidth.theory import laws, transport
-from finitewidth.theory.chain import second_order
-from finitewidth.theory.exact import moment_ratios
-from finitewidth.theory.flow import log_mean_square
-from finitewidth.theory.gaussian import expectation
-from finitewidth.theory.means import MeanRules, Resolution
+from finitewidth.models.activations.table import get
+from finitewidth.models.law import Law
+from finitewidth.theory.distributions import scale_invariant
+from finitewidth.theory.gaussian.expectations import expectation
+from finitewidth.theory.mlp import transport
+from finitewidth.theory.mlp.chain import second_order
+from finitewidth.theory.mlp.exact import moment_ratios
+from finitewidth.theory.mlp.mean_squares import log_mean_square
+from finitewidth.theory.mlp.square_means import MeanRules, Resolution
 
 X = np.array([[1.0, 2.0, -1.0, 0.5], [0.1, -0.3, 0.2, 0.1]])
 RESOLUTION = Resolution(24, 14, 13)
@@ -84,7 +85,7 @@ def test_moments_of_two_slopes(name, bias):
 def test_logarithm_and_inverse_of_two_slopes(name, width, depth):
     law = deep(name, width, depth, C_W=1.7)
     values, errors = transport.transport(law, X, [depth])
-    exact = laws.log_kernel(law, depth)
+    exact = scale_invariant.log_kernel(law, depth)
     log_G = log_mean_square(law, X, [depth])
     assert np.all(np.abs(values.log_mean - exact.mean - log_G) <= errors.log_mean)
     assert np.all(np.abs(values.log_variance - exact.variance) <= errors.log_variance)

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from finitewidth.law import Law
-from finitewidth.theory import linear
-from finitewidth.theory.expansions import leading_order
-from finitewidth.theory.gaussian import covariance
-from finitewidth.theory.kernel import infinite_width
-from finitewidth.theory.vertex import first_order
+from finitewidth.models.law import Law
+from finitewidth.theory.gaussian.expectations import covariance
+from finitewidth.theory.mlp import linear
+from finitewidth.theory.mlp.expansions import leading_order
+from finitewidth.theory.mlp.kernel import infinite_width
+from finitewidth.theory.mlp.vertex import first_order
 
 pytestmark = pytest.mark.fast
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from finitewidth.architecture import of_member
-from finitewidth.theory.procrustes import chance_r2
-from finitewidth.trained import networks
-from finitewidth.trained.activations import moments
+from finitewidth.models.shapes import of_member
+from finitewidth.theory.spectra.procrustes import chance_r2
+from finitewidth.trained.representations.second_moments import moments
+from finitewidth.trained.training import networks
 from small_networks import CASES, architecture, drawn, hidden
 
 

@@ -9,7 +9,7 @@ import pytest
 from scipy.linalg import orthogonal_procrustes
 from scipy.stats import ortho_group
 
-from finitewidth.trained.alignment import correlation, cosines, explained, rotation
+from finitewidth.trained.representations.alignment import correlation, cosines, explained, rotation
 
 pytestmark = pytest.mark.fast
 

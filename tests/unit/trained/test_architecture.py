@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from finitewidth.architecture import of_member, widened
-from finitewidth.errors import ConfigError
+from finitewidth.core.errors import ConfigError
+from finitewidth.models.shapes import of_member, widened
 from small_networks import CASES, architecture, modules
 
 pytestmark = pytest.mark.fast

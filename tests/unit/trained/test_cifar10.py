@@ -16,11 +16,11 @@ import time
 import numpy as np
 import pytest
 
-from finitewidth import job
-from finitewidth.errors import ConfigError
-from finitewidth.trained import cifar10
-from finitewidth.trained.cifar10 import DownloadError, download
-from finitewidth.trained.data import labelled
+from finitewidth.core.errors import ConfigError
+from finitewidth.data import cifar10
+from finitewidth.data.cifar10 import DownloadError, download
+from finitewidth.data.labelled import labelled
+from finitewidth.runtime import job
 
 BATCHES = [*(f"data_batch_{k}.bin" for k in (1, 2, 3, 4, 5)), "test_batch.bin"]
 #: The official archive has its batches out of order too, and these files among them.

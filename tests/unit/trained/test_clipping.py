@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from finitewidth.trained import clipping
-from finitewidth.trained.clipping import clipped_accuracy
+from finitewidth.trained.representations import rank_truncation
+from finitewidth.trained.representations.rank_truncation import clipped_accuracy
 from small_networks import CASES, accuracy, architecture, clipped_by_copies, drawn, loaded
 
 
@@ -27,7 +27,7 @@ def layers():
 def test_every_rank_is_that_of_a_copy_with_projected_weights(
     case, number, basis, memory, monkeypatch
 ):
-    monkeypatch.setattr(clipping, "_NUMBERS", memory)
+    monkeypatch.setattr(rank_truncation, "_NUMBERS", memory)
     weights, x, y = drawn(case, 2, 25)
     shape = architecture(case)
     n = getattr(shape.layers[number], basis)

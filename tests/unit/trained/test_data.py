@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from finitewidth.artifacts import make_stamp, read_dataset, write_dataset
-from finitewidth.code import used
-from finitewidth.errors import ConfigError
-from finitewidth.trained.data import labelled
-from finitewidth.trained.images import from_dataset, to_dataset
+from finitewidth.core.errors import ConfigError
+from finitewidth.data.images import from_dataset, to_dataset
+from finitewidth.data.labelled import labelled
+from finitewidth.provenance.artifacts import make_stamp, read_dataset, write_dataset
+from finitewidth.provenance.code import used
 
 pytestmark = pytest.mark.fast
 

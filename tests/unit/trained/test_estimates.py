@@ -10,13 +10,14 @@ import xarray as xr
 from scipy import stats
 from scipy.linalg import orthogonal_procrustes
 
-from finitewidth.theory.predict_trained import ORDERS, predict_trained
-from finitewidth.trained import generated as generated_module
-from finitewidth.trained import rainbow, spectral
-from finitewidth.trained.estimates import estimates
-from finitewidth.trained.generated import generated
-from finitewidth.trained.measured import Replicas
-from finitewidth.vocabulary import TRAINED_FAMILIES
+from finitewidth.quantities.vocabulary import TRAINED_FAMILIES
+from finitewidth.theory.predict.predict_trained import ORDERS, predict_trained
+from finitewidth.trained.generation import generated as generated_module
+from finitewidth.trained.generation import rainbow
+from finitewidth.trained.generation.generated import generated
+from finitewidth.trained.replica_axes import Replicas
+from finitewidth.trained.representations import spectral
+from finitewidth.trained.representations.replica_estimates import estimates
 from small_networks import (
     CASES,
     accuracy,

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from finitewidth.architecture import of_member
-from finitewidth.errors import ConfigError
+from finitewidth.core.errors import ConfigError
+from finitewidth.models.shapes import of_member
 from finitewidth.trained import memory
-from finitewidth.trained.activations import moments
+from finitewidth.trained.representations.second_moments import moments
 
 GIB = 2**30
 

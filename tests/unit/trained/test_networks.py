@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from finitewidth.trained import networks
-from finitewidth.trained.networks import (
+from finitewidth.trained.training import networks
+from finitewidth.trained.training.networks import (
     chunks,
     cross_entropy,
     each,

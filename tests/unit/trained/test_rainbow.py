@@ -11,14 +11,14 @@ import torch
 from scipy.linalg import orthogonal_procrustes
 from scipy.stats import ortho_group
 
-from finitewidth.architecture import of_member
-from finitewidth.trained import networks
-from finitewidth.trained.activations import moments
-from finitewidth.trained.alignment import rotation
-from finitewidth.trained.data import labelled
-from finitewidth.trained.networks import evaluate, outputs
-from finitewidth.trained.rainbow import averaged_roots, generate, roots
-from finitewidth.trained.training import Settings, train
+from finitewidth.data.labelled import labelled
+from finitewidth.models.shapes import of_member
+from finitewidth.trained.generation.rainbow import averaged_roots, generate, roots
+from finitewidth.trained.representations.alignment import rotation
+from finitewidth.trained.representations.second_moments import moments
+from finitewidth.trained.training import networks
+from finitewidth.trained.training.networks import evaluate, outputs
+from finitewidth.trained.training.sgd import Settings, train
 from small_networks import CASES, accuracy, architecture, drawn, hidden, loaded, permuted
 
 

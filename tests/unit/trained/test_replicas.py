@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from finitewidth.compare import as_normal
-from finitewidth.trained.replicas import over_pairs, over_replicas
+from finitewidth.comparison.compare import as_normal
+from finitewidth.trained.representations.replicas import over_pairs, over_replicas
 
 pytestmark = pytest.mark.fast
 

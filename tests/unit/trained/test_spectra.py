@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from scipy.stats import ortho_group
 
-from finitewidth.trained.spectra import eigen, participation_ratio, power_law_slope, weight_eigen
+from finitewidth.trained.representations.spectra import (
+    eigen,
+    participation_ratio,
+    power_law_slope,
+    weight_eigen,
+)
 
 pytestmark = pytest.mark.fast
 

@@ -10,10 +10,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from finitewidth.errors import ConfigError
-from finitewidth.trained import cifar10, tar
-from finitewidth.trained.cifar10 import DownloadError, download
-from finitewidth.trained.data import labelled
+from finitewidth.core.errors import ConfigError
+from finitewidth.data import cifar10, tar
+from finitewidth.data.cifar10 import DownloadError, download
+from finitewidth.data.labelled import labelled
 
 BATCHES = [*cifar10.TRAIN, *cifar10.VALIDATION]
 BATCH = bytes([3]) + bytes(3072)

@@ -12,13 +12,14 @@ import pytest
 import torch
 from torch import nn
 
-from finitewidth.architecture import of_member
-from finitewidth.study_file import validate
-from finitewidth.trained import checkpoint, networks, training
-from finitewidth.trained.data import labelled
-from finitewidth.trained.networks import evaluate
+from finitewidth.data.labelled import labelled
+from finitewidth.models.shapes import of_member
+from finitewidth.planning.trained_members import trained_members
+from finitewidth.study.study_file import validate
 from finitewidth.trained.train_member import train_member
-from finitewidth.trained.training import (
+from finitewidth.trained.training import checkpoint, networks, sgd
+from finitewidth.trained.training.networks import evaluate
+from finitewidth.trained.training.sgd import (
     DivergenceError,
     Settings,
     State,
@@ -26,7 +27,6 @@ from finitewidth.trained.training import (
     largest_at_start,
     train,
 )
-from finitewidth.trained_members import trained_members
 from small_networks import CASES, accuracy, architecture, drawn, loaded
 
 IMAGES = 44
@@ -85,7 +85,7 @@ def test_replicas_train_as_modules_under_sgd_do(case, momentum):
     train_set, validation_set = sets(case)
     shape = architecture(case)
     start = initial(shape, how)
-    orders = [training._order(how, epoch, IMAGES) for epoch in (1, 2, 3)]
+    orders = [sgd._order(how, epoch, IMAGES) for epoch in (1, 2, 3)]
     state = train(shape, how, train_set, validation_set)
     for k in range(how.replicas):
         mine = [w[k : k + 1] for w in start]
@@ -152,7 +152,7 @@ def test_replicas_are_different_and_do_not_depend_on_how_many_there_are():
         torch.equal(a, b[:2])
         for a, b in zip(initial(shape, few), initial(shape, many), strict=True)
     )
-    assert torch.equal(training._order(few, 2, IMAGES), training._order(many, 2, IMAGES)[:2])
+    assert torch.equal(sgd._order(few, 2, IMAGES), sgd._order(many, 2, IMAGES)[:2])
     one = train(shape, few, train_set, validation_set)
     other = train(shape, many, train_set, validation_set)
     for a, b in zip(one.weights, other.weights, strict=True):
@@ -164,7 +164,7 @@ def test_replicas_are_different_and_do_not_depend_on_how_many_there_are():
 
 
 def test_each_epoch_of_each_replica_has_an_order_of_its_own():
-    orders = torch.cat([training._order(settings(), epoch, 50) for epoch in (1, 2, 3)])
+    orders = torch.cat([sgd._order(settings(), epoch, 50) for epoch in (1, 2, 3)])
     assert orders.shape == (9, 50)
     assert all(sorted(order.tolist()) == list(range(50)) for order in orders)
     assert len({tuple(order.tolist()) for order in orders}) == 9

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
-from finitewidth.rounding import ROUNDING
+from finitewidth.core.rounding import ROUNDING
 
 Array = np.ndarray
 
@@ -56,7 +56,7 @@ class Samples:
 
     @property
     def rounding(self) -> float:
-        """What the networks' numbers are known to (:mod:`finitewidth.rounding`).
+        """What the networks' numbers are known to (:mod:`finitewidth.core.rounding`).
 
         By the attribute ``precision`` of the samples; where they have none, by the least precise of
         their variables.

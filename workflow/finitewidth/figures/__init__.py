@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import import_module
 
-from finitewidth.style_file import read_style
-from finitewidth.vocabulary import FIGURES
+from finitewidth.config.style_file import read_style
+from finitewidth.quantities.figures import FIGURES
 
 
 def settings(*, width: float | None, font_size: float | None, file: str | None) -> dict:
@@ -19,7 +19,7 @@ def settings(*, width: float | None, font_size: float | None, file: str | None) 
 
 
 def draw(name: str, study, look: Mapping | None = None):
-    """Draw the figure called ``name`` of a :class:`finitewidth.results.Study`.
+    """Draw the figure called ``name`` of a :class:`finitewidth.comparison.results.Study`.
 
     ``look`` is what :func:`settings` gives; without it the figure looks as the project sets.
 
@@ -31,11 +31,11 @@ def draw(name: str, study, look: Mapping | None = None):
     sees those members of the study alone that estimate all it needs.
     """
     module = import_module(f"finitewidth.figures.{FIGURES[name].module}")
-    style = import_module("finitewidth.figures.style")
+    style = import_module("finitewidth.figures.common.style")
     look = look or settings(width=None, font_size=None, file=None)
     with style.own(look["rc"], look["width"]):
         figure = getattr(module, name)(study.estimating(FIGURES[name].families))
-    import_module("finitewidth.figures.notes").finish(figure)
+    import_module("finitewidth.figures.common.notes").finish(figure)
     # Laid out once, which takes as long as drawing, and not again for every format.
     figure.get_layout_engine().execute(figure)
     figure.set_layout_engine("none")

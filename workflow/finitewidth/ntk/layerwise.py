@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import torch
 
-from finitewidth.activations import Activation
-from finitewidth.rates import Rates
+from finitewidth.models.activations.activation import Activation
+from finitewidth.models.parameterisation import Rates
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from finitewidth.ntk.models import check_model, roots_of
+from finitewidth.models.parameterisation import Rates
+from finitewidth.ntk.supported import check_model, roots_of
 from finitewidth.ntk.trial import Trial
-from finitewidth.rates import Rates
 
 #: How it is computed: see :func:`tangent_kernel`.
 WAYS = ("layerwise", "jacobian", "jvp", "backward")

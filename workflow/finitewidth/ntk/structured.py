@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import nn
 
-from finitewidth.activations import get
+from finitewidth.models.activations.table import get
 
 #: Modules of torch that act on every number by itself.
 ELEMENTWISE = (

@@ -12,9 +12,9 @@ from torch import nn
 
 from finitewidth.ntk import autodiff, structured
 from finitewidth.ntk.autodiff import Function, doubled
-from finitewidth.ntk.models import check_outputs, suspect
 from finitewidth.ntk.probe import NoFunctionError, Probe, check_calls, check_one_input
 from finitewidth.ntk.saved import Saved
+from finitewidth.ntk.supported import check_outputs, suspect
 
 #: In which order ways are tried where none is asked for.
 _ORDER = ("layerwise", "jacobian", "backward", "jvp")

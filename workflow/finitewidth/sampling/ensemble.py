@@ -9,14 +9,14 @@ import numpy as np
 import torch
 import xarray as xr
 
-from finitewidth.blocks import block_size, explicit_tile_size, tile_size
-from finitewidth.indices import quads
-from finitewidth.law import Law
-from finitewidth.sampling import explicit, marginal
+from finitewidth.core.blocks import block_size, explicit_tile_size, tile_size
+from finitewidth.core.indices import quads
+from finitewidth.core.torch_random import torch_stream
+from finitewidth.models.law import Law
+from finitewidth.quantities.description import FOUR_POINT_MOST_INPUTS as MOST_INPUTS
+from finitewidth.sampling.mlp import explicit, marginal
 from finitewidth.sampling.record import Recorder
 from finitewidth.sampling.streams import tiles
-from finitewidth.torch_random import torch_stream
-from finitewidth.vocabulary import FOUR_POINT_MOST_INPUTS as MOST_INPUTS
 
 SAMPLERS = {"marginal": marginal.sample_tile, "explicit": explicit.sample_tile}
 

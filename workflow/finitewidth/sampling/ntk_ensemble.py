@@ -9,16 +9,16 @@ import numpy as np
 import torch
 import xarray as xr
 
-from finitewidth.blocks import block_size, ntk_tile_size
-from finitewidth.indices import pairs
-from finitewidth.law import Law
-from finitewidth.random import numpy_stream
-from finitewidth.rates import Rates
-from finitewidth.sampling import explicit_ntk, marginal_ntk, scalar_ntk
+from finitewidth.core.blocks import block_size, ntk_tile_size
+from finitewidth.core.indices import pairs
+from finitewidth.core.random import numpy_stream
+from finitewidth.core.torch_random import torch_stream
+from finitewidth.models.law import Law
+from finitewidth.models.parameterisation import Rates
 from finitewidth.sampling.ensemble import check_inputs, dataset
+from finitewidth.sampling.mlp import explicit_ntk, marginal_ntk, scalar_ntk
 from finitewidth.sampling.record import NtkRecorder, Recorder
 from finitewidth.sampling.streams import tiles
-from finitewidth.torch_random import torch_stream
 
 _OUTPUTS = ("output", "output_", "output__")
 _INPUTS = ("input", "input_", "input__")

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import torch
 
-from finitewidth.indices import pairs, quad_positions, quads
+from finitewidth.core.indices import pairs, quad_positions, quads
 
 
 class Room:

@@ -1,1 +1,4 @@
-"""Trained networks: data, training of replicas, spectra, alignment, and networks generated anew."""
+"""Trained networks: replicas, what is measured of them, and networks generated anew.
+
+It may import `core`, `models`, `data`. Start at `trained_member.py`.
+"""

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 import torch
 
-from finitewidth.architecture import Architecture
-from finitewidth.errors import ConfigError
-from finitewidth.trained.pairs import COMPARED
+from finitewidth.core.errors import ConfigError
+from finitewidth.models.shapes import Architecture
+from finitewidth.trained.replica_axes import COMPARED
 
 
 def check_replicas(architecture: Architecture, member: Mapping, device: str) -> None:

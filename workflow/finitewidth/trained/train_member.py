@@ -9,11 +9,16 @@ import numpy as np
 import xarray as xr
 from torch import Tensor
 
-from finitewidth.trained import checkpoint
-from finitewidth.trained.images import Labelled
-from finitewidth.trained.member import CURVES, architecture_of, settings_of, tensors_of
+from finitewidth.data.images import Labelled
 from finitewidth.trained.memory import check_replicas
-from finitewidth.trained.training import DivergenceError, State, initial, train
+from finitewidth.trained.trained_member import (
+    CURVES,
+    architecture_of,
+    settings_of,
+    tensors_of,
+)
+from finitewidth.trained.training import checkpoint
+from finitewidth.trained.training.sgd import DivergenceError, State, initial, train
 
 
 def train_member(

@@ -1,0 +1,94 @@
+"""Sweeps over width of members that have random numbers of their own, extrapolated as ladders are.
+
+Tangent kernels' tensors of order 1/n are measured in members of one width each. Where an ensemble
+sweeps the width, and its members differ in nothing else, they are put together as the rungs of a
+ladder whose widths are independent, and :mod:`finitewidth.comparison.extrapolate` fits the same
+expansion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import xarray as xr
+
+from finitewidth.comparison.extrapolate import agree, extrapolate
+from finitewidth.quantities.vocabulary import FROM_SWEEPS, LEAST_RUNGS
+
+
+def groups(members: Sequence[tuple[Mapping, Mapping]]) -> list[list[int]]:
+    """Places of the members that differ in their width alone, narrow ones first.
+
+    ``members`` are pairs of a description and its swept keys; groups of fewer widths than a fit
+    takes are left out.
+    """
+    found: dict[tuple, list[int]] = {}
+    for place, (about, swept) in enumerate(members):
+        if "width" not in swept or about["ladder"] or about["hidden"]:
+            continue
+        rest = tuple((key, value) for key, value in swept.items() if key != "width")
+        found.setdefault((about["ensemble"], rest), []).append(place)
+    every = (sorted(g, key=lambda place: members[place][0]["width"]) for g in found.values())
+    return [g for g in every if len(g) >= LEAST_RUNGS]
+
+
+def extrapolate_sweep(
+    width: Sequence[int], estimates: Sequence[xr.Dataset], theory: Sequence[xr.Dataset]
+) -> tuple[xr.Dataset, xr.Dataset]:
+    """Coefficients of 1/n fitted over members of several widths, and what theory says of them.
+
+    Parameters
+    ----------
+    width : sequence of int
+        Of the hidden layers, one a member; members are independent of each other.
+    estimates, theory : sequence of xarray.Dataset
+        One a member, as ``docs/architecture.md`` describes them.
+
+    Returns
+    -------
+    estimates, theory : xarray.Dataset
+        The coefficients of ``vocabulary.COEFFICIENTS`` that belong to quantities of
+        ``vocabulary.FROM_SWEEPS``. Those are left out of which theory does not have one and the
+        same first order at every width, as of rates that grow with the width.
+    """
+    n = np.asarray(width)
+    held, limits, known = {}, {}, {}
+    for source in FROM_SWEEPS:
+        if not all(source in one for one in (*estimates, *theory)):
+            continue
+        infinite, first = (
+            np.stack([t[source].sel(order=order).values for t in theory])
+            for order in ("infinite_width", "1/n")
+        )
+        coefficient = (first - infinite) * n.reshape(-1, *(1,) * (first.ndim - 1))
+        if not (agree(infinite) and agree(coefficient)) or np.isnan(coefficient).all():
+            continue
+        measured = estimates[-1][source]
+        dims = ("rung", *measured.dims)
+        for part in ("", "_stderr", "_reason", "_diagnostic"):
+            values = np.stack([e[source + part].values for e in estimates])
+            held[source + part] = (dims, values, estimates[-1][source + part].attrs)
+        # Widths that have their random numbers for themselves.
+        apart = np.eye(len(n)).reshape(len(n), len(n), *(1,) * measured.ndim)
+        square = np.where(apart > 0, held[f"{source}_stderr"][1] ** 2, 0.0)
+        held[f"{source}_rungs"] = (("rung", "rung_", *measured.dims), square)
+        limits[source] = (("order", *dims), infinite[None])
+        attrs = theory[-1][source].attrs
+        about = {"long_name": f"coefficient of 1/n in {attrs['long_name']}", "units": "1"}
+        value = coefficient[-1:]
+        name = f"{source}_1"
+        known[name] = (("order", *measured.dims), value, about | {"equation": attrs["equation"]})
+        nothing = np.where(np.isnan(value), np.nan, 0.0)
+        known[f"{name}_neglected"] = (("order", *measured.dims), nothing)
+    if not held:
+        return xr.Dataset(), xr.Dataset()
+    dims = {dim for variable in held.values() for dim in variable[0]}
+    coords = {
+        name: coordinate.variable
+        for name, coordinate in estimates[-1].coords.items()
+        if name != "width" and set(coordinate.dims) <= dims
+    }
+    ladder = xr.Dataset(held, coords).assign_coords(width=("rung", n))
+    limit = xr.Dataset(limits, coords | {"order": ["infinite_width"]})
+    return extrapolate(ladder, limit), xr.Dataset(known, coords | {"order": ["1/n"]})

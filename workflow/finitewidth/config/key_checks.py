@@ -1,0 +1,231 @@
+"""What no single key can tell: names that must exist, and keys that do not go together."""
+
+from __future__ import annotations
+
+import math
+
+from finitewidth.config.model import Config, Ensemble, Sphere, Study, families_of
+from finitewidth.config.ntk_checks import check_ntk, check_rates
+from finitewidth.config.trained_checks import check_trained
+from finitewidth.core.errors import ConfigError
+from finitewidth.models.activations.table import get
+from finitewidth.quantities.description import FOUR_POINT_MOST_INPUTS
+from finitewidth.quantities.vocabulary import (
+    COEFFICIENTS,
+    FAMILIES,
+    FROM_LADDER,
+    FROM_LOG_NORM,
+    FROM_NTK,
+    FROM_SWEEPS,
+    LEAST_RUNGS,
+    QUANTITIES,
+    TRAINED_FAMILIES,
+)
+from finitewidth.theory.mlp.criticality import critical_point
+
+
+def check(config: Config) -> None:
+    """Raise a :class:`ConfigError` for the first contradiction between keys of ``config``."""
+    for name, inputs in config.inputs.items():
+        if isinstance(inputs, Sphere):
+            _check_sphere(f"inputs.{name}", inputs)
+    for name, ensemble in config.ensembles.items():
+        _check_ensemble(f"ensembles.{name}", ensemble, config)
+    for name, trained in config.trained.items():
+        check_trained(f"trained.{name}", name, trained, config)
+    for name, study in config.studies.items():
+        _check_study(f"studies.{name}", study, config)
+
+
+def _check_sphere(path: str, inputs: Sphere) -> None:
+    """Vectors at one pairwise overlap exist only if their Gram matrix is positive and fits."""
+    if inputs.overlap is None or inputs.count == 1:
+        return
+    lowest = -1 / (inputs.count - 1)
+    if inputs.overlap < lowest - 1e-12:
+        raise ConfigError.at(
+            f"{path}.overlap", inputs.overlap, f"at least {lowest:.4g} for {inputs.count} vectors"
+        )
+    at_lowest = math.isclose(inputs.overlap, lowest, abs_tol=1e-12)
+    rank = 1 if inputs.overlap == 1 else inputs.count - at_lowest
+    if inputs.dimension < rank:
+        raise ConfigError.at(
+            f"{path}.dimension",
+            inputs.dimension,
+            f"at least {rank} for {inputs.count} vectors at overlap {inputs.overlap:g}",
+        )
+
+
+def _check_ensemble(path: str, ensemble: Ensemble, config: Config) -> None:
+    for name in ensemble.inputs:
+        if name not in config.inputs:
+            raise ConfigError.of_words(f"{path}.inputs", name, config.inputs)
+    _check_widths(path, ensemble)
+    _check_init(path, ensemble)
+    _check_layers(path, ensemble)
+    # How many vectors a user's array has is not known before it is read.
+    counts = [getattr(config.inputs[name], "count", None) or 0 for name in ensemble.inputs]
+    count = max(counts)
+    if ensemble.ladder is not None:
+        _check_ladder(path, ensemble, count)
+        return
+    if ensemble.sampler == "marginal" and ensemble.weights != "normal":
+        raise ConfigError.at(
+            f"{path}.sampler",
+            ensemble.sampler,
+            f"explicit for {ensemble.weights} weights (only normal weights can be integrated out)",
+        )
+    families = families_of(ensemble)
+    for family in families:
+        if family in FROM_LADDER:
+            allowed = f"{family} for an ensemble with a ladder of widths only"
+            raise ConfigError.at(f"{path}.estimate", family, allowed)
+    check_ntk(path, ensemble, families, counts)
+    if "preactivations" not in ensemble.measure:
+        allowed = [*(FROM_LOG_NORM if "log_norm" in ensemble.measure else ()), *FROM_NTK]
+        beyond = [f for f in families if f not in allowed]
+        if beyond:
+            raise ConfigError.at(
+                f"{path}.estimate",
+                beyond[0],
+                f"{', '.join(allowed)} unless measure has preactivations",
+            )
+    hidden = ensemble.hidden or ensemble.width
+    narrowest = min(*hidden, ensemble.outputs or min(hidden))
+    record = narrowest if ensemble.record == "all" else ensemble.record
+    for family, least in (("quadruple", 4), ("normality", ensemble.normality.neurons)):
+        if family not in families:
+            continue
+        for key, given in (("record", record), ("width", narrowest)):
+            if given < least and not (key == "record" and ensemble.record == "all"):
+                allowed = f"at least {least} to estimate {family}"
+                raise ConfigError.at(f"{path}.{key}", given, allowed)
+    for family in families:
+        most = FAMILIES[family].most_inputs
+        if most is not None and count > most:
+            allowed = f"{family} on at most {most} inputs (name what to estimate)"
+            raise ConfigError.at(f"{path}.estimate", f"{family} on {count} inputs", allowed)
+    if "correlation" in families and 1 in counts:
+        allowed = "correlation for two or more inputs"
+        raise ConfigError.at(f"{path}.estimate", "correlation on 1 input", allowed)
+    tested = ensemble.normality
+    if "normality" in families and tested.networks <= tested.neurons:
+        allowed = f"more than {tested.neurons}, the neurons that a group is tested on"
+        raise ConfigError.at(f"{path}.normality.networks", tested.networks, allowed)
+    if "normality" in families and ensemble.networks < ensemble.normality.networks:
+        raise ConfigError.at(
+            f"{path}.networks",
+            ensemble.networks,
+            f"at least {ensemble.normality.networks}, the size of one group of the normality tests",
+        )
+
+
+def _check_widths(path: str, ensemble: Ensemble) -> None:
+    """Exactly one way of saying how wide the layers are, and how many there are."""
+    given = [key for key in ("width", "hidden", "ladder") if getattr(ensemble, key) is not None]
+    if len(given) != 1:
+        allowed = "exactly one of width, hidden and ladder"
+        raise ConfigError.at(path, " and ".join(given) or None, allowed)
+    if given == ["hidden"]:
+        if ensemble.depth is not None:
+            raise ConfigError.at(f"{path}.depth", ensemble.depth, "nothing beside hidden")
+    elif ensemble.depth is None:
+        allowed = "a whole number of at least 1, or a list of different ones"
+        raise ConfigError.at(f"{path}.depth", None, allowed)
+
+
+def _check_ladder(path: str, ensemble: Ensemble, inputs: int) -> None:
+    """What a ladder is sampled from and estimates."""
+    if (ensemble.sampler, ensemble.weights) != ("marginal", "normal"):
+        what = f"sampler {ensemble.sampler}, weights {ensemble.weights}"
+        raise ConfigError.at(f"{path}.ladder", what, "sampler marginal and weights normal")
+    if ensemble.outputs is not None:
+        allowed = "nothing beside ladder, which needs no layer beyond the hidden ones"
+        raise ConfigError.at(f"{path}.outputs", ensemble.outputs, allowed)
+    if ensemble.measure != ["preactivations"]:
+        raise ConfigError.at(
+            f"{path}.measure", ensemble.measure, "nothing beside ladder, which keeps kernels only"
+        )
+    if ensemble.ntk is not None and "ntk_mean" not in families_of(ensemble):
+        allowed = "nothing unless ntk_mean is estimated"
+        raise ConfigError.at(f"{path}.ntk", "a value", allowed)
+    check_rates(path, ensemble.ntk)
+    for family in families_of(ensemble):
+        if family not in FROM_LADDER:
+            allowed = f"a list of {', '.join(FROM_LADDER)} for a ladder of widths"
+            raise ConfigError.at(f"{path}.estimate", family, allowed)
+    if inputs > FOUR_POINT_MOST_INPUTS:
+        allowed = f"inputs of at most {FOUR_POINT_MOST_INPUTS} vectors for a ladder of widths"
+        raise ConfigError.at(f"{path}.inputs", f"{inputs} vectors", allowed)
+
+
+def _check_init(path: str, ensemble: Ensemble) -> None:
+    init = ensemble.init
+    if ensemble.weights == "pytorch":
+        if init is not None:
+            raise ConfigError.at(
+                f"{path}.init", "a value", "nothing for pytorch weights, which fix C_W and C_b"
+            )
+    elif init is None:
+        raise ConfigError.at(f"{path}.init", None, "critical, or {C_W: number, C_b: number}")
+    elif init == "critical" or init.critical_times is not None:
+        if init != "critical" and (init.C_W is not None or init.C_b is not None):
+            allowed = "either critical_times, or C_W and C_b"
+            raise ConfigError.at(f"{path}.init", "critical_times and other keys", allowed)
+        for name in ensemble.activation:
+            try:
+                critical_point(get(name))
+            except ValueError as error:
+                raise ConfigError(
+                    f"config key {path}.init: given critical for {name}, allowed is"
+                    f" {{C_W: number, C_b: number}}, because {error}"
+                ) from None
+    elif init.C_W is None:
+        raise ConfigError.at(f"{path}.init.C_W", None, "a number of at least 0, or a list of them")
+    scale_invariant = all(get(a).is_scale_invariant for a in ensemble.activation)
+    # A scale-invariant activation is critical without bias.
+    no_bias = init is not None and (init == "critical" or not any(init.C_b or []))
+    if "log_norm" in ensemble.measure and not (scale_invariant and no_bias):
+        raise ConfigError.at(
+            f"{path}.measure",
+            "log_norm",
+            "preactivations (a norm carried apart needs a scale-invariant activation, C_b = 0)",
+        )
+
+
+def _check_layers(path: str, ensemble: Ensemble) -> None:
+    if not isinstance(ensemble.layers, list):
+        return
+    if not ensemble.layers:
+        raise ConfigError.at(f"{path}.layers", [], "at least one layer")
+    deepest = min(ensemble.depth or [len(ensemble.hidden or []) + 1])
+    for layer in ensemble.layers:
+        if isinstance(layer, int) and layer > deepest:
+            raise ConfigError.at(f"{path}.layers", layer, f"a layer from 1 to the depth, {deepest}")
+        if layer == "second" and deepest < 2:
+            raise ConfigError.at(f"{path}.layers", layer, "first at depth 1")
+    if len(set(ensemble.layers)) < len(ensemble.layers):
+        raise ConfigError.at(f"{path}.layers", ensemble.layers, "each layer once")
+
+
+def _check_study(path: str, study: Study, config: Config) -> None:
+    for key, known in (("ensembles", config.ensembles), ("trained", config.trained)):
+        for name in getattr(study, key) or []:
+            if name not in known:
+                raise ConfigError.of_words(f"{path}.{key}", name, known)
+    if study.ensembles is None and study.trained is None:
+        raise ConfigError.at(f"{path}.ensembles", None, "ensembles, trained or both")
+    ensembles = [config.ensembles[name] for name in study.ensembles or []]
+    estimated = {q for e in ensembles for family in families_of(e) for q in FAMILIES[family].names}
+    if study.trained:
+        estimated |= {q for names in TRAINED_FAMILIES.values() for q in names}
+    for e in ensembles:
+        own = {q for family in families_of(e) for q in FAMILIES[family].names}
+        if e.ladder is None:
+            own &= set(FROM_SWEEPS)
+        if len(set(e.ladder or e.width or [])) >= LEAST_RUNGS:
+            estimated |= {name for name, c in COEFFICIENTS.items() if c.of in own}
+    for quantity in study.quantities or []:
+        if quantity not in estimated:
+            allowed = [q for q in QUANTITIES if q in estimated]
+            raise ConfigError.of_words(f"{path}.quantities", quantity, allowed)

@@ -1,0 +1,349 @@
+"""The model of a study file: every key, its type, and in words what it allows."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from finitewidth.config.fields import (
+    Count,
+    Line,
+    Model,
+    Name,
+    Place,
+    Positive,
+    Real,
+    Variance,
+    distinct,
+    key,
+    sweep_of,
+)
+from finitewidth.config.model_trained import DataSet, Trained
+from finitewidth.config.style_file import FONT_SIZES
+from finitewidth.models.activations import table as activations
+from finitewidth.models.parameterisation import PARAMETERISATIONS
+from finitewidth.quantities.figures import FIGURES
+from finitewidth.quantities.vocabulary import (
+    DEFAULT_FAMILIES,
+    FAMILIES,
+    FROM_LADDER,
+    FROM_LOG_NORM,
+    NTK_FAMILIES,
+    QUANTITIES,
+)
+
+MEASURES = ("preactivations", "log_norm", "ntk", "dntk", "ntk_methods")
+#: What a GPU can be had for: networks sampled without and with tangent kernels, and the stages of
+#: trained ones.
+TASKS = ("sample", "ntk", "train", "measure", "generate")
+LAYER_NAMES = ("first", "second", "middle", "last")
+
+
+def _known_activation(name: str) -> str:
+    return activations.get(name).name
+
+
+ActivationName = Annotated[str, AfterValidator(_known_activation)]
+
+
+class Sphere(Model):
+    """Vectors of one norm in a random direction, or at one given overlap."""
+
+    kind: Literal["sphere"] = key("sphere")
+    dimension: Count = key("a whole number of at least 1: n_0")
+    count: Count = key("a whole number of at least 1: how many vectors")
+    norm: Positive = key("a number above 0 (1e-9 to 1e9): the norm |x| of each vector", 1.0)
+    overlap: Annotated[Real, Field(ge=-1, le=1)] | None = key(
+        "a number from -1 to 1: the cosine between each two vectors (random where left out)", None
+    )
+
+
+class Digits(Model):
+    """Real 8x8 images (64 components), each standardised to mean 0 and variance 1."""
+
+    kind: Literal["digits"] = key("digits")
+    count: Count = key("a whole number of at least 1: how many images")
+    classes: Annotated[list[Annotated[int, Field(ge=0, le=9)]], AfterValidator(distinct)] = key(
+        "a list of different digits 0 to 9, taken in turn", list(range(10))
+    )
+
+
+class Arc(Model):
+    """Vectors of one norm in a plane of random direction, at given angles from the first axis."""
+
+    kind: Literal["arc"] = key("arc")
+    dimension: Annotated[int, Field(ge=2, le=10**9)] = key("a whole number of at least 2: n_0")
+    angles: Annotated[list[Annotated[Real, Field(ge=-360, le=360)]], Field(min_length=1)] = key(
+        "a list of angles in degrees, one a vector (equal ones make equal vectors)"
+    )
+    norm: Positive = key("a number above 0 (1e-9 to 1e9): the norm |x| of each vector", 1.0)
+
+    @property
+    def count(self) -> int:
+        """How many vectors."""
+        return len(self.angles)
+
+
+class Array(Model):
+    """Rows of a user's array: a variable of a netCDF file, or an .npy file."""
+
+    kind: Literal["array"] = key("array")
+    file: Place = key("the path of a netCDF (.nc) or numpy (.npy) file, without braces")
+    variable: Line | None = key("the name of a two-dimensional variable of the netCDF file", None)
+    count: Count | None = key("a whole number of at least 1: the first rows only", None)
+
+
+Inputs = Annotated[Sphere | Arc | Digits | Array, Field(discriminator="kind")]
+
+
+class Init(Model):
+    """Var W = C_W/fan-in and Var b = C_b, as numbers or beside the critical point."""
+
+    C_W: sweep_of(Variance) | None = key(
+        "a number of at least 0 (0, or 1e-9 to 1e9), or a list of different ones (a sweep)", None
+    )
+    C_b: sweep_of(Variance) | None = key(
+        "a number of at least 0 (0, or 1e-9 to 1e9), or a list of different ones (a sweep); 0 where"
+        " left out",
+        None,
+    )
+    critical_times: sweep_of(Positive) | None = key(
+        "a number above 0 (1e-9 to 1e9), or a list of different ones (a sweep), instead of C_W and"
+        " C_b: the critical C_b, and so many times the critical C_W",
+        None,
+    )
+
+
+class Ntk(Model):
+    """The learning-rate tensor of tangent kernels, and how many outputs are taken."""
+
+    parameterisation: Literal[PARAMETERISATIONS] = key(
+        "ntk (rates C_b and C_W), standard (what differentiating the plain network gives: 1 and"
+        " fan-in) or pdlt (lambda_b and lambda_W as given)",
+        "ntk",
+    )
+    lambda_b: Variance | None = key(
+        "a number of at least 0 (0, or 1e-9 to 1e9), with pdlt only: rate of the biases", None
+    )
+    lambda_W: Variance | None = key(
+        "a number of at least 0 (0, or 1e-9 to 1e9), with pdlt only: fan-in times the rate of the"
+        " weights",
+        None,
+    )
+    outputs: Annotated[int, Field(ge=1, le=4)] = key(
+        "a whole number from 1 to 4: outputs to take (1 with the scalar sampler)", 2
+    )
+
+
+class Normality(Model):
+    """How the tests of normality divide an ensemble."""
+
+    groups: Count = key("a whole number of at least 1: groups of networks, one p-value each", 40)
+    networks: Annotated[int, Field(ge=20, le=5000)] = key(
+        "a whole number from 20 to 5000: networks a group", 250
+    )
+    neurons: Annotated[int, Field(ge=2, le=20)] = key(
+        "a whole number from 2 to 20: recorded neurons drawn for each group (above 20 the p-values"
+        " of Henze-Zirkler degenerate)",
+        16,
+    )
+
+
+class Ensemble(Model):
+    """Networks that share a law; every list among width, depth, activation, C_W, C_b is a sweep."""
+
+    activation: sweep_of(ActivationName) = key(
+        f"one of {', '.join(activations.names())}, or a list of different ones (a sweep)"
+    )
+    init: Literal["critical"] | Init | None = key(
+        "critical, {C_W: number, C_b: number} or {critical_times: number} (left out for pytorch"
+        " weights)",
+        None,
+    )
+    weights: Literal["normal", "uniform", "pytorch"] = key(
+        "normal, uniform (of the same variances) or pytorch (the default of torch.nn.Linear)",
+        "normal",
+    )
+    width: sweep_of(Count) | None = key(
+        "a whole number of at least 1, or a list of different ones (a sweep); one of width, hidden"
+        " and ladder has to be given",
+        None,
+    )
+    hidden: Annotated[list[Count], Field(min_length=1)] | None = key(
+        "a list of whole numbers of at least 1, instead of width and depth: n_1, n_2, ... of each"
+        " hidden layer",
+        None,
+    )
+    ladder: Annotated[list[Count], AfterValidator(distinct)] | None = key(
+        "a list of different whole numbers of at least 1, instead of width: widths sampled"
+        " together on common random numbers, and extrapolated to infinite width where there are"
+        " four or more",
+        None,
+    )
+    depth: sweep_of(Annotated[int, Field(ge=1, le=10**6)]) | None = key(
+        "a whole number from 1 to 1000000, or a list of different ones (a sweep): L, weight"
+        " matrices; left out with hidden",
+        None,
+    )
+    outputs: Count | None = key(
+        "a whole number of at least 1: neurons of the last layer (as many as the width where left"
+        " out)",
+        None,
+    )
+    inputs: sweep_of(str) = key(
+        "the name of one of the config's inputs, or a list of different ones (a sweep)"
+    )
+    networks: Annotated[int, Field(ge=50, le=10**9)] = key(
+        "a whole number of at least 50 (a standard error needs that many)"
+    )
+    sampler: Literal["marginal", "explicit", "scalar"] = key(
+        "marginal (weights integrated out), explicit (weights drawn) or scalar (tangent kernels of"
+        " two-slope networks without bias on one input, at a cost that width does not change)",
+        "marginal",
+    )
+    precision: Literal["float32", "float64"] = key("float32 or float64", "float32")
+    layers: Literal["all"] | list[Count | Literal[LAYER_NAMES]] | None = key(
+        f"all, or a list of layers from 1 to the depth and of the words {', '.join(LAYER_NAMES)}"
+        " (all where left out, up to depth 32; powers of two and the last beyond)",
+        None,
+    )
+    record: Literal["all"] | Count = key(
+        "all, or a whole number of at least 1: neurons recorded in each layer", 8
+    )
+    measure: Annotated[list[Literal[MEASURES]], AfterValidator(distinct)] = key(
+        f"a list of different ones of {', '.join(MEASURES)}", ["preactivations"]
+    )
+    ntk: Ntk | None = key(
+        "{parameterisation: , lambda_b: , lambda_W: , outputs: }, where tangent kernels are"
+        " measured (the first by default)",
+        None,
+    )
+    memory: Annotated[Real, Field(gt=0)] = key(
+        "a number above 0: GiB that networks whose tangent kernels are computed together may take",
+        1.0,
+    )
+    estimate: Annotated[list[Literal[tuple(FAMILIES)]], AfterValidator(distinct)] | None = key(
+        f"a list of different ones of {', '.join(FAMILIES)}"
+        f" ({', '.join(DEFAULT_FAMILIES)} where left out, kernel_moments for a ladder,"
+        f" {', '.join(NTK_FAMILIES)} where tangent kernels are measured)",
+        None,
+    )
+    controls: bool = key(
+        "true or false: whether a ladder records the means of its random numbers, as control"
+        " variates",
+        True,
+    )
+    normality: Normality = key("{groups: , networks: , neurons: }", Normality())
+    shards: Count | None = key(
+        "a whole number of at least 1: files (jobs) to divide the networks over (where left out as"
+        " many as job_minutes asks for; results are the same bytes however many there are)",
+        None,
+    )
+
+
+class Style(Model):
+    """How figures look, besides what the project sets."""
+
+    width: Annotated[Real, Field(ge=2, le=40)] | None = key(
+        "a number from 2 to 40: inches that a figure is wide, at the same ratio of width to height"
+        " (as many as its panels take where left out)",
+        None,
+    )
+    font_size: Annotated[Real, Field(ge=FONT_SIZES[0], le=FONT_SIZES[1])] | None = key(
+        f"a number from {FONT_SIZES[0]:g} to {FONT_SIZES[1]:g}: points of the text of axes; all"
+        " other text is smaller or larger in the same ratios (9 where left out)",
+        None,
+    )
+    file: Place | None = key(
+        "the path of a matplotlib style file, without braces; width and font_size go before it",
+        None,
+    )
+
+
+class Study(Model):
+    """One claim: a table and its figures."""
+
+    title: Line | None = key("a line of text, at most 300 characters", None)
+    ensembles: Annotated[list[str], AfterValidator(distinct)] | None = key(
+        "a list of different names of the config's ensembles; one of ensembles and trained has to"
+        " be given",
+        None,
+    )
+    trained: Annotated[list[str], AfterValidator(distinct)] | None = key(
+        "a list of different names of the config's trained networks", None
+    )
+    quantities: Annotated[list[Literal[QUANTITIES]], AfterValidator(distinct)] | None = key(
+        f"a list of different ones of {', '.join(QUANTITIES)} (everything estimated where left"
+        " out, but spectra and curves of trained networks): the rows of the table",
+        None,
+    )
+    figures: Annotated[list[Literal[tuple(FIGURES)]], AfterValidator(distinct)] | None = key(
+        f"a list of different ones of {', '.join(FIGURES)}", None
+    )
+    style: Style | None = key(
+        "{width: , font_size: , file: }: how its figures look (the file's style where left out)",
+        None,
+    )
+
+
+class Config(Model):
+    """A study file."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = key("a whole number of at least 0")
+    device: Literal["auto", "cpu", "cuda"] = key(
+        "auto (a GPU where there is one), cpu or cuda", "auto"
+    )
+    devices: dict[Literal[TASKS], Literal["auto", "cpu", "cuda"]] = key(
+        f"a mapping from some of {', '.join(TASKS)} to auto, cpu or cuda: where these are computed,"
+        " if not on device",
+        {},
+    )
+    job_minutes: Annotated[Real, Field(gt=0)] = key(
+        "a number above 0: minutes of one core that a job of sampling takes at most, near enough;"
+        " members that would take longer are divided into shards",
+        10.0,
+    )
+    formats: Annotated[list[Literal["pdf", "png", "svg"]], AfterValidator(distinct)] = key(
+        "a list of some of pdf, png and svg: how each figure is written", ["pdf", "png"]
+    )
+    style: Style = key("{width: , font_size: , file: }: how figures look", Style())
+    inputs: dict[Name, Inputs] = key(
+        "a mapping from names (letters, digits and _) to inputs of kind sphere, arc, digits or"
+        " array",
+        {},
+    )
+    ensembles: dict[Name, Ensemble] = key(
+        "a mapping from names (letters, digits and _) to ensembles", {}
+    )
+    data: dict[Name, DataSet] = key(
+        "a mapping from names (letters, digits and _) to labelled images of kind digits, cifar10 or"
+        " array",
+        {},
+    )
+    trained: dict[Name, Trained] = key(
+        "a mapping from names (letters, digits and _) to networks that get trained", {}
+    )
+    studies: dict[Name, Study] = key("a mapping from names (letters, digits and _) to studies", {})
+
+    def style_of(self, study: str) -> Style:
+        """How the figures of a study look: its own style, or that of the file."""
+        return self.studies[study].style or self.style
+
+    def device_for(self, task: str | None) -> str:
+        """Where a task is computed; on the CPU what is none of ``TASKS``."""
+        return self.devices.get(task, self.device) if task else "cpu"
+
+
+def families_of(ensemble: Ensemble) -> tuple[str, ...]:
+    """The families of estimates of an ensemble, defaults filled in."""
+    if ensemble.estimate is not None:
+        return tuple(ensemble.estimate)
+    if ensemble.ladder is not None:
+        return FROM_LADDER[:1]
+    families = DEFAULT_FAMILIES if "preactivations" in ensemble.measure else ()
+    if "ntk" in ensemble.measure:
+        families += NTK_FAMILIES
+    if "ntk_methods" in ensemble.measure:
+        families += ("ntk_methods",)
+    return families or FROM_LOG_NORM

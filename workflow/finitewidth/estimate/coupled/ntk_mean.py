@@ -1,0 +1,68 @@
+"""Mean tangent kernel over the networks of each rung of a ladder.
+
+The samples are averaged over the way back already, E[Theta | forward pass], which is a function of
+the normals that drive the layers before: the controls of
+:mod:`finitewidth.estimate.coupled.controls` fit.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from finitewidth.core.indices import pairs
+from finitewidth.estimate.coupled.driven_layers import chains, units
+from finitewidth.estimate.coupled.kernel_moments import (
+    Moments,
+    bearable,
+    choices,
+    is_flat,
+    joined,
+    moments_of,
+)
+from finitewidth.estimate.coupled.ladder import Ladder
+from finitewidth.estimate.errors.jackknife import block_sums
+from finitewidth.estimate.samples import Samples
+
+Array = np.ndarray
+
+
+def ntk_mean(samples: Samples, bounds: Array) -> Moments:
+    """E[Theta_ab] of each rung and layer, ``estimate`` of shape (rung, layer, pair).
+
+    Parameters
+    ----------
+    samples : Samples
+        With ``conditional_ntk``; controls are taken from here, if there are any.
+    bounds : array of int, shape (block + 1,)
+
+    Raises
+    ------
+    ValueError
+        Where the samples hold no tangent kernels.
+    """
+    ntk, pair_list = samples.values("conditional_ntk"), pairs(samples.size("input"))
+    unit = units(ntk, pair_list)
+    least = ntk.min(axis=0)
+    # Exactly 0 where nothing varies, as in the first layer.
+    center = np.where(ntk.max(axis=0) == least, least, ntk.mean(axis=0)) / unit
+    parts, orders = [], []
+    for rung, chain in enumerate(chains(samples, pair_list, tangent=True)):
+
+        def targets(at: slice, rung=rung) -> Array:
+            return ntk[at, rung] / unit[rung] - center[rung]
+
+        chain = chain if np.isfinite(ntk[:, rung]).all() else None
+        own, most = choices(chain, samples.layers, targets)
+        orders.append(most)
+        parts.append(block_sums(lambda at, own=own: {"x": own(at)}, bounds))
+
+    def mean(s, count):
+        return s["x"] / count + center
+
+    found = moments_of(joined(parts), bounds, mean, unit, bearable(samples, orders), 1)
+    return found.doubted(is_flat(samples, ntk, unit))
+
+
+def of_ladder(ladder: Ladder) -> dict[str, Moments]:
+    """The family ``ntk_mean``."""
+    return {"ntk_mean": ntk_mean(ladder.samples, ladder.bounds)}

@@ -1,0 +1,81 @@
+"""Estimates from a ladder of widths: statistics of the conditional kernel, rung by rung.
+
+The conditional kernel is what is left of a layer when the noise of its own neurons is averaged out
+by hand (Rao and Blackwell): E[z_a z_b] is the expectation of Ghat_ab, and the connected four-point
+correlator of two neurons is the covariance of Ghat_ab and Ghat_cd.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import xarray as xr
+
+from finitewidth.estimate.coupled.kernel_moments import Moments
+from finitewidth.estimate.coupled.ladder import Ladder
+from finitewidth.estimate.dataset import dataset
+from finitewidth.estimate.errors.jackknife import BLOCKS, Estimate, block_bounds
+from finitewidth.estimate.errors.not_finite import lost_networks
+from finitewidth.estimate.samples import Samples
+from finitewidth.quantities import coupled
+from finitewidth.quantities.description import look_up
+from finitewidth.quantities.vocabulary import DESCRIBED, FROM_LADDER
+
+
+def estimate_ladder(
+    samples: Sequence[xr.Dataset],
+    families: Collection[str],
+    *,
+    seed: int,
+    ensemble: str,
+    member: str,
+    blocks: int = BLOCKS,
+) -> xr.Dataset:
+    """Estimate families of quantities from a ladder's samples.
+
+    Parameters
+    ----------
+    samples : sequence of xarray.Dataset
+        The shards; together they hold the networks 0 to N-1, each once. The result does not depend
+        on how the networks are divided among them.
+    families : collection of str
+        Of ``vocabulary.FROM_LADDER``.
+    seed, ensemble, member
+        As for any other ensemble; nothing here is random.
+    blocks : int
+        Blocks of networks of the jackknife, at most.
+
+    Returns
+    -------
+    xarray.Dataset
+        As :func:`finitewidth.estimate.dataset.dataset` makes it; moments of the kernel also
+        have ``<name>_rungs``, the covariance of the estimates of any two rungs, and an attribute
+        ``estimator`` that says how the variance was reduced.
+
+    Raises
+    ------
+    ValueError
+        In one sentence: for an unknown family, samples that are not a ladder's, missing or
+        repeated networks, or fewer than 50 networks.
+    """
+    whole = Samples(samples)
+    for family in families:
+        if family not in FROM_LADDER:
+            raise ValueError(f"unknown family {family!r}; allowed are {', '.join(FROM_LADDER)}")
+    ladder = Ladder(whole, block_bounds(whole.networks, blocks))
+    found: dict[str, Estimate | Moments] = {}
+    with np.errstate(all="ignore"):
+        for family in coupled.FAMILIES:
+            if family.name in families:
+                found |= look_up(family.estimator)(ladder)
+    estimates = {n: m.estimate if isinstance(m, Moments) else m for n, m in found.items()}
+    result = dataset(estimates, whole.layers, whole.widths, whole.size("input"), width_along="rung")
+    for name, m in found.items():
+        if isinstance(m, Moments):
+            about = DESCRIBED[name]
+            attributes = {"long_name": f"covariance over rungs of {about.meaning}", "units": "1"}
+            dims = ("rung", "rung_", *about.dims[1:])
+            result[f"{name}_rungs"] = (dims, m.rungs, attributes)
+            result[name].attrs["estimator"] = m.estimator
+    return result.assign(lost_networks(whole, estimates))

@@ -1,0 +1,4 @@
+"""Families of estimates from tangent kernels of the last layer.
+
+It may import `estimate.errors`, `estimate.preactivations`. Start at `ntk_estimates.py`.
+"""

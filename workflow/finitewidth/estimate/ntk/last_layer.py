@@ -1,0 +1,34 @@
+"""The last layer of an ensemble as estimators of tangent kernels see it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from finitewidth.estimate.ntk.scaled_kernels import Tangents
+from finitewidth.estimate.samples import Samples
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class LastLayer:
+    """The last layer of an ensemble.
+
+    Attributes
+    ----------
+    samples : Samples
+    bounds : array of int, shape (block + 1,)
+        Blocks of networks of the jackknife.
+    tangents : Tangents
+        Tangent kernels, outputs and conditional kernels of the families that are estimated.
+    read : mapping
+        Variables of the samples that these families need, (network, ...) each.
+    """
+
+    samples: Samples
+    bounds: Array
+    tangents: Tangents
+    read: Mapping[str, Array]

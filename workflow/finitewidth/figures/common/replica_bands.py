@@ -1,0 +1,99 @@
+"""What figures of trained networks share: which members, and bands of what varies over replicas."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+
+from finitewidth.comparison.results import MemberResults, Study
+from finitewidth.figures.common import style
+
+#: Colours of networks before and after training.
+STATES = {"start": style.PALETTE[5], "trained": style.PALETTE[0]}
+#: A value, its standard error and whether that is trusted.
+PARTS = ("", "_stderr", "_trusted")
+BANDS = "bands: one standard deviation over replicas"
+
+
+def trained_members(study: Study) -> list[MemberResults]:
+    """The study's members that were trained."""
+    return [m for m in study.members if "replicas" in m.about]
+
+
+#: What members share that differ in nothing but their widths.
+_ALIKE = ("data", "weights", "C_W", "epochs", "batch", "learning_rate", "momentum")
+
+
+def typical(study: Study) -> list[MemberResults]:
+    """One of all members that differ in their widths alone: the one with the widths as given."""
+    found: dict[tuple, MemberResults] = {}
+    for m in sorted(trained_members(study), key=lambda m: abs(np.log(m.about["widen"]))):
+        found.setdefault(_kind(m), m)
+    return list(found.values())
+
+
+def alike(study: Study, m: MemberResults) -> list[MemberResults]:
+    """Those that differ from m in their widths alone, and m itself, narrowest first."""
+    same = [x for x in trained_members(study) if _kind(x) == _kind(m)]
+    return sorted(same, key=lambda x: tuple(x.estimates["width"].values))
+
+
+def _kind(m: MemberResults) -> tuple:
+    shape = (m.about["cnn"] is None, m.estimates.sizes["layer"])
+    return (*shape, *(m.about[key] for key in _ALIKE))
+
+
+def title(m: MemberResults) -> str:
+    """The ensemble and its channels, for example "digits mlp 64-128-64-10"."""
+    widths = "-".join(str(n) for n in m.estimates["width"].values)
+    law = f", {m.about['weights']} weights" if "weights" in m.swept else ""
+    return f"{m.about['ensemble'].replace('_', ' ')} {widths}{law}"
+
+
+def with_error(m: MemberResults, quantity: str, where: dict) -> str:
+    """A mean over replicas with its standard error, where there is one; "" where it is unknown."""
+    value, error = (
+        float(m.estimates[name].sel(where)) for name in (quantity, f"{quantity}_stderr")
+    )
+    if not np.isfinite(value):
+        return ""
+    if not error > 0:
+        return f"{value:.3g}"
+    places = max(0, 1 - int(np.floor(np.log10(error))))
+    return f"{value:.{places}f} ± {error:.{places}f}"
+
+
+def band(
+    ax: Axes, estimates: xr.Dataset, quantity: str, where: dict, *, limits=None, **look
+) -> None:
+    """A quantity along the one dimension that ``where`` leaves: mean, and +- its spread.
+
+    The band ends at ``limits``, a pair, beyond which the quantity cannot be. A logarithmic axis has
+    the means above 0 alone, and there a band that reaches 0 leaves it at the bottom.
+    """
+    mean = estimates[quantity].sel(where)
+    spread = estimates[f"{quantity}_spread"].sel(where).values
+    (dimension,) = mean.dims
+    logarithmic = ax.get_yscale() == "log"
+    known = mean.values > 0 if logarithmic else np.isfinite(mean.values)
+    x, mean = mean[dimension].values[known], mean.values[known]
+    if not known.any():
+        return
+    spread = np.nan_to_num(spread[known])
+    line = ax.plot(x, mean, **look)[0]
+    low, high = np.clip([mean - spread, mean + spread], *(limits or (None, None)))
+    if logarithmic:
+        low = np.maximum(low, 1e-9 * mean)
+    ax.fill_between(x, low, high, color=line.get_color(), alpha=0.25, linewidth=0)
+    if len(x) == 1:
+        # One place alone is no line.
+        ax.plot(x, mean, "_", markersize=12, color=line.get_color())
+
+
+def fit_log(ax: Axes, *values: np.ndarray) -> None:
+    """A logarithmic axis of y for what is above 0, without what is 0 but for rounding."""
+    every = np.concatenate([np.ravel(v) for v in values])
+    every = every[np.isfinite(every) & (every > 0)]
+    shown = every[every > 1e-7 * every.max()]
+    ax.set_ylim(shown.min() / 2, shown.max() * 2)

@@ -1,0 +1,93 @@
+"""What an activation is: the function, its derivatives, and the same for torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Activation:
+    """One activation function sigma.
+
+    Attributes
+    ----------
+    name : str
+        As written in the config, for example ``"relu"`` or ``"leaky_relu(0.1)"``.
+    function, derivative : callable
+        Elementwise on numpy arrays of any shape. At a kink the derivative is 0.
+    on_tensor_, derivative_on_tensor_ : callable
+        For z that nobody reads any more: ``on_tensor_(torch, z)`` is sigma(z) of a torch tensor of
+        any shape, ``derivative_on_tensor_(torch, z, s)`` is sigma'(z), given s = sigma(z) as well,
+        and 0 at a kink. Both may overwrite z, and their result may be z itself; hence the
+        underscore, as in torch. Whoever still reads z calls the methods of the same names without
+        it. They take the module as an argument so that this table can be read without importing
+        torch.
+    second_on_tensor : callable
+        ``second_on_tensor(torch, z)`` is sigma''(z), 0 at a kink, in memory of its own.
+    slopes : tuple of float, optional
+        ``(a_plus, a_minus)`` where sigma(z) = a_plus z for z > 0 and a_minus z for z < 0.
+    derivatives : callable, optional
+        The function and its first five derivatives, stacked: shape (6, *z.shape). None where the
+        function has a kink.
+    strip : float, optional
+        Half-width of a strip around the real axis in which the function is analytic and not much
+        larger than on the axis: it fixes how fine a lattice has to be. None where there is a kink.
+    """
+
+    name: str
+    function: Callable[[Array], Array]
+    derivative: Callable[[Array], Array]
+    on_tensor_: Callable
+    derivative_on_tensor_: Callable
+    second_on_tensor: Callable
+    slopes: tuple[float, float] | None = None
+    derivatives: Callable[[Array], Array] | None = None
+    strip: float | None = None
+
+    def on_tensor(self, torch, z):
+        """sigma(z) in memory of its own: ``z`` stays as it is, whatever shares its memory."""
+        return self.on_tensor_(torch, z.clone())
+
+    def derivative_on_tensor(self, torch, z, s):
+        """sigma'(z), given s = sigma(z), in memory of its own: both stay as they are."""
+        return self.derivative_on_tensor_(torch, z.clone(), s)
+
+    @property
+    def is_scale_invariant(self) -> bool:
+        """Whether sigma(c z) = c sigma(z) for every c > 0."""
+        return self.slopes is not None
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether sigma is the identity."""
+        return self.slopes == (1.0, 1.0)
+
+
+def two_slopes(name: str, plus: float, minus: float, on_tensor_: Callable) -> Activation:
+    return Activation(
+        name=name,
+        function=lambda z: np.where(z > 0, plus * z, minus * z),
+        derivative=lambda z: np.where(z > 0, plus, np.where(z < 0, minus, 0.0)),
+        on_tensor_=on_tensor_,
+        derivative_on_tensor_=_gate(plus, minus),
+        second_on_tensor=lambda torch, z: torch.zeros_like(z),
+        slopes=(plus, minus),
+    )
+
+
+def _gate(plus: float, minus: float) -> Callable:
+    """The slope on the side where z lies, in place of z."""
+    if (plus, minus) == (1.0, 0.0):
+        return lambda torch, z, s: torch.sign(s, out=z)
+
+    def gate(torch, z, s):
+        z.sign_()
+        # Exactly 0 at the kink, where the sign is.
+        return torch.add(z.abs().mul_((plus + minus) / 2), z, alpha=(plus - minus) / 2, out=z)
+
+    return gate

@@ -1,0 +1,34 @@
+"""The error function."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import special
+
+from finitewidth.models.activations.activation import Activation, Array
+
+
+def _erf_slope(torch, z, s=None):
+    return 2 / float(np.sqrt(np.pi)) * torch.exp(-z * z)
+
+
+def _erf_derivative(z: Array) -> Array:
+    return 2 / np.sqrt(np.pi) * np.exp(-z * z)
+
+
+def _erf_derivatives(z: Array) -> Array:
+    g, q = _erf_derivative(z), z * z
+    fourth, fifth = (12 - 8 * q) * z * g, ((16 * q - 48) * q + 12) * g
+    return np.stack([special.erf(z), g, -2 * z * g, (4 * q - 2) * g, fourth, fifth])
+
+
+ACTIVATION = Activation(
+    "erf",
+    special.erf,
+    _erf_derivative,
+    lambda torch, z: torch.erf_(z),
+    derivative_on_tensor_=_erf_slope,
+    second_on_tensor=lambda torch, z: -2 * z * _erf_slope(torch, z),
+    derivatives=_erf_derivatives,
+    strip=1.5,
+)

@@ -1,0 +1,37 @@
+"""The logistic function."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import special
+
+from finitewidth.models.activations.activation import Activation, Array
+
+
+def _sigmoid_second(torch, z):
+    gate = torch.sigmoid(z)
+    return gate * (1 - gate) * (1 - 2 * gate)
+
+
+def _sigmoid_derivative(z: Array) -> Array:
+    return special.expit(z) * special.expit(-z)
+
+
+def sigmoid_derivatives(z: Array) -> Array:
+    p, q = special.expit(z), special.expit(-z)
+    pq, r = p * q, q - p
+    third, fourth = pq * (r * r - 2 * pq), pq * r * (r * r - 8 * pq)
+    fifth = pq * (r**4 - 22 * pq * r * r + 16 * pq * pq)
+    return np.stack([p, pq, pq * r, third, fourth, fifth])
+
+
+ACTIVATION = Activation(
+    "sigmoid",
+    special.expit,
+    _sigmoid_derivative,
+    lambda torch, z: torch.sigmoid_(z),
+    derivative_on_tensor_=lambda torch, z, s: s * (1 - s),
+    second_on_tensor=_sigmoid_second,
+    derivatives=sigmoid_derivatives,
+    strip=np.pi,
+)

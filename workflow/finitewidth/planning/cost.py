@@ -1,0 +1,248 @@
+"""What a job takes: seconds of one core, memory and disk, from what it is about.
+
+Each is a sum of counts (numbers drawn, products, small matrices, calls) times prices. The prices
+are fitted by ``benchmarks/cost.py`` to the logs of finished runs.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from finitewidth.models.activations import table as activations
+from finitewidth.quantities.vocabulary import FAMILIES, FROM_LADDER, FROM_NTK
+
+MiB = 2**20
+#: What an interpreter with its imports takes: MiB, and seconds that are no member's.
+START_MEMORY, START_SECONDS = 300, 0.5
+#: Members of an entry share a job as long as sampling or training them together takes less, since
+#: starting a job takes as long as the cheap ones do.
+BATCH_SECONDS = 10.0
+#: How many times faster than one core a GPU is taken to be: from 4 times, for training one small
+#: network, to 360, for drawing weights, were measured (benchmarks/README.md).
+GPU_SPEED = 30.0
+
+#: Nanoseconds a count, by stage and by what it is about; what is counted stands at `_drawn`,
+#: `_estimated` and `_predicted`.
+# fmt: off
+PRICES: dict[str, dict[str, dict[str, float]]] = {
+    "sample": {
+        "marginal": {"member": 4e7, "normals": 3.5, "curves": 2.3, "sums": 1.3, "matrices": 45.0},
+        "explicit": {"member": 4e7, "weights": 4.7},
+        "marginal ntk": {"member": 4e7, "layers": 120.0, "normals": 18.0, "curves": 6.0},
+        "explicit ntk": {"member": 1.6e7, "weights": 3.2, "ways": 50.0},
+        "ladder": {"member": 1.2e8, "normals": 1.2, "curves": 2.1, "matrices": 200.0,
+                   "controls": 4.8},
+        "scalar": {"member": 1.5e7, "networks": 160.0, "layers": 115.0},
+        "ntk_methods": {"networks": 2.8e7, "weights": 40.0},
+    },
+    "estimate": {
+        # What a family takes for each number that it reads stands with its description.
+        "networks": {"member": 2.4e7, "families": 3.1e7,
+                     **{f.name: f.price for f in FAMILIES.values() if f.name not in FROM_LADDER}},
+        "ladder": {"member": 4.6e7, "controls": 1200.0, "kernels of two": 4000.0,
+                   **{f: FAMILIES[f].price for f in FROM_LADDER}},
+    },
+    "theory": {
+        "two slopes": {"member": 3.2e7, "kernels": 2300.0, "vertices": 1.6e5, "laws": 5e6},
+        "curved": {"member": 2.4e7, "kernels": 9e5, "vertices": 1.6e5, "laws": 4.7e6},
+        "two slopes, ladder": {"member": 4.6e7, "kernels": 3.4e4},
+        "curved, ladder": {"kernels": 1.4e7, "rungs": 5e7},
+    },
+}
+# fmt: on
+
+
+@dataclass(frozen=True, order=True)
+class Cost:
+    """Seconds of one core, MiB of memory at most, MiB of files written."""
+
+    seconds: float
+    memory: float
+    disk: float
+
+
+def job(costs: Iterable[Cost]) -> Cost:
+    """What one job takes that does all of these, one after another."""
+    costs = list(costs)
+    return Cost(
+        START_SECONDS + sum(c.seconds for c in costs),
+        START_MEMORY + max(c.memory for c in costs),
+        sum(c.disk for c in costs),
+    )
+
+
+def asked_memory(total: Cost) -> int:
+    """MiB that a job asks a cluster for: half as much again, and what its launcher takes there."""
+    return math.ceil(1.5 * total.memory) + 300
+
+
+def asked_minutes(total: Cost) -> int:
+    """Minutes that a job asks a cluster for: three times what it should take."""
+    return 5 + math.ceil(3 * total.seconds / 60)
+
+
+def sampling(member, inputs: int, networks: float | None = None) -> Cost:
+    """What drawing ``networks`` of a member's networks (all of them where left out) takes.
+
+    Parameters
+    ----------
+    member : finitewidth.planning.members.Member
+    inputs : int
+        How many vectors the networks are evaluated on.
+    """
+    networks = member.networks if networks is None else networks
+    written = networks * recorded(member, inputs) / MiB
+    seconds = _seconds("sample", member, inputs, networks)
+    return Cost(seconds, 2.2 * written + _tile(member), written)
+
+
+def estimating(member, inputs: int) -> Cost:
+    """What estimates of a member's samples take."""
+    read = member.networks * recorded(member, inputs) / MiB
+    return Cost(_seconds("estimate", member, inputs, member.networks), 3 * read, 1.0)
+
+
+def testing(member, inputs: int) -> Cost:
+    """What tests of normality of a member take."""
+    groups = member.normality["groups"] * len(member.layers) * inputs
+    per_group = member.normality["networks"] ** 2 * member.normality["neurons"]
+    read = member.networks * recorded(member, inputs) / MiB
+    return Cost(0.2 + 2e-9 * groups * per_group, 3 * read, 0.1)
+
+
+def predicting(member, inputs: int) -> Cost:
+    """What theory of a member takes."""
+    return Cost(_seconds("theory", member, inputs, member.networks), 100.0, 0.5)
+
+
+def _seconds(stage: str, member, inputs: int, networks: float) -> float:
+    counted = counts(stage, member, inputs, networks)
+    return 1e-9 * sum(p * counted[name] for name, p in PRICES[stage][kind(stage, member)].items())
+
+
+def kind(stage: str, member) -> str:
+    """What has a list of prices of its own."""
+    simple = activations.get(member.activation).is_scale_invariant
+    if stage == "theory":
+        return ("two slopes" if simple else "curved") + (", ladder" if member.ladder else "")
+    if member.ladder is not None:
+        return "ladder"
+    if stage == "estimate":
+        return "networks"
+    if "ntk_methods" in member.measure:
+        return "ntk_methods"
+    if member.sampler == "scalar":
+        return "scalar"
+    return f"{member.sampler} ntk" if "ntk" in member.measure else member.sampler
+
+
+def counts(stage: str, member, inputs: int, networks: float) -> dict[str, float]:
+    """How often each of the things that cost is done."""
+    count = {"sample": _drawn, "estimate": _estimated, "theory": _predicted}[stage]
+    return {"member": 1.0, **count(member, inputs, networks)}
+
+
+def _estimated(member, inputs: int, networks: float) -> dict[str, float]:
+    """Numbers that each family reads, and how many families there are."""
+    values = networks * len(member.layers) * len(member.ladder or (1,))
+    pairs = math.comb(inputs + 1, 2)
+    tangents = networks * (inputs * member.ntk_outputs) ** 2
+    found = {
+        name: (tangents if name in FROM_NTK else values * family.reads(inputs, member.record))
+        * (name in member.estimate)
+        for name, family in FAMILIES.items()
+    }
+    found["controls"] = values * pairs * member.depth * member.controls
+    rungs = len(member.ladder or ())
+    found["kernels of two"] = networks * rungs * member.depth * _of_neurons(member, inputs)
+    return found | {"families": len(member.estimate)}
+
+
+def _predicted(member, inputs: int, networks: float) -> dict[str, float]:
+    """Kernels and vertices, layer by layer; laws that are inverted; widths of a ladder."""
+    pairs, quads = math.comb(inputs + 1, 2), math.comb(inputs + 3, 4)
+    families = {*member.estimate}
+    higher = families & {"four_point", "kurtosis", "ntk", "ntk_tensors", "kernel_moments"}
+    laws = families & {"distribution", "log_norm", "log_kernel"}
+    return {
+        "kernels": member.depth * pairs,
+        "vertices": member.depth * quads * bool(higher),
+        "laws": len(member.layers) * len(laws),
+        "rungs": len(member.ladder or ()),
+    }
+
+
+def _drawn(member, inputs: int, networks: float) -> dict[str, float]:
+    """Normals a neuron and input; weights; activations that are not two lines; passes over neurons
+    for what is recorded; small matrices of kernels; neurons on the way back; control variates."""
+    rungs = member.ladder or (member.width,)
+    neurons = weights = 0
+    for rung in rungs:
+        hidden = member.hidden or (rung,) * (member.depth - 1)
+        widths = (*hidden, rung if member.ladder else member.outputs)
+        neurons += sum(widths)
+        weights += sum(a * b for a, b in itertools.pairwise((hidden[0] if hidden else 1, *widths)))
+    curved = not activations.get(member.activation).is_scale_invariant
+    products = math.comb(inputs + 1, 2) * ("quartic" in member.measure)
+    recorded = neurons * len(member.layers) / member.depth
+    return {
+        "networks": networks,
+        "layers": networks * member.depth,
+        "normals": networks * neurons * inputs,
+        "weights": networks * weights,
+        "curves": networks * neurons * inputs * curved,
+        "sums": networks * recorded * (inputs + 2 * products),
+        "matrices": networks * member.depth * len(rungs) * inputs**2,
+        "ways": networks * neurons * inputs * (1 + member.ntk_outputs),
+        "controls": networks
+        * neurons
+        * inputs
+        * member.controls
+        * (not _of_neurons(member, inputs)),
+    }
+
+
+def _of_neurons(member, inputs: int) -> bool:
+    """Whether the controls of a ladder are made of tables over the kernels of two inputs."""
+    return inputs == 2 and member.controls and "ntk_mean" not in member.estimate
+
+
+def recorded(member, inputs: int) -> float:
+    """Bytes that a network leaves in a file of samples."""
+    layers, pairs = len(member.layers), math.comb(inputs + 1, 2)
+    number = 8 * len(member.ladder or (1,)) * layers
+    total = 8.0
+    if member.ladder is not None:
+        return total + number * pairs * (2 + 4 * member.controls)
+    if "preactivations" in member.measure:
+        total += layers * inputs * (4 * member.record + 8 * inputs)
+        total += number * math.comb(inputs + 3, 4) * ("quartic" in member.measure)
+        total += number * inputs * (("sextic" in member.measure) + 1)
+    elif "log_norm" in member.measure:
+        total += number * inputs
+    if "ntk" in member.measure:
+        total += 8 * (inputs * member.ntk_outputs) ** 2 * (1 + member.ntk_outputs)
+    return total
+
+
+def _tile(member) -> float:
+    """MiB of the networks that are computed together."""
+    if "ntk" in member.measure or "ntk_methods" in member.measure:
+        return 1024 * member.memory
+    if member.sampler == "explicit":
+        # A block, or one network where its weights fill more than a block.
+        return 40.0 + 2 * 4 * max(2**22, max(member.width, member.outputs) ** 2) / MiB
+    return 60.0
+
+
+def comparing(members: int) -> Cost:
+    """What the table of a study of so many members takes."""
+    return Cost(0.2 + 0.06 * members, 50.0 + members, 1.0)
+
+
+def drawing(members: int, figures: int) -> Cost:
+    """What the figures of a study take."""
+    return Cost(0.05 * members + 1.2 * figures, 50.0 + members, 0.2 * figures)

@@ -1,0 +1,129 @@
+"""Members of the config's ``trained``: replicas of one architecture, resolved to plain values."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import asdict, dataclass
+
+from finitewidth.config.model import Config
+from finitewidth.config.model_trained import Trained
+from finitewidth.models.shapes import widened
+from finitewidth.planning import cost, trained_cost
+from finitewidth.planning.members import Member, batch_name, members
+
+#: What training does not depend on.
+NOT_TRAINED = ("rainbow", "published", "checkpoint")
+
+
+@dataclass(frozen=True)
+class TrainedMember:
+    """One point of the sweep over ``widen`` and ``weights``; every field is plain data."""
+
+    ensemble: str
+    name: str
+    swept: dict
+    data: str
+    mlp: list[int] | None
+    cnn: dict | None
+    widen: float
+    weights: str
+    C_W: float
+    replicas: int
+    epochs: int
+    batch: int
+    learning_rate: float
+    momentum: float
+    checkpoint: int
+    rainbow: dict
+    published: dict | None
+
+    @property
+    def folder(self) -> str:
+        """Where its files stand."""
+        return f"results/trained/{self.ensemble}/{self.name}"
+
+    @property
+    def seconds(self) -> list[str]:
+        """Nothing of trained networks is timed."""
+        return []
+
+    @property
+    def results(self) -> list[str]:
+        """What stands in its folder besides the networks."""
+        return [f"{self.folder}/{file}.nc" for file in ("estimates", "generated", "theory")]
+
+    def slice(self, *leave_out: str) -> dict:
+        """The member as plain data, without the fields named: a stage's slice of the config."""
+        return {k: v for k, v in asdict(self).items() if k not in ("swept", *leave_out)}
+
+
+def trained_members(config: Config, ensemble: str) -> list[TrainedMember]:
+    """All members of one entry of ``trained``, in the order of its lists."""
+    trained = config.trained[ensemble]
+    axes = {"weights": trained.weights, "widen": trained.widen}
+    swept_keys = [key for key, values in axes.items() if len(values) > 1]
+    result = []
+    for values in itertools.product(*axes.values()):
+        point = dict(zip(axes, values, strict=True))
+        swept = {key: point[key] for key in swept_keys}
+        names = (f"{key}-{_readable(value)}" for key, value in swept.items())
+        result.append(_resolved(ensemble, "_".join(names) or "only", swept, trained, point))
+    return result
+
+
+def _readable(value: float | str) -> str:
+    """Short, but not so short that two values of a sweep would share a folder."""
+    if isinstance(value, str):
+        return value
+    return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+
+
+def _resolved(ensemble: str, name: str, swept: dict, trained: Trained, point: dict):
+    fields = trained.model_dump(exclude={"widen", "weights", "mlp", "cnn"})
+    mlp = trained.mlp and [
+        trained.mlp[0],
+        *widened(trained.mlp[1:-1], point["widen"]),
+        trained.mlp[-1],
+    ]
+    cnn = trained.cnn and trained.cnn.model_dump()
+    if cnn:
+        first, *hidden = cnn["channels"]
+        cnn["channels"] = [first, *widened(hidden, point["widen"])]
+    return TrainedMember(
+        ensemble=ensemble, name=name, swept=swept, mlp=mlp, cnn=cnn, **point, **fields
+    )
+
+
+@dataclass(frozen=True)
+class TrainedBatch:
+    """Members of one entry that are trained, measured and predicted by one job each."""
+
+    name: str
+    data: str
+    members: tuple[TrainedMember, ...]
+
+
+def trained_batches(config: Config) -> list[TrainedBatch]:
+    """Every member of ``trained`` in batches."""
+    result = []
+    for ensemble, trained in config.trained.items():
+        data = config.data[trained.data]
+        groups: list[list[TrainedMember]] = []
+        for m in trained_members(config, ensemble):
+            together = [*groups[-1], m] if groups else [m]
+            seconds = sum(trained_cost.training(x, data).seconds for x in together)
+            if groups and seconds < cost.BATCH_SECONDS:
+                groups[-1].append(m)
+            else:
+                groups.append([m])
+        for k, group in enumerate(groups):
+            name = batch_name(ensemble, k, len(groups), config.trained)
+            result.append(TrainedBatch(name, trained.data, tuple(group)))
+    return result
+
+
+def study_members(config: Config, name: str) -> list[Member | TrainedMember]:
+    """Members of a study's ensembles, then of its trained networks."""
+    given = config.studies[name]
+    random = [m for e in given.ensembles or [] for m in members(config, e)]
+    return random + [m for e in given.trained or [] for m in trained_members(config, e)]

@@ -1,0 +1,193 @@
+"""Which code a stage runs: digests of syntax trees, so that a comment changes nothing."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from finitewidth.provenance.parsed import Memory
+
+PACKAGE = Path(__file__).resolve().parents[1]
+#: What Snakemake is started on.
+SNAKEFILE = PACKAGE.parents[1] / "Snakefile"
+#: Names the file that says which commits a rebuild's stamps should name.
+REBUILD = "FINITEWIDTH_REBUILD"
+#: Which commit the code is, where it was unpacked from an archive and git cannot tell.
+COMMIT_FILE = PACKAGE.parents[1] / "COMMIT.json"
+#: How a stamp spells a module, or an entry of a registry.
+_MODULE = re.compile(r"(\w+/)*\w+\.py(:\w+)?")
+#: Modules that hold descriptions, of which each stage uses a few: what counts is the entries that a
+#: rule names, so that to add or to change another reruns nothing.
+REGISTRIES = frozenset(
+    f"quantities/{name}.py" for name in ("preactivations", "coupled", "tangent_kernels", "figures")
+)
+
+
+@functools.cache
+def used(*scripts: str | Path, entries: tuple[str, ...] = ()) -> dict:
+    """What a rule says of its code: a digest of it all, of each module, and the packages imported.
+
+    The modules are the scripts and every module of the package that they import, however deep, but
+    for ``REGISTRIES``: of these the entries count that are named, each as ``module.py:entry``. The
+    digests are SHA-256 of the syntax trees without docstrings: an edit that cannot change a result
+    does not change them.
+    """
+    files = {_name(path): path for path in (*map(Path, scripts), *modules(*scripts))}
+    each = {name: _digest(path) for name, path in sorted(files.items())}
+    each |= {f"{PACKAGE.name}/{entry}": _entry(entry) for entry in sorted(entries)}
+    registries = {f"{PACKAGE.name}/{name}" for name in REGISTRIES}
+    each = {name: digest for name, digest in each.items() if name not in registries}
+    total = hashlib.sha256("".join(f"{k} {v}\n" for k, v in each.items()).encode())
+    imported = packages(*scripts)
+    _memory(PACKAGE).keep()
+    return {"sha256": total.hexdigest(), "modules": each, "packages": imported}
+
+
+def changed(modules: Mapping[str, str]) -> list[str]:
+    """Names of those modules, of what ``used`` said of them, that are gone or are others now."""
+    found = []
+    for name, digest in modules.items():
+        file, _, entry = name.partition(":")
+        path = PACKAGE.parent / file
+        # A stamp may name anything; what is no module is none of ours.
+        ours = _MODULE.fullmatch(name) and os.path.isfile(path)
+        now = ours and (_entry(name.partition("/")[2]) if entry else _digest(path))
+        if now != digest:
+            found.append(name)
+    return found
+
+
+def _entry(name: str) -> str | None:
+    """The digest of one entry of a registry, ``module.py:entry``; None where there is none."""
+    file, _, entry = name.partition(":")
+    return _entries(PACKAGE / file).get(entry)
+
+
+@functools.cache
+def _entries(path: Path) -> Mapping[str, str]:
+    return _memory(PACKAGE).entries(path)
+
+
+def _name(path: Path) -> str:
+    """How a stamp calls a module: its path in the workflow, also where a script was fetched."""
+    folder = PACKAGE.parent
+    return (
+        str(path.relative_to(folder))
+        if path.is_relative_to(folder)
+        else (f"{path.parent.name}/{path.name}")
+    )
+
+
+def _digest(path: Path) -> str:
+    return _read(path)[0]
+
+
+def packages(*scripts: str | Path) -> list[str]:
+    """Names of the packages of others that scripts and all their modules import, sorted.
+
+    Told by the code alone, wherever in a file the import stands: what else happens to be loaded,
+    or was not needed this time, makes no difference.
+    """
+    names = {name.partition(".")[0] for path in (*scripts, *modules(*scripts))
+             for name in _read(Path(path))[1]}  # fmt: skip
+    return sorted(names - sys.stdlib_module_names - {PACKAGE.name})
+
+
+def modules(*scripts: str | Path) -> list[Path]:
+    """The files of the package that scripts import, directly or through each other, sorted."""
+    found: set[Path] = set()
+    waiting = [Path(script) for script in scripts]
+    while waiting:
+        for path in _imports(waiting.pop()):
+            if path not in found:
+                found.add(path)
+                waiting.append(path)
+    return sorted(found)
+
+
+@functools.cache
+def _read(path: Path) -> tuple[str, frozenset[str]]:
+    return _memory(PACKAGE).read(path)
+
+
+@functools.cache
+def _memory(package: Path) -> Memory:
+    # Where Python keeps what it compiles.
+    return Memory(package / "__pycache__")
+
+
+@functools.cache
+def _imports(path: Path) -> frozenset[Path]:
+    return frozenset(file for name in _read(path)[1] for file in _files(name))
+
+
+def _files(name: str) -> list[Path]:
+    """The files that importing ``name`` runs, if it is ours: the module and its packages."""
+    parts = name.split(".")
+    if parts[0] != PACKAGE.name:
+        return []
+    files = [PACKAGE.joinpath(*parts[1:i], "__init__.py") for i in range(1, len(parts) + 1)]
+    files.append(PACKAGE.joinpath(*parts[1:]).with_suffix(".py"))
+    return [file for file in files if file.is_file()]
+
+
+def commit_of(rule: str, wildcards: Mapping[str, str]) -> dict[str, str]:
+    """The git commit for the stamp of one artifact, and whether the code differs from it.
+
+    Where a file is made again to be compared (``rebuild.py``), what its stamp said: the digests say
+    that the code is the same, and bytes can only be if the commit is not another's.
+    """
+    as_before = os.environ.get(REBUILD)
+    if as_before:
+        commits = json.loads(Path(as_before).read_text(encoding="utf-8"))
+        if (key := json.dumps([rule, dict(wildcards)], sort_keys=True)) in commits:
+            return commits[key]
+    return commit()
+
+
+@functools.cache
+def commit() -> dict[str, str]:
+    """The git commit of the code, and whether the code differs from it."""
+    if COMMIT_FILE.is_file():
+        # Before git, which would tell of the repository around the folder, if there is one.
+        recorded = json.loads(COMMIT_FILE.read_text(encoding="utf-8"))
+        dirty = recorded["dirty"] if recorded["sha256"] == tree() else "yes"
+        return {"commit": recorded["commit"], "dirty": dirty}
+
+    def git(*arguments: str) -> str | None:
+        command = ["git", "--no-optional-locks", "-C", str(PACKAGE), *arguments]
+        try:
+            answer = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return answer.stdout.strip() if answer.returncode == 0 else None
+
+    head = git("rev-parse", "HEAD")
+    changed = git("status", "--porcelain", "--", str(PACKAGE.parent))
+    if head is None or changed is None:
+        return {"commit": "unknown", "dirty": "unknown"}
+    return {"commit": head, "dirty": "yes" if changed else "no"}
+
+
+def recorded_commit() -> dict[str, str]:
+    """What an archive says of its code in ``COMMIT.json``."""
+    return {**commit(), "sha256": tree()}
+
+
+def tree() -> str:
+    """SHA-256 over the names and bytes of every file of the workflow."""
+    total = hashlib.sha256()
+    for path in sorted(PACKAGE.parent.rglob("*")):
+        name = path.relative_to(PACKAGE.parent)
+        made = any(part[0] == "." or part == "__pycache__" for part in name.parts)
+        if path.is_file() and not made and ".egg-info" not in str(name):
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            total.update(f"{name.as_posix()} {content}\n".encode())
+    return total.hexdigest()

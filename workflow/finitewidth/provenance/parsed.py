@@ -1,0 +1,110 @@
+"""What parsing a file of code tells, remembered from run to run by the digest of its bytes.
+
+Parsing the whole library takes a second, which every start of the workflow and every job on a
+cluster would pay again.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+
+#: More files than the library has in many editions: beyond it, memory starts anew.
+_MOST = 5000
+
+
+class Memory:
+    """Digests and imports of files of code, kept in a file of its own if that can be written."""
+
+    def __init__(self, folder: Path):
+        # Another Python may write the same syntax tree in another way.
+        self._file = folder / f"parsed.{sys.implementation.cache_tag}.json"
+        self._known: dict[str, tuple[str, frozenset[str]]] = {}
+        self._new = False
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            kept = json.loads(self._file.read_text(encoding="utf-8"))
+            self._known = {of: (str(d), frozenset(map(str, names))) for of, (d, names) in kept}
+
+    def read(self, path: Path) -> tuple[str, frozenset[str]]:
+        """The digest of a file's syntax tree without docstrings, and the names that it imports.
+
+        The names are those of modules and of what is taken from them, wherever in the file the
+        import stands.
+        """
+        content = path.read_bytes()
+        of = hashlib.sha256(content).hexdigest()
+        if of not in self._known:
+            self._known[of] = parse(content)
+            self._new = True
+        return self._known[of]
+
+    def entries(self, path: Path) -> dict[str, str]:
+        """The digest of each entry of a registry, by its name.
+
+        An entry is a call whose first argument is its name, in a tuple or list, or a value of a
+        dictionary of the module's own, under its name.
+        """
+        content = path.read_bytes()
+        of = f"entries {hashlib.sha256(content).hexdigest()}"
+        if of not in self._known:
+            found = entries(content)
+            self._known[of] = "", frozenset(f"{name} {d}" for name, d in found.items())
+            self._new = True
+        return dict(line.split(" ") for line in self._known[of][1])
+
+    def keep(self) -> None:
+        """Write down what is new, as a whole or not at all."""
+        if not self._new:
+            return
+        self._new = False
+        known = list(self._known.items())[-_MOST:]
+        part = self._file.with_name(f".{self._file.name}.{os.getpid()}")
+        with contextlib.suppress(OSError):
+            self._file.parent.mkdir(exist_ok=True)
+            entries = [[of, [digest, sorted(names)]] for of, (digest, names) in known]
+            part.write_text(json.dumps(entries), encoding="utf-8")
+            os.replace(part, self._file)
+
+
+def parse(content: bytes) -> tuple[str, frozenset[str]]:
+    """As :meth:`Memory.read`, of a file's bytes."""
+    tree = ast.parse(content)
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and _is_text(body[0]):
+            body[:1] = [ast.Pass()] if len(body) == 1 else []
+        elif isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    digest = hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:16]
+    return digest, frozenset(names)
+
+
+def entries(content: bytes) -> dict[str, str]:
+    """As :meth:`Memory.entries`, of a file's bytes."""
+    found = {}
+    for node in ast.parse(content).body:
+        value = getattr(node, "value", None)
+        if isinstance(value, ast.Tuple | ast.List):
+            each = [(e.args[0], e) for e in value.elts if isinstance(e, ast.Call) and e.args]
+        elif isinstance(value, ast.Dict):
+            each = list(zip(value.keys, value.values, strict=True))
+        else:
+            continue
+        for name, entry in each:
+            if isinstance(name, ast.Constant) and isinstance(name.value, str):
+                digest = hashlib.sha256(ast.unparse(entry).encode()).hexdigest()[:16]
+                found[name.value] = digest
+    return found
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)

@@ -1,0 +1,170 @@
+"""What each artifact takes from the config: the parameters of its rule, and what its stamp says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from finitewidth.config.model import Config
+from finitewidth.planning.members import Member, members
+from finitewidth.planning.trained_members import (
+    NOT_TRAINED,
+    TrainedMember,
+    study_members,
+    trained_members,
+)
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One artifact's part of a config; artifacts that are written together share it."""
+
+    rule: str
+    wildcards: Mapping[str, str]
+    config: dict
+    paths: tuple[str, ...]
+
+
+def vectors(config: Config, name: str) -> dict:
+    """Of a set of input vectors."""
+    return {"seed": config.seed, "spec": config.inputs[name].model_dump()}
+
+
+def sample(config: Config, m: Member, shard: int) -> dict:
+    """Of one shard of a member's networks."""
+    return {
+        "seed": config.seed,
+        "device": config.device_for(m.task),
+        "member": m.slice("estimate", "normality", "shards"),
+        "blocks": list(m.shard_bounds(shard)),
+    }
+
+
+def estimate(config: Config, m: Member) -> dict:
+    """Of a member's estimates, besides its samples."""
+    keys = ("ensemble", "name", "ladder", "weights", "estimate")
+    return {"seed": config.seed, "member": {key: getattr(m, key) for key in keys}}
+
+
+def normality(config: Config, m: Member) -> dict:
+    """Of a member's tests of normality."""
+    return {"seed": config.seed, "normality": m.normality}
+
+
+def theory(m: Member) -> dict:
+    """Of a member's theory."""
+    not_used = ("sampler", "precision", "measure", "normality", "shards", "controls", "memory")
+    return {"member": m.slice(*not_used)}
+
+
+def images(config: Config, name: str) -> dict:
+    """Of a set of labelled images."""
+    return {"seed": config.seed, "spec": config.data[name].model_dump()}
+
+
+def train(config: Config, m: TrainedMember) -> dict:
+    """Of a member's trained networks."""
+    return _of_trained(config, m, "train", *NOT_TRAINED)
+
+
+def measure(config: Config, m: TrainedMember) -> dict:
+    """Of what is measured of a member's trained networks."""
+    return _of_trained(config, m, "measure", *NOT_TRAINED)
+
+
+def generate(config: Config, m: TrainedMember) -> dict:
+    """Of networks drawn from the covariances of a member's."""
+    return _of_trained(config, m, "generate", "published", "checkpoint")
+
+
+def predict(config: Config, m: TrainedMember) -> dict:
+    """Of the theory of a member's trained networks."""
+    return {"seed": config.seed, "member": m.slice("checkpoint")}
+
+
+def _of_trained(config: Config, m: TrainedMember, task: str, *leave_out: str) -> dict:
+    device = config.device_for(task)
+    return {"seed": config.seed, "device": device, "member": m.slice(*leave_out)}
+
+
+def study(config: Config, name: str) -> dict:
+    """Of a study's table: what it claims, and where its members stand."""
+    given = config.studies[name]
+    not_used = ("shards", "precision", "normality", "checkpoint")
+    listed = [
+        {**m.slice(*not_used), "swept": m.swept, "folder": m.folder}
+        for m in study_members(config, name)
+    ]
+    about = {"name": name, "title": given.title, "quantities": given.quantities, "members": listed}
+    return {"study": about}
+
+
+def figures(config: Config, name: str) -> dict:
+    """Of a study's figures: what its table takes, and how they look."""
+    return {**study(config, name), "style": config.style_of(name).model_dump()}
+
+
+def as_text(about: dict) -> str:
+    """A slice as a parameter of a rule whose outputs the report shows, which writes parameters into
+    a script of its page as they are: JSON in which no text can end a script."""
+    return json.dumps(about).replace("<", "\\u003c")
+
+
+def gallery(config: Config) -> dict:
+    """Of the page of all figures."""
+    studies = [
+        {"name": name, "title": given.title, "figures": given.figures}
+        for name, given in config.studies.items()
+        if given.figures
+    ]
+    return {"formats": config.formats, "studies": studies}
+
+
+def slices(config: Config) -> Iterator[Slice]:
+    """Every artifact of a config with its slice."""
+    for name in config.inputs:
+        paths = (f"results/inputs/{name}.nc",)
+        yield Slice("inputs", {"name": name}, vectors(config, name), paths)
+    for ensemble in config.ensembles:
+        for m in members(config, ensemble):
+            yield from _of_member(config, m)
+    for name in config.data:
+        yield Slice("data", {"data": name}, images(config, name), (f"results/data/{name}.nc",))
+    for ensemble in config.trained:
+        for m in trained_members(config, ensemble):
+            named = {"ensemble": ensemble, "member": m.name}
+            for rule, taken, files in (
+                ("train", train(config, m), ("networks",)),
+                ("measure", measure(config, m), ("estimates", "covariances")),
+                ("generate", generate(config, m), ("generated",)),
+                ("predict", predict(config, m), ("theory",)),
+            ):
+                yield Slice(rule, named, taken, tuple(f"{m.folder}/{file}.nc" for file in files))
+    for name, given in config.studies.items():
+        taken, folder = study(config, name), f"results/studies/{name}"
+        tables = tuple(f"{folder}/comparison.{ending}" for ending in TABLES)
+        yield Slice("compare", {"study": name}, taken, tables)
+        for figure in given.figures or []:
+            paths = tuple(f"{folder}/figures/{figure}.{x}" for x in config.formats)
+            named = {"study": name, "figure": figure}
+            yield Slice("figure", named, figures(config, name), paths)
+    yield Slice("gallery", {}, gallery(config), (GALLERY,))
+
+
+#: The page of all figures.
+GALLERY = "results/figures.md"
+#: How each study's table is written.
+TABLES = ("csv", "md", "tex", "html")
+
+
+def _of_member(config: Config, m: Member) -> Iterator[Slice]:
+    named = {"ensemble": m.ensemble, "member": m.name}
+    for shard, path in enumerate(m.samples):
+        # What was timed is written beside the one shard that such a member has.
+        paths = (path, *m.seconds)
+        yield Slice("sample", {**named, "shard": str(shard)}, sample(config, m, shard), paths)
+    yield Slice("estimate", named, estimate(config, m), (f"{m.folder}/estimates.nc",))
+    yield Slice("theory", named, theory(m), (f"{m.folder}/theory.nc",))
+    if "normality" in m.estimate:
+        yield Slice("normality", named, normality(config, m), (f"{m.folder}/normality.nc",))

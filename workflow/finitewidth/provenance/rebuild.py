@@ -1,0 +1,108 @@
+"""Making an artifact again: the command that does, and whether it gives the same bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from finitewidth.provenance.artifacts import ArtifactError
+from finitewidth.provenance.code import REBUILD, SNAKEFILE
+from finitewidth.provenance.trace import Ancestry, Tracer
+from finitewidth.provenance.trace_text import broken, compared
+from finitewidth.study.handed import option
+
+
+def command(ancestry: Ancestry, folder: Path) -> str:
+    """The command line that makes the root of an ancestry again, in the folder that it stands in.
+
+    Raises ``ArtifactError`` where no config gives it.
+    """
+    config = _config(ancestry)
+    words = ["snakemake", "--cores", "all"]
+    if folder.resolve() != SNAKEFILE.parent.resolve():
+        words += ["--snakefile", str(SNAKEFILE), "--directory", str(folder)]
+        config = str(folder / config)
+    return shlex.join([*words, "--force", "--config", option([config]), "--", ancestry.target])
+
+
+def verify(ancestry: Ancestry, folder: Path, cores: int) -> list[str]:
+    """Make the root of an ancestry again in a scratch folder, and compare the bytes.
+
+    Only what a user gave, and downloads, are taken from ``folder``; everything else is computed
+    anew. Returns what differs, a line each; none if no byte does.
+
+    Raises
+    ------
+    ArtifactError
+        In one sentence, where it cannot be made again or its bytes are never the same.
+    """
+    config = (folder / _config(ancestry)).resolve()
+    timed = [path for path in ancestry.artifacts if Path(path).name == "seconds.nc"]
+    if timed:
+        raise ArtifactError(
+            f"{ancestry.root} holds times ({timed[0]}), which differ from run to run: there are no"
+            " bytes to compare"
+        )
+    other_code = [(path, p) for path, p in ancestry.problems if "other code" in p]
+    if other_code:
+        raise ArtifactError(f"{broken(other_code)[0]}: check out that code to make it again")
+    with tempfile.TemporaryDirectory(prefix="finitewidth-") as name:
+        scratch = _with_given(ancestry, folder, Path(name))
+        words = [sys.executable, "-m", "snakemake", "--snakefile", SNAKEFILE, "--directory",
+                 scratch, "--cores", cores, "--config", option([config]), "--quiet", "rules",
+                 "--", ancestry.target]  # fmt: skip
+        # What Snakemake says is its progress; ours goes to stdout.
+        status = subprocess.run(
+            [str(word) for word in words],
+            cwd=SNAKEFILE.parent,
+            stdout=2,
+            env=os.environ | {REBUILD: str(_commits(ancestry, scratch))},
+        ).returncode
+        if status:
+            raise ArtifactError(f"{ancestry.root} could not be made again (see above)")
+        again, before = scratch / ancestry.target, folder / ancestry.root
+        if again.read_bytes() == before.read_bytes():
+            return []
+        rebuilt = Tracer(scratch, [config]).trace(ancestry.target)
+        return compared(ancestry, rebuilt)
+
+
+def _config(ancestry: Ancestry) -> str:
+    if ancestry.config is None:
+        raise ArtifactError(
+            f"no config at hand gives {ancestry.root}: name the one that does by --configfile"
+        )
+    return ancestry.config
+
+
+def _with_given(ancestry: Ancestry, folder: Path, scratch: Path) -> Path:
+    """A folder in ``scratch`` with links to what the user gave, relative to it as to ``folder``.
+
+    As deep as those that lie above the folder want it, whose links are to stay in there, too.
+    """
+    given = (path for path, artifact in ancestry.artifacts.items() if artifact.kind == "given")
+    # Of which ``..`` stands in front alone.
+    given = [Path(os.path.normpath(path)) for path in given if not Path(path).is_absolute()]
+    inside = scratch.joinpath(*("above",) * max((p.parts.count("..") for p in given), default=0))
+    inside.mkdir(parents=True, exist_ok=True)
+    for path in given:
+        (inside / path).parent.mkdir(parents=True, exist_ok=True)
+        (inside / path).symlink_to((folder / path).resolve())
+    return inside
+
+
+def _commits(ancestry: Ancestry, scratch: Path) -> Path:
+    """The commits that the stamps named, for stamps to name again (:func:`code.commit_of`)."""
+    commits = {}
+    for artifact in ancestry.artifacts.values():
+        if artifact.stamp:
+            key = json.dumps([artifact.stamp["rule"], artifact.stamp["wildcards"]], sort_keys=True)
+            commits[key] = {k: artifact.stamp["code"][k] for k in ("commit", "dirty")}
+    path = scratch / "commits.json"
+    path.write_text(json.dumps(commits), encoding="utf-8")
+    return path

@@ -1,0 +1,136 @@
+"""What a quantity is, and a family of quantities that are estimated together: data, no more.
+
+A family names its estimator and its theory by their places, ``module:function``, which are looked
+up when they are used: so reading a config imports neither, and they do not import each other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+
+PDLT = "Roberts, Yaida, Hanin, arXiv:2106.10165"
+PDLT_NTK = f"{PDLT}, chapter 8"
+HANIN_NICA = "Hanin, Nica, Commun. Math. Phys. 376 (2020), arXiv:1812.05994"
+HANIN_NICA_NTK = "Hanin, Nica, arXiv:1909.05989"
+ZAVATONE = "Zavatone-Veth, Pehlevan, arXiv:2104.11734"
+
+#: Most inputs of families with a number for each quadruple of them, and for each two pairs.
+FOUR_POINT_MOST_INPUTS = 8
+TANGENTS_MOST_INPUTS = 16
+
+AT_INPUT = ("layer", "input")
+AT_INPUTS = ("layer", "input", "input_")
+AT_PAIR = ("layer", "pair")
+AT_PAIRS = ("layer", "pair", "pair_")
+AT_COUPLES = ("layer", "couple", "couple_")
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One variable of ``estimates.nc``, and of ``theory.nc`` where theory knows of it.
+
+    Attributes
+    ----------
+    name : str
+    dims : tuple of str
+        Dimensions of the estimate; in ``theory.nc`` they stand behind ``order``.
+    meaning : str
+        What it is, with its formula: the variable's long name.
+    equation : str
+        Where docs/theory.md has its theory; "" where nothing is predicted.
+    source : str
+        Whose result that is.
+    exchanged : bool
+        Whether it stays as it is when its two inputs, pairs or neurons are exchanged: then a table
+        has each number once.
+    symmetries : tuple
+        Of a quantity of two couples of inputs, (0, 1) and (2, 3): the orders of these four under
+        which it stays as it is.
+    known_diagonal : bool
+        Whether it is known without a measurement where the two inputs are one.
+    """
+
+    name: str
+    dims: tuple[str, ...]
+    meaning: str
+    equation: str = ""
+    source: str = ""
+    exchanged: bool = True
+    symmetries: tuple[tuple[int, ...], ...] = ()
+    known_diagonal: bool = False
+
+
+@dataclass(frozen=True)
+class Family:
+    """Quantities that are estimated together, because they are made of the same samples.
+
+    Attributes
+    ----------
+    name : str
+        The word of a study file.
+    quantities : tuple of Quantity
+    records : tuple of str
+        The variables of the samples that it is estimated from.
+    estimator, theory : str
+        Places of functions, ``module:function`` in the library; ``theory`` is "" where a function
+        for all families at once predicts them, or nothing does.
+    most_inputs : int or None
+        More inputs than these are refused, since a number for each set of them would be too many.
+    price : float
+        Nanoseconds of the estimator for each number that it reads (``benchmarks/cost.py``).
+    reads : callable
+        How many numbers it reads of a network and layer: of the number of inputs, and of neurons
+        that are recorded.
+    """
+
+    name: str
+    quantities: tuple[Quantity, ...]
+    records: tuple[str, ...]
+    estimator: str
+    theory: str = ""
+    most_inputs: int | None = None
+    price: float = 0.0
+    reads: Callable[[int, int], int] = lambda inputs, recorded: 0
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of its quantities."""
+        return tuple(quantity.name for quantity in self.quantities)
+
+
+@dataclass(frozen=True)
+class Coefficient:
+    """The coefficient of 1/n^power in the expansion of a quantity, fitted over several widths."""
+
+    of: str
+    power: int
+    quantity: Quantity
+
+
+def one_each(inputs: int, recorded: int) -> int:
+    """A number an input."""
+    return inputs
+
+
+def pairs_of(inputs: int, recorded: int) -> int:
+    """A number for each unordered pair of inputs, (a, a) included."""
+    return math.comb(inputs + 1, 2)
+
+
+def quads_of(inputs: int, recorded: int) -> int:
+    """A number for each unordered quadruple of inputs."""
+    return math.comb(inputs + 3, 4)
+
+
+def look_up(place: str) -> Callable:
+    """The function that stands at ``module:function`` of the library."""
+    module, _, name = place.partition(":")
+    return getattr(import_module(f"finitewidth.{module}"), name)
+
+
+def file_of(place: str) -> str:
+    """The file of the library in which ``module:function`` stands."""
+    return f"{place.partition(':')[0].replace('.', '/')}.py"

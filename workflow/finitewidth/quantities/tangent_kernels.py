@@ -1,0 +1,174 @@
+"""Quantities of tangent kernels of the last layer; i and j are two different outputs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from finitewidth.quantities.description import (
+    AT_COUPLES,
+    AT_INPUT,
+    AT_INPUTS,
+    AT_PAIRS,
+    HANIN_NICA_NTK,
+    PDLT,
+    PDLT_NTK,
+    TANGENTS_MOST_INPUTS,
+    Coefficient,
+    Family,
+    Quantity,
+)
+
+FAMILIES = (
+    Family(
+        "ntk",
+        (
+            Quantity(
+                "ntk",
+                AT_INPUTS,
+                "mean of the tangent kernel, E[Theta_{ia,ib}]",
+                "docs/theory.md 9.1 to 9.4",
+                PDLT_NTK,
+            ),
+            Quantity(
+                "ntk_variance",
+                AT_PAIRS,
+                "covariance of the tangent kernel of one output, Cov(Theta_{ia,ib}, Theta_{ic,id})",
+                "docs/theory.md 9.2 to 9.4",
+                f"{PDLT_NTK}; {HANIN_NICA_NTK}",
+            ),
+            Quantity(
+                "ntk_second_moment",
+                AT_INPUT,
+                "E[Theta^2]/E[Theta]^2",
+                "docs/theory.md 9.2 to 9.5",
+                f"{PDLT_NTK}; {HANIN_NICA_NTK}",
+            ),
+        ),
+        records=("ntk",),
+        estimator="estimate.ntk.ntk_moments:moments",
+        theory="theory.predict.predicted_ntk:ntk",
+        most_inputs=TANGENTS_MOST_INPUTS,
+        price=190.0,
+    ),
+    Family(
+        "ntk_tensors",
+        (
+            Quantity(
+                "ntk_A",
+                AT_PAIRS,
+                "A/n: covariance of tangent kernels of two outputs,"
+                " Cov(Theta_{ia,ib}, Theta_{jc,jd})",
+                "docs/theory.md 9.2 to 9.4",
+                PDLT_NTK,
+            ),
+            Quantity(
+                "ntk_B",
+                AT_COUPLES,
+                "B/n: E[Theta_{ia,jb} Theta_{ic,jd}]",
+                "docs/theory.md 9.2 to 9.4",
+                PDLT_NTK,
+                symmetries=((2, 3, 0, 1), (1, 0, 3, 2), (3, 2, 1, 0)),
+            ),
+            Quantity(
+                "ntk_D",
+                AT_PAIRS,
+                "D/n: covariance of the kernel with the tangent kernel,"
+                " Cov(Ghat_ab, Theta_{ic,id})",
+                "docs/theory.md 9.2 to 9.4",
+                PDLT_NTK,
+                exchanged=False,
+            ),
+            Quantity(
+                "ntk_F",
+                AT_COUPLES,
+                "F/n: E[z_{ia} z_{jb} Theta_{ic,jd}]",
+                "docs/theory.md 9.2 to 9.4",
+                PDLT_NTK,
+                symmetries=((1, 0, 3, 2),),
+            ),
+        ),
+        records=("ntk", "conditional_kernel", "output_preactivation"),
+        estimator="estimate.ntk.ntk_moments:tensors",
+        theory="theory.predict.predicted_ntk:ntk_tensors",
+        most_inputs=TANGENTS_MOST_INPUTS,
+    ),
+    Family(
+        "dntk",
+        (
+            Quantity(
+                "dntk_P",
+                AT_COUPLES,
+                "P/n: E[dH_{ijj;abc} z_{id}]",
+                "docs/theory.md 9.2, 9.3",
+                f"{PDLT}, chapter 11",
+                symmetries=((0, 2, 1, 3),),
+            ),
+            Quantity(
+                "dntk_Q",
+                AT_COUPLES,
+                "Q/n: E[dH_{iij;abc} z_{jd}]",
+                "docs/theory.md 9.2, 9.3",
+                f"{PDLT}, chapter 11",
+            ),
+        ),
+        records=("dntk", "output_preactivation"),
+        estimator="estimate.ntk.dntk_moments:differentials",
+        theory="theory.predict.predicted_ntk:dntk",
+        most_inputs=TANGENTS_MOST_INPUTS,
+        price=11000.0,
+    ),
+    Family(
+        "ntk_spectrum",
+        (
+            Quantity(
+                "ntk_eigenvalue",
+                ("layer", "rank"),
+                "mean of each eigenvalue of the tangent kernel over the inputs, largest first",
+                "docs/theory.md 9.7",
+                "derived here",
+            ),
+            Quantity(
+                "ntk_log_condition",
+                ("layer",),
+                "mean logarithm of the condition number of the tangent kernel over the inputs",
+                "docs/theory.md 9.7",
+                "derived here",
+            ),
+        ),
+        records=("ntk",),
+        estimator="estimate.ntk.ntk_spectrum:eigenvalues",
+        theory="theory.predict.predicted_ntk:ntk_spectrum",
+    ),
+    Family(
+        "ntk_methods",
+        (
+            Quantity(
+                "way_deviation",
+                ("layer", "way"),
+                "largest deviation of a tangent kernel from the contracted Jacobian, over its size",
+                "",
+                "",
+            ),
+        ),
+        records=("ntk_by_way",),
+        estimator="estimate.ntk.way_deviation:way_deviations",
+    ),
+)
+
+#: Coefficients of the expansion in 1/n over members that differ in their width alone; they and
+#: their theory stand in tables alone.
+COEFFICIENTS = tuple(
+    Coefficient(
+        quantity.name,
+        power,
+        replace(
+            quantity,
+            name=f"{quantity.name}_{power}",
+            meaning=f"coefficient of 1/n{'^2' * (power == 2)} in {quantity.meaning}",
+        ),
+    )
+    for family in FAMILIES
+    if family.name in ("ntk_tensors", "dntk")
+    for quantity in family.quantities
+    for power in (1, 2)
+)

@@ -1,0 +1,182 @@
+"""What the layers of a ladder leave behind as controls: functions of neurons of known expectation.
+
+Either of the neurons, whose expectations given the layer's kernel stand in tables beside the
+samples, or of the standard normals that made them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import combinations_with_replacement, pairwise
+
+import numpy as np
+import torch
+
+from finitewidth.core.indices import pairs
+from finitewidth.models.activations.activation import Activation
+from finitewidth.models.law import Law
+from finitewidth.sampling.mlp.conditional_ntk import LayerSums
+from finitewidth.sampling.mlp.neuron_tables import KERNEL, TANGENT, moment_names, neuron_moments
+from finitewidth.sampling.mlp.pair_tables import PAIR_KERNEL, pair_moments
+from finitewidth.sampling.record import Room
+
+#: Highest degree of the polynomials that control several inputs; less, but 2 at least, where there
+#: would be more of them than the second number.
+DEGREE, MOST_CONTROLS = 6, 50
+_KNOWN = {
+    "log_kernel": "logarithm of a layer's kernel",
+    "angle": "angle between two inputs by a layer's kernels",
+    "moment": "functions multiplied",
+    "neuron_moments": "means, covariances and third central moments of functions of one neuron",
+    "beyond": "what a finite series may miss, in units of what is allowed",
+    "pair_moments": "means of products of a neuron's powers for two inputs, or their coefficients",
+}
+
+
+def control_names(activation: Activation, inputs: int, *, tangent: bool = False) -> tuple[str, ...]:
+    """The controls for an activation: functions of neurons, of known expectation.
+
+    One input: what enters the next kernel, the square ``s2`` of s = sigma(z), and for ``tangent``
+    kernels ``d2``, ``z1s1d1`` and so on, d = sigma'(z); of two slopes functions of the standard
+    normal u that make these up, ``He2`` (u^2 - 1), ``odd2`` (u|u|) and for ``tangent`` kernels
+    ``sgn0``, the sign of u. Two inputs: again what enters the next kernel, ``s1.1`` the product of
+    both sigma. More inputs, or ``tangent`` kernels of two: ``He1.0.2`` is a product of Hermite
+    polynomials, a factor an input, without those that products of sigma cannot feel, odd ones for a
+    sigma that is odd or even.
+    """
+    if inputs == 1 and not activation.is_scale_invariant:
+        return TANGENT if tangent else KERNEL
+    if inputs == 1:
+        even = _is_even(activation)
+        return ("He2",) if even else ("He2", "odd2", *(("sgn0",) if tangent else ()))
+    if inputs == 2 and not tangent:
+        return PAIR_KERNEL
+    return polynomials(activation, inputs)
+
+
+def _is_even(activation: Activation) -> bool:
+    """Whether the square of sigma is an even function."""
+    z = np.linspace(0.1, 4, 40)
+    one, other = (activation.function(side) ** 2 for side in (z, -z))
+    return np.allclose(one, other, rtol=1e-12)
+
+
+def polynomials(activation: Activation, inputs: int) -> tuple[str, ...]:
+    """Products of Hermite polynomials of the standard normals."""
+    step = 2 if _is_even(activation) else 1
+    top = 2 if activation.is_linear else DEGREE
+    while top > 2 and _count(inputs, top, step) > MOST_CONTROLS:
+        top -= 1
+    names = []
+    for degree in range(step, top + 1, step):
+        for factors in combinations_with_replacement(range(inputs), degree):
+            powers = (factors.count(a) for a in range(inputs))
+            names.append("He" + ".".join(map(str, powers)))
+    return tuple(names)
+
+
+def of_neurons(names: Sequence[str]) -> bool:
+    """Whether controls are functions of neurons, not of their normals."""
+    return bool(names) and names[0] in (KERNEL[0], PAIR_KERNEL[0])
+
+
+def _count(inputs: int, top: int, step: int) -> int:
+    """How many monomials there are of the degrees step, 2 step, ... up to ``top``."""
+    return sum(math.comb(inputs + k - 1, k) for k in range(step, top + 1, step))
+
+
+def controls_of(
+    law: Law, x: np.ndarray, *, tangent: bool = False
+) -> tuple[tuple[str, ...], dict[str, tuple]]:
+    """The controls for a law on inputs x (input, n_0), and the coordinates that tell what is known
+    of them."""
+    names = control_names(law.activation, len(x), tangent=tangent)
+    if not of_neurons(names):
+        return names, {}
+    first = law.C_b[0] + law.C_W[0] / law.widths[0] * (x @ x.T)
+    if names == PAIR_KERNEL:
+        found = pair_moments(law.activation, first, law.C_b, law.C_W)
+        if found is None:
+            return polynomials(law.activation, len(x)), {}
+    else:
+        nodes, values = neuron_moments(law.activation, first[0, 0], law.C_b, law.C_W, names)
+        found = {
+            "log_kernel": (("log_kernel",), nodes),
+            "moment": (("moment",), np.array(moment_names(names))),
+            "neuron_moments": (("log_kernel", "moment"), values),
+        }
+    return names, {name: (*value, {"long_name": _KNOWN[name]}) for name, value in found.items()}
+
+
+def means_of_neurons(gram, scale, sums: list[LayerSums], controls: int):
+    """Sums over a layer's neurons of the functions of ``control_names``: (network, control).
+
+    ``gram`` (network, input, input) holds products of sigma at the unit of ``scale``, (network,
+    input), if there is one.
+    """
+    if scale is not None:
+        gram = gram * (scale[:, :, None] * scale[:, None, :])
+    if gram.shape[1] > 1:
+        a, b = pairs(gram.shape[1]).T
+        return gram[:, a, b]
+    if controls == 1:
+        return gram[:, :, 0]
+    own = sums[-1]
+    parts = (gram, own.slopes, own.mixed, own.preactivations, own.activations)
+    return torch.stack([part.flatten() for part in parts], 1)
+
+
+def means_of_normals(
+    normals: torch.Tensor, names: Sequence[str], widths: Sequence[int], room: Room
+):
+    """Means of the controls over the first n columns of ``normals``, for each width n.
+
+    Returns a tensor of shape (networks, rung, control), float64.
+    """
+    values = _of_one if normals.shape[1] == 1 else _of_several
+    ordered = sorted(set(widths))
+    sums = normals.new_zeros((len(normals), len(ordered), len(names)), dtype=torch.float64)
+    for place, value in enumerate(values(normals, names, room)):
+        for step, (start, stop) in enumerate(pairwise((0, *ordered))):
+            sums[:, step, place] = value[:, start:stop].sum(1)
+    means = sums.cumsum(1) / sums.new_tensor(ordered)[:, None]
+    return means[:, [ordered.index(n) for n in widths]]
+
+
+def _of_one(normals: torch.Tensor, names: Sequence[str], room: Room):
+    """Values of each control of one input, shape (networks, width), one after the other."""
+    u = normals[:, 0]
+    for name in names:
+        if name == "He2":
+            yield torch.mul(u, u, out=_like(u, "power", room)).sub_(1)
+        elif name == "odd2":
+            yield torch.abs(u, out=_like(u, "power", room)).mul_(u)
+        else:
+            yield torch.sign(u, out=_like(u, "power", room))
+
+
+def _of_several(normals: torch.Tensor, names: Sequence[str], room: Room):
+    """The same for several inputs: products of Hermite polynomials, one a factor an input."""
+    powers = [[int(k) for k in name.removeprefix("He").split(".")] for name in names]
+    found = _hermite(normals, max(map(max, powers)), room)
+    out = _like(normals[:, 0], "product", room)
+    for degrees in powers:
+        factors = [found[k][:, a] for a, k in enumerate(degrees) if k]
+        value = factors[0]
+        for factor in factors[1:]:
+            value = torch.mul(value, factor, out=out)
+        yield value
+
+
+def _like(u: torch.Tensor, name: str, room: Room) -> torch.Tensor:
+    return room(name, tuple(u.shape), u.dtype, u.device)
+
+
+def _hermite(u: torch.Tensor, most: int, room: Room) -> dict[int, torch.Tensor]:
+    """He_1 to He_most of u: He_{k+1} = u He_k - k He_{k-1}."""
+    found = {1: u}
+    for k in range(1, most):
+        value = found[k + 1] = torch.mul(u, found[k], out=_like(u, f"He{k + 1}", room))
+        value.sub_(found[k - 1] if k > 1 else 1.0, alpha=k)
+    return found

@@ -1,0 +1,109 @@
+"""The same networks' tangent kernels in every way: do these agree, and what do they cost?"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+import xarray as xr
+from torch.utils.flop_counter import FlopCounterMode
+
+from finitewidth.core.torch_random import torch_stream
+from finitewidth.models.law import Law
+from finitewidth.models.parameterisation import Rates
+from finitewidth.ntk.network import WAYS, tangent_kernel
+from finitewidth.ntk.structured import sequential
+from finitewidth.sampling.ensemble import check_inputs
+from finitewidth.sampling.mlp.explicit import draw_layer
+from finitewidth.sampling.record import Room
+from finitewidth.sampling.streams import Streams
+
+
+def sample_methods(
+    law: Law,
+    rates: Rates,
+    x: np.ndarray,
+    *,
+    networks: int,
+    seed: int,
+    name: Sequence[str] = (),
+    outputs: int = 2,
+    on_tile: Callable[[int, int], None] = lambda done, total: None,
+) -> xr.Dataset:
+    """Draw networks and compute the tangent kernel of each in every way of :data:`WAYS`.
+
+    In double precision, on the CPU. Arguments as for
+    :func:`finitewidth.sampling.ntk_ensemble.sample_ntk`; of the last layer only ``outputs`` neurons
+    are kept.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``ntk_by_way`` (network, way, output, output_, input, input_); ``operations`` (network,
+        way), multiplications of matrix products; ``seconds`` (way, statistic) of one network, the
+        one variable that differs from run to run.
+    """
+    tensor = torch.from_numpy(check_inputs(law, x))
+    stream = Streams([torch_stream(seed, *name, "networks", 0)], [1])
+    k = min(outputs, law.widths[-1])
+    kernels = np.zeros((networks, len(WAYS), k, k, len(x), len(x)))
+    operations = np.zeros((networks, len(WAYS)), dtype=np.int64)
+    taken: dict[str, list[float]] = {way: [] for way in WAYS}
+    for network in range(networks):
+        room, weights, biases = Room(), [], []
+        for layer in range(1, law.depth + 1):
+            W, b = draw_layer(law, layer, stream, torch.float64, tensor.device, room)
+            last = slice(k) if layer == law.depth else slice(None)
+            weights.append(W[0, last])
+            biases.append(weights[-1].new_zeros(len(weights[-1])) if b is None else b[0, last])
+        model = sequential(law.activation_name, weights, biases)
+        for place, way in enumerate(WAYS):
+            start = time.perf_counter()
+            kernel = tangent_kernel(model, tensor, way, rates, check=False)
+            taken[way].append(time.perf_counter() - start)
+            kernels[network, place] = kernel.total.numpy()
+            if network == 0:
+                with FlopCounterMode(display=False) as counter:
+                    tangent_kernel(model, tensor, way, rates, check=False)
+                # A multiplication and an addition count as two there.
+                operations[:, place] = counter.get_total_flops() // 2
+        on_tile(network + 1, networks)
+    return _dataset(law, kernels, operations, taken)
+
+
+def _dataset(law: Law, kernels, operations, taken) -> xr.Dataset:
+    # The first network also pays for what torch sets up once.
+    seconds = [
+        (statistics.median(s[1:]), statistics.stdev(s[1:]) / len(s[1:]) ** 0.5)
+        for s in taken.values()
+    ]
+    data = {
+        "ntk_by_way": (
+            ("network", "way", "output", "output_", "input", "input_"),
+            kernels,
+            {"long_name": "tangent kernel", "units": "1"},
+        ),
+        "operations": (
+            ("network", "way"),
+            operations,
+            {"long_name": "multiplications of matrix products", "units": "1"},
+        ),
+        "seconds": (
+            ("way", "statistic"),
+            np.array(seconds),
+            {"long_name": "time that one network took", "units": "s"},
+        ),
+    }
+    coordinates = {
+        "network": np.arange(len(kernels)),
+        "way": np.array(WAYS),
+        "statistic": np.array(["median", "spread"]),
+        "layer": np.array([law.depth]),
+        "width": ("layer", np.array(law.widths[-1:])),
+    }
+    for dimension, size in zip(("output", "input"), kernels.shape[3:5], strict=True):
+        coordinates |= {dimension: np.arange(size), f"{dimension}_": np.arange(size)}
+    return xr.Dataset(data, coords=coordinates)

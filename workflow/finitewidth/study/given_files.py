@@ -1,0 +1,72 @@
+"""The files that a study file names: told at the start of a run, before anything reads them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from finitewidth.config.key_checks import check
+from finitewidth.config.model import Array, Config
+from finitewidth.config.model_trained import ArrayImages
+from finitewidth.config.style_file import read_style
+from finitewidth.core.errors import ConfigError
+from finitewidth.core.files import MISSING, unreadable
+from finitewidth.data.inputs import array_shape
+from finitewidth.study.figure_checks import check_figures
+from finitewidth.study.size_checks import check_size
+
+
+def given_files(config: Config) -> Iterator[tuple[str, str]]:
+    """Each file that a config names, with its dotted key."""
+    for section in ("inputs", "data"):
+        for name, spec in getattr(config, section).items():
+            for key in ("file", "archive"):
+                if file := getattr(spec, key, None):
+                    yield f"{section}.{name}.{key}", file
+    yield from style_files(config).items()
+
+
+def style_files(config: Config) -> dict[str, str]:
+    """The style files that a config names, by their dotted keys."""
+    styles = {"style": config.style}
+    styles |= {f"studies.{name}.style": study.style for name, study in config.studies.items()}
+    return {f"{key}.file": s.file for key, s in styles.items() if s is not None and s.file}
+
+
+def check_given(config: Config, folder: str | Path = ".") -> None:
+    """Raise ``ConfigError`` for the first file that no run in ``folder`` could read to its end.
+
+    An archive that is not there is no fault yet: it may be fetched. Nor is what nothing uses. The
+    rows of users' arrays are counted, and what follows from them is checked as if the study file
+    had said it.
+    """
+    results = Path(os.path.realpath(os.path.join(folder, "results")))
+    for key, file in given_files(config):
+        path = os.path.join(folder, file)
+        # What was downloaded before may be named as an archive, too.
+        place = Path(os.path.realpath(path))
+        within = place.is_relative_to(results) and place.parent != results / "downloads"
+        if within:
+            allowed = "a file outside results/, where runs write and tidy up"
+            raise ConfigError.at(key, file, allowed)
+        problem = unreadable(path)
+        if problem not in (None, MISSING):
+            raise ConfigError.at(key, file, f"a file that can be read ({problem})")
+    for key, file in style_files(config).items():
+        read_style(os.path.join(folder, file), key)
+    used = {name for ensemble in config.ensembles.values() for name in ensemble.inputs}
+    for name in [t.data for t in config.trained.values()]:
+        spec = config.data[name]
+        if isinstance(spec, ArrayImages) and unreadable(os.path.join(folder, spec.file)) == MISSING:
+            raise ConfigError.at(f"data.{name}.file", spec.file, "a file that exists")
+    counted = {}
+    for name, spec in config.inputs.items():
+        if isinstance(spec, Array) and name in used:
+            rows, _ = array_shape(f"inputs.{name}", spec.model_dump(), folder)
+            counted[name] = spec.model_copy(update={"count": rows})
+    if counted:
+        known = config.model_copy(update={"inputs": config.inputs | counted})
+        check(known)
+        check_size(known)
+        check_figures(known)

@@ -1,0 +1,141 @@
+"""The infinite-width kernel K, layer by layer (PDLT sections 4.1 to 4.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from finitewidth.models.law import Law
+from finitewidth.theory.gaussian.closed_forms import two_slopes
+from finitewidth.theory.gaussian.expectations import covariance, second_moment
+
+
+def overlaps(x: np.ndarray) -> np.ndarray:
+    """x_a . x_b / n_0 of inputs x (N, n_0), exactly symmetric: shape (N, N).
+
+    Raises
+    ------
+    ValueError
+        If x does not have two dimensions.
+    """
+    x = np.asarray(x, dtype=float)
+    if x.ndim != 2:
+        raise ValueError(f"inputs are an array (input, component), not of shape {x.shape}")
+    return np.einsum("ai,bi->ab", x, x) / x.shape[1]
+
+
+def infinite_width(law: Law, x: np.ndarray, layers: Sequence[int]) -> np.ndarray:
+    """Kernel K^(l)_ab = C_b + C_W <sigma_a sigma_b>_K^(l-1), from C_b + C_W x_a.x_b/n_0.
+
+    Exact at any width for the linear network and, on the diagonal, for every two-slope activation;
+    elsewhere the limit of infinite width. Values beyond the range of a float are inf or 0.
+
+    Parameters
+    ----------
+    law : Law
+        Only its activation, variances and depth matter here; widths and shape of weights do not.
+    x : ndarray, shape (N, n_0)
+    layers : sequence of int
+        Which layers, from 1 to the depth, in any order.
+
+    Returns
+    -------
+    ndarray, shape (len(layers), N, N)
+
+    Raises
+    ------
+    ValueError
+        If a layer is not between 1 and the depth, or x has another shape.
+    """
+    layers = check_layers(law, layers)
+    if law.is_scale_invariant:
+        return _scale_invariant(law, x, layers)
+    wanted: dict[int, np.ndarray] = {}
+    K = law.C_b[0] + law.C_W[0] * overlaps(x)
+    for layer in range(1, max(layers) + 1):
+        if layer > 1:
+            K = law.C_b[layer - 1] + law.C_W[layer - 1] * _one_layer(law, K)
+        if layer in layers:
+            wanted[layer] = K
+    return np.stack([wanted[layer] for layer in layers])
+
+
+def variances(law: Law, x: np.ndarray, layers: Sequence[int]) -> np.ndarray:
+    """The diagonal of :func:`infinite_width` alone, at a fraction of its cost.
+
+    Returns
+    -------
+    ndarray, shape (len(layers), N)
+
+    Raises
+    ------
+    ValueError
+        As :func:`infinite_width`.
+    """
+    layers = check_layers(law, layers)
+    norm = np.diagonal(overlaps(x))
+    if law.is_scale_invariant:
+        with np.errstate(over="ignore", under="ignore", divide="ignore"):
+            return np.exp(np.log(norm) + log_gain(law)[np.array(layers) - 1, None])
+    K = np.empty((max(layers), len(norm)))
+    K[0] = law.C_b[0] + law.C_W[0] * norm
+    for k in range(1, len(K)):
+        K[k] = law.C_b[k] + law.C_W[k] * second_moment(law.activation, K[k - 1])
+    return K[np.array(layers) - 1]
+
+
+def check_layers(law: Law, layers: Sequence[int]) -> list[int]:
+    """``layers`` as a list of int; raises ValueError if one is not between 1 and the depth."""
+    layers = [int(layer) for layer in layers]
+    if not layers or min(layers) < 1 or max(layers) > law.depth:
+        raise ValueError(f"layers are numbered from 1 to {law.depth}, not {layers}")
+    return layers
+
+
+def _one_layer(law: Law, K: np.ndarray) -> np.ndarray:
+    """<sigma_a sigma_b>_K, (N, N); the diagonal by its own, one-dimensional integral."""
+    variance = np.diagonal(K)
+    moments = np.diag(second_moment(law.activation, variance))
+    a, b = np.triu_indices(len(K), 1)
+    if len(a):
+        off = covariance(law.activation, variance[a], variance[b], K[a, b])
+        moments[a, b] = moments[b, a] = off
+    return moments
+
+
+def log_gain(law: Law) -> np.ndarray:
+    """Sum over layers up to l of log C_W, and of log A2 for l > 1: shape (L,).
+
+    Added to log |x|^2/n_0 it is log G^(l) of a scale-invariant network without bias, where
+    A2 = (a_+^2 + a_-^2)/2 is the mean gain of one two-slope activation.
+    """
+    plus, minus = law.activation.slopes
+    with np.errstate(divide="ignore"):
+        gain = np.log(np.asarray(law.C_W, dtype=float))
+    gain[1:] += np.log((plus**2 + minus**2) / 2)
+    return np.cumsum(gain)
+
+
+def _scale_invariant(law: Law, x: np.ndarray, layers: list[int]) -> np.ndarray:
+    """Without bias, scales multiply (in logs, so that depth 1e5 is one sum) and angles go alone."""
+    start = overlaps(x)
+    norm = np.sqrt(np.diagonal(start))
+    scale = np.outer(norm, norm)
+    rho = np.divide(start, scale, out=np.zeros_like(start), where=scale > 0).clip(-1, 1)
+    np.fill_diagonal(rho, 1.0)
+    plus, minus = law.activation.slopes
+    wanted = {1: rho}
+    # Angles stand still where there is but one, and in a linear network.
+    if len(start) > 1 and plus != minus:
+        one, gain = np.ones_like(rho), (plus**2 + minus**2) / 2
+        for layer in range(2, max(layers) + 1):
+            rho = two_slopes(plus, minus, one, one, rho) / gain
+            if layer in layers:
+                wanted[layer] = rho
+    factor = log_gain(law)
+    with np.errstate(over="ignore", under="ignore", divide="ignore"):
+        log_scale = np.log(scale)
+        return np.stack(
+            [np.exp(factor[layer - 1] + log_scale) * wanted.get(layer, rho) for layer in layers]
+        )

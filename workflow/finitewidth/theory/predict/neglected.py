@@ -1,0 +1,245 @@
+"""How much each order of theory leaves out: the next term where it is known, else its likely size.
+
+What is not known is taken from what is: how much the kernel, or the tangent kernel, of one network
+fluctuates, and by how much the second order of its variance is smaller than the first.
+docs/theory.md 6.5 has the rules and what they were held against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import xarray as xr
+
+from finitewidth.core.bins import EDGES, QUANTILE_U
+from finitewidth.models.law import Law
+from finitewidth.models.parameterisation import Rates
+from finitewidth.quantities.vocabulary import COEFFICIENTS
+from finitewidth.theory.mlp_ntk.infinite_width_ntk import infinite_width_ntk
+from finitewidth.theory.predict.case import Case, Orders
+from finitewidth.theory.predict.steps import Steps, steps
+
+#: Orders of the expansion with their power of 1/n.
+_POWERS = {"infinite_width": 0, "1/n": 1, "1/n^2": 2}
+#: A term that happens to be small does not make the next one small: that is taken to be at least
+#: what spread and step make of the quantity's own unit, of tangent kernels half as much, and of
+#: means of kernels, which fluctuations move by their second derivatives alone, an eighth.
+_LEAST_OF_MEANS, _LEAST_OF_TANGENTS = 1 / 8, 1 / 2
+_MEANS = ("covariance", "neuron_covariance", "correlation", "kernel_mean")
+#: Quantity -> its unit: exponents of sqrt(K) and of sqrt(Theta), index by index of its inputs, as
+#: far as it has indices. What is not listed is a pure number.
+_UNITS: dict[str, tuple[tuple[int, int], ...]] = {
+    **dict.fromkeys(("covariance", "neuron_covariance", "four_point", "four_point_same",
+                     "kernel_mean", "kernel_covariance"), ((1, 0),) * 4),
+    "intralayer": ((4, 0),),
+    "six_point": ((6, 0),),
+    "kernel_third": ((6, 0),),
+    "inverse_kernel_mean": ((-2, 0),),
+    **dict.fromkeys(("ntk", "ntk_mean", "ntk_variance", "ntk_A", "ntk_B", "dntk_P", "dntk_Q"),
+                    ((0, 1),) * 4),
+    "ntk_D": ((1, 0), (1, 0), (0, 1), (0, 1)),
+    "ntk_F": ((1, 0), (1, 0), (0, 1), (0, 1)),
+}  # fmt: skip
+#: What tangent kernels enter.
+_OF_TANGENTS = ("ntk", "dntk")
+#: What no step describes: how often a test rejects depends on the networks that it is given.
+_NOT_KNOWN = ("rejection_rate",)
+
+
+def with_neglected(
+    theory: xr.Dataset,
+    laws: Sequence[Law],
+    x: np.ndarray,
+    rates: Sequence[Rates] | None = None,
+) -> xr.Dataset:
+    """The same dataset with ``<name>_neglected`` beside each variable, and of its dimensions.
+
+    Parameters
+    ----------
+    theory : xarray.Dataset
+        Predictions of a member or, with the dimension ``rung``, of a ladder.
+    laws : sequence of Law
+        The member's, or one a rung.
+    x : ndarray, shape (N, n_0)
+    rates : sequence of Rates, optional
+        One a law, where there are tangent kernels.
+
+    Returns
+    -------
+    xarray.Dataset
+        What an order leaves out, as an absolute value: 0 where it is exact, NaN where theory says
+        nothing or nothing is known of what is left out.
+    """
+    if not theory.data_vars:
+        return theory
+    sizes = _Sizes(theory, laws, np.asarray(x, dtype=float), rates)
+    names = [str(order) for order in theory["order"].values]
+    found = {}
+    for name, values in theory.data_vars.items():
+        orders = dict(zip(names, values.values, strict=True))
+        about = {"long_name": f"what an order leaves out of the {values.attrs['long_name']}",
+                 "units": "1", "equation": "docs/theory.md 6.5"}  # fmt: skip
+        left = _neglected(str(name), values.dims[1:], orders, sizes)
+        found[f"{name}_neglected"] = (values.dims, np.stack([left[o] for o in names]), about)
+    return theory.assign(found)
+
+
+def _neglected(name: str, dims: tuple[str, ...], orders: Orders, sizes: _Sizes) -> Orders:
+    if name in COEFFICIENTS:
+        # The coefficient itself is what theory gives, and not a sum that is cut off.
+        return {order: np.where(np.isnan(terms), np.nan, 0.0) for order, terms in orders.items()}
+    exact = orders.get("exact", np.full_like(next(iter(orders.values())), np.nan))
+    known = ~np.isnan(exact)
+    best, left = exact, np.where(known, 0.0, np.nan)
+    everywhere = all((known | np.isnan(terms)).all() for terms in orders.values())
+    if not everywhere and name not in _NOT_KNOWN:
+        # A matrix that is singular, and a layer that is zero, have infinities and no number.
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            best, left = _best(orders, exact, *sizes.of(name, dims, orders))
+    found = {}
+    with np.errstate(invalid="ignore"):
+        for order, terms in orders.items():
+            # An order that is no expansion in 1/n is held against exact values alone.
+            off = np.abs(best - terms) + left if order in _POWERS else np.abs(exact - terms)
+            off = np.zeros_like(exact) if order == "exact" else off
+            found[order] = np.where(np.isnan(terms), np.nan, off)
+    return found
+
+
+def _best(orders, exact, first, least, step) -> tuple[np.ndarray, np.ndarray]:
+    """What is known best of a number, and the likely size of what even that leaves out.
+
+    ``first`` is the size of a first order, ``least`` that of a first order which is small by
+    chance, as seen in the next one; further orders are smaller by ``step`` each.
+    """
+    best = last = left = None
+    for order, power in _POWERS.items():
+        if order not in orders:
+            continue
+        terms = orders[order]
+        here = ~np.isnan(terms)
+        if best is None:
+            # Nothing but the limit.
+            best, last, left = terms, terms, np.where(here, first, np.nan)
+            continue
+        size = np.maximum(step * np.abs(terms - last), least * step**power)
+        left, last = np.where(here, size, left), np.where(here, terms, last)
+        best = np.where(here, terms, best)
+    if best is None:
+        return exact, np.where(np.isnan(exact), np.nan, 0.0)
+    known = ~np.isnan(exact)
+    return np.where(known, exact, best), np.where(known, 0.0, left)
+
+
+class _Sizes:
+    """Steps and units of the variables of one dataset, each computed once."""
+
+    def __init__(self, theory, laws, x, rates):
+        self.laws, self.x, self.rates = laws, x, rates
+        self.layers = [int(layer) for layer in theory["layer"].values] if "layer" in theory else []
+        self.limit = None
+        if "ntk_eigenvalue" in theory:
+            self.limit = theory["ntk_eigenvalue"].sel(order="infinite_width").values
+        # The inputs of a pair, say, are pair_a and pair_b.
+        self.places = {
+            dim: [theory[f"{dim}_{letter}"].values for letter in letters]
+            for dim, letters in (("pair", "ab"), ("couple", "ab"), ("quad", "abcd"))
+            if f"{dim}_a" in theory
+        }
+        self._fields: dict[str, np.ndarray] = {}
+
+    def of(self, name: str, dims: tuple[str, ...], orders: Orders) -> tuple[np.ndarray, ...]:
+        """Of a variable: the first order's size, and that if it is small by chance; the step."""
+        tangent = name.startswith(_OF_TANGENTS)
+        spread, step = self._steps(tangent, dims)
+        if name in ("ntk_eigenvalue", "ntk_log_condition"):
+            step = step * _placed(_closeness(self.limit), ("layer",), dims)
+            unit = np.abs(self.limit) if name == "ntk_eigenvalue" else 1.0
+        elif name in ("histogram", "quantile"):
+            unit = _placed(_edgeworth(name), dims[-1:], dims) * (1 + spread)
+        elif name in ("quadruple", "excess_kurtosis"):
+            # Three times the variance of the kernel makes a kurtosis; E[Ghat^4] is 1 + 6 of it,
+            # and the noise of quadruples its root.
+            unit = 3 * (np.abs(orders["infinite_width"]) if name == "quadruple" else 1.0)
+        else:
+            unit = self._unit(name, dims)
+        least = _LEAST_OF_TANGENTS if tangent else _LEAST_OF_MEANS if name in _MEANS else 1.0
+        return spread * unit, least * spread * unit, step
+
+    def _unit(self, name: str, dims: tuple[str, ...]) -> np.ndarray | float:
+        powers = iter(_UNITS.get(name, ()))
+        unit = 1.0
+        for dim in dims if name in _UNITS else ():
+            places = self.places.get(dim.rstrip("_"))
+            if dim in ("input", "input_"):
+                places = [slice(None)]
+            for place in places or ():
+                for field, power in zip(("kernel", "tangent"), next(powers), strict=True):
+                    if power:
+                        root = np.sqrt(self._field(field)[..., place])
+                        own = ("rung", "layer", dim)[-root.ndim :]
+                        unit = unit * _placed(root, own, dims) ** power
+        return unit
+
+    def _field(self, name: str) -> np.ndarray:
+        """K or Theta at infinite width, (layer, input); (rung, layer, input) if rates differ."""
+        if name not in self._fields:
+            law = self.laws[0]
+            if name == "kernel":
+                values = Case(law, self.x, self.layers, 0, None).K
+            else:
+                apart = len(set(self.rates)) > 1
+                every = zip(self.laws, self.rates, strict=True) if apart else [(law, self.rates[0])]
+                each = [self._tangents(*one) for one in every]
+                values = np.stack(each) if apart else each[0]
+            self._fields[name] = np.abs(values)
+        return self._fields[name]
+
+    def _tangents(self, law: Law, rates: Rates) -> np.ndarray:
+        """Theta of each input with itself, (layer, input)."""
+        # A size: that of normal weights, of which alone all is known.
+        whole = infinite_width_ntk(replace(law, weights="normal"), rates, self.x, self.layers)
+        return np.diagonal(whole, axis1=1, axis2=2)
+
+    def _steps(self, tangent: bool, dims: tuple[str, ...]) -> list[np.ndarray]:
+        """Spread and step, shaped for dimensions that have layers, and rungs in a ladder."""
+        names = [f"{part} {tangent}" for part in Steps._fields]
+        if names[0] not in self._fields:
+            rates = self.rates[0] if tangent else None
+            found = steps(self.laws[0], self.x, self.layers, rates)
+            self._fields |= dict(zip(names, found, strict=True))
+        width = np.array([law.widths[1] for law in self.laws])
+        scale = _placed(width[0] / width, ("rung",), dims) if "rung" in dims else 1.0
+        return [_placed(self._fields[name], ("layer",), dims) * scale for name in names]
+
+
+def _placed(values: np.ndarray, own: tuple[str, ...], dims: tuple[str, ...]) -> np.ndarray:
+    """An array of the dimensions ``own`` with axes of length 1 for the others of ``dims``."""
+    order = sorted(range(len(own)), key=lambda k: dims.index(own[k]))
+    shape = [values.shape[own.index(dim)] if dim in own else 1 for dim in dims]
+    return values.transpose(order).reshape(shape)
+
+
+def _closeness(value: np.ndarray) -> np.ndarray:
+    """Fluctuations of a matrix beside the gaps between its eigenvalues, in units of the largest.
+
+    ``value`` is (layer, rank), largest first; the result (layer,).
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gaps = np.column_stack([np.abs(np.diff(value, axis=-1)), np.abs(value[:, -1])])
+        return (np.abs(value[:, 0]) / np.min(gaps, axis=1)) ** 2
+
+
+def _edgeworth(name: str) -> np.ndarray:
+    """What an excess kurtosis of 3 spread does to bins and quantiles, over the spread.
+
+    Edgeworth's first term: -kurtosis/24 He_3(u) phi(u) in the distribution function; |He_3| is
+    replaced by |u|^3 + 3|u|, which does not cross zero.
+    """
+    if name == "quantile":
+        return (np.abs(QUANTILE_U) ** 3 + 3 * np.abs(QUANTILE_U)) / 8
+    u = np.where(np.isinf(EDGES), 0.0, EDGES)
+    size = (np.abs(u) ** 3 + 3 * np.abs(u)) / 8 * np.exp(-(u**2) / 2) / np.sqrt(2 * np.pi)
+    return size[1:] + size[:-1]

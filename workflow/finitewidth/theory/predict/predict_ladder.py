@@ -1,0 +1,135 @@
+"""The dataset of predictions of a ladder: one law at several widths."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import xarray as xr
+
+from finitewidth.models.law import Law
+from finitewidth.quantities import coupled
+from finitewidth.quantities.description import look_up
+from finitewidth.quantities.vocabulary import DESCRIBED
+from finitewidth.theory.mlp.kernel import check_layers
+from finitewidth.theory.predict import predicted_kernels
+from finitewidth.theory.predict.case import Case, Orders, Rung
+from finitewidth.theory.predict.predict_preactivations import shared_coordinates, used, variable
+
+_PREDICTED = {family.name: family.theory for family in coupled.FAMILIES if family.theory}
+
+
+def predict_ladder(
+    laws: Sequence[Law],
+    x: np.ndarray,
+    layers: Sequence[int],
+    families: Collection[str],
+    exact: Mapping[str, np.ndarray] | None = None,
+) -> xr.Dataset:
+    """Predict the estimates of a ladder, order by order.
+
+    Parameters
+    ----------
+    laws : sequence of Law
+        One a rung, the same but for the width of their hidden layers (and of the last); normal
+        weights.
+    x : ndarray, shape (N, n_0)
+    layers : sequence of int
+        The recorded layers, numbered from 1.
+    families : collection of str
+        Names of those in ``quantities/coupled.py``, but ntk_mean.
+    exact : mapping, optional
+        What a caller knows exactly of each input alone: arrays (rung, layer, input) by the names of
+        quantities, but the histogram and the coefficients; kernel moments fill their diagonals.
+        They stand where nothing exact is known here.
+
+    Returns
+    -------
+    xarray.Dataset
+        Each variable has the leading dimension ``order``; NaN where an order says nothing. The
+        coefficients of the expansion in 1/n are those at which every rung is expanded.
+
+    Raises
+    ------
+    ValueError
+        If a family or a layer does not exist, x has another shape, the rungs differ in more than
+        their widths, weights are not normal, or ``exact`` has other names or shapes.
+    """
+    unknown = sorted(set(families) - set(_PREDICTED))
+    if unknown:
+        raise ValueError(
+            f"unknown families {', '.join(unknown)}; allowed are {', '.join(_PREDICTED)}"
+        )
+    _check_rungs(laws)
+    x = np.asarray(x, dtype=float)
+    layers = check_layers(laws[0], layers)
+    reference = Case(laws[0], x, layers, neurons=0, networks=None)
+    rungs = [Rung(law, x, layers, 0, None, reference) for law in laws]
+    found: dict[str, Orders] = {}
+    for name, place in _PREDICTED.items():
+        if name in families:
+            found |= _stack([look_up(place)(rung) for rung in rungs])
+    for name, values in _checked(exact or {}, (len(rungs), *reference.shape)).items():
+        if name in found:
+            _complete(found[name]["exact"], values)
+    if "kernel_moments" in families:
+        found |= predicted_kernels.coefficients(reference)
+    variables = {name: variable(DESCRIBED[name], orders) for name, orders in found.items()}
+    width = [law.widths[1] for law in laws]
+    every = shared_coordinates(layers, len(x)) | {
+        "rung": np.arange(len(laws)),
+        "width": ("rung", width, {"long_name": "neurons of the hidden layers", "units": "1"}),
+    }
+    return xr.Dataset(variables).assign_coords(used(every, variables))
+
+
+def _check_rungs(laws: Sequence[Law]) -> None:
+    if not laws:
+        raise ValueError("a ladder has one rung at least")
+    for law in laws:
+        if law.weights != "normal":
+            raise ValueError("the weights of a ladder are normal")
+        if len(set(law.widths[1:-1])) > 1:
+            raise ValueError(f"the hidden layers of a rung are equally wide, not {law.widths[1:]}")
+        widths = (law.widths[0], *laws[0].widths[1:])
+        if replace(law, widths=widths) != laws[0]:
+            raise ValueError("the rungs of a ladder differ in their widths alone")
+
+
+def _stack(rungs: list[dict[str, Orders]]) -> dict[str, Orders]:
+    """Every array with a leading dimension rung."""
+    return {
+        name: {order: np.stack([rung[name][order] for rung in rungs]) for order in orders}
+        for name, orders in rungs[0].items()
+    }
+
+
+def _checked(exact: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+    allowed = [
+        name
+        for family in coupled.FAMILIES
+        if family.theory
+        for name in family.names
+        if name != "log_kernel_histogram"
+    ]
+    for name, values in exact.items():
+        if name not in allowed:
+            raise ValueError(f"nothing exact is taken of {name}; allowed are {', '.join(allowed)}")
+        if np.shape(values) != shape:
+            raise ValueError(
+                f"exact values of {name} are of shape (rung, layer, input) = {shape},"
+                f" not {np.shape(values)}"
+            )
+    return {name: np.asarray(values, dtype=float) for name, values in exact.items()}
+
+
+def _complete(known: np.ndarray, values: np.ndarray) -> None:
+    """Put ``values`` (R, T, N) where ``known``, on inputs or pairs of them, is NaN."""
+    inputs = values.shape[-1]
+    place = np.arange(inputs)
+    if known.shape[-1] != inputs or known.ndim > values.ndim:
+        # Pairs (a, a) among all pairs, in the order of finitewidth.core.indices.pairs.
+        place = place * inputs - place * (place - 1) // 2
+    at = (slice(None), slice(None), *(place,) * (known.ndim - 2))
+    known[at] = np.where(np.isnan(known[at]), values, known[at])

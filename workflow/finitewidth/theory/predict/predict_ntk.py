@@ -1,0 +1,149 @@
+"""The datasets of predictions of tangent kernels, of a member and of a ladder of widths."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import xarray as xr
+
+from finitewidth.core.indices import pairs
+from finitewidth.models.law import Law
+from finitewidth.models.parameterisation import Rates
+from finitewidth.quantities import tangent_kernels
+from finitewidth.quantities.description import look_up
+from finitewidth.quantities.vocabulary import DESCRIBED
+from finitewidth.theory.mlp.kernel import check_layers
+from finitewidth.theory.mlp_ntk import ntk_chain, ntk_vertex
+from finitewidth.theory.mlp_ntk.infinite_width_ntk import infinite_width_ntk
+from finitewidth.theory.predict import predicted_ntk
+from finitewidth.theory.predict.predict_preactivations import (
+    ORDERS,
+    shared_coordinates,
+    used,
+    variable,
+)
+
+_PREDICTED = {family.name: family.theory for family in tangent_kernels.FAMILIES if family.theory}
+
+
+def predict_ntk(
+    law: Law, rates: Rates, x: np.ndarray, layers: Sequence[int], families: Collection[str]
+) -> xr.Dataset:
+    """Predict the tangent-kernel estimates of one member, order by order.
+
+    Parameters
+    ----------
+    law : Law
+    rates : Rates
+    x : ndarray, shape (N, n_0)
+    layers : sequence of int
+        The recorded layers. The tangent kernel is that of the last layer of the network, and NaN
+        at others.
+    families : collection of str
+        Names of those in ``quantities/tangent_kernels.py`` that theory knows of.
+
+    Raises
+    ------
+    ValueError
+        If a family or a layer does not exist, the last layer is not among them, or x has another
+        shape.
+    """
+    unknown = sorted(set(families) - set(_PREDICTED))
+    if unknown:
+        raise ValueError(
+            f"unknown families {', '.join(unknown)}; allowed are {', '.join(_PREDICTED)}"
+        )
+    layers = check_layers(law, layers)
+    if law.depth not in layers:
+        raise ValueError(f"the tangent kernel is that of layer {law.depth}, not among {layers}")
+    case = predicted_ntk.TangentCase(law, rates, np.asarray(x, dtype=float))
+    variables = {}
+    for name, place in _PREDICTED.items():
+        if name in families:
+            for quantity, orders in look_up(place)(case).items():
+                placed = {order: _at_last(values, layers) for order, values in orders.items()}
+                variables[quantity] = variable(DESCRIBED[quantity], placed)
+    N = case.inputs
+    couple = np.array(list(np.ndindex(N, N)))
+    every = shared_coordinates(layers, N) | {
+        "width": ("layer", [law.widths[layer] for layer in layers]),
+        "couple": np.arange(N**2),
+        "couple_": np.arange(N**2),
+        "couple_a": ("couple", couple[:, 0]),
+        "couple_b": ("couple", couple[:, 1]),
+        "rank": np.arange(1, N + 1),
+    }
+    return xr.Dataset(variables).assign_coords(used(every, variables))
+
+
+def _at_last(values: np.ndarray, layers: list[int]) -> np.ndarray:
+    result = np.full((len(layers), *values.shape), np.nan)
+    result[int(np.argmax(layers))] = values
+    return result
+
+
+def predict_ntk_ladder(
+    laws: Sequence[Law], rates: Sequence[Rates], x: np.ndarray, layers: Sequence[int]
+) -> xr.Dataset:
+    """Predict the mean tangent kernel of a ladder's rungs, and its coefficients in 1/n.
+
+    Parameters
+    ----------
+    laws, rates : sequence
+        One a rung.
+    x : ndarray, shape (N, n_0)
+    layers : sequence of int
+        The recorded layers.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``ntk_mean`` (order, rung, layer, pair), ``ntk_mean_1`` (order, layer, pair). The latter is
+        left out where rates grow with the width: there is no infinite width to expand about.
+    """
+    x = np.asarray(x, dtype=float)
+    layers, N = check_layers(laws[0], layers), len(x)
+    n = np.array([law.widths[1] for law in laws])[:, None, None]
+    shared = len(set(rates)) == 1
+    if shared:
+        theta, first = (values[None] for values in _first_order(laws[0], rates[0], x, layers))
+        theta, first = theta.repeat(len(laws), 0), first * n[0] / n
+    else:
+        each = [_first_order(law, own, x, layers) for law, own in zip(laws, rates, strict=True)]
+        theta, first = map(np.stack, zip(*each, strict=True))
+    a, b = pairs(N).T
+    early = (np.array(layers) <= 2)[:, None]
+    # Gates of one input are fair whatever it is; and the first layer is exactly Gaussian.
+    closed = (a == b) if laws[0].activation.slopes is not None else np.zeros(len(a), dtype=bool)
+    known = early | closed
+    orders = {
+        "infinite_width": theta,
+        "1/n": theta + first,
+        "exact": np.where(known, theta, np.nan),
+    }
+    variables = {"ntk_mean": variable(DESCRIBED["ntk_mean"], orders)}
+    if shared:
+        none = {"exact": np.where(known & ~np.isnan(theta[0]), 0.0, np.nan)}
+        coefficients = {"1/n": first[0] * n[0]} | none
+        variables |= {
+            "ntk_mean_1": variable(DESCRIBED["ntk_mean_1"], coefficients),
+            "ntk_mean_2": variable(DESCRIBED["ntk_mean_2"], none),
+        }
+    every = shared_coordinates(layers, N) | {
+        "rung": np.arange(len(laws)),
+        "width": ("rung", n.ravel()),
+        "order": np.array(ORDERS),
+    }
+    return xr.Dataset(variables).assign_coords(used(every, variables))
+
+
+def _first_order(law: Law, rates: Rates, x: np.ndarray, layers: list[int]) -> tuple:
+    """Infinite width and H1, which holds its power of 1/n: (layer, pair) each."""
+    a, b = pairs(len(x)).T
+    theta = infinite_width_ntk(law, rates, x, layers)[:, a, b]
+    first = np.full(theta.shape, np.nan)
+    if 1 < len(x) <= predicted_ntk.MOST_INPUTS:
+        first = ntk_vertex.first_order(law, rates, x, layers).H1[:, a, b]
+    first[:, a == b] = ntk_chain.first_order(law, rates, x, layers).H1
+    return theta, first

@@ -1,0 +1,132 @@
+"""The dataset of predictions of one member: the names and dimensions of its estimates."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import xarray as xr
+
+from finitewidth.core.bins import EDGES, PROBABILITIES
+from finitewidth.core.indices import pairs, quads
+from finitewidth.models.law import Law
+from finitewidth.quantities import preactivations
+from finitewidth.quantities.description import Quantity, look_up
+from finitewidth.quantities.vocabulary import DESCRIBED, SAMPLES, TESTS
+from finitewidth.theory.mlp.kernel import check_layers
+from finitewidth.theory.predict.case import Case, Orders
+
+#: The coordinate ``order``.
+ORDERS = ("infinite_width", "1/n", "1/n^2", "double_scaling", "exact")
+
+_PREDICTED = {family.name: family.theory for family in preactivations.FAMILIES if family.theory}
+
+
+def predict(
+    law: Law,
+    x: np.ndarray,
+    layers: Sequence[int],
+    families: Collection[str],
+    neurons: int = 4,
+    networks: int | None = None,
+) -> xr.Dataset:
+    """Predict the estimates of one member, order by order.
+
+    Parameters
+    ----------
+    law : Law
+    x : ndarray, shape (N, n_0)
+    layers : sequence of int
+        The recorded layers, numbered from 1.
+    families : collection of str
+        Names of those in ``quantities/preactivations.py``.
+    neurons : int
+        How many neurons ``neuron_covariance`` has.
+    networks : int, optional
+        Size of the ensemble; the family ``quadruple`` measures its sampling noise.
+
+    Returns
+    -------
+    xarray.Dataset
+        Each variable has the leading dimension ``order``; NaN where an order says nothing.
+
+    Raises
+    ------
+    ValueError
+        If a family or a layer does not exist, x has another shape, or ``quadruple`` is asked for
+        without ``networks``.
+    """
+    unknown = sorted(set(families) - set(_PREDICTED))
+    if unknown:
+        raise ValueError(
+            f"unknown families {', '.join(unknown)}; allowed are {', '.join(_PREDICTED)}"
+        )
+    x = np.asarray(x, dtype=float)
+    case = Case(law, x, check_layers(law, layers), neurons, networks)
+    variables = {}
+    for name, place in _PREDICTED.items():
+        if name in families:
+            for quantity, orders in look_up(place)(case).items():
+                variables[quantity] = variable(DESCRIBED[quantity], orders)
+    return xr.Dataset(variables).assign_coords(used(_coordinates(case), variables))
+
+
+def variable(about: Quantity, orders: Orders) -> xr.Variable:
+    """One quantity with the dimension ``order``, NaN where an order is missing."""
+    shape = next(iter(orders.values())).shape
+    values = np.full((len(ORDERS), *shape), np.nan)
+    for order, array in orders.items():
+        values[ORDERS.index(order)] = array
+    attributes = {
+        "long_name": about.meaning,
+        "units": "1",
+        "equation": about.equation,
+        "references": about.source,
+    }
+    return xr.Variable(("order", *about.dims), values, attributes)
+
+
+def shared_coordinates(layers: Sequence[int], inputs: int) -> dict:
+    """Coordinates of members and ladders alike, whether a dataset has their dimension or not."""
+    p = pairs(inputs)
+    return {
+        "order": np.array(ORDERS),
+        "layer": np.array(layers),
+        "input": np.arange(inputs),
+        "input_": np.arange(inputs),
+        "pair": np.arange(len(p)),
+        "pair_": np.arange(len(p)),
+        "pair_a": ("pair", p[:, 0]),
+        "pair_b": ("pair", p[:, 1]),
+        "standard_bin": np.arange(len(EDGES) - 1),
+        "standard_bin_left": ("standard_bin", EDGES[:-1]),
+        "standard_bin_right": ("standard_bin", EDGES[1:]),
+    }
+
+
+def used(coordinates: dict, variables: dict[str, xr.Variable]) -> dict:
+    """Those of the coordinates whose dimension some variable has."""
+    dims = {dim for variable in variables.values() for dim in variable.dims}
+    return {
+        name: value
+        for name, value in coordinates.items()
+        if (value[0] if isinstance(value, tuple) else name) in dims
+    }
+
+
+def _coordinates(case: Case) -> dict:
+    q = quads(len(case.x))
+    width = [case.law.widths[layer] for layer in case.layers]
+    return shared_coordinates(case.layers, len(case.x)) | {
+        "width": ("layer", width, {"long_name": "neurons of the layer", "units": "1"}),
+        "neuron": np.arange(case.neurons),
+        "neuron_": np.arange(case.neurons),
+        "quad": np.arange(len(q)),
+        **{f"quad_{letter}": ("quad", q[:, k]) for k, letter in enumerate("abcd")},
+        "bin": np.arange(len(EDGES) - 1),
+        "bin_left": ("bin", EDGES[:-1]),
+        "bin_right": ("bin", EDGES[1:]),
+        "probability": PROBABILITIES,
+        "sample": np.array(SAMPLES),
+        "test": np.array(TESTS),
+    }

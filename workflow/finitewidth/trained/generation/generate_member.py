@@ -1,0 +1,26 @@
+"""Networks drawn from the covariances of a member's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import xarray as xr
+
+from finitewidth.data.images import Labelled
+from finitewidth.trained.generation.generated import generated
+from finitewidth.trained.trained_member import replicas_of
+
+
+def generate_member(
+    member: Mapping,
+    data: Labelled,
+    networks: xr.Dataset,
+    *,
+    seed: int,
+    device: str,
+    on_network: Callable[[int, int], None] = lambda done, total: None,
+) -> xr.Dataset:
+    """Networks generated from the covariances of a member's replicas, and their accuracy."""
+    replicas = replicas_of(member, data, networks, device)
+    stream = (seed, "rainbow", member["ensemble"], member["name"])
+    return generated(replicas, member["rainbow"], stream, on_network)

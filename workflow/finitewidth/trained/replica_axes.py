@@ -1,0 +1,68 @@
+"""Replicas of one architecture, and the axes along which numbers of them stand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from finitewidth.models.shapes import Architecture
+
+STATES = ("start", "trained")
+SPLITS = ("train", "validation")
+CENTRINGS = ("uncentred", "centred")
+BASES = ("activations", "weights")
+#: Leading eigenvectors that two replicas are compared by.
+COMPARED = 50
+
+
+@dataclass(frozen=True)
+class Replicas:
+    """Networks of one architecture before and after training, and the images they saw.
+
+    Attributes
+    ----------
+    architecture : Architecture
+    weights : mapping
+        ``start`` and ``trained``: a list of tensors (replica, out, fan_in) each.
+    images : mapping
+        ``train`` and ``validation``: tensors (image, channel, row, column) and (image,).
+    """
+
+    architecture: Architecture
+    weights: Mapping[str, list[Tensor]]
+    images: Mapping[str, tuple[Tensor, Tensor]]
+
+    @property
+    def count(self) -> int:
+        """How many replicas."""
+        return len(self.weights["trained"][0])
+
+    @property
+    def ranks(self) -> int:
+        """The most eigenvalues that anything here has: the length of the dimension ``rank``."""
+        layers = self.architecture.layers
+        return max(max(layer.channels, min(layer.out, layer.fan_in)) for layer in layers)
+
+    @property
+    def pairs(self) -> list[tuple[int, int]]:
+        """All pairs of replicas."""
+        return list(combinations(range(self.count), 2))
+
+
+def own(second: Tensor) -> np.ndarray:
+    """Each replica's own second moments, shape (replica, n, n), of (replica, n, replica_, n_)."""
+    return torch.einsum("rarb->rab", second).cpu().numpy()
+
+
+def padded(arrays: Sequence[np.ndarray | None], shape: tuple[int, ...]) -> np.ndarray:
+    """Arrays of shapes up to ``shape`` along a new first axis; NaN where one is None or ends."""
+    out = np.full((len(arrays), *shape), np.nan)
+    for place, array in zip(out, arrays, strict=True):
+        if array is not None:
+            place[tuple(slice(n) for n in array.shape)] = array
+    return out

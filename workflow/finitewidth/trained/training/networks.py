@@ -1,0 +1,195 @@
+"""Many networks of one architecture at once: their weights, and what they make of images.
+
+Weights are a list of tensors (network, out, fan_in), one a layer. Images and activations are
+tensors (network, image, channel, row, column); the leading dimension is 1 where all networks see
+the same, which makes the first layer one product instead of one a network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from finitewidth.models.shapes import Architecture, Layer
+
+#: Numbers that stand in memory together while networks are evaluated, without gradients.
+_NUMBERS = 2**24
+#: The same on the CPU, where nothing is gained from more than what is in cache.
+_FEW = 2**21
+#: A product with fewer outputs is several times faster on the CPU the other way round.
+_NARROW = 32
+
+
+def apply(layer: Layer, weight: Tensor, x: Tensor) -> Tensor:
+    """Preactivations (network, image, out, row, column) of one layer."""
+    if layer.is_linear:
+        z = _product(weight, x.flatten(2))
+        return z.unflatten(2, (layer.out, 1, 1))
+    networks = weight.shape[0]
+    kernels = weight.view(networks, layer.out, layer.channels, *layer.kernel)
+    options = {"stride": layer.stride, "padding": layer.padding}
+    if weight.device.type == "cpu":
+        # Faster there than the same as groups of one convolution.
+        pairs = zip(x.expand(networks, -1, -1, -1, -1), kernels, strict=True)
+        return _stacked([functional.conv2d(_dense(a), _dense(k), **options) for a, k in pairs])
+    return _grouped(x, kernels, **options).unflatten(1, (networks, layer.out)).transpose(0, 1)
+
+
+def _grouped(x: Tensor, kernels: Tensor, **options) -> Tensor:
+    """The same as one convolution: (image, network * out, row, column)."""
+    if len(x) < len(kernels):
+        return functional.conv2d(x[0], kernels.flatten(0, 1), **options)
+    grouped = x.transpose(0, 1).flatten(1, 2)
+    return functional.conv2d(grouped, kernels.flatten(0, 1), groups=len(kernels), **options)
+
+
+def _product(weight: Tensor, x: Tensor) -> Tensor:
+    """(network, image, out) of weights (network, out, n) and x (network or 1, image, n)."""
+    networks, out, _ = weight.shape
+    if len(x) < networks:
+        z = x[0] @ weight.flatten(0, 1).T
+        return z.unflatten(1, (networks, out)).transpose(0, 1)
+    if out < _NARROW:
+        return torch.bmm(weight, x.transpose(1, 2)).transpose(1, 2)
+    return torch.bmm(x, weight.transpose(1, 2))
+
+
+def _dense(x: Tensor) -> Tensor:
+    """Channels of a pixel side by side in memory, as convolutions on the CPU are fast."""
+    # One channel is in either order; only its copy says which it is taken for.
+    make = x.clone if x.shape[1] == 1 else x.contiguous
+    return make(memory_format=torch.channels_last)
+
+
+def _stacked(each: Sequence[Tensor]) -> Tensor:
+    """Tensors of the networks as one, in the order that they have in memory."""
+    if len(each) == 1:
+        return each[0][None]
+    return torch.stack([z.permute(0, 2, 3, 1) for z in each]).permute(0, 1, 4, 2, 3)
+
+
+def add_gradient(layer: Layer, total: Tensor, x: Tensor, delta: Tensor, decay: float) -> None:
+    """total <- decay total + the gradient by the layer's weights, both (network, out, fan_in).
+
+    ``x`` is its input, ``delta`` the gradient by its preactivations, as of `apply`.
+    """
+    if layer.is_linear:
+        total.baddbmm_(delta.flatten(2).transpose(1, 2), x.flatten(2), beta=decay)
+        return
+    for sum_, image, gradient in zip(total, x, delta, strict=True):
+        by_place = gradient.permute(0, 2, 3, 1).reshape(-1, layer.out).T @ _patches(layer, image)
+        found = by_place.unflatten(1, (-1, layer.channels)).transpose(1, 2)
+        sum_.mul_(decay).add_(found.flatten(1))
+
+
+def _patches(layer: Layer, x: Tensor) -> Tensor:
+    """What neurons see of x (image, channel, row, column): (image * position, fan_in).
+
+    Inputs in the order (row, column, channel), so that channels are copied in one stretch.
+    """
+    x = functional.pad(_dense(x).permute(0, 2, 3, 1), (0, 0, *4 * (layer.padding,)))
+    rows, columns = layer.kernel
+    x = x.unfold(1, rows, layer.stride).unfold(2, columns, layer.stride)
+    return x.permute(0, 1, 2, 4, 5, 3).reshape(-1, layer.fan_in)
+
+
+def gradient_by_input(layer: Layer, weight: Tensor, delta: Tensor) -> Tensor:
+    """Gradient by a layer's input (network, image, channel, row, column)."""
+    if layer.is_linear:
+        x = torch.bmm(delta.flatten(2), weight)
+        return x.unflatten(2, (layer.channels, *layer.size_in))
+    size = (delta.shape[1], layer.channels, *layer.size_in)
+    kernels = weight.view(len(weight), layer.out, layer.channels, *layer.kernel)
+    options = {"stride": layer.stride, "padding": layer.padding}
+    pairs = zip(delta, kernels, strict=True)
+    return _stacked(
+        [torch.nn.grad.conv2d_input(size, _dense(k), _dense(d), **options) for d, k in pairs]
+    )
+
+
+def outputs(architecture: Architecture, weights: Sequence[Tensor], x: Tensor) -> Tensor:
+    """Logits (network, image, class)."""
+    *_, last = representations(architecture, weights, x)
+    return last.flatten(2)
+
+
+def representations(
+    architecture: Architecture, weights: Sequence[Tensor], x: Tensor, *, start: int = 0
+) -> Iterator[Tensor]:
+    """What follows each layer from number ``start`` on: ReLU, but nothing after the read-out."""
+    for number, (layer, weight) in enumerate(zip(architecture.layers, weights, strict=True)):
+        if number < start:
+            continue
+        x = apply(layer, weight, x)
+        if number < architecture.depth - 1:
+            x = torch.relu_(x)
+        yield x
+
+
+def chunks(
+    architecture: Architecture, networks: int, images: int, numbers: int | None = None
+) -> Iterator[slice]:
+    """Slices of images that ``networks`` networks are evaluated on together.
+
+    Memory bounds them; they follow from sizes alone, hence results do not depend on the machine.
+    """
+    together = max(1, (numbers or _NUMBERS) // (networks * architecture.activations))
+    # As even as they come, lest the last be tiny.
+    count = -(-images // together)
+    edges = [images * k // count for k in range(count + 1)]
+    return (slice(a, b) for a, b in pairwise(edges))
+
+
+def _cached(device: torch.device) -> int:
+    """Numbers that had better not be exceeded on a device."""
+    return _FEW if device.type == "cpu" else _NUMBERS
+
+
+def groups(
+    architecture: Architecture, networks: int, images: int, device: torch.device
+) -> list[slice]:
+    """Networks that are trained together on batches of ``images``: as many as stay in cache."""
+    together = max(1, _cached(device) // (images * architecture.activations))
+    return [slice(first, first + together) for first in range(0, networks, together)]
+
+
+@torch.no_grad()
+def evaluate(
+    architecture: Architecture, weights: Sequence[Tensor], x: Tensor, y: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Mean cross-entropy and share of right answers of each network, both of shape (network,).
+
+    Parameters
+    ----------
+    x : tensor, shape (image, channel, row, column)
+    y : tensor of int64, shape (image,)
+    """
+    networks = len(weights[0])
+    loss = torch.zeros(networks, dtype=torch.float64, device=x.device)
+    right = torch.zeros(networks, dtype=torch.float64, device=x.device)
+    for part in chunks(architecture, networks, len(x), _cached(x.device)):
+        logits = outputs(architecture, weights, x[None, part])
+        loss += cross_entropy(logits, y[None, part]).double() * len(y[part])
+        right += (logits.argmax(2) == y[part]).sum(1)
+    return loss / len(x), right / len(x)
+
+
+def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
+    """Mean over images of each network's cross-entropy, shape (network,).
+
+    ``logits`` has shape (network, image, class), ``y`` (network or 1, image).
+    """
+    each = functional.cross_entropy(
+        logits.flatten(0, 1), y.expand(len(logits), -1).flatten(), reduction="none"
+    )
+    return each.view(logits.shape[:2]).mean(1)
+
+
+def each(weights: Sequence[Tensor], index: slice | int) -> list[Tensor]:
+    """The weights of some of the networks."""
+    index = slice(index, index + 1) if isinstance(index, int) else index
+    return [w[index] for w in weights]

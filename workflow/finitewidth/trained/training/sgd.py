@@ -1,0 +1,220 @@
+"""Stochastic gradient descent with momentum on all replicas together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from finitewidth.core.torch_random import torch_stream
+from finitewidth.models.shapes import Architecture
+from finitewidth.trained.training.networks import (
+    add_gradient,
+    each,
+    evaluate,
+    gradient_by_input,
+    groups,
+    representations,
+)
+
+
+class DivergenceError(ValueError):
+    """A loss that is not finite; its message is one sentence."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How replicas are drawn and trained.
+
+    Attributes
+    ----------
+    replicas, epochs, batch : int
+    learning_rate, momentum : float
+        v <- momentum v + gradient; W <- W - learning_rate v.
+    weights : str
+        normal or uniform entries at the start, of mean 0 and variance C_W/fan_in.
+    C_W : float
+    stream : tuple
+        Seed and name of the random streams: every replica's weights at the start, and the order of
+        its images in every epoch, follow from these alone.
+    """
+
+    replicas: int
+    epochs: int
+    batch: int
+    learning_rate: float
+    momentum: float
+    weights: str
+    C_W: float
+    stream: tuple
+
+
+@dataclass
+class State:
+    """What training goes on from: after ``epoch`` epochs.
+
+    ``curves`` holds a list of one tensor (replica,) an epoch, from epoch 0 on, for each of
+    train_loss, train_accuracy, validation_loss and validation_accuracy.
+    """
+
+    epoch: int
+    weights: list[Tensor]
+    velocity: list[Tensor]
+    curves: dict[str, list[Tensor]] = field(default_factory=dict)
+
+
+def initial(architecture: Architecture, settings: Settings) -> list[Tensor]:
+    """Weights at the start, tensors (replica, out, fan_in), on the CPU."""
+    drawn = []
+    for replica in range(settings.replicas):
+        stream = torch_stream(*settings.stream, "weights", replica)
+        drawn.append([_draw(layer, settings, stream) for layer in architecture.layers])
+    return [torch.stack(of_layer) for of_layer in zip(*drawn, strict=True)]
+
+
+def _draw(layer, settings: Settings, stream: torch.Generator) -> Tensor:
+    shape, sd = (layer.out, layer.fan_in), math.sqrt(settings.C_W / layer.fan_in)
+    if settings.weights == "normal":
+        return sd * torch.randn(shape, generator=stream)
+    return sd * math.sqrt(3) * (2 * torch.rand(shape, generator=stream) - 1)
+
+
+def largest_at_start(architecture: Architecture, settings: Settings) -> list[float]:
+    """What the largest eigenvalue of W^T W/n_out exceeds with a probability of 5 %, for each layer.
+
+    By drawing weights as for the start, 200 times: the Tracy-Widom law is the limit of large
+    matrices, and small ones of uniform weights stay visibly below it (docs/theory.md 11.2).
+    """
+    stream = torch_stream(*settings.stream, "largest")
+    bounds = []
+    for layer in architecture.layers:
+        largest = []
+        for _ in range(200):
+            weight = _draw(layer, settings, stream).double()
+            gram = weight @ weight.T if layer.out < layer.fan_in else weight.T @ weight
+            largest.append(torch.linalg.eigvalsh(gram)[-1] / layer.out)
+        bounds.append(float(torch.quantile(torch.stack(largest), 0.95)))
+    return bounds
+
+
+def train(
+    architecture: Architecture,
+    settings: Settings,
+    train_set: tuple[Tensor, Tensor],
+    validation_set: tuple[Tensor, Tensor],
+    *,
+    state: State | None = None,
+    on_epoch: Callable[[State], None] | None = None,
+) -> State:
+    """Train all replicas at once, each on its own order of the images.
+
+    Parameters
+    ----------
+    train_set, validation_set : (images, labels)
+        Tensors (image, channel, row, column) and (image,) of int64, on the device to compute on.
+    state : State, optional
+        Where to go on from; from :func:`initial` otherwise. The end is the same bit for bit.
+    on_epoch : callable, optional
+        Called with the state at the start and after every epoch.
+
+    Returns
+    -------
+    State
+        After the last epoch. In epoch e > 0 the training curves are running means over the
+        epoch's batches, as they are met; validation is evaluated after each epoch.
+
+    Raises
+    ------
+    DivergenceError
+        Where a loss is not finite: at once after the epoch in which that happens.
+    """
+    x, y = train_set
+    if state is None:
+        weights = [w.to(x.device) for w in initial(architecture, settings)]
+        state = State(0, weights, [torch.zeros_like(w) for w in weights])
+        _record(state, "train", *evaluate(architecture, weights, *train_set))
+        _record(state, "validation", *evaluate(architecture, weights, *validation_set))
+        if on_epoch:
+            on_epoch(state)
+    while state.epoch < settings.epochs:
+        state.epoch += 1
+        order = _order(settings, state.epoch, len(x)).to(x.device)
+        loss, right = _epoch(architecture, settings, state, x, y, order)
+        _check(loss, state.epoch, settings)
+        _record(state, "train", loss, right)
+        found = evaluate(architecture, state.weights, *validation_set)
+        _check(found[0], state.epoch, settings)
+        _record(state, "validation", *found)
+        if on_epoch:
+            on_epoch(state)
+    return state
+
+
+@torch.no_grad()
+def _epoch(architecture, settings, state, x, y, order) -> tuple[Tensor, Tensor]:
+    """One pass over the images; mean loss and share of right answers, both (replica,)."""
+    loss = torch.zeros(settings.replicas, dtype=torch.float64, device=x.device)
+    right = torch.zeros_like(loss)
+    for group in groups(architecture, settings.replicas, settings.batch, x.device):
+        weights, velocity = each(state.weights, group), each(state.velocity, group)
+        for first in range(0, len(x), settings.batch):
+            index = order[group, first : first + settings.batch]
+            seen = [x[index]]
+            seen.extend(representations(architecture, weights, seen[0]))
+            delta = _answer(seen.pop(), y[index], loss[group], right[group])
+            _accumulate(architecture, weights, velocity, seen, delta, settings.momentum)
+            torch._foreach_add_(weights, velocity, alpha=-settings.learning_rate)
+    return loss / len(x), right / len(x)
+
+
+def _answer(outputs: Tensor, labels: Tensor, loss: Tensor, right: Tensor) -> Tensor:
+    """Gradient of the mean cross-entropy by the outputs; adds to the sums over images."""
+    logits = outputs.flatten(2)
+    right += (logits.argmax(2) == labels).sum(1)
+    logarithms = torch.log_softmax(logits, 2)
+    loss -= logarithms.gather(2, labels[..., None]).sum((1, 2), dtype=torch.float64)
+    delta = logarithms.exp_()
+    delta.scatter_add_(2, labels[..., None], -torch.ones_like(delta[..., :1]))
+    return (delta / labels.shape[1])[..., None, None]
+
+
+def _accumulate(architecture, weights, velocity, seen, delta, momentum) -> None:
+    """velocity <- momentum velocity + gradient, from what layers saw and ``delta`` at the end.
+
+    By hand, because products add to the velocity as they go: autograd would make a gradient of the
+    size of all weights at every step, to be read and thrown away.
+    """
+    for number in reversed(range(architecture.depth)):
+        layer = architecture.layers[number]
+        add_gradient(layer, velocity[number], seen[number], delta, momentum)
+        if number:
+            by_input = gradient_by_input(layer, weights[number], delta)
+            delta = torch.ops.aten.threshold_backward(by_input, seen[number], 0)
+
+
+def _order(settings: Settings, epoch: int, images: int) -> Tensor:
+    """The order in which each replica meets the images, shape (replica, image)."""
+    streams = (
+        torch_stream(*settings.stream, "order", replica, epoch)
+        for replica in range(settings.replicas)
+    )
+    return torch.stack([torch.randperm(images, generator=stream) for stream in streams])
+
+
+def _record(state: State, part: str, loss: Tensor, right: Tensor) -> None:
+    for name, values in (("loss", loss), ("accuracy", right)):
+        state.curves.setdefault(f"{part}_{name}", []).append(values.cpu())
+
+
+def _check(loss: Tensor, epoch: int, settings: Settings) -> None:
+    bad = torch.nonzero(~torch.isfinite(loss)).flatten().tolist()
+    if bad:
+        which = "every replica" if len(bad) == settings.replicas else f"replicas {bad}"
+        raise DivergenceError(
+            f"training diverged: given learning_rate {settings.learning_rate:g} and momentum"
+            f" {settings.momentum:g}, the loss of {which} is not finite in epoch {epoch}; allowed"
+            " are rates at which every loss stays finite, and nothing of this run is kept"
+        )
