@@ -6,26 +6,51 @@ over by their names instead, for the workflow's own reader to read; everything e
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
+from finitewidth import following
 from finitewidth.errors import ConfigError
 
 SNAKEFILE = Path(__file__).resolve().parents[2] / "Snakefile"
 HELP = """usage: python -m finitewidth run [--configfile FILE ... | FILE] [options of Snakemake]
 
 Runs a study file (without one: the default study) with `snakemake`, which takes all other options,
-as `--cores all`, `--dry-run`, `--config seed=2` or `-- TARGET`; `snakemake --help` lists them."""
+as `--cores all`, `--dry-run`, `--config seed=2` or `-- TARGET`; `snakemake --help` lists them.
+A line of progress takes the place of what Snakemake says, which stands in .snakemake/log; with
+--verbose or --printshellcmds Snakemake speaks for itself."""
 
 
 def run(words: list[str]) -> int:
-    """Become Snakemake; returns only where it is not begun."""
-    if words[:1] not in (["-h"], ["--help"]):
-        command = [sys.executable, "-m", "snakemake", *arguments(words)]
-        sys.stdout.flush()
-        os.execv(sys.executable, command)
-    print(HELP)
+    """Run Snakemake in this process; returns the exit status."""
+    if words[:1] in (["-h"], ["--help"]):
+        print(HELP)
+        return 0
+    # Before all else is imported: Ctrl-C is a word from now on, and no traceback.
+    following.start()
+    try:
+        status = _run(words)
+    except KeyboardInterrupt:
+        status = 130
+    following.ended(status)
+    return status
+
+
+def _run(words: list[str]) -> int:
+    try:
+        sys.argv = ["snakemake", *arguments(words)]
+        from snakemake.cli import main
+
+        main()
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except SystemExit as end:
+        # As an interpreter does with what it is told to end with.
+        if end.code is None or isinstance(end.code, int):
+            return end.code or 0
+        print(end.code, file=sys.stderr)
+        return 1
     return 0
 
 
@@ -49,6 +74,8 @@ def arguments(words: list[str]) -> list[str]:
         config = [option(files), *config]
     if not any(_is(word, "--snakefile", "-s") for word in rest):
         rest = ["--snakefile", str(SNAKEFILE), *rest]
+    if not any(_is(word, "--logger") for word in rest):
+        rest = ["--logger", "finitewidth", *rest]
     return [*rest, *(["--config", *config] if config else []), *targets]
 
 
