@@ -1,8 +1,8 @@
 """A run of Snakemake in this process, followed by another one that draws (``progress.py``).
 
-The other process is a fork, made before anything is imported. It gets two pipes: one takes the place
-of standard error, for this process and for all jobs; over the other go events, one line of JSON
-each. It ends when this process does, however that comes about, and this one waits for its last line.
+The other process is a fork, made before anything is imported. It gets two pipes: one takes the
+place of standard error, for this process and for all jobs; over the other go events, one line of
+JSON each. It ends when this process does, however that comes about, and this one waits for it.
 """
 
 from __future__ import annotations

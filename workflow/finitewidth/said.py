@@ -12,7 +12,7 @@ _AGAIN = re.compile(
 _ABOUT = re.compile(r"(Exception ignored in|Exception in thread|Exception ignored on)\b.*:")
 #: What Snakemake prints before it listens to anybody who would write for it.
 _KNOWN = re.compile(r"Using (workflow specific )?profiles? .* for setting default command line arg")
-_SYSTEM = re.compile(r"(?:\w+\.)*\w+: \[Errno \d+\] (.*?): '(.*)'$")
+_SYSTEM = re.compile(r"(?:\w+\.)*\w+: \[Errno \d+\] (.*?)(?:: '(.*)')?$")
 
 
 class Lines:
@@ -33,7 +33,7 @@ class Lines:
 
 
 class Untraced:
-    """Lines without tracebacks: of each, its last line is left, of a chain of them that of the last.
+    """Lines without tracebacks: of each its last line is left, of a chain of them one.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class Untraced:
         self.last: str | None = None
 
     def add(self, lines: list[str]) -> list[str]:
-        """What is left of some lines; the end of a traceback comes with the line that follows it."""
+        """What is left of some lines; the end of a traceback comes with the next line."""
         left = []
         for line in lines:
             if _TRACE.match(line):
@@ -79,7 +79,7 @@ class Untraced:
     def _sentence(self, line: str) -> str:
         """The last line of a traceback; what the system refused, by the name of the file."""
         if match := _SYSTEM.match(line):
-            return f"{match[2]}: {match[1]}"
+            return f"{match[2]}: {match[1]}" if match[2] else match[1]
         kind, _, said = line.partition(": ")
         if kind == "ValueError" and said:
             return said

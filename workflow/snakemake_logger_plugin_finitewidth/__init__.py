@@ -1,8 +1,8 @@
 """What Snakemake reports, handed to the line of progress of ``python -m finitewidth run``.
 
-Chosen by ``--logger finitewidth``, which ``run`` adds; plain ``snakemake`` knows nothing of it. A
-run that asks for Snakemake's own words (a dry run, ``--verbose``, ``--printshellcmds``, ``--quiet``,
-``--debug-dag``) gets them, from Snakemake's own handler.
+Chosen by ``--logger finitewidth``, which ``run`` adds; plain ``snakemake`` knows nothing of it.
+Where Snakemake's own words are asked for (a dry run, ``--verbose``, ``--printshellcmds``,
+``--quiet``, ``--debug-dag``), its own handler writes them.
 """
 
 from __future__ import annotations
