@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
 Array = np.ndarray
 
@@ -109,6 +108,25 @@ def _leaky_relu(slope: float) -> Activation:
     )
 
 
+def _erf(z: Array) -> Array:
+    # SciPy is imported by those who compute: a plan, a table and many a job want names alone.
+    from scipy import special
+
+    return special.erf(z)
+
+
+def _ndtr(z: Array) -> Array:
+    from scipy import special
+
+    return special.ndtr(z)
+
+
+def _expit(z: Array) -> Array:
+    from scipy import special
+
+    return special.expit(z)
+
+
 _ROOT_2PI = float(np.sqrt(2 * np.pi))
 
 
@@ -136,16 +154,16 @@ def _erf_slope(torch, z, s=None):
 
 
 def _gelu_derivative(z: Array) -> Array:
-    return special.ndtr(z) + z * np.exp(-z * z / 2) / np.sqrt(2 * np.pi)
+    return _ndtr(z) + z * np.exp(-z * z / 2) / np.sqrt(2 * np.pi)
 
 
 def _silu_derivative(z: Array) -> Array:
-    gate = special.expit(z)
+    gate = _expit(z)
     return gate * (1 + z * (1 - gate))
 
 
 def _sigmoid_derivative(z: Array) -> Array:
-    return special.expit(z) * special.expit(-z)
+    return _expit(z) * _expit(-z)
 
 
 def _erf_derivative(z: Array) -> Array:
@@ -174,7 +192,7 @@ def _tanh_derivatives(z: Array) -> Array:
 def _erf_derivatives(z: Array) -> Array:
     g, q = _erf_derivative(z), z * z
     fourth, fifth = (12 - 8 * q) * z * g, ((16 * q - 48) * q + 12) * g
-    return np.stack([special.erf(z), g, -2 * z * g, (4 * q - 2) * g, fourth, fifth])
+    return np.stack([_erf(z), g, -2 * z * g, (4 * q - 2) * g, fourth, fifth])
 
 
 def _arctan_derivatives(z: Array) -> Array:
@@ -196,14 +214,14 @@ def _cos_derivatives(z: Array) -> Array:
 
 
 def _gelu_derivatives(z: Array) -> Array:
-    phi, cdf = np.exp(-z * z / 2) / np.sqrt(2 * np.pi), special.ndtr(z)
+    phi, cdf = np.exp(-z * z / 2) / np.sqrt(2 * np.pi), _ndtr(z)
     q = z * z
     fourth, fifth = ((7 - q) * q - 4) * phi, ((q - 11) * q + 18) * z * phi
     return np.stack([z * cdf, cdf + z * phi, (2 - q) * phi, (q - 4) * z * phi, fourth, fifth])
 
 
 def _sigmoid_derivatives(z: Array) -> Array:
-    p, q = special.expit(z), special.expit(-z)
+    p, q = _expit(z), _expit(-z)
     pq, r = p * q, q - p
     third, fourth = pq * (r * r - 2 * pq), pq * r * (r * r - 8 * pq)
     fifth = pq * (r**4 - 22 * pq * r * r + 16 * pq * pq)
@@ -247,7 +265,7 @@ TABLE: dict[str, Activation] = {
         ),
         Activation(
             "erf",
-            special.erf,
+            _erf,
             _erf_derivative,
             lambda torch, z: torch.erf_(z),
             derivative_on_tensor_=_erf_slope,
@@ -287,7 +305,7 @@ TABLE: dict[str, Activation] = {
         ),
         Activation(
             "gelu",
-            lambda z: z * special.ndtr(z),
+            lambda z: z * _ndtr(z),
             _gelu_derivative,
             lambda torch, z: torch.nn.functional.gelu(z),
             derivative_on_tensor_=lambda torch, z, s: (
@@ -299,7 +317,7 @@ TABLE: dict[str, Activation] = {
         ),
         Activation(
             "silu",
-            lambda z: z * special.expit(z),
+            lambda z: z * _expit(z),
             _silu_derivative,
             lambda torch, z: torch.nn.functional.silu(z, inplace=True),
             derivative_on_tensor_=_silu_slope,
@@ -310,7 +328,7 @@ TABLE: dict[str, Activation] = {
         Activation(
             "softplus",
             lambda z: np.logaddexp(0.0, z),
-            special.expit,
+            _expit,
             lambda torch, z: torch.nn.functional.softplus(z),
             derivative_on_tensor_=lambda torch, z, s: torch.sigmoid(z),
             second_on_tensor=lambda torch, z: torch.sigmoid(z) * torch.sigmoid(-z),
@@ -319,7 +337,7 @@ TABLE: dict[str, Activation] = {
         ),
         Activation(
             "sigmoid",
-            special.expit,
+            _expit,
             _sigmoid_derivative,
             lambda torch, z: torch.sigmoid_(z),
             derivative_on_tensor_=lambda torch, z, s: s * (1 - s),

@@ -100,6 +100,7 @@ def _imports(path: Path) -> frozenset[Path]:
     return frozenset(file for name in _read(path)[1] for file in _files(name))
 
 
+@functools.cache
 def _files(name: str) -> list[Path]:
     """The files that importing ``name`` runs, if it is ours: the module and its packages."""
     parts = name.split(".")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Container
@@ -110,7 +111,26 @@ class Member:
 
 def members(config: Config, ensemble: str) -> list[Member]:
     """All members of one ensemble, in the order of its lists."""
-    return [_divided(config, m) for m in _expand(ensemble, config.ensembles[ensemble])]
+    return list(_members(Same(config), ensemble))
+
+
+@functools.lru_cache(maxsize=4096)
+def _members(same: Same, ensemble: str) -> tuple[Member, ...]:
+    config = same.config
+    return tuple(_divided(config, m) for m in _expand(ensemble, config.ensembles[ensemble]))
+
+
+class Same:
+    """A config, known by being that very one: its mappings have no hash to remember things by."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    def __hash__(self) -> int:
+        return id(self.config)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and other.config is self.config
 
 
 def input_count(config: Config, m: Member) -> int:
@@ -153,14 +173,17 @@ def batches(config: Config) -> list[Batch]:
     result = []
     for ensemble in config.ensembles:
         groups: list[list[Member]] = []
+        seconds = 0.0
         for m in members(config, ensemble):
             last = groups[-1] if groups else []
-            costs = (cost.sampling(x, input_count(config, x)).seconds for x in [*last, m])
-            together = sum(costs) < min(cost.BATCH_SECONDS, 60 * config.job_minutes)
+            mine = cost.sampling(m, input_count(config, m)).seconds
+            together = seconds + mine < min(cost.BATCH_SECONDS, 60 * config.job_minutes)
             if last and together and m.shard_count == last[-1].shard_count == 1:
                 last.append(m)
+                seconds += mine
             else:
                 groups.append([m])
+                seconds = mine
         for k, group in enumerate(groups):
             name = batch_name(ensemble, k, len(groups), config.ensembles)
             result.append(Batch(name, ensemble, tuple(group)))
