@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import itertools
 import math
 from collections.abc import Callable, Container
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 from finitewidth import cost
 from finitewidth.activations import get
@@ -105,8 +106,12 @@ class Member:
 
     def slice(self, *leave_out: str) -> dict:
         """The member as plain data, without the fields named: a stage's slice of the config."""
-        fields = {k: v for k, v in asdict(self).items() if k not in ("swept", *leave_out)}
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()}
+        # As asdict does, in a tenth of its time: a plan may have ten thousand of these.
+        return {
+            k: copy.deepcopy(v) if isinstance(v, dict) else list(v) if isinstance(v, tuple) else v
+            for k, v in vars(self).items()
+            if k not in ("swept", *leave_out)
+        }
 
 
 def members(config: Config, ensemble: str) -> list[Member]:
