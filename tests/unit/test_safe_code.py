@@ -30,7 +30,6 @@ SAFE_LOADERS = {"yaml.SafeLoader", "yaml.CSafeLoader", "yaml.BaseLoader"}
 KNOWN = {
     ("workflow/warm_server.py", "runpy.run_path"): "runs the script that Snakemake has written",
     ("workflow/warm_server.py", "importlib.import_module"): "names of our code's own imports",
-    ("workflow/finitewidth/run.py", "os.execv"): "becomes Snakemake, with words that were typed",
     ("workflow/finitewidth/figures/__init__.py", "importlib.import_module"):
         "names come from the table of figures, not from a config",
 }  # fmt: skip

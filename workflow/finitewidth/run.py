@@ -38,7 +38,8 @@ def run(words: list[str]) -> int:
 
 def _run(words: list[str]) -> int:
     try:
-        sys.argv = ["snakemake", *arguments(words)]
+        told = [] if any(_is(word, "--logger") for word in words) else ["--logger", "finitewidth"]
+        sys.argv = ["snakemake", *told, *arguments(words)]
         from snakemake.cli import main
 
         main()
@@ -74,8 +75,6 @@ def arguments(words: list[str]) -> list[str]:
         config = [option(files), *config]
     if not any(_is(word, "--snakefile", "-s") for word in rest):
         rest = ["--snakefile", str(SNAKEFILE), *rest]
-    if not any(_is(word, "--logger") for word in rest):
-        rest = ["--logger", "finitewidth", *rest]
     return [*rest, *(["--config", *config] if config else []), *targets]
 
 
