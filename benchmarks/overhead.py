@@ -107,10 +107,10 @@ def study(cores: int, *, warm: bool) -> None:
         for log in logs.rglob("*.log"):
             stage = log.relative_to(logs).parts[0]
             spent[stage].append(float(re.search(r"done in (\S+) s", log.read_text())[1]))
-    computing = sum(map(sum, spent.values()))
-    print(f"| {'warm' if warm else 'cold'} | {sum(map(len, spent.values()))} | {wall:.0f} "
-          f"| {total:.0f} | {computing:.0f} | {own:.0f} | {total - computing - own:.0f} "
-          f"| {1 - computing / total:.2f} |", flush=True)  # fmt: skip
+        computing = sum(map(sum, spent.values()))
+        print(f"| {'warm' if warm else 'cold'} | {sum(map(len, spent.values()))} | {wall:.0f} "
+              f"| {total:.0f} | {computing:.0f} | {own:.0f} | {total - computing - own:.0f} "
+              f"| {1 - computing / total:.2f} |", flush=True)  # fmt: skip
         if not warm:
             again(folder)
 
@@ -118,7 +118,8 @@ def study(cores: int, *, warm: bool) -> None:
 def seconds(folder: Path, *words: str) -> float:
     """Wall time of a command that is to end well."""
     start = time.perf_counter()
-    done = subprocess.run([sys.executable, "-m", *words], cwd=folder, capture_output=True, text=True)
+    command = [sys.executable, "-m", *words]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr)
     return time.perf_counter() - start
