@@ -150,7 +150,11 @@ def test_what_ends_the_run_alone_ends_it(folder):
 )  # fmt: skip
 def test_what_cannot_be_is_refused_in_one_sentence(tmp_path, words):
     done = subprocess.run(
-        command(TINY, *words.split()), cwd=tmp_path, text=True, capture_output=True, timeout=300
+        command("--configfile", TINY, *words.split()),
+        cwd=tmp_path,
+        text=True,
+        capture_output=True,
+        timeout=300,
     )
     assert done.returncode not in (0, None)
     assert "Traceback" not in done.stderr
@@ -167,7 +171,16 @@ def test_snakemake_speaks_for_itself_where_it_is_asked_to(folder):
 
 
 def test_the_end_says_where_results_are(tiny_copy):
-    words = command(TINY, "--directory", tiny_copy, "--forcerun", "compare", "--until", "compare")
+    words = command(
+        "--configfile",
+        TINY,
+        "--directory",
+        tiny_copy,
+        "--forcerun",
+        "compare",
+        "--until",
+        "compare",
+    )
     done = subprocess.run(words, cwd=ROOT, text=True, capture_output=True, timeout=300)
     assert done.returncode == 0, done.stderr
     lines = done.stderr.splitlines()
