@@ -157,6 +157,7 @@ def test_a_job_that_failed_comes_last_in_its_own_words_with_its_log():
     [
         ("died with <Signals.SIGKILL: 9>.", "killed (SIGKILL)"),
         ("returned non-zero exit status 3.", "ended with status 3"),
+        ('\nthe process was killed\n  File "x.py", line 1, in y', "the process was killed"),
     ],
 )
 def test_a_job_that_said_nothing_is_told_by_how_it_ended(how, said):

@@ -14,6 +14,7 @@ WAIT, MOST = 10.0, 8
 _OWN = re.compile(r"[\w.-]+: .* \(log: (.+)\)$")
 _KILLED = re.compile(r"died with <Signals\.(\w+)")
 _STATUS = re.compile(r"returned non-zero exit status (\d+)")
+_PLACE = re.compile(r'\s*File ".*", line \d+')
 _NAMED = re.compile(r"\w*(Exception|Error|Exit)( in .*)?:$")
 
 
@@ -167,7 +168,8 @@ def _short(said: str) -> str:
         return f"its process was killed ({match[1]}), as for lack of memory"
     if match := _STATUS.search(said):
         return f"its process ended with status {match[1]}"
-    return said.strip().splitlines()[-1] if said.strip() else ""
+    lines = [line for line in said.splitlines() if line.strip() and not _PLACE.match(line)]
+    return lines[-1] if lines else ""
 
 
 def _shown(path: str) -> str:
