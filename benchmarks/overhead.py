@@ -1,6 +1,7 @@
 """What starting jobs costs: one that does nothing, and all of the default study.
 
     python benchmarks/overhead.py
+    python benchmarks/overhead.py --again FOLDER    # only the two tables of plans
 
 Processor time is that of Snakemake and of every process it waited for, as the kernel counts it. A
 job's cost is the difference between many jobs and few, over their number. The share of the default
@@ -9,6 +10,7 @@ their logs say: imports, forks, ends of processes, and Snakemake itself.
 """
 
 import argparse
+import json
 import os
 import re
 import subprocess
@@ -42,6 +44,15 @@ rule all:
 rule job:
     output: touch("done/{{k}}")
     params: code={code!r}
+    script: "job.py"
+"""
+#: What Snakemake itself takes for a plan.
+BARE = """
+rule all:
+    input: [f"done/{{k}}" for k in range({jobs})]
+rule job:
+    output: "done/{{k}}"
+    log: "logs/{{k}}.log"
     script: "job.py"
 """
 #: Scripts that do nothing: without imports, and with those of two stages.
@@ -95,10 +106,57 @@ def study(cores: int, *, warm: bool) -> None:
         for log in logs.rglob("*.log"):
             stage = log.relative_to(logs).parts[0]
             spent[stage].append(float(re.search(r"done in (\S+) s", log.read_text())[1]))
-    computing = sum(map(sum, spent.values()))
-    print(f"| {'warm' if warm else 'cold'} | {sum(map(len, spent.values()))} | {wall:.0f} "
-          f"| {total:.0f} | {computing:.0f} | {own:.0f} | {total - computing - own:.0f} "
-          f"| {1 - computing / total:.2f} |", flush=True)  # fmt: skip
+        computing = sum(map(sum, spent.values()))
+        print(f"| {'warm' if warm else 'cold'} | {sum(map(len, spent.values()))} | {wall:.0f} "
+              f"| {total:.0f} | {computing:.0f} | {own:.0f} | {total - computing - own:.0f} "
+              f"| {1 - computing / total:.2f} |", flush=True)  # fmt: skip
+        if not warm:
+            again(folder)
+
+
+def seconds(folder: Path, *words: str) -> float:
+    """Wall time of a command that is to end well."""
+    start = time.perf_counter()
+    command = [sys.executable, "-m", *words]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stderr)
+    return time.perf_counter() - start
+
+
+def again(folder: Path, times: int = 7) -> None:
+    """Print what a run with nothing to do takes, beside Snakemake with an empty Snakefile."""
+    profile = str(WORKFLOW / "profiles" / "default")
+    ours = ("finitewidth", "run", "--cores", "1", "--workflow-profile", profile)
+    with tempfile.TemporaryDirectory() as name:
+        (Path(name) / "Snakefile").touch()
+        # By turns, so that what else the machine does meets both.
+        pairs = [(seconds(Path(name), "snakemake", "--cores", "1"),
+                  seconds(folder, *ours, "--directory", str(folder)))
+                 for _ in range(times)]  # fmt: skip
+    # The least of each: what else the machine does only adds to it.
+    empty, full = map(min, zip(*pairs, strict=True))
+    print("\n## Nothing to do: the default study, finished\n")
+    print("| Snakemake with an empty Snakefile, s | ours, s | more, s |\n|---|---|---|")
+    print(f"| {empty:.2f} | {full:.2f} | {full - empty:.2f} |", flush=True)
+
+
+def planned(jobs: int) -> None:
+    """Print what a dry run of a study of so many jobs takes, beside as many that say nothing."""
+    ensemble = {"activation": "relu", "inputs": "x", "width": 8, "depth": 3, "init": "critical",
+                "networks": 2**17 * jobs, "shards": jobs}  # fmt: skip
+    content = {"seed": 1, "inputs": {"x": {"kind": "sphere", "dimension": 4, "count": 2}},
+               "ensembles": {"e": ensemble}, "studies": {"s": {"ensembles": ["e"]}}}  # fmt: skip
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "study.yaml").write_text(json.dumps(content))
+        (folder / "job.py").touch()
+        (folder / "Snakefile").write_text(BARE.format(jobs=jobs))
+        bare = seconds(folder, "snakemake", "--dry-run")
+        full = seconds(folder, "finitewidth", "run", "study.yaml", "--dry-run")
+    print(f"\n## A plan of {jobs} jobs, built and printed\n")
+    print("| as many jobs of one bare rule, s | a study of ours, s |\n|---|---|")
+    print(f"| {bare:.1f} | {full:.1f} |", flush=True)
 
 
 def main() -> None:
@@ -106,7 +164,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--jobs", type=int, default=20)
     parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--plan", type=int, default=10_000, help="jobs of the plan")
+    parser.add_argument("--again", metavar="FOLDER", help="where the default study was finished")
     options = parser.parse_args()
+    if options.again:
+        again(Path(options.again).resolve())
+        planned(options.plan)
+        return
 
     print("## A job that does nothing but import, through the local executor\n")
     print("| it imports | start | wall, s | processor, s | of that Snakemake, s |")
@@ -122,6 +186,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|")
     for warm in (True, False):
         study(options.cores, warm=warm)
+    planned(options.plan)
 
 
 if __name__ == "__main__":

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-
-from finitewidth.core.errors import ConfigError
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     words = sys.argv[1:] if arguments is None else arguments
     if words[:1] == ["run"]:
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            # Ctrl-C while this imports ends it without a traceback; later, the run hears of it.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
         from finitewidth.runtime.run import run
 
-        try:
-            return run(words[1:])
-        except ConfigError as error:
-            print(error, file=sys.stderr)
-            return 1
+        return run(words[1:])
     from finitewidth.commands import main as commands
 
     return commands(words)

@@ -3,6 +3,7 @@
 from finitewidth.core.files import replacing
 from finitewidth.study.study_file import kept
 from finitewidth.runtime.folder import write_whole
+from finitewidth.runtime import following
 
 NAME, TEXT = kept(CONTENT)
 #: So that results can be traced to the config of their run, whatever is run next.
@@ -11,6 +12,16 @@ CONFIG = f"results/configs/{NAME}"
 GIVEN = OURS / "configs" / NAME
 if not GIVEN.exists():
     write_whole(GIVEN, TEXT)
+
+#: What is said when a run has ended well: a name, a file or folder, and how that is made.
+PLACES = [("tables and figures", "results/studies", "")] if STUDY_FILE.studies else []
+PLACES += [("all figures on one page", projections.GALLERY, "") for _ in DRAWN[:1]]
+PLACES += [("report", "results/report.html", " (`make report` writes it)") for _ in PLACES[:1]]
+following.tell(
+    kind="study",
+    seconds={name: job.cost.seconds for name, job in PLAN.items()},
+    places=[(name, os.path.abspath(path), how) for name, path, how in PLACES],
+)
 
 
 onstart:
@@ -21,6 +32,7 @@ onstart:
         sys.exit(str(error))
     if killed:
         logger.warning("The last run of this folder was killed: going on from where it was.")
+    following.tell(kind="log", path=log[0] if isinstance(log, list) and log else str(log))
     end_runs_on_slurm()
     # Whatever is asked for, and also if it fails.
     with replacing(CONFIG) as temporary:

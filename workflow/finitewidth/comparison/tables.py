@@ -6,9 +6,12 @@ import io
 import math
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: From the crudest to the best.
 ORDERS = ("infinite_width", "double_scaling", "1/n", "1/n^2", "exact")
@@ -30,6 +33,8 @@ def to_csv(rows: pd.DataFrame) -> str:
 
 def read_csv(path) -> pd.DataFrame:
     """Read a ``comparison.csv``, skipping its stamp."""
+    import pandas as pd
+
     rows = pd.read_csv(path, comment="#", keep_default_na=True, dtype={"component": str})
     texts = rows.select_dtypes(exclude="number")
     return rows.assign(**{c: texts[c].map(_as_given) for c in texts})
@@ -59,6 +64,8 @@ def _as_given(value: object) -> object:
 
 def side_by_side(rows: pd.DataFrame) -> pd.DataFrame:
     """One row a number: measured with its error, then each order of theory and residual."""
+    import pandas as pd
+
     rows = rows[~rows["quantity"].isin(_DISTRIBUTIONS)]
     if rows.empty:
         return pd.DataFrame()

@@ -181,10 +181,16 @@ def _drawn(member, inputs: int, networks: float) -> dict[str, float]:
     rungs = member.ladder or (member.width,)
     neurons = weights = 0
     for rung in rungs:
-        hidden = member.hidden or (rung,) * (member.depth - 1)
-        widths = (*hidden, rung if member.ladder else member.outputs)
-        neurons += sum(widths)
-        weights += sum(a * b for a, b in itertools.pairwise((hidden[0] if hidden else 1, *widths)))
+        last = rung if member.ladder else member.outputs
+        if member.hidden:
+            widths = (*member.hidden, last)
+            neurons += sum(widths)
+            weights += sum(a * b for a, b in itertools.pairwise((widths[0], *widths)))
+        else:
+            # In a hundred thousand layers of a width there is nothing to add up.
+            hidden = member.depth - 1
+            neurons += hidden * rung + last
+            weights += hidden * rung * rung + (rung if hidden else 1) * last
     curved = not activations.get(member.activation).is_scale_invariant
     products = math.comb(inputs + 1, 2) * ("quartic" in member.measure)
     recorded = neurons * len(member.layers) / member.depth

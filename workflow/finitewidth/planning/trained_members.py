@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from dataclasses import asdict, dataclass
 
@@ -9,7 +10,7 @@ from finitewidth.config.model import Config
 from finitewidth.config.model_trained import Trained
 from finitewidth.models.shapes import widened
 from finitewidth.planning import cost, trained_cost
-from finitewidth.planning.members import Member, batch_name, members
+from finitewidth.planning.members import Member, Same, batch_name, members
 
 #: What training does not depend on.
 NOT_TRAINED = ("rainbow", "published", "checkpoint")
@@ -59,7 +60,12 @@ class TrainedMember:
 
 def trained_members(config: Config, ensemble: str) -> list[TrainedMember]:
     """All members of one entry of ``trained``, in the order of its lists."""
-    trained = config.trained[ensemble]
+    return list(_members(Same(config), ensemble))
+
+
+@functools.lru_cache(maxsize=4096)
+def _members(same: Same, ensemble: str) -> tuple[TrainedMember, ...]:
+    trained = same.config.trained[ensemble]
     axes = {"weights": trained.weights, "widen": trained.widen}
     swept_keys = [key for key, values in axes.items() if len(values) > 1]
     result = []
@@ -68,7 +74,7 @@ def trained_members(config: Config, ensemble: str) -> list[TrainedMember]:
         swept = {key: point[key] for key in swept_keys}
         names = (f"{key}-{_readable(value)}" for key, value in swept.items())
         result.append(_resolved(ensemble, "_".join(names) or "only", swept, trained, point))
-    return result
+    return tuple(result)
 
 
 def _readable(value: float | str) -> str:
@@ -109,13 +115,15 @@ def trained_batches(config: Config) -> list[TrainedBatch]:
     for ensemble, trained in config.trained.items():
         data = config.data[trained.data]
         groups: list[list[TrainedMember]] = []
+        seconds = 0.0
         for m in trained_members(config, ensemble):
-            together = [*groups[-1], m] if groups else [m]
-            seconds = sum(trained_cost.training(x, data).seconds for x in together)
-            if groups and seconds < cost.BATCH_SECONDS:
+            mine = trained_cost.training(m, data).seconds
+            if groups and seconds + mine < cost.BATCH_SECONDS:
                 groups[-1].append(m)
+                seconds += mine
             else:
                 groups.append([m])
+                seconds = mine
         for k, group in enumerate(groups):
             name = batch_name(ensemble, k, len(groups), config.trained)
             result.append(TrainedBatch(name, trained.data, tuple(group)))

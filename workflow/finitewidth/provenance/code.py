@@ -128,14 +128,19 @@ def _imports(path: Path) -> frozenset[Path]:
     return frozenset(file for name in _read(path)[1] for file in _files(name))
 
 
-def _files(name: str) -> list[Path]:
+def _files(name: str) -> tuple[Path, ...]:
     """The files that importing ``name`` runs, if it is ours: the module and its packages."""
+    return _found(PACKAGE, name)
+
+
+@functools.cache
+def _found(package: Path, name: str) -> tuple[Path, ...]:
     parts = name.split(".")
-    if parts[0] != PACKAGE.name:
-        return []
-    files = [PACKAGE.joinpath(*parts[1:i], "__init__.py") for i in range(1, len(parts) + 1)]
-    files.append(PACKAGE.joinpath(*parts[1:]).with_suffix(".py"))
-    return [file for file in files if file.is_file()]
+    if parts[0] != package.name:
+        return ()
+    files = [package.joinpath(*parts[1:i], "__init__.py") for i in range(1, len(parts) + 1)]
+    files.append(package.joinpath(*parts[1:]).with_suffix(".py"))
+    return tuple(file for file in files if file.is_file())
 
 
 def commit_of(rule: str, wildcards: Mapping[str, str]) -> dict[str, str]:

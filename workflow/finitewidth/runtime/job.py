@@ -30,7 +30,7 @@ def run(main: Callable, snakemake) -> None:
     far, what the script and all libraries printed or warned of, and tracebacks; the terminal gets
     the line that matters and the path of the log.
     """
-    terminal = _into_log(snakemake.log[0])
+    terminal = _into_log(snakemake)
     start = time.process_time()
     try:
         main(snakemake)
@@ -43,13 +43,18 @@ def run(main: Callable, snakemake) -> None:
         _back_to(terminal)
 
 
-def _into_log(path: str) -> int:
+def _into_log(snakemake) -> int:
     """Send what this process prints, Python and C alike, to a new log; returns the terminal."""
+    path = snakemake.log[0]
     sys.stdout.flush()
     sys.stderr.flush()
     terminal = os.dup(2)
-    make_way(path)
-    written = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
+    try:
+        make_way(path)
+        written = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
+    except OSError as error:
+        _tell(snakemake, f"{path} cannot be written: {error.strerror}", terminal)
+        os._exit(1)
     for printed in (1, 2):
         os.dup2(written, printed)
     os.close(written)
@@ -92,10 +97,15 @@ def _fail(error: BaseException, snakemake, terminal: int) -> None:
         sentence += _put_aside(error.path)
     logging.shutdown()
     sys.stdout.flush()
-    line = " ".join(f"{snakemake.rule}: {sentence} (log: {snakemake.log[0]})".split())
-    os.write(terminal, f"{line}\n".encode())
+    _tell(snakemake, sentence, terminal)
     # Without a traceback, which stands in the log, and without waiting for other threads.
     os._exit(1)
+
+
+def _tell(snakemake, sentence: str, terminal: int) -> None:
+    """Write one line to the terminal."""
+    line = " ".join(f"{snakemake.rule}: {sentence} (log: {snakemake.log[0]})".split())
+    os.write(terminal, f"{line}\n".encode())
 
 
 def _put_aside(path: Path) -> str:
@@ -117,7 +127,7 @@ def _while_importing(kind: type, error: BaseException, trace) -> None:
         sys.__excepthook__(kind, error, trace)
         return
     snakemake = frame.tb_frame.f_globals["snakemake"]
-    _fail(error, snakemake, _into_log(snakemake.log[0]))
+    _fail(error, snakemake, _into_log(snakemake))
 
 
 # Scripts import this module first; where it is no script that does, nothing is changed.

@@ -17,21 +17,49 @@ from pathlib import Path
 
 from finitewidth.core.errors import ConfigError
 from finitewidth.provenance.code import SNAKEFILE
+from finitewidth.runtime import following
 
 #: Stages with more than one rule, which are named by batch or by study.
 STAGES = ("sample", "estimate", "theory", "train", "measure", "generate", "predict", "figures")
 HELP = """usage: python -m finitewidth run [--configfile FILE ... | FILE] [options of Snakemake]
 
 Runs a study file (without one: the default study) with `snakemake`, which takes all other options,
-as `--cores all`, `--dry-run`, `--config seed=2` or `-- TARGET`; `snakemake --help` lists them."""
+as `--cores all`, `--dry-run`, `--config seed=2` or `-- TARGET`; `snakemake --help` lists them.
+A line of progress takes the place of what Snakemake says, which stands in .snakemake/log; with
+--verbose or --printshellcmds Snakemake speaks for itself."""
 
 
 def run(words: list[str]) -> int:
-    """Become Snakemake; returns only where it is not begun."""
-    if words[:1] not in (["-h"], ["--help"]):
-        command = [sys.executable, "-m", "snakemake", *arguments(words)]
-        _become(command)
-    print(HELP)
+    """Run Snakemake in this process; returns the exit status."""
+    if words[:1] in (["-h"], ["--help"]):
+        print(HELP)
+        return 0
+    # Before all else is imported: Ctrl-C is a word from now on, and no traceback.
+    following.start()
+    try:
+        status = _run(words)
+    except KeyboardInterrupt:
+        status = 130
+    following.ended(status)
+    return status
+
+
+def _run(words: list[str]) -> int:
+    try:
+        told = [] if any(_is(word, "--logger") for word in words) else ["--logger", "finitewidth"]
+        sys.argv = ["snakemake", *told, *arguments(words)]
+        from snakemake.cli import main
+
+        main()
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except SystemExit as end:
+        # As an interpreter does with what it is told to end with.
+        if end.code is None or isinstance(end.code, int):
+            return end.code or 0
+        print(end.code, file=sys.stderr)
+        return 1
     return 0
 
 
@@ -96,7 +124,10 @@ def begin_again(words: Sequence[str], snakefile: str | Path) -> None:
     ):
         if place and _leads(place, words, snakefile, here):
             os.chdir(place)
-            _become([sys.executable, "-m", "snakemake", *words])
+            # Begun by `run`, it is followed; begun by itself, it speaks for itself.
+            begun = ["finitewidth", "run"] if following.followed() else ["snakemake"]
+            following.plain()
+            _become([sys.executable, "-m", *begun, *words])
     raise ConfigError(
         "a stage is many rules: give their names, or begin Snakemake in the folder that it is to"
         f" work in, without --directory (it would be: snakemake {' '.join(words)})"

@@ -10,6 +10,27 @@ import numpy as np
 Array = np.ndarray
 
 
+def erf(z: Array) -> Array:
+    """SciPy's, imported by those who compute: a plan, a table and many a job want names alone."""
+    from scipy import special
+
+    return special.erf(z)
+
+
+def ndtr(z: Array) -> Array:
+    """The normal distribution function; SciPy's, as above."""
+    from scipy import special
+
+    return special.ndtr(z)
+
+
+def expit(z: Array) -> Array:
+    """The logistic function; SciPy's, as above."""
+    from scipy import special
+
+    return special.expit(z)
+
+
 @dataclass(frozen=True)
 class Activation:
     """One activation function sigma.

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import special
 
-from finitewidth.models.activations.activation import Activation, Array
+from finitewidth.models.activations.activation import Activation, Array, erf
 
 
 def _erf_slope(torch, z, s=None):
@@ -19,12 +18,12 @@ def _erf_derivative(z: Array) -> Array:
 def _erf_derivatives(z: Array) -> Array:
     g, q = _erf_derivative(z), z * z
     fourth, fifth = (12 - 8 * q) * z * g, ((16 * q - 48) * q + 12) * g
-    return np.stack([special.erf(z), g, -2 * z * g, (4 * q - 2) * g, fourth, fifth])
+    return np.stack([erf(z), g, -2 * z * g, (4 * q - 2) * g, fourth, fifth])
 
 
 ACTIVATION = Activation(
     "erf",
-    special.erf,
+    erf,
     _erf_derivative,
     lambda torch, z: torch.erf_(z),
     derivative_on_tensor_=_erf_slope,

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import special
 
-from finitewidth.models.activations.activation import Activation, Array
+from finitewidth.models.activations.activation import Activation, Array, ndtr
 
 _ROOT_2PI = float(np.sqrt(2 * np.pi))
 
@@ -15,11 +14,11 @@ def _normal_density(torch, z):
 
 
 def _gelu_derivative(z: Array) -> Array:
-    return special.ndtr(z) + z * np.exp(-z * z / 2) / np.sqrt(2 * np.pi)
+    return ndtr(z) + z * np.exp(-z * z / 2) / np.sqrt(2 * np.pi)
 
 
 def _gelu_derivatives(z: Array) -> Array:
-    phi, cdf = np.exp(-z * z / 2) / np.sqrt(2 * np.pi), special.ndtr(z)
+    phi, cdf = np.exp(-z * z / 2) / np.sqrt(2 * np.pi), ndtr(z)
     q = z * z
     fourth, fifth = ((7 - q) * q - 4) * phi, ((q - 11) * q + 18) * z * phi
     return np.stack([z * cdf, cdf + z * phi, (2 - q) * phi, (q - 4) * z * phi, fourth, fifth])
@@ -27,7 +26,7 @@ def _gelu_derivatives(z: Array) -> Array:
 
 ACTIVATION = Activation(
     "gelu",
-    lambda z: z * special.ndtr(z),
+    lambda z: z * ndtr(z),
     _gelu_derivative,
     lambda torch, z: torch.nn.functional.gelu(z),
     derivative_on_tensor_=lambda torch, z, s: torch.special.ndtr(z) + z * _normal_density(torch, z),

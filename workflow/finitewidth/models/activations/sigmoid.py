@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import special
 
-from finitewidth.models.activations.activation import Activation, Array
+from finitewidth.models.activations.activation import Activation, Array, expit
 
 
 def _sigmoid_second(torch, z):
@@ -14,11 +13,11 @@ def _sigmoid_second(torch, z):
 
 
 def _sigmoid_derivative(z: Array) -> Array:
-    return special.expit(z) * special.expit(-z)
+    return expit(z) * expit(-z)
 
 
 def sigmoid_derivatives(z: Array) -> Array:
-    p, q = special.expit(z), special.expit(-z)
+    p, q = expit(z), expit(-z)
     pq, r = p * q, q - p
     third, fourth = pq * (r * r - 2 * pq), pq * r * (r * r - 8 * pq)
     fifth = pq * (r**4 - 22 * pq * r * r + 16 * pq * pq)
@@ -27,7 +26,7 @@ def sigmoid_derivatives(z: Array) -> Array:
 
 ACTIVATION = Activation(
     "sigmoid",
-    special.expit,
+    expit,
     _sigmoid_derivative,
     lambda torch, z: torch.sigmoid_(z),
     derivative_on_tensor_=lambda torch, z, s: s * (1 - s),

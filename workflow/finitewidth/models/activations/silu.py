@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import special
 
-from finitewidth.models.activations.activation import Activation, Array
+from finitewidth.models.activations.activation import Activation, Array, expit
 from finitewidth.models.activations.sigmoid import sigmoid_derivatives
 
 
@@ -20,7 +19,7 @@ def _silu_slope(torch, z, s):
 
 
 def _silu_derivative(z: Array) -> Array:
-    gate = special.expit(z)
+    gate = expit(z)
     return gate * (1 + z * (1 - gate))
 
 
@@ -31,7 +30,7 @@ def _silu_derivatives(z: Array) -> Array:
 
 ACTIVATION = Activation(
     "silu",
-    lambda z: z * special.expit(z),
+    lambda z: z * expit(z),
     _silu_derivative,
     lambda torch, z: torch.nn.functional.silu(z, inplace=True),
     derivative_on_tensor_=_silu_slope,

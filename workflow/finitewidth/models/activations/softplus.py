@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import special
 
-from finitewidth.models.activations.activation import Activation, Array
+from finitewidth.models.activations.activation import Activation, Array, expit
 from finitewidth.models.activations.sigmoid import sigmoid_derivatives
 
 
@@ -16,7 +15,7 @@ def _softplus_derivatives(z: Array) -> Array:
 ACTIVATION = Activation(
     "softplus",
     lambda z: np.logaddexp(0.0, z),
-    special.expit,
+    expit,
     lambda torch, z: torch.nn.functional.softplus(z),
     derivative_on_tensor_=lambda torch, z, s: torch.sigmoid(z),
     second_on_tensor=lambda torch, z: torch.sigmoid(z) * torch.sigmoid(-z),

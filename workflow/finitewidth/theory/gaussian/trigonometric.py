@@ -8,9 +8,9 @@ hyperbolic functions of one sign.
 from __future__ import annotations
 
 from itertools import product
+from math import comb
 
 import numpy as np
-from scipy.special import comb
 
 NAMES = ("sin", "cos")
 
@@ -29,7 +29,11 @@ def power(name: str, order: int, K: np.ndarray) -> np.ndarray:
         return np.zeros_like(K)
     k = np.arange(order + 1)
     sign = (-1.0) ** (order // 2 - k) if name == "sin" else np.ones(order + 1)
-    return np.exp(-((order - 2 * k) ** 2) / 2 * K[..., None]) @ (sign * comb(order, k)) / 2.0**order
+    return (
+        np.exp(-((order - 2 * k) ** 2) / 2 * K[..., None])
+        @ (sign * np.array([comb(order, j) for j in k], dtype=float))
+        / 2.0**order
+    )
 
 
 def quartic(name: str, K: np.ndarray) -> np.ndarray:

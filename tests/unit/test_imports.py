@@ -1,0 +1,81 @@
+"""What starting a job, or a plan, imports: nothing large that it does not compute with."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from running import ROOT
+
+#: Packages that take a tenth of a second or more to import.
+LARGE = {"matplotlib", "netCDF4", "pandas", "pingouin", "pydantic", "requests", "rocrate", "scipy",
+         "seaborn", "sklearn", "snakemake", "torch", "xarray"}  # fmt: skip
+#: What each rule's script imports of them before it begins; xarray imports pandas itself.
+XARRAY = {"xarray", "pandas"}
+ALLOWED = {
+    "compare": XARRAY | {"scipy"},
+    "crate": set(),
+    "data": XARRAY,
+    "download": set(),
+    "estimate": XARRAY | {"scipy"},
+    "figures": XARRAY | {"matplotlib", "scipy"},
+    "gallery": set(),
+    "generate": XARRAY | {"torch"},
+    "inputs": XARRAY,
+    "measure": XARRAY | {"torch"},
+    "normality": XARRAY,
+    "predict": XARRAY | {"scipy"},
+    "sample": XARRAY | {"torch"},
+    "theory": XARRAY | {"scipy"},
+    "train": XARRAY | {"torch"},
+}
+SCRIPTS = sorted((ROOT / "workflow" / "scripts").glob("*.py"))
+#: Runs the imports of a script, and says what of the large packages is there then.
+PROGRAM = """
+import ast, sys
+tree = ast.parse(open(sys.argv[1]).read())
+tree.body = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+exec(compile(tree, sys.argv[1], "exec"), {})
+print(*(name for name in sys.argv[2:] if name in sys.modules))
+"""
+
+
+def imported(program, *arguments):
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments, *sorted(LARGE)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_a_script_imports_what_its_job_computes_with(script):
+    assert imported(PROGRAM, str(script)) == ALLOWED[script.stem]
+
+
+def test_a_command_line_is_read_before_anything_large_is_imported():
+    program = "import sys\nimport finitewidth.__main__, finitewidth.runtime.run\n"
+    program += "print(*(name for name in sys.argv[1:] if name in sys.modules))"
+    assert imported(program) == set()
+
+
+def test_a_plan_is_made_without_what_computes(tmp_path):
+    file = tmp_path / "study.yaml"
+    file.write_text(
+        "seed: 1\ninputs: {x: {kind: sphere, dimension: 3, count: 1}}\nensembles:\n"
+        "  e: {activation: relu, init: critical, width: 8, depth: 3, inputs: x, networks: 100}\n"
+        "studies: {s: {ensembles: [e], figures: [kernel_flow]}}\n"
+    )
+    program = "import sys\nfrom finitewidth.study.study_file import load\n"
+    program += (
+        "from finitewidth.planning import members, plan\nfrom finitewidth.study import handed\n"
+    )
+    program += "from finitewidth.comparison import report\n"
+    program += "from finitewidth.provenance import projections\n"
+    program += "config = load([sys.argv.pop(1)])\nplan.plan(config), report.front_page(config)\n"
+    program += "print(*(name for name in sys.argv[1:] if name in sys.modules))"
+    assert imported(program, str(file)) == {"pydantic"}

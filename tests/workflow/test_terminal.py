@@ -1,0 +1,189 @@
+"""What a person sees of `python -m finitewidth run`: one line of progress, and no traceback."""
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from running import ROOT, TINY
+
+#: Two jobs that wait, one that fails as ours do, and one that is killed.
+SNAKEFILE = """
+rule all:
+    input: "a", "b"
+rule wait:
+    output: "{name}"
+    wildcard_constraints: name="[ab]"
+    log: "{name}.log"
+    shell: "sleep 1; touch {output}"
+rule fail:
+    output: "c"
+    log: "c.log"
+    shell: "echo 'fail: no luck (log: c.log)' >&2; exit 1"
+rule die:
+    output: "d"
+    log: "d.log"
+    shell: "kill -9 $$"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "Snakefile").write_text(SNAKEFILE)
+    return tmp_path
+
+
+def command(*arguments):
+    words = [sys.executable, "-m", "finitewidth", "run", "--cores", "1", *arguments]
+    return [str(word) for word in words]
+
+
+def run(folder, *arguments):
+    """Status and output, as of a pipe."""
+    done = subprocess.run(
+        command("-s", folder / "Snakefile", *arguments), cwd=folder, text=True, timeout=300,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    return done.returncode, done.stdout
+
+
+def on_a_terminal(folder, *arguments, interrupts=()):
+    """Status and output on a terminal where Ctrl-C is pressed: after which words, and how often."""
+    process, terminal = pty.fork()
+    if process == 0:
+        os.chdir(folder)
+        words = command(*arguments)
+        os.execv(words[0], words)
+    said, left = "", list(interrupts)
+    while True:
+        if left and left[0] in said:
+            os.write(terminal, b"\x03")
+            left.pop(0)
+        if select.select([terminal], [], [], 0.02)[0]:
+            try:
+                said += os.read(terminal, 65536).decode(errors="replace")
+            except OSError:
+                break
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), said
+
+
+def last_lines(said):
+    """What stays on the terminal: without what was drawn over."""
+    said = re.sub(r"[^\n]*\r\x1b\[K", "", said.replace("\r\n", "\n"))
+    return said.splitlines()
+
+
+def test_a_terminal_has_one_line_that_is_drawn_over_and_then_the_end(folder):
+    status, said = on_a_terminal(folder, "-s", "Snakefile")
+    assert status == 0, said
+    assert re.search(r"\r\x1b\[K\d of 3 jobs done; running wait [ab]", said)
+    (line,) = last_lines(said)
+    assert re.fullmatch(r"All 3 jobs are done, in \d+ s\.", line)
+
+
+def test_a_pipe_has_no_carriage_return_and_a_line_now_and_then(folder):
+    status, said = run(folder)
+    assert status == 0, said
+    assert "\r" not in said
+    assert len(said.splitlines()) <= 3
+    assert "Job stats" in next((folder / ".snakemake" / "log").glob("*")).read_text()
+    assert run(folder) == (0, "Nothing to do: everything is up to date.\n")
+
+
+@pytest.mark.parametrize(
+    ("target", "line"),
+    [
+        ("c", "fail: no luck (log: c.log)"),
+        ("d", "die: its process was killed (SIGKILL), as for lack of memory (log: d.log)"),
+    ],
+)
+def test_a_failed_job_ends_with_its_sentence(folder, target, line):
+    status, said = run(folder, target)
+    assert status == 1
+    assert said.splitlines()[-1] == line
+    assert len(said.splitlines()) == 2
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_ctrl_c_is_a_sentence_however_often(folder, times):
+    for words in ("planning", "running wait"):
+        status, said = on_a_terminal(folder, "-s", "Snakefile", interrupts=[words] * times)
+        assert status not in (0, None)
+        assert "Traceback" not in said
+        (line,) = last_lines(said)
+        assert re.fullmatch(r"Interrupted.*\. The same command goes on from there\.", line), said
+    assert run(folder)[0] == 0
+
+
+def test_what_ends_the_run_alone_ends_it(folder):
+    for number, status, line in (
+        (signal.SIGKILL, -signal.SIGKILL, "The run was killed"),
+        (signal.SIGINT, 1, "Interrupted"),
+    ):
+        process = subprocess.Popen(
+            command("-s", "Snakefile"), cwd=folder, text=True, stderr=subprocess.PIPE
+        )
+        while not list(folder.glob(".snakemake/incomplete/*")):
+            time.sleep(0.05)
+        process.send_signal(number)
+        said = process.communicate(timeout=60)[1]
+        assert process.returncode == status
+        assert line in said
+        time.sleep(1.5)
+        for file in folder.glob(".snakemake/incomplete/*"):
+            file.unlink()
+        for file in folder.glob(".snakemake/locks/*"):
+            file.unlink()
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["--config seed", "--config a=b=c", "--config =1", "--config seed=x", "--set-threads x",
+     "--nonsense", "--cores many", "--configfile gone.yaml", "--directory /proc/x", "-- nothing"],
+)  # fmt: skip
+def test_what_cannot_be_is_refused_in_one_sentence(tmp_path, words):
+    done = subprocess.run(
+        command("--configfile", TINY, *words.split()),
+        cwd=tmp_path,
+        text=True,
+        capture_output=True,
+        timeout=300,
+    )
+    assert done.returncode not in (0, None)
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) <= 2, done.stderr
+    assert done.stdout == ""
+
+
+def test_snakemake_speaks_for_itself_where_it_is_asked_to(folder):
+    for words in (["--dry-run"], ["--printshellcmds", "--forceall"], ["--verbose"]):
+        status, said = run(folder, *words)
+        assert status == 0
+        assert "Building DAG of jobs" in said
+    assert run(folder, "--list")[1].split() == ["all", "die", "fail", "wait"]
+
+
+def test_the_end_says_where_results_are(tiny_copy):
+    words = command(
+        "--configfile",
+        TINY,
+        "--directory",
+        tiny_copy,
+        "--forcerun",
+        "compare",
+        "--until",
+        "compare",
+    )
+    done = subprocess.run(words, cwd=ROOT, text=True, capture_output=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    lines = done.stderr.splitlines()
+    assert f"tables and figures: {tiny_copy}/results/studies" in lines
+    assert any(line.startswith("report: ") for line in lines)
+    assert len(lines) < 15
