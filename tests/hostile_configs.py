@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from finitewidth.config.model import LAYER_NAMES, MEASURES
 from finitewidth.models.activations import table as activations
-from finitewidth.quantities.figures import FIGURES
-from finitewidth.quantities.vocabulary import FAMILIES, QUANTITIES
+from finitewidth.quantities.vocabulary import FAMILIES, FIGURES, QUANTITIES
 from running import ROOT
 
 #: Every key of the model stands in one of these two.

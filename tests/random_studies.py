@@ -12,8 +12,7 @@ import xarray as xr
 from finitewidth.config.model import Config
 from finitewidth.core.errors import ConfigError
 from finitewidth.models.activations import table as activations
-from finitewidth.quantities.figures import FIGURES
-from finitewidth.quantities.vocabulary import FROM_LADDER, TRAINED_FAMILIES, quantities_of
+from finitewidth.quantities.vocabulary import FIGURES, FROM_LADDER, TRAINED_FAMILIES, quantities_of
 from finitewidth.study.given_files import check_given
 from finitewidth.study.study_file import validate
 from finitewidth.theory.mlp.criticality import critical_point

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from finitewidth.provenance import code, parsed
-from finitewidth.quantities.figures import FIGURES
+from finitewidth.quantities.vocabulary import FIGURES
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 

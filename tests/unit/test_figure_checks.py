@@ -5,8 +5,7 @@ import pytest
 import xarray as xr
 
 from finitewidth.core.errors import ConfigError
-from finitewidth.quantities.figures import FIGURES
-from finitewidth.quantities.vocabulary import TRAINED_FAMILIES
+from finitewidth.quantities.vocabulary import FIGURES, TRAINED_FAMILIES
 from finitewidth.study.figure_checks import NEEDS
 from finitewidth.study.given_files import check_given
 from finitewidth.study.study_file import validate

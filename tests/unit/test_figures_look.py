@@ -11,7 +11,7 @@ import pytest
 from finitewidth.comparison.results import Study
 from finitewidth.figures import draw
 from finitewidth.figures.common.axes import is_empty
-from finitewidth.quantities.figures import FIGURES
+from finitewidth.quantities.vocabulary import FIGURES
 from looking import faults
 from small_studies import run
 

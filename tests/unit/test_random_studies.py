@@ -7,8 +7,7 @@ import pytest
 
 from finitewidth.config.model import MEASURES
 from finitewidth.models.activations import table as activations
-from finitewidth.quantities.figures import FIGURES
-from finitewidth.quantities.vocabulary import FAMILIES
+from finitewidth.quantities.vocabulary import FAMILIES, FIGURES
 from random_studies import ACTIVATIONS, KINDS, accepted, drawn
 from whole_runs import run
 

@@ -10,8 +10,7 @@ from finitewidth.config.model import Config, Ensemble, Study
 from finitewidth.config.yaml_reader import parse
 from finitewidth.core.errors import ConfigError, describe, meant, one_of
 from finitewidth.models.activations import table as activations
-from finitewidth.quantities.figures import FIGURES
-from finitewidth.quantities.vocabulary import FAMILIES, QUANTITIES
+from finitewidth.quantities.vocabulary import FAMILIES, FIGURES, QUANTITIES
 from finitewidth.study.study_file import validate
 from hostile_configs import RANDOM, TRAINED
 from study_content import with_value

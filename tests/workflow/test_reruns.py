@@ -99,12 +99,12 @@ CODE = {
         set(),
     ),
     "a figure's description": (
-        "finitewidth/quantities/figures.py",
+        "finitewidth/quantities/preactivations.py",
         ("Histograms of preactivations, layer", "Histograms, layer"),
         {"figures"},
     ),
     "one more figure": (
-        "finitewidth/quantities/figures.py",
+        "finitewidth/quantities/preactivations.py",
         'FIGURES["more"] = FIGURES["quantiles"]',
         set(),
     ),

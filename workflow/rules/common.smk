@@ -40,9 +40,13 @@ from finitewidth.comparison.report import caption, figure_labels, front_page, ta
 from finitewidth_slurm import earlier
 from finitewidth.planning.trained_members import study_members, trained_batches
 from finitewidth.models.activations import table
-from finitewidth.quantities import description, vocabulary
-from finitewidth.quantities.figures import FIGURES
-from finitewidth.quantities.vocabulary import FAMILIES
+from finitewidth.quantities import description
+from finitewidth.quantities.vocabulary import (
+    FAMILIES,
+    FIGURES,
+    TRAINED_FAMILIES,
+    described,
+)
 
 
 def source(path):
@@ -105,27 +109,23 @@ def code_of(script, *modules, members=(), families=(), does="", figures=()):
     of ``members`` count, too; the descriptions of ``families``, and the functions of these that
     ``does`` names (``estimator`` or ``theory``); and the descriptions of ``figures``.
     """
-    places = [getattr(FAMILIES[family], does) for family in families] if does else []
+    places = [getattr(FAMILIES[family], does) for family in families if does]
     files = {
         *modules,
         *(table.file_of(m.activation) for m in members if isinstance(m, Member)),
         *(description.file_of(place) for place in places if place),
     }
-    entries = {
-        *(f"{vocabulary.file_of(family)}:{family}" for family in families),
-        *(f"quantities/figures.py:{figure}" for figure in figures),
-    }
     return used(
         source(f"../scripts/{script}"),
         *(PACKAGE / file for file in sorted(files)),
-        entries=tuple(sorted(entries)),
+        entries=tuple(described(families, figures)),
     )
 
 
 def families_of(members):
-    """What is estimated of random networks; tests of normality have a rule of their own."""
-    estimated = {family for m in members if isinstance(m, Member) for family in m.estimate}
-    return estimated - {"normality"}
+    """What is estimated of members but for tests of normality, which have a rule of their own."""
+    each = (m.estimate if isinstance(m, Member) else TRAINED_FAMILIES for m in members)
+    return {family for families in each for family in families} - {"normality"}
 
 
 def digests_of(files):

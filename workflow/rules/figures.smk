@@ -34,7 +34,7 @@ for name, study in STUDY_FILE.studies.items():
                         "figures.py",
                         FIGURES[figure].file,
                         members=study_members(STUDY_FILE, name),
-                        families={f for f in FIGURES[figure].families if f in FAMILIES},
+                        families=FIGURES[figure].families,
                         figures=[figure],
                     )
                     for figure in study.figures

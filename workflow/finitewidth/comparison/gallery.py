@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from finitewidth.comparison.tables import literal
 from finitewidth.provenance.artifacts import read_stamp
-from finitewidth.quantities.figures import FIGURES
+from finitewidth.quantities.vocabulary import FIGURES
 
 #: Where the page stands, and from where its links lead.
 FOLDER = "results"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from finitewidth.comparison.captions import ensembles, notes, outcome, plain
 from finitewidth.config.model import Config
-from finitewidth.quantities.figures import FIGURES
+from finitewidth.quantities.vocabulary import FIGURES
 from finitewidth.runtime.folder import OURS, write_whole
 
 FOLDER = OURS / "report"

@@ -23,10 +23,10 @@ from finitewidth.config.model_trained import DataSet, Trained
 from finitewidth.config.style_file import FONT_SIZES
 from finitewidth.models.activations import table as activations
 from finitewidth.models.parameterisation import PARAMETERISATIONS
-from finitewidth.quantities.figures import FIGURES
 from finitewidth.quantities.vocabulary import (
     DEFAULT_FAMILIES,
     FAMILIES,
+    FIGURES,
     FROM_LADDER,
     FROM_LOG_NORM,
     NTK_FAMILIES,

@@ -31,8 +31,7 @@ from finitewidth.config.model_trained import (
     Trained,
 )
 from finitewidth.config.style_file import ALLOWED
-from finitewidth.quantities.figures import FIGURES
-from finitewidth.quantities.vocabulary import FAMILIES, TRAINED_FAMILIES
+from finitewidth.quantities.vocabulary import FAMILIES, FIGURES, TRAINED_FAMILIES
 
 FOLDER = Path(__file__).parents[3] / "config"
 

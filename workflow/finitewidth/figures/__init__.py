@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from importlib import import_module
 
 from finitewidth.config.style_file import read_style
-from finitewidth.quantities.figures import FIGURES
+from finitewidth.quantities.vocabulary import FIGURES
 
 
 def settings(*, width: float | None, font_size: float | None, file: str | None) -> dict:

@@ -22,11 +22,12 @@ REBUILD = "FINITEWIDTH_REBUILD"
 #: Which commit the code is, where it was unpacked from an archive and git cannot tell.
 COMMIT_FILE = PACKAGE.parents[1] / "COMMIT.json"
 #: How a stamp spells a module, or an entry of a registry.
-_MODULE = re.compile(r"(\w+/)*\w+\.py(:\w+)?")
+_MODULE = re.compile(r"(\w+/)*\w+\.py(:\w+\.\w+)?")
 #: Modules that hold descriptions, of which each stage uses a few: what counts is the entries that a
 #: rule names, so that to add or to change another reruns nothing.
 REGISTRIES = frozenset(
-    f"quantities/{name}.py" for name in ("preactivations", "coupled", "tangent_kernels", "figures")
+    f"quantities/{name}.py"
+    for name in ("preactivations", "coupled", "tangent_kernels", "trained_networks")
 )
 
 
@@ -35,7 +36,7 @@ def used(*scripts: str | Path, entries: tuple[str, ...] = ()) -> dict:
     """What a rule says of its code: a digest of it all, of each module, and the packages imported.
 
     The modules are the scripts and every module of the package that they import, however deep, but
-    for ``REGISTRIES``: of these the entries count that are named, each as ``module.py:entry``. The
+    for ``REGISTRIES``: of these the entries count that are named, as ``module.py:TABLE.name``. The
     digests are SHA-256 of the syntax trees without docstrings: an edit that cannot change a result
     does not change them.
     """
@@ -65,7 +66,7 @@ def changed(modules: Mapping[str, str]) -> list[str]:
 
 
 def _entry(name: str) -> str | None:
-    """The digest of one entry of a registry, ``module.py:entry``; None where there is none."""
+    """The digest of one entry of a registry, ``module.py:TABLE.name``; None where there is none."""
     file, _, entry = name.partition(":")
     return _entries(PACKAGE / file).get(entry)
 

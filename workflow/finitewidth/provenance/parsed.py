@@ -44,10 +44,10 @@ class Memory:
         return self._known[of]
 
     def entries(self, path: Path) -> dict[str, str]:
-        """The digest of each entry of a registry, by its name.
+        """The digest of each entry of a registry, as ``TABLE.name``.
 
-        An entry is a call whose first argument is its name, in a tuple or list, or a value of a
-        dictionary of the module's own, under its name.
+        A table is a variable of the module. Its entries are calls whose first argument is their
+        name, in a tuple or list, or the values of a dictionary under their names.
         """
         content = path.read_bytes()
         of = f"entries {hashlib.sha256(content).hexdigest()}"
@@ -92,7 +92,8 @@ def entries(content: bytes) -> dict[str, str]:
     """As :meth:`Memory.entries`, of a file's bytes."""
     found = {}
     for node in ast.parse(content).body:
-        value = getattr(node, "value", None)
+        value, target = getattr(node, "value", None), getattr(node, "target", None)
+        (target,) = getattr(node, "targets", [target])
         if isinstance(value, ast.Tuple | ast.List):
             each = [(e.args[0], e) for e in value.elts if isinstance(e, ast.Call) and e.args]
         elif isinstance(value, ast.Dict):
@@ -102,7 +103,9 @@ def entries(content: bytes) -> dict[str, str]:
         for name, entry in each:
             if isinstance(name, ast.Constant) and isinstance(name.value, str):
                 digest = hashlib.sha256(ast.unparse(entry).encode()).hexdigest()[:16]
-                found[name.value] = digest
+                # Of several entries of a name, all.
+                key = f"{target.id}.{name.value}"
+                found[key] = found.get(key, "") + digest
     return found
 
 

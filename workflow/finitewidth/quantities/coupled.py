@@ -11,6 +11,7 @@ from finitewidth.quantities.description import (
     PDLT_NTK,
     Coefficient,
     Family,
+    FigureEntry,
     Quantity,
     one_each,
     pairs_of,
@@ -194,3 +195,34 @@ COEFFICIENTS = (
         ),
     ),
 )
+
+#: Figures of these by their names.
+FIGURES = {
+    "universality": FigureEntry(
+        "preactivations.universality",
+        ("kernel_moments",),
+        "Var(Ghat)/K^2 against l/n: widths collapse on the slope of their universality class, then"
+        " part from it.",
+    ),
+    "corrections": FigureEntry(
+        "preactivations.corrections",
+        ("kernel_moments",),
+        "n times (measured minus infinite width) against 1/n: the intercept is the coefficient of"
+        " 1/n, the slope that of 1/n^2.",
+    ),
+    "two_inputs": FigureEntry(
+        "preactivations.two_inputs",
+        ("kernel_moments",),
+        "Every component of V and of G^{1} against the angle between two inputs.",
+    ),
+    "log_kernel": FigureEntry(
+        "preactivations.double_scaling",
+        ("log_kernel",),
+        "Histograms of log Ghat beside the normal law of the double-scaling limit.",
+    ),
+    "inverse_kernel": FigureEntry(
+        "preactivations.double_scaling",
+        ("inverse_kernel",),
+        "E[1/Ghat] against l/n beside the double-scaling law of the K* = 0 class.",
+    ),
+}

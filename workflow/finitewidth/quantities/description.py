@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from typing import NamedTuple
 
 PDLT = "Roberts, Yaida, Hanin, arXiv:2106.10165"
 PDLT_NTK = f"{PDLT}, chapter 8"
@@ -108,6 +109,19 @@ class Coefficient:
     of: str
     power: int
     quantity: Quantity
+
+
+class FigureEntry(NamedTuple):
+    """Where a figure is drawn, and what its study's ensembles have to estimate for it."""
+
+    module: str
+    families: tuple[str, ...]
+    caption: str
+
+    @property
+    def file(self) -> str:
+        """The module's file in the library, whose digest stands for the figure's code."""
+        return f"figures/{self.module.replace('.', '/')}.py"
 
 
 def one_each(inputs: int, recorded: int) -> int:

@@ -11,6 +11,7 @@ from finitewidth.quantities.description import (
     PDLT,
     ZAVATONE,
     Family,
+    FigureEntry,
     Quantity,
     one_each,
     pairs_of,
@@ -228,3 +229,88 @@ FAMILIES = (
         theory="theory.predict.predicted_tests:normality",
     ),
 )
+
+#: Figures of these by their names.
+FIGURES = {
+    "covariance": FigureEntry(
+        "preactivations.covariance",
+        ("covariance",),
+        "Measured covariance of each pair of inputs against layer, beside the kernel recursion.",
+    ),
+    "neuron_covariance": FigureEntry(
+        "preactivations.covariance",
+        ("covariance",),
+        "Covariance between different neurons: zero within its error, neuron by neuron.",
+    ),
+    "intralayer": FigureEntry(
+        "preactivations.intralayer",
+        ("covariance", "four_point"),
+        "Correlation of the magnitudes of two neurons of a layer against depth, for each width.",
+    ),
+    "breakdown_map": FigureEntry(
+        "preactivations.intralayer",
+        ("covariance", "four_point"),
+        "Where the 1/n law breaks down over depth and width, with the contours of l/n.",
+    ),
+    "pooled_correlator": FigureEntry(
+        "preactivations.gaussianity",
+        ("covariance", "four_point"),
+        "The pooled four-point correlator against width: it sees the signal that 1/n theory gives.",
+    ),
+    "quadruple": FigureEntry(
+        "preactivations.gaussianity",
+        ("quadruple",),
+        "The statistic of random quadruples against its noise floor: it measures its own noise.",
+    ),
+    "normality": FigureEntry(
+        "preactivations.gaussianity",
+        ("normality",),
+        "Share of rejections of three tests of normality, for networks and for Gaussian controls.",
+    ),
+    "histograms": FigureEntry(
+        "preactivations.layer_distributions",
+        ("distribution",),
+        "Histograms of preactivations, layer by layer, beside the Gaussian and the exact law.",
+    ),
+    "quantiles": FigureEntry(
+        "preactivations.layer_distributions",
+        ("distribution",),
+        "Q-Q plots of preactivations against the Gaussian, layer by layer.",
+    ),
+    "kurtosis": FigureEntry(
+        "preactivations.layer_distributions",
+        ("kurtosis",),
+        "Excess kurtosis against layer: measured, exact, and to first order in 1/n.",
+    ),
+    "output_density": FigureEntry(
+        "preactivations.layer_distributions",
+        ("distribution",),
+        "Output density of deep linear networks beside its closed form, a Meijer G function.",
+    ),
+    "log_norm": FigureEntry(
+        "preactivations.chaos",
+        ("log_norm",),
+        "Histogram of the log-norm beside its exact law and its log-normal limit.",
+    ),
+    "log_norm_moments": FigureEntry(
+        "preactivations.chaos",
+        ("log_norm",),
+        "Mean and variance of the log-norm against the aspect ratio l/n, beside theory.",
+    ),
+    "phase_diagram": FigureEntry(
+        "preactivations.criticality",
+        ("covariance",),
+        "Ordered and chaotic phase of each activation in the plane of C_b and C_W, its critical"
+        " point, and where the study's ensembles stand.",
+    ),
+    "kernel_flow": FigureEntry(
+        "preactivations.criticality",
+        ("covariance",),
+        "The kernel against layer, at the critical point and on both sides of it.",
+    ),
+    "angle_flow": FigureEntry(
+        "preactivations.criticality",
+        ("correlation",),
+        "The angle between two inputs against layer, with its asymptotic law at criticality.",
+    ),
+}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from finitewidth.quantities.description import (
     AT_COUPLES,
     AT_INPUT,
@@ -13,8 +11,8 @@ from finitewidth.quantities.description import (
     PDLT,
     PDLT_NTK,
     TANGENTS_MOST_INPUTS,
-    Coefficient,
     Family,
+    FigureEntry,
     Quantity,
 )
 
@@ -155,20 +153,51 @@ FAMILIES = (
     ),
 )
 
-#: Coefficients of the expansion in 1/n over members that differ in their width alone; they and
-#: their theory stand in tables alone.
-COEFFICIENTS = tuple(
-    Coefficient(
-        quantity.name,
-        power,
-        replace(
-            quantity,
-            name=f"{quantity.name}_{power}",
-            meaning=f"coefficient of 1/n{'^2' * (power == 2)} in {quantity.meaning}",
-        ),
-    )
-    for family in FAMILIES
-    if family.name in ("ntk_tensors", "dntk")
-    for quantity in family.quantities
-    for power in (1, 2)
-)
+#: Figures of these by their names.
+FIGURES = {
+    "ntk_methods": FigureEntry(
+        "tangent_kernels.ntk_methods",
+        ("ntk_methods",),
+        "How far ways of computing one network's tangent kernel are from each other, and how many"
+        " multiplications each takes, against width.",
+    ),
+    "ntk_times": FigureEntry(
+        "tangent_kernels.ntk_methods",
+        ("ntk_methods",),
+        "Seconds that each way took, against width: the one figure that differs from run to run.",
+    ),
+    "ntk_concentration": FigureEntry(
+        "tangent_kernels.concentration",
+        ("ntk",),
+        "Mean and spread of the tangent kernel against width, per activation.",
+    ),
+    "ntk_spectrum": FigureEntry(
+        "tangent_kernels.concentration",
+        ("ntk_spectrum",),
+        "Eigenvalues of the tangent kernel over several inputs, against width.",
+    ),
+    "ntk_fluctuations": FigureEntry(
+        "tangent_kernels.ntk_depth",
+        ("ntk",),
+        "Var Theta/Theta^2 against L/n on the slope of each class, and E[Theta^2]/E[Theta]^2 of"
+        " activations of two slopes against its exact value, its double-scaling law and the bare"
+        " exponential.",
+    ),
+    "ntk_criticality": FigureEntry(
+        "tangent_kernels.ntk_depth",
+        ("ntk",),
+        "Fluctuations of the tangent kernel against depth: GELU and SiLU are critical for the"
+        " kernel, but not for these.",
+    ),
+    "ntk_cross": FigureEntry(
+        "tangent_kernels.ntk_cross",
+        ("ntk_tensors",),
+        "D, F, P and Q against depth, at each width and extrapolated: how tangent kernels go with"
+        " preactivations, and how they change in training.",
+    ),
+    "ntk_corrections": FigureEntry(
+        "tangent_kernels.ntk_corrections",
+        ("ntk_mean",),
+        "n times (mean tangent kernel minus infinite width) against 1/n: the intercept is H^{1}.",
+    ),
+}

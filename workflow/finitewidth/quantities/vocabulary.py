@@ -6,8 +6,11 @@ behind them: so reading a config imports no estimator and no theory.
 
 from __future__ import annotations
 
-from finitewidth.quantities import coupled, preactivations, tangent_kernels
-from finitewidth.quantities.description import Coefficient, Family, Quantity
+from collections.abc import Collection
+from dataclasses import replace
+
+from finitewidth.quantities import coupled, preactivations, tangent_kernels, trained_networks
+from finitewidth.quantities.description import Coefficient, Family, FigureEntry, Quantity
 
 _FAMILIES = (*preactivations.FAMILIES, *coupled.FAMILIES, *tangent_kernels.FAMILIES)
 #: Families of estimates by their names.
@@ -28,14 +31,24 @@ FROM_LOG_NORM = ("log_norm",)
 #: What an ensemble estimates unless told otherwise.
 DEFAULT_FAMILIES = ("covariance", "four_point", "kurtosis", "log_norm")
 
+#: Quantities of members of one width each of which a sweep over widths gives coefficients; these
+#: and their theory stand in tables alone.
+FROM_SWEEPS = (*FAMILIES["ntk_tensors"].names, *FAMILIES["dntk"].names)
+
+
+def _of_sweep(name: str, power: int) -> Coefficient:
+    (of,) = (q for family in _FAMILIES for q in family.quantities if q.name == name)
+    meaning = f"coefficient of 1/n{'^2' * (power == 2)} in {of.meaning}"
+    return Coefficient(name, power, replace(of, name=f"{name}_{power}", meaning=meaning))
+
+
 #: Coefficients of the expansion in 1/n, fitted over a ladder, or a sweep, of at least so many
 #: widths, by their names.
 COEFFICIENTS: dict[str, Coefficient] = {
-    c.quantity.name: c for c in (*coupled.COEFFICIENTS, *tangent_kernels.COEFFICIENTS)
+    **{c.quantity.name: c for c in coupled.COEFFICIENTS},
+    **{f"{name}_{power}": _of_sweep(name, power) for name in FROM_SWEEPS for power in (1, 2)},
 }
 LEAST_RUNGS = 4
-#: Quantities of members of one width each of which a sweep over widths gives coefficients.
-FROM_SWEEPS = tuple(dict.fromkeys(c.of for c in tangent_kernels.COEFFICIENTS))
 
 #: Every quantity by its name.
 DESCRIBED: dict[str, Quantity] = {
@@ -43,30 +56,23 @@ DESCRIBED: dict[str, Quantity] = {
     **{name: c.quantity for name, c in COEFFICIENTS.items()},
 }
 
+_ROOMS = (preactivations, coupled, tangent_kernels, trained_networks)
+#: Every figure by its name.
+FIGURES: dict[str, FigureEntry] = {name: f for room in _ROOMS for name, f in room.FIGURES.items()}
+
 #: Tests of normality, what they are run on, and the p-value at which they reject.
 TESTS = ("henze_zirkler", "hotelling_mean", "radial")
 SAMPLES = ("ensemble", "gaussian")
 LEVEL = 0.05
 
-#: The same of trained networks, all of which are always estimated.
-TRAINED_FAMILIES: dict[str, tuple[str, ...]] = {
-    "training": ("accuracy", "loss"),
-    "training_curves": ("accuracy_curve", "loss_curve"),
-    "activations": ("activation_participation", "activation_slope"),
-    "activation_spectrum": ("activation_eigenvalue",),
-    "weights": ("weight_participation", "weight_largest", "weight_outliers"),
-    "weight_spectrum": ("weight_eigenvalue",),
-    "clipping": ("rank_needed",),
-    "clipping_curves": ("clipped_accuracy",),
-    "alignment": ("alignment", "alignment_r2", "alignment_chance"),
-    "eigenvectors": ("eigenvector_cosine",),
-    "rainbow": ("generated_accuracy",),
-}
+#: Families of trained networks -> their quantities.
+TRAINED_FAMILIES = trained_networks.FAMILIES
 #: Of these, what a table leaves out unless told otherwise: a number a rank, a pair of ranks or an
 #: epoch, which figures show.
 LONG_FAMILIES = (
     "training_curves", "activation_spectrum", "weight_spectrum", "clipping_curves", "eigenvectors",
 )  # fmt: skip
+
 #: Quantities of a table where a study does not name them.
 TABULATED: tuple[str, ...] = (
     *(name for family in _FAMILIES for name in family.names),
@@ -85,11 +91,19 @@ def quantities_of(family: str) -> tuple[str, ...]:
     return FAMILIES[family].names if family in FAMILIES else TRAINED_FAMILIES[family]
 
 
-def file_of(family: str) -> str:
-    """The file of the library that describes a family of random networks."""
-    (room,) = (
-        room
-        for room in (preactivations, coupled, tangent_kernels)
-        if FAMILIES[family] in room.FAMILIES
-    )
-    return f"quantities/{room.__name__.rpartition('.')[2]}.py"
+def described(families: Collection[str], figures: Collection[str]) -> list[str]:
+    """Where families, with their coefficients, and figures are described: ``file:TABLE.name``."""
+    own = {name for family in families for name in quantities_of(family)}
+    found = []
+    for room in _ROOMS:
+        coefficients = [c.of for c in getattr(room, "COEFFICIENTS", ()) if c.of in own]
+        tables = {
+            "FAMILIES": [
+                f for f in (getattr(e, "name", e) for e in room.FAMILIES) if f in families
+            ],
+            "COEFFICIENTS": sorted(set(coefficients)),
+            "FIGURES": [figure for figure in room.FIGURES if figure in figures],
+        }
+        file = f"quantities/{room.__name__.rpartition('.')[2]}.py"
+        found += [f"{file}:{table}.{name}" for table, names in tables.items() for name in names]
+    return found

@@ -9,8 +9,7 @@ from finitewidth.core.errors import ConfigError
 from finitewidth.models.activations.table import get
 from finitewidth.planning.members import Member
 from finitewidth.planning.trained_members import TrainedMember, study_members
-from finitewidth.quantities.figures import FIGURES
-from finitewidth.quantities.vocabulary import LEAST_RUNGS, TRAINED_FAMILIES
+from finitewidth.quantities.vocabulary import FIGURES, LEAST_RUNGS, TRAINED_FAMILIES
 
 Condition = Callable[[Config, Member | TrainedMember], bool]
 
