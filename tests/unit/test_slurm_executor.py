@@ -219,9 +219,9 @@ def test_nothing_private_of_the_parent_is_used():
             "sleep", "report_job_error", "report_job_submission"} <= replaced  # fmt: skip
 
 
-def test_the_executor_brings_no_library_with_it():
-    # Snakemake imports it at every start, and a copy of the workflow has a library of its own.
-    name = executor.__name__
-    wanted = f"import sys, {name}; print('finitewidth' in sys.modules)"
+@pytest.mark.parametrize("plugin", [executor.__name__, "snakemake_logger_plugin_finitewidth"])
+def test_plugins_bring_no_library_with_them(plugin):
+    # Snakemake imports them at every start, and a copy of the workflow has a library of its own.
+    wanted = f"import sys, {plugin}; print('finitewidth' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", wanted], capture_output=True, text=True)
     assert done.stdout == "False\n", done.stderr

@@ -12,8 +12,6 @@ from logging import ERROR, WARNING, LogRecord
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from finitewidth.runtime import following
-
 
 class LogHandler(LogHandlerBase):
     """Tells what happens to jobs, and what is warned of; the rest stands in Snakemake's log."""
@@ -24,7 +22,12 @@ class LogHandler(LogHandlerBase):
     writes_to_file = False
 
     def __post_init__(self) -> None:
+        # Snakemake imports this at every start, also for a copy of the workflow that has a library
+        # of its own: nothing of ours is imported before this logger is chosen.
+        from finitewidth.runtime import following
+
         asked = self.common_settings
+        self.tell = following.tell
         self.plain = not following.followed() or bool(
             asked.dryrun or asked.verbose or asked.printshellcmds or asked.quiet or asked.debug_dag
         )
@@ -41,7 +44,7 @@ class LogHandler(LogHandlerBase):
         if self.plain:
             return
         try:
-            following.tell(**_told(record))
+            self.tell(**_told(record))
         except Exception:
             self.handleError(record)
 
