@@ -7,6 +7,7 @@
 # make report      the results as one page: results/report.html
 # make calibrate   measure over hundreds of seeds whether errors are right (hours)
 # make archive     code, config and results as one file, to unpack elsewhere
+# make hooks       check style and lint before each commit
 # make browser     install the browser that the tests of the report want
 
 PYTHON ?= python3
@@ -20,7 +21,7 @@ SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
 SNAKEMAKE = $(BIN)/python -m finitewidth run $(STUDY) --cores $(CORES) --workflow-profile workflow/profiles/default
 
-.PHONY: all estimate report archive test test-fast check slurm slurm-test browser docs lock benchmark calibrate clean
+.PHONY: all estimate report archive test test-fast check hooks slurm slurm-test browser docs lock benchmark calibrate clean
 
 all: $(READY)
 	@$(SNAKEMAKE)
@@ -79,6 +80,11 @@ check: $(READY)
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 	$(BIN)/lint-imports --no-cache
+
+# Style and lint before each commit of this checkout, by what stands in .venv.
+hooks: $(READY)
+	printf '#!/bin/sh\nexec make check\n' > "$$(git rev-parse --git-path hooks)/pre-commit"
+	chmod +x "$$(git rev-parse --git-path hooks)/pre-commit"
 
 # config/README.md and config/schema.json, from the model.
 docs: $(READY)

@@ -26,16 +26,7 @@ class Elementwise(nn.Module):
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         """sigma(z)."""
-        function = {
-            "abs": torch.abs, "arctan": torch.atan, "cos": torch.cos, "erf": torch.erf,
-            "gelu": nn.functional.gelu, "linear": lambda z: z, "relu": torch.relu,
-            "sigmoid": torch.sigmoid, "silu": nn.functional.silu, "sin": torch.sin,
-            "softplus": nn.functional.softplus, "tanh": torch.tanh,
-        }.get(self._activation.name)  # fmt: skip
-        if function is None:
-            plus, minus = self._activation.slopes
-            return plus * torch.relu(z) - minus * torch.relu(-z)
-        return function(z)
+        return self._activation.on_tensor(torch, z)
 
 
 def sequential(
