@@ -10,8 +10,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 
 from finitewidth.config import model, model_trained
-from finitewidth.config.fields import Model
 from finitewidth.core.errors import LONGEST, ConfigError
+from finitewidth.core.fields import Model
 from finitewidth.planning.members import batches
 from finitewidth.planning.plan import plan, report
 from finitewidth.planning.trained_members import trained_batches

@@ -22,7 +22,8 @@ ALLOWED = {
     "figures": XARRAY | {"matplotlib", "scipy"},
     "gallery": set(),
     "generate": XARRAY | {"torch"},
-    "inputs": XARRAY,
+    # The kinds of inputs say what their keys may be.
+    "inputs": XARRAY | {"pydantic"},
     "measure": XARRAY | {"torch"},
     "normality": XARRAY,
     "predict": XARRAY | {"scipy"},

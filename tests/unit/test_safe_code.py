@@ -35,6 +35,12 @@ KNOWN = {
     ("workflow/rules/provenance.smk", "shell"): "copies a file, every path of it in quotes",
     ("workflow/finitewidth/figures/__init__.py", "importlib.import_module"):
         "names come from the table of figures, not from a config",
+    ("workflow/finitewidth/models/activations/table.py", "importlib.import_module"):
+        "names of files in the library's own folder",
+    ("workflow/finitewidth/data/inputs.py", "importlib.import_module"):
+        "names of files in the library's own folder",
+    ("workflow/finitewidth/quantities/description.py", "importlib.import_module"):
+        "places come from the descriptions of families, not from a config",
 }  # fmt: skip
 
 

@@ -62,6 +62,7 @@ CONFIG = {
 
 #: Ensembles of the tiny study with this activation, and with this estimate.
 GELU = ("phases",)
+DIGITS = ("three", "relu", "norms", "scalar", "jets")
 QUADRUPLES = ("relu",)
 
 #: A module, what is added to it (or what replaces what in it), and the stages that rerun; of some
@@ -77,6 +78,12 @@ CODE = {
         "finitewidth/models/activations/mish.py",
         "from finitewidth.models.activations.tanh import ACTIVATION as ACTIVATION",
         set(),
+    ),
+    "a kind of inputs": (
+        "finitewidth/data/kinds/digits.py",
+        "MORE = 1",
+        {"inputs", "sample", "estimate", "theory", "normality", *ON_ESTIMATES},
+        DIGITS,
     ),
     "a family's estimator": (
         "finitewidth/estimate/preactivations/quadruples.py",

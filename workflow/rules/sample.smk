@@ -15,7 +15,9 @@ rule inputs:
     params:
         config=lambda wildcards: projections.vectors(STUDY_FILE, wildcards.name),
         given=lambda wildcards: digests_of(input_files(wildcards)),
-        code=code_of("inputs.py"),
+        code=lambda wildcards: code_of(
+            "inputs.py", f"data/kinds/{STUDY_FILE.inputs[wildcards.name].kind}.py"
+        ),
     script:
         "../scripts/inputs.py"
 

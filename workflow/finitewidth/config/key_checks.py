@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
-
-from finitewidth.config.model import Config, Ensemble, Sphere, Study, families_of
+from finitewidth.config.model import Config, Ensemble, Study, families_of
 from finitewidth.config.ntk_checks import check_ntk, check_rates
 from finitewidth.config.trained_checks import check_trained
 from finitewidth.core.errors import ConfigError
@@ -27,33 +25,13 @@ from finitewidth.theory.mlp.criticality import critical_point
 def check(config: Config) -> None:
     """Raise a :class:`ConfigError` for the first contradiction between keys of ``config``."""
     for name, inputs in config.inputs.items():
-        if isinstance(inputs, Sphere):
-            _check_sphere(f"inputs.{name}", inputs)
+        inputs.check(f"inputs.{name}")
     for name, ensemble in config.ensembles.items():
         _check_ensemble(f"ensembles.{name}", ensemble, config)
     for name, trained in config.trained.items():
         check_trained(f"trained.{name}", name, trained, config)
     for name, study in config.studies.items():
         _check_study(f"studies.{name}", study, config)
-
-
-def _check_sphere(path: str, inputs: Sphere) -> None:
-    """Vectors at one pairwise overlap exist only if their Gram matrix is positive and fits."""
-    if inputs.overlap is None or inputs.count == 1:
-        return
-    lowest = -1 / (inputs.count - 1)
-    if inputs.overlap < lowest - 1e-12:
-        raise ConfigError.at(
-            f"{path}.overlap", inputs.overlap, f"at least {lowest:.4g} for {inputs.count} vectors"
-        )
-    at_lowest = math.isclose(inputs.overlap, lowest, abs_tol=1e-12)
-    rank = 1 if inputs.overlap == 1 else inputs.count - at_lowest
-    if inputs.dimension < rank:
-        raise ConfigError.at(
-            f"{path}.dimension",
-            inputs.dimension,
-            f"at least {rank} for {inputs.count} vectors at overlap {inputs.overlap:g}",
-        )
 
 
 def _check_ensemble(path: str, ensemble: Ensemble, config: Config) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from finitewidth.config.fields import (
+from finitewidth.config.model_trained import DataSet, Trained
+from finitewidth.config.style_file import FONT_SIZES
+from finitewidth.core.fields import (
     Count,
     Line,
     Model,
@@ -19,8 +23,7 @@ from finitewidth.config.fields import (
     key,
     sweep_of,
 )
-from finitewidth.config.model_trained import DataSet, Trained
-from finitewidth.config.style_file import FONT_SIZES
+from finitewidth.data.inputs import KINDS
 from finitewidth.models.activations import table as activations
 from finitewidth.models.parameterisation import PARAMETERISATIONS
 from finitewidth.quantities.vocabulary import (
@@ -47,54 +50,10 @@ def _known_activation(name: str) -> str:
 ActivationName = Annotated[str, AfterValidator(_known_activation)]
 
 
-class Sphere(Model):
-    """Vectors of one norm in a random direction, or at one given overlap."""
-
-    kind: Literal["sphere"] = key("sphere")
-    dimension: Count = key("a whole number of at least 1: n_0")
-    count: Count = key("a whole number of at least 1: how many vectors")
-    norm: Positive = key("a number above 0 (1e-9 to 1e9): the norm |x| of each vector", 1.0)
-    overlap: Annotated[Real, Field(ge=-1, le=1)] | None = key(
-        "a number from -1 to 1: the cosine between each two vectors (random where left out)", None
-    )
-
-
-class Digits(Model):
-    """Real 8x8 images (64 components), each standardised to mean 0 and variance 1."""
-
-    kind: Literal["digits"] = key("digits")
-    count: Count = key("a whole number of at least 1: how many images")
-    classes: Annotated[list[Annotated[int, Field(ge=0, le=9)]], AfterValidator(distinct)] = key(
-        "a list of different digits 0 to 9, taken in turn", list(range(10))
-    )
-
-
-class Arc(Model):
-    """Vectors of one norm in a plane of random direction, at given angles from the first axis."""
-
-    kind: Literal["arc"] = key("arc")
-    dimension: Annotated[int, Field(ge=2, le=10**9)] = key("a whole number of at least 2: n_0")
-    angles: Annotated[list[Annotated[Real, Field(ge=-360, le=360)]], Field(min_length=1)] = key(
-        "a list of angles in degrees, one a vector (equal ones make equal vectors)"
-    )
-    norm: Positive = key("a number above 0 (1e-9 to 1e9): the norm |x| of each vector", 1.0)
-
-    @property
-    def count(self) -> int:
-        """How many vectors."""
-        return len(self.angles)
-
-
-class Array(Model):
-    """Rows of a user's array: a variable of a netCDF file, or an .npy file."""
-
-    kind: Literal["array"] = key("array")
-    file: Place = key("the path of a netCDF (.nc) or numpy (.npy) file, without braces")
-    variable: Line | None = key("the name of a two-dimensional variable of the netCDF file", None)
-    count: Count | None = key("a whole number of at least 1: the first rows only", None)
-
-
-Inputs = Annotated[Sphere | Arc | Digits | Array, Field(discriminator="kind")]
+#: An entry of ``inputs``, of any kind.
+Inputs = Annotated[
+    reduce(or_, (kind.Inputs for kind in KINDS.values())), Field(discriminator="kind")
+]
 
 
 class Init(Model):
@@ -309,8 +268,7 @@ class Config(Model):
     )
     style: Style = key("{width: , font_size: , file: }: how figures look", Style())
     inputs: dict[Name, Inputs] = key(
-        "a mapping from names (letters, digits and _) to inputs of kind sphere, arc, digits or"
-        " array",
+        f"a mapping from names (letters, digits and _) to inputs of a kind: {', '.join(KINDS)}",
         {},
     )
     ensembles: dict[Name, Ensemble] = key(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from finitewidth.config.fields import (
+from finitewidth.core.fields import (
     Count,
     Line,
     Model,

@@ -9,15 +9,11 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from finitewidth.config.model import (
-    Arc,
-    Array,
     Config,
-    Digits,
     Ensemble,
     Init,
     Normality,
     Ntk,
-    Sphere,
     Study,
     Style,
 )
@@ -31,16 +27,17 @@ from finitewidth.config.model_trained import (
     Trained,
 )
 from finitewidth.config.style_file import ALLOWED
+from finitewidth.data.inputs import KINDS
 from finitewidth.quantities.vocabulary import FAMILIES, FIGURES, TRAINED_FAMILIES
 
 FOLDER = Path(__file__).parents[3] / "config"
 
 _SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("The file", Config, "A study file has these keys and no others."),
-    ("inputs.&lt;name&gt;, kind: sphere", Sphere, "Vectors of one norm."),
-    ("inputs.&lt;name&gt;, kind: arc", Arc, "Vectors of one norm at given angles in a plane."),
-    ("inputs.&lt;name&gt;, kind: digits", Digits, "Real 8×8 images that ship with scikit-learn."),
-    ("inputs.&lt;name&gt;, kind: array", Array, "Rows of your own array."),
+    *(
+        (f"inputs.&lt;name&gt;, kind: {name}", kind.Inputs, str(kind.__doc__))
+        for name, kind in KINDS.items()
+    ),
     ("ensembles.&lt;name&gt;", Ensemble, "Networks that share a law. Lists are sweeps."),
     ("ensembles.&lt;name&gt;.init", Init, "Var W = C_W/fan-in, Var b = C_b."),
     ("ensembles.&lt;name&gt;.ntk", Ntk, "Rates of tangent kernels: λ_b, and λ_W/fan-in."),

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from finitewidth.config.key_checks import check
-from finitewidth.config.model import Array, Config
+from finitewidth.config.model import Config
 from finitewidth.config.model_trained import ArrayImages
 from finitewidth.config.style_file import read_style
 from finitewidth.core.errors import ConfigError
 from finitewidth.core.files import MISSING, unreadable
-from finitewidth.data.inputs import array_shape
+from finitewidth.data.kinds import array
 from finitewidth.study.figure_checks import check_figures
 from finitewidth.study.size_checks import check_size
 
@@ -62,8 +62,8 @@ def check_given(config: Config, folder: str | Path = ".") -> None:
             raise ConfigError.at(f"data.{name}.file", spec.file, "a file that exists")
     counted = {}
     for name, spec in config.inputs.items():
-        if isinstance(spec, Array) and name in used:
-            rows, _ = array_shape(f"inputs.{name}", spec.model_dump(), folder)
+        if isinstance(spec, array.Inputs) and name in used:
+            rows, _ = array.array_shape(f"inputs.{name}", spec.model_dump(), folder)
             counted[name] = spec.model_copy(update={"count": rows})
     if counted:
         known = config.model_copy(update={"inputs": config.inputs | counted})
