@@ -2,6 +2,7 @@
 import os
 import shutil
 import sys
+from operator import attrgetter
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -102,14 +103,14 @@ def end_runs_on_slurm():
             sys.exit(str(error))
 
 
-def code_of(script, *modules, members=(), families=(), does="", figures=()):
+def code_of(script, *modules, members=(), families=(), does=None, figures=()):
     """The code that a rule's script runs, a parameter of the rule: edit it, and it reruns.
 
     ``modules`` are those of the library that it imports by a name that it is given. The activations
     of ``members`` count, too; the descriptions of ``families``, and the functions of these that
-    ``does`` names (``estimator`` or ``theory``); and the descriptions of ``figures``.
+    ``does`` tells (its estimator or its theory); and the descriptions of ``figures``.
     """
-    places = [getattr(FAMILIES[family], does) for family in families if does]
+    places = [does(FAMILIES[family]) for family in families if does]
     files = {
         *modules,
         *(table.file_of(m.activation) for m in members if isinstance(m, Member)),

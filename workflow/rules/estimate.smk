@@ -20,7 +20,9 @@ for batch in BATCHES:
         params:
             configs=[projections.estimate(STUDY_FILE, m) for m in batch.members],
             shards=[m.shard_count for m in batch.members],
-            code=code_of("estimate.py", families=families_of(batch.members), does="estimator"),
+            code=code_of(
+                "estimate.py", families=families_of(batch.members), does=attrgetter("estimator")
+            ),
         script:
             "../scripts/estimate.py"
 
@@ -39,6 +41,6 @@ rule normality:
         **asked("normality"),
     params:
         config=lambda wildcards: projections.normality(STUDY_FILE, member_of(wildcards)),
-        code=code_of("normality.py", families=["normality"], does="estimator"),
+        code=code_of("normality.py", families=["normality"], does=attrgetter("estimator")),
     script:
         "../scripts/normality.py"

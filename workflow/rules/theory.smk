@@ -23,7 +23,7 @@ for batch in BATCHES:
                 "theory.py",
                 members=batch.members,
                 families={f for m in batch.members for f in m.estimate},
-                does="theory",
+                does=attrgetter("theory"),
             ),
         script:
             "../scripts/theory.py"
