@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from tarfile import TarFile, TarInfo
 from typing import IO
 
 import numpy as np
@@ -90,8 +91,8 @@ def arrays(path: str, spec: Mapping) -> tuple[np.ndarray, np.ndarray, np.ndarray
         verify(key, file, spec["sha256"])
     tables = _tables(spec["normalise"])
     parts, readings = [], []
-    with _opened(key, file) as content:
-        members = _members(key, file, content)
+    with _opened(key, file) as (archive, found):
+        members = _batches(key, file, found)
         for part, names in (("train", TRAIN), ("validation", VALIDATION)):
             there = sum(members[name].size // RECORD for name in names)
             count = there if spec[part] is None else spec[part]
@@ -103,12 +104,13 @@ def arrays(path: str, spec: Mapping) -> tuple[np.ndarray, np.ndarray, np.ndarray
             start = 0
             for name in names:
                 stop = min(start + members[name].size // RECORD, count)
-                readings.append((members[name], x[start:stop], y[start:stop]))
+                readings.append((name, x[start:stop], y[start:stop]))
                 start = stop
         # In the order of the archive, which need not be that of the batches: each step back would
         # decompress all of it once more.
-        for member, x, y in sorted(readings, key=lambda reading: reading[0].start):
-            _read(key, file, content, member, x, y, tables)
+        for name, x, y in sorted(readings, key=lambda reading: members[reading[0]].offset_data):
+            with archive.extractfile(members[name]) as batch:
+                _read(key, file, name, batch, x, y, tables)
     return tuple(parts)
 
 
@@ -126,20 +128,19 @@ def verify(key: str, path: str | Path, sha256: str) -> None:
 
 
 @contextlib.contextmanager
-def _opened(key: str, file: str | Path) -> Iterator[IO[bytes]]:
+def _opened(key: str, file: str | Path) -> Iterator[tuple[TarFile, dict[str, TarInfo]]]:
     """The archive; what goes wrong in it while the block reads ends in one sentence."""
     try:
-        with tar.opened(file) as content:
-            yield content
+        with tar.opened(file) as found:
+            yield found
     except tar.ArchiveError as error:
         raise ConfigError.at(
             key, str(file), f"a whole tar.gz archive (this one is {error})"
         ) from error
 
 
-def _members(key: str, file: str | Path, content: IO[bytes]) -> dict[str, tar.Stored]:
-    """The six batches by name, after the archive was read to its end once."""
-    found = tar.stored(content)
+def _batches(key: str, file: str | Path, found: dict[str, TarInfo]) -> dict[str, TarInfo]:
+    """The six batches by name, each of whole records."""
     for name in (*TRAIN, *VALIDATION):
         if name not in found:
             allowed = f"CIFAR-10's binary version, with {', '.join((*TRAIN, *VALIDATION))}"
@@ -151,7 +152,7 @@ def _members(key: str, file: str | Path, content: IO[bytes]) -> dict[str, tar.St
                 f"an archive whose batches are whole records of {RECORD} bytes "
                 f"({name} has {size} bytes)",
             )  # fmt: skip
-    return found
+    return {name: found[name] for name in (*TRAIN, *VALIDATION)}
 
 
 def _tables(normalise: bool) -> np.ndarray:
@@ -165,24 +166,23 @@ def _tables(normalise: bool) -> np.ndarray:
 def _read(
     key: str,
     file: str | Path,
-    content: IO[bytes],
-    member: tar.Stored,
+    name: str,
+    batch: IO[bytes],
     x: np.ndarray,
     y: np.ndarray,
     tables: np.ndarray,
 ) -> None:
-    """Fill ``x`` (sample, channel, 32, 32) and ``y`` (sample,) with a member's first images."""
-    content.seek(member.start)
+    """Fill ``x`` (sample, channel, 32, 32) and ``y`` (sample,) with a batch's first images."""
     for start in range(0, len(x), _IMAGES):
         block = slice(start, min(start + _IMAGES, len(x)))
-        raw = content.read((block.stop - start) * RECORD)
+        raw = batch.read((block.stop - start) * RECORD)
         records = np.frombuffer(raw, dtype=np.uint8).reshape(-1, RECORD)
         wrong = np.flatnonzero(records[:, 0] >= CLASSES)
         if len(wrong):
             raise ConfigError.at(
                 key, str(file),
                 f"an archive with labels 0 to {CLASSES - 1} (record {start + wrong[0]}, counted "
-                f"from 0, of {member.name} has {records[wrong[0], 0]})",
+                f"from 0, of {name} has {records[wrong[0], 0]})",
             )  # fmt: skip
         y[block] = records[:, 0]
         planes = records[:, 1:].reshape(-1, 3, SIDE, SIDE)
