@@ -12,7 +12,7 @@ import pytest
 
 from finitewidth.core.errors import ConfigError
 from finitewidth.data import cifar10, tar
-from finitewidth.data.cifar10 import DownloadError, download
+from finitewidth.data.download import DownloadError, download
 from finitewidth.data.labelled import labelled
 
 BATCHES = [*cifar10.TRAIN, *cifar10.VALIDATION]

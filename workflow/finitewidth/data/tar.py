@@ -75,7 +75,7 @@ class _Header(TarInfo):
     """A header that names no extension; one that cannot be read ends in an error, not the list."""
 
     @classmethod
-    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> _Header:
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Header:
         try:
             header = super().frombuf(buf, encoding, errors)
         except tarfile.HeaderError as error:
