@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import random
 import re
 import tarfile
 import time
@@ -191,6 +192,31 @@ def test_a_gzip_that_expands_without_end_is_refused_in_little_memory(
 def test_an_archive_without_its_end_is_refused(inside, end):
     with pytest.raises(ConfigError, match="this one is damaged or cut short"):
         read(archive(inside, end=end))
+
+
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_whatever_is_damaged_is_read_or_refused_in_a_sentence(inside, form):
+    """Headers with a few other bytes, most of them with the checksum of what they then are."""
+    draw = random.Random(form)
+    headers = [tarfile.TarInfo(name).tobuf(form) for name in ("b", "a/" * 70 + "c", "\xfc" * 40)]
+    content, refused = b"".join(headers), []
+    for _ in range(300):
+        damaged = bytearray(content)
+        for _ in range(draw.randint(1, 4)):
+            byte = draw.choice([0, 0x80, 0xFF, *b"7-", draw.randrange(256)])
+            damaged[draw.randrange(len(damaged))] = byte
+        for start in range(0, len(damaged), 512):
+            if draw.random() < 0.9:
+                damaged[start : start + 512] = spelt(damaged[start : start + 512], 0, b"")
+        (inside / "c.tar.gz").write_bytes(gzip.compress(damaged + bytes(1024), 1))
+        try:
+            with tar.opened("c.tar.gz") as (opened, found):
+                for file in found.values():
+                    opened.extractfile(file).read(10)
+        except tar.ArchiveError as error:
+            refused.append(str(error))
+    assert 10 < len(refused) < 290
+    assert not any("\n" in said for said in refused)
 
 
 def test_names_are_compared_as_they_are(inside):
