@@ -1,10 +1,13 @@
 """Documents that are made from code, and pins that stand twice, cannot drift apart."""
 
+import json
 import re
 from pathlib import Path
+from typing import Annotated, Literal
 
 import pytest
 import yaml
+from pydantic import BaseModel, Field
 
 from finitewidth.config import reference
 from finitewidth.study.study_file import load
@@ -22,9 +25,51 @@ def test_the_configs_description_is_that_of_the_model():
 
 
 def test_every_key_of_the_model_says_what_it_allows():
-    for _, model, _ in reference._SECTIONS:
-        for key, field in model.model_fields.items():
-            assert field.description, key
+    schema = json.loads(reference.schema())
+    text = reference.readme()
+    for mapping in (schema, *schema["$defs"].values()):
+        assert " ".join(mapping["description"].split()) in text
+        for key, about in mapping["properties"].items():
+            assert f"| `{key}` | {about['description'].replace('|', chr(92) + '|')} |" in text
+
+
+class Dense(BaseModel):
+    """A layer of weights."""
+
+    kind: Literal["dense"] = Field(description="dense")
+    scale: Annotated[float, Field(description="at least |x|")] = 1.0
+
+
+class Residual(BaseModel):
+    """Layers, and their input added."""
+
+    kind: Literal["residual"] = Field(description="residual")
+    layers: list["Layer"] = Field(description="layers within")
+
+
+Layer = Annotated[Dense | Residual, Field(discriminator="kind")]
+
+
+class Network(BaseModel):
+    """A network."""
+
+    layers: list[Layer] = Field(description="a list of layers")
+    first: Dense | None = Field(None, description="what stands before")
+    other: dict[Annotated[str, Field(pattern="^a$")], Dense] = Field({}, description="more")
+
+
+def test_mappings_are_described_wherever_they_stand():
+    lines = "\n".join(reference.sections(Network.model_json_schema()))
+    assert re.findall("^## (.*)$", lines, re.M) == [
+        "The file",
+        "layers[], kind: dense and layers[].layers[], kind: dense"
+        " and first, kind: dense and other.&lt;name&gt;, kind: dense",
+        "layers[], kind: residual and layers[].layers[], kind: residual",
+    ]
+    assert "| `layers` | a list of layers | needed |" in lines
+    assert "| `scale` | at least \\|x\\| | `1.0` |" in lines
+    assert "| `first` | what stands before | left out |" in lines
+    assert "| `other` | more | `{}` |" in lines
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda p: p.name)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from finitewidth.runtime.job import log, progress, run
-from finitewidth.data.cifar10 import download
+from finitewidth.data.download import download
 
 
 def main(job):

@@ -18,7 +18,8 @@ import pytest
 
 from finitewidth.core.errors import ConfigError
 from finitewidth.data import cifar10
-from finitewidth.data.cifar10 import DownloadError, download
+from finitewidth.data import download as downloads
+from finitewidth.data.download import DownloadError, download
 from finitewidth.data.labelled import labelled
 from finitewidth.runtime import job
 
@@ -467,7 +468,7 @@ def test_a_redirection_leads_to_no_other_kind_of_address(server, path, to):
 def test_more_bytes_than_any_such_archive_has_are_not_kept(
     server, path, silent, there, monkeypatch
 ):
-    monkeypatch.setattr(cifar10, "MOST_BYTES", 3_000_000)
+    monkeypatch.setattr(downloads, "MOST_BYTES", 3_000_000)
     path.parent.mkdir()
     part_of(path).write_bytes(server.content[:there])
     server.behaviour["silent_about_length"] = silent
@@ -496,7 +497,7 @@ def test_an_error_of_the_server_is_said_and_keeps_the_part(server, path, there):
 
 
 def test_a_server_that_falls_silent_is_given_up(server, path, monkeypatch):
-    monkeypatch.setattr(cifar10, "TIMEOUT", 0.2)
+    monkeypatch.setattr(downloads, "TIMEOUT", 0.2)
     server.behaviour |= {"cut_after": 70_000, "sleeps": 1.0}
     with pytest.raises(DownloadError, match=r"cannot be downloaded \(timed out\)"):
         download(server.url, path, server.sha256)

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import random
 import re
 import tarfile
 import time
@@ -12,7 +13,7 @@ import pytest
 
 from finitewidth.core.errors import ConfigError
 from finitewidth.data import cifar10, tar
-from finitewidth.data.cifar10 import DownloadError, download
+from finitewidth.data.download import DownloadError, download
 from finitewidth.data.labelled import labelled
 
 BATCHES = [*cifar10.TRAIN, *cifar10.VALIDATION]
@@ -102,21 +103,56 @@ def test_a_member_of_enormous_declared_size_is_refused_at_once(inside, size, kin
     path = archive(inside, member("data_batch_1.bin", size=size, type=kind))
     tracemalloc.start()
     begun = time.process_time()
-    # From 8 GiB on a header needs another spelling, which is none of this format.
-    says = "too large: it declares more than 268435456" if size < 8 * 2**30 else "damaged"
-    with pytest.raises(ConfigError, match=f"this one is {says}"):
+    # From 8 GiB on a header spells it in another way.
+    with pytest.raises(ConfigError, match="is too large: it declares more than 268435456 bytes"):
         read(path)
     assert time.process_time() - begun < 2
     assert tracemalloc.get_traced_memory()[1] < 2**24
     tracemalloc.stop()
 
 
-def test_a_negative_size_does_not_turn_in_circles(inside):
-    hostile = bytearray(member("x"))
-    hostile[124:136] = (2**96 - 1024).to_bytes(12, "big")
-    hostile[148:156] = b"%06o\0 " % sum(hostile[:148] + b" " * 8 + hostile[156:512])
+def spelt(header, start, text):
+    """A header with other bytes at one place, and the checksum of what it then is."""
+    header = bytearray(header)
+    header[start : start + len(text)] = text
+    header[148:156] = b"%06o\0 " % sum(header[:148] + b" " * 8 + header[156:512])
+    return bytes(header)
+
+
+@pytest.mark.parametrize("spelling", [(2**96 - 1024).to_bytes(12, "big"), b"-0000002000\0"])
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.XHDTYPE])
+def test_a_negative_size_does_not_turn_in_circles(inside, spelling, kind):
     with pytest.raises(ConfigError, match="this one is damaged"):
-        read(archive(inside, bytes(hostile)))
+        # Back to the first of three members.
+        read(
+            archive(inside, member("x"), member("x"), spelt(member("x", type=kind), 124, spelling))
+        )
+
+
+PAX = b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n"
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        *(member("x", bytes(2**26), type=kind)
+          for kind in (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE,
+                       tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)),
+        # Maps of holes, one block of them after the other.
+        spelt(member("x", (bytes(504) + b"\1" + bytes(7)) * 2**13, type=tarfile.GNUTYPE_SPARSE),
+              482, b"\1"),
+        member("x", PAX, type=tarfile.XHDTYPE) + member("x", b"9999999\n" + b"0\n" * 2**22),
+        member("x", PAX, type=tarfile.XHDTYPE) * 900,
+    ],
+    ids=["pax", "global pax", "Solaris", "long name", "long link", "holes", "pax holes", "chain"],
+)  # fmt: skip
+def test_extensions_are_not_followed(inside, hostile):
+    path = archive(inside, hostile)
+    del hostile
+    tracemalloc.start()
+    assert len(read(path).train_x) == 5
+    assert tracemalloc.get_traced_memory()[1] < 2**22
+    tracemalloc.stop()
 
 
 def test_members_without_number_are_refused(inside, monkeypatch):
@@ -154,17 +190,40 @@ def test_a_gzip_that_expands_without_end_is_refused_in_little_memory(
 
 @pytest.mark.parametrize("end", [b"", bytes(100)])
 def test_an_archive_without_its_end_is_refused(inside, end):
-    with pytest.raises(ConfigError, match="damaged or cut short: it ends at byte"):
+    with pytest.raises(ConfigError, match="this one is damaged or cut short"):
         read(archive(inside, end=end))
+
+
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_whatever_is_damaged_is_read_or_refused_in_a_sentence(inside, form):
+    """Headers with a few other bytes, most of them with the checksum of what they then are."""
+    draw = random.Random(form)
+    headers = [tarfile.TarInfo(name).tobuf(form) for name in ("b", "a/" * 70 + "c", "\xfc" * 40)]
+    content, refused = b"".join(headers), []
+    for _ in range(300):
+        damaged = bytearray(content)
+        for _ in range(draw.randint(1, 4)):
+            byte = draw.choice([0, 0x80, 0xFF, *b"7-", draw.randrange(256)])
+            damaged[draw.randrange(len(damaged))] = byte
+        for start in range(0, len(damaged), 512):
+            if draw.random() < 0.9:
+                damaged[start : start + 512] = spelt(damaged[start : start + 512], 0, b"")
+        (inside / "c.tar.gz").write_bytes(gzip.compress(damaged + bytes(1024), 1))
+        try:
+            with tar.opened("c.tar.gz") as (opened, found):
+                for file in found.values():
+                    opened.extractfile(file).read(10)
+        except tar.ArchiveError as error:
+            refused.append(str(error))
+    assert 10 < len(refused) < 290
+    assert not any("\n" in said for said in refused)
 
 
 def test_names_are_compared_as_they_are(inside):
     odd = ["data_batch_1.bin\\..\\x", "..", "/", "\x07$(touch y)", "data_batch_1.bin "]
     assert len(read(archive(inside, *(member(name, b"?") for name in odd))).train_x) == 5
-    raw = bytearray(member("x" * 16, b"?"))
-    raw[:16] = b"\xff\xfe data_b\0/../??"
-    raw[148:156] = b"%06o\0 " % sum(raw[:148] + b" " * 8 + raw[156:512])
-    assert len(read(archive(inside, bytes(raw))).train_x) == 5
+    raw = spelt(member("x" * 16, b"?"), 0, b"\xff\xfe data_b\0/../??")
+    assert len(read(archive(inside, raw)).train_x) == 5
 
 
 def test_a_local_file_is_no_download(inside):

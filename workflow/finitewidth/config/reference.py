@@ -3,68 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
-from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
-
-from finitewidth.config.model import (
-    Config,
-    Ensemble,
-    Init,
-    Normality,
-    Ntk,
-    Study,
-    Style,
-)
-from finitewidth.config.model_trained import (
-    ArrayImages,
-    Cifar10,
-    Convolutions,
-    DigitImages,
-    Published,
-    Rainbow,
-    Trained,
-)
+from finitewidth.config.model import Config
 from finitewidth.config.style_file import ALLOWED
-from finitewidth.data.inputs import KINDS
 from finitewidth.quantities.vocabulary import FAMILIES, FIGURES, TRAINED_FAMILIES
 
 FOLDER = Path(__file__).parents[3] / "config"
 
-_SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
-    ("The file", Config, "A study file has these keys and no others."),
-    *(
-        (f"inputs.&lt;name&gt;, kind: {name}", kind.Inputs, str(kind.__doc__))
-        for name, kind in KINDS.items()
-    ),
-    ("ensembles.&lt;name&gt;", Ensemble, "Networks that share a law. Lists are sweeps."),
-    ("ensembles.&lt;name&gt;.init", Init, "Var W = C_W/fan-in, Var b = C_b."),
-    ("ensembles.&lt;name&gt;.ntk", Ntk, "Rates of tangent kernels: λ_b, and λ_W/fan-in."),
-    ("ensembles.&lt;name&gt;.normality", Normality, "How the tests of normality group networks."),
-    (
-        "data.&lt;name&gt;, kind: digits",
-        DigitImages,
-        "Labelled 8×8 images, to train on: the 1797 that ship with scikit-learn.",
-    ),
-    (
-        "data.&lt;name&gt;, kind: cifar10",
-        Cifar10,
-        "CIFAR-10 in its binary version, without pickles.",
-    ),
-    ("data.&lt;name&gt;, kind: array", ArrayImages, "Your own labelled images."),
-    ("trained.&lt;name&gt;", Trained, "Replicas that are trained together. Lists are sweeps."),
-    ("trained.&lt;name&gt;.cnn", Convolutions, "Convolutions and a linear read-out."),
-    ("trained.&lt;name&gt;.rainbow", Rainbow, "Networks drawn from weight covariances, aligned."),
-    ("trained.&lt;name&gt;.published", Published, "Numbers to stand beside the measured ones."),
-    ("studies.&lt;name&gt;", Study, "A table and its figures."),
-    ("style and studies.&lt;name&gt;.style", Style, "How figures look."),
-)
-
 _FRONT = """# The config, key by key
 
-Made by `make docs` from `model.py` and `model_trained.py` in `workflow/finitewidth/config/`;
-`schema.json` serves editors.
+Made by `make docs` from the models in `workflow/finitewidth/config/`, as `schema.json` is, which
+serves editors. Other keys than these are refused.
 
 The default study is `config/config.yaml`, the same file as `config.yaml` at the top. A study file
 stands alone: `snakemake --cores all --config study=my.yaml` reads it instead, and `--config
@@ -83,12 +34,7 @@ refused.
 
 def readme() -> str:
     """The text of ``config/README.md``."""
-    parts = [_FRONT]
-    for title, model, about in _SECTIONS:
-        parts += [f"\n## {title}\n", f"{about}\n", "| key | allowed | default |", "|---|---|---|"]
-        for key, field in model.model_fields.items():
-            allowed = field.description.replace("|", "\\|")
-            parts.append(f"| `{key}` | {allowed} | {_default(field)} |")
+    parts = [_FRONT, *sections(Config.model_json_schema())]
     parts += ["\n## What can be estimated\n", "| `estimate` | quantity | what it is |"]
     parts += ["|---|---|---|"]
     parts += [
@@ -112,12 +58,49 @@ def schema() -> str:
     return json.dumps(Config.model_json_schema(), indent=1) + "\n"
 
 
-def _default(field) -> str:
-    if field.default is PydanticUndefined:
-        return "needed" if field.is_required() else ""
-    if isinstance(field.default, BaseModel):
-        return f"`{field.default.model_dump()}`"
-    return "left out" if field.default is None else f"`{field.default}`"
+def sections(whole: dict) -> Iterator[str]:
+    """Lines of Markdown: for each mapping of a JSON schema where it may stand, and its keys."""
+    places: dict[str, list[str]] = {}
+    _find(whole, whole, "", places)
+    for name, found in {"": ["The file"], **places}.items():
+        mapping = whole["$defs"][name] if name else whole
+        yield f"\n## {' and '.join(found)}\n".replace("<", "&lt;").replace(">", "&gt;")
+        yield " ".join(mapping["description"].split()) + "\n"
+        yield from ("| key | allowed | default |", "|---|---|---|")
+        for key, about in mapping["properties"].items():
+            allowed = about["description"].replace("|", "\\|")
+            default = _default(about, key in mapping.get("required", ()))
+            yield f"| `{key}` | {allowed} | {default} |"
+
+
+def _find(whole: dict, node: dict, place: str, places: dict[str, list[str]]) -> None:
+    """Add the places of all mappings below a node that stands at ``place``, by their names."""
+    if "$ref" in node:
+        name = node["$ref"].rpartition("/")[2]
+        node = whole["$defs"][name]
+        kind = node["properties"].get("kind", {}).get("const")
+        found = places.setdefault(name, [])
+        found.append(f"{place}, kind: {kind}" if kind else place)
+        # What stands below is told once; a mapping may also stand below itself.
+        if len(found) > 1:
+            return
+    for part in (*node.get("anyOf", ()), *node.get("oneOf", ())):
+        _find(whole, part, place, places)
+    for part in node.get("patternProperties", {}).values():
+        _find(whole, part, f"{place}.<name>", places)
+    if "items" in node:
+        _find(whole, node["items"], f"{place}[]", places)
+    for key, part in node.get("properties", {}).items():
+        _find(whole, part, f"{place}.{key}" if place else key, places)
+
+
+def _default(about: dict, needed: bool) -> str:
+    if needed or "default" not in about:
+        return "needed" if needed else ""
+    if (default := about["default"]) is None:
+        return "left out"
+    words = isinstance(default, str)
+    return f"`{default if words else json.dumps(default, ensure_ascii=False)}`"
 
 
 def main() -> None:

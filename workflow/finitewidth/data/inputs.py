@@ -2,7 +2,8 @@
 
 A file ``<kind>.py`` holds ``Inputs``, the model of its keys with ``kind`` among them, and
 ``vectors(path, spec, stream)``, which makes an array of shape (inputs, n_0) of the keys as plain
-data; ``path`` names the entry in sentences. Its docstring is its line in config/README.md.
+data; ``path`` names the entry in sentences. The docstring of ``Inputs`` is its line in
+config/README.md.
 """
 
 from __future__ import annotations

@@ -1,95 +1,92 @@
-"""Where the files of a tar.gz archive stand in it, told without unpacking anything.
+"""The plain files of a tar.gz archive that may come from anywhere, read without unpacking it.
 
-By hand, since an archive may come from anywhere: the standard library also follows extensions,
-which can make it read without end or keep as much in memory as a few bytes declare. Here a member
-is a header of 512 bytes and what stands behind it; its name is only compared, never a path.
+The standard library reads it. Here stand the bounds, and what it would follow and a stranger could
+misuse: extensions, which can make it hold as much in memory as a few bytes declare.
 """
 
 from __future__ import annotations
 
 import contextlib
 import gzip
-import re
+import tarfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from tarfile import TarFile, TarInfo
 
 #: Bytes to which an archive may expand, and headers that it may have: CIFAR-10 has 184 million and
 #: nine.
 MOST_BYTES = 2**28
 MOST_MEMBERS = 1000
 
-_BLOCK = 512
-#: Types of plain files, and of links, devices and folders, behind which nothing stands.
-_PLAIN, _EMPTY = (b"0", b"\0"), (b"1", b"2", b"3", b"4", b"5", b"6")
+_FILES = (tarfile.REGTYPE, tarfile.AREGTYPE)
+#: Behind these nothing stands, whatever size they declare.
+_EMPTY = (tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.DIRTYPE,
+          tarfile.FIFOTYPE)  # fmt: skip
+#: A type that no format knows: the library skips such a member by its size.
+_UNKNOWN = b"?"
 
 
 class ArchiveError(OSError):
     """An archive that cannot be read; its message says in a few words what it is instead."""
 
 
-@dataclass(frozen=True)
-class Stored:
-    """A plain file: its name without folders, where its bytes start, and how many there are."""
-
-    name: str
-    start: int
-    size: int
-
-
 @contextlib.contextmanager
-def opened(file: str | Path) -> Iterator[IO[bytes]]:
-    """The bytes of the tar inside; whatever is wrong with them raises ``ArchiveError``."""
-    try:
-        with gzip.open(file) as tar:
-            yield tar
-    except ArchiveError:
-        raise
-    except (zlib.error, EOFError, OSError) as error:
-        raise ArchiveError(f"damaged or cut short: {error}") from error
-
-
-def stored(tar: IO[bytes]) -> dict[str, Stored]:
-    """The plain files by name, the last one of each, after all was read to its end once.
+def opened(file: str | Path) -> Iterator[tuple[TarFile, dict[str, TarInfo]]]:
+    """The archive, read to its end once, and the last plain file of each name without folders.
 
     Raises
     ------
     ArchiveError
-        Where it is no tar, cut short, or larger than ``MOST_BYTES`` or ``MOST_MEMBERS``.
+        Where it is no tar.gz, damaged, cut short, or larger than ``MOST_BYTES`` or
+        ``MOST_MEMBERS``; also for what the block comes upon while it reads.
     """
-    found, end = {}, 0
-    for _ in range(MOST_MEMBERS):
-        tar.seek(end)
-        header = tar.read(_BLOCK)
-        if len(header) == _BLOCK and not any(header):
-            _drain(tar)
-            return found
-        size = _size(header, end)
-        kind, start = header[156:157], end + _BLOCK
-        if kind in _PLAIN:
-            name = PurePosixPath(header[:100].split(b"\0")[0].decode("utf-8", "replace")).name
-            found[name] = Stored(name, start, size)
-        end = start if kind in _EMPTY else start - (-size // _BLOCK) * _BLOCK
-        if end > MOST_BYTES:
+    try:
+        with (
+            gzip.open(file) as content,
+            tarfile.open(fileobj=content, mode="r:", tarinfo=_Header) as archive,
+        ):
+            files = _files(archive)
+            # To the end, behind which gzip's checksum is looked at.
+            while content.read(1 << 20):
+                if content.tell() > MOST_BYTES:
+                    raise ArchiveError(f"too large: it expands to more than {MOST_BYTES} bytes")
+            yield archive, files
+    except ArchiveError:
+        raise
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+        raise ArchiveError(f"damaged or cut short: {error}") from error
+
+
+def _files(archive: TarFile) -> dict[str, TarInfo]:
+    found = {}
+    for count, member in enumerate(archive):
+        if count == MOST_MEMBERS:
+            raise ArchiveError(f"too large: it has more than {MOST_MEMBERS} members")
+        # Looked at before the library goes on to what stands behind.
+        if member.offset_data + member.size > MOST_BYTES:
             raise ArchiveError(f"too large: it declares more than {MOST_BYTES} bytes")
-    raise ArchiveError(f"too large: it has more than {MOST_MEMBERS} members")
+        if member.isreg():
+            found[PurePosixPath(member.name).name] = member
+    return found
 
 
-def _size(header: bytes, at: int) -> int:
-    """The size that a header declares, after its checksum was looked at."""
-    if len(header) < _BLOCK:
-        raise ArchiveError(f"damaged or cut short: it ends at byte {at + len(header)}")
-    said = [re.fullmatch(rb" *([0-7]+)[ \0]*", header[a:b]) for a, b in ((124, 136), (148, 156))]
-    # The checksum counts its own place as blanks.
-    if not all(said) or int(said[1][1], 8) != sum(header[:148] + b" " * 8 + header[156:]):
-        raise ArchiveError(f"damaged or cut short: what stands at byte {at} is no header")
-    return int(said[0][1], 8)
+class _Header(TarInfo):
+    """A header that names no extension; one that cannot be read ends in an error, not the list."""
 
-
-def _drain(tar: IO[bytes]) -> None:
-    """Read to the end, behind which gzip's checksum is looked at."""
-    while tar.read(1 << 20):
-        if tar.tell() > MOST_BYTES:
-            raise ArchiveError(f"too large: it expands to more than {MOST_BYTES} bytes")
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Header:
+        try:
+            header = super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            # A block of zeros is the end of every tar.
+            if len(buf) == tarfile.BLOCKSIZE and not any(buf):
+                raise
+            raise ArchiveError(f"damaged or cut short: {error}") from error
+        if header.size < 0:
+            raise ArchiveError("damaged or cut short: a size below 0")
+        if header.type in _EMPTY:
+            header.size = 0
+        elif header.type not in _FILES:
+            header.type = _UNKNOWN
+        return header
