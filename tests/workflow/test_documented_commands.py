@@ -27,8 +27,8 @@ _OURS = re.compile(
 #: Files that stand for a reader's own.
 _OWN = re.compile(r"(?:mine|my|theirs)\.yaml$")
 #: Targets of make that plan or run nothing of Snakemake's, and why they are not tried here.
-_OTHERS = {"test", "test-fast", "slurm-test", "browser", "docs", "lock", "clean", "check", "slurm",
-           "benchmark", "calibrate", ".venv/.ready"}  # fmt: skip
+_OTHERS = {"test", "test-fast", "slurm-test", "browser", "docs", "lock", "clean", "check", "hooks",
+           "slurm", "benchmark", "calibrate", ".venv/.ready"}  # fmt: skip
 
 
 def commands() -> list[tuple[str, str]]:
@@ -165,6 +165,7 @@ def test_every_estimate_that_make_prints_is_printed(own, monkeypatch, capsys):
 
 #: What stands for files of a reader's.
 _STAND_FOR = {
+    "theory/results": "results",
     "FILE": "results/studies/covariance/figures/histograms.png",
     "A": "results/studies/covariance/comparison.csv",
     "B": "results/studies/everything/comparison.csv",
