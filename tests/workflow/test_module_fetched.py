@@ -77,7 +77,8 @@ def test_from_an_address_it_runs_on_the_library_that_is_installed(address, tmp_p
     assert rows[0].splitlines()[1:] == rows[1].splitlines()[1:]
     # The copy of the code is what ran.
     assert own["code/workflow/scripts/compare.py"] == theirs["code/workflow/scripts/compare.py"]
-    assert own["code/workflow/finitewidth/job.py"] == theirs["code/workflow/finitewidth/job.py"]
+    job = "code/workflow/finitewidth/runtime/job.py"
+    assert own[job] == theirs[job]
     for part in ("rules", "scripts"):
         names = [{n for n in x if n.startswith(f"code/workflow/{part}")} for x in (own, theirs)]
         assert names[0] == names[1] != set()
