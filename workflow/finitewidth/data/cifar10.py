@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import io
 import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
@@ -109,7 +109,8 @@ def arrays(path: str, spec: Mapping) -> tuple[np.ndarray, np.ndarray, np.ndarray
         # decompress all of it once more.
         for member, x, y in sorted(readings, key=lambda reading: reading[0].start):
             _read(key, file, content, member, x, y, tables)
-    return tuple(parts)
+    train_x, train_y, validation_x, validation_y = parts
+    return train_x, train_y, validation_x, validation_y
 
 
 def verify(key: str, path: str | Path, sha256: str) -> None:
@@ -126,7 +127,7 @@ def verify(key: str, path: str | Path, sha256: str) -> None:
 
 
 @contextlib.contextmanager
-def _opened(key: str, file: str | Path) -> Iterator[IO[bytes]]:
+def _opened(key: str, file: str | Path) -> Iterator[io.BufferedIOBase]:
     """The archive; what goes wrong in it while the block reads ends in one sentence."""
     try:
         with tar.opened(file) as content:
@@ -137,7 +138,7 @@ def _opened(key: str, file: str | Path) -> Iterator[IO[bytes]]:
         ) from error
 
 
-def _members(key: str, file: str | Path, content: IO[bytes]) -> dict[str, tar.Stored]:
+def _members(key: str, file: str | Path, content: io.BufferedIOBase) -> dict[str, tar.Stored]:
     """The six batches by name, after the archive was read to its end once."""
     found = tar.stored(content)
     for name in (*TRAIN, *VALIDATION):
@@ -165,7 +166,7 @@ def _tables(normalise: bool) -> np.ndarray:
 def _read(
     key: str,
     file: str | Path,
-    content: IO[bytes],
+    content: io.BufferedIOBase,
     member: tar.Stored,
     x: np.ndarray,
     y: np.ndarray,
@@ -273,7 +274,7 @@ def _fetch(url: str, part: Path, on_bytes: Callable[[int, int], None] | None) ->
         raise ConnectionError(f"the connection ended after {done} of {total} bytes")
 
 
-def _answer(url: str, start: int):
+def _answer(url: str, start: int) -> http.client.HTTPResponse:
     """The open response to a request for all bytes from ``start`` on, or simply for all."""
     request = urllib.request.Request(url, headers={"User-Agent": f"finitewidth/{__version__}"})
     if not start:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import io
 import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
 
 #: Bytes to which an archive may expand, and headers that it may have: CIFAR-10 has 184 million and
 #: nine.
@@ -40,7 +40,7 @@ class Stored:
 
 
 @contextlib.contextmanager
-def opened(file: str | Path) -> Iterator[IO[bytes]]:
+def opened(file: str | Path) -> Iterator[io.BufferedIOBase]:
     """The bytes of the tar inside; whatever is wrong with them raises ``ArchiveError``."""
     try:
         with gzip.open(file) as tar:
@@ -51,7 +51,7 @@ def opened(file: str | Path) -> Iterator[IO[bytes]]:
         raise ArchiveError(f"damaged or cut short: {error}") from error
 
 
-def stored(tar: IO[bytes]) -> dict[str, Stored]:
+def stored(tar: io.BufferedIOBase) -> dict[str, Stored]:
     """The plain files by name, the last one of each, after all was read to its end once.
 
     Raises
@@ -59,7 +59,8 @@ def stored(tar: IO[bytes]) -> dict[str, Stored]:
     ArchiveError
         Where it is no tar, cut short, or larger than ``MOST_BYTES`` or ``MOST_MEMBERS``.
     """
-    found, end = {}, 0
+    found: dict[str, Stored] = {}
+    end = 0
     for _ in range(MOST_MEMBERS):
         tar.seek(end)
         header = tar.read(_BLOCK)
@@ -81,14 +82,16 @@ def _size(header: bytes, at: int) -> int:
     """The size that a header declares, after its checksum was looked at."""
     if len(header) < _BLOCK:
         raise ArchiveError(f"damaged or cut short: it ends at byte {at + len(header)}")
-    said = [re.fullmatch(rb" *([0-7]+)[ \0]*", header[a:b]) for a, b in ((124, 136), (148, 156))]
+    places = ((124, 136), (148, 156))
+    size, checksum = (re.fullmatch(rb" *([0-7]+)[ \0]*", header[a:b]) for a, b in places)
+    counted = sum(header[:148] + b" " * 8 + header[156:])
     # The checksum counts its own place as blanks.
-    if not all(said) or int(said[1][1], 8) != sum(header[:148] + b" " * 8 + header[156:]):
+    if size is None or checksum is None or int(checksum[1], 8) != counted:
         raise ArchiveError(f"damaged or cut short: what stands at byte {at} is no header")
-    return int(said[0][1], 8)
+    return int(size[1], 8)
 
 
-def _drain(tar: IO[bytes]) -> None:
+def _drain(tar: io.BufferedIOBase) -> None:
     """Read to the end, behind which gzip's checksum is looked at."""
     while tar.read(1 << 20):
         if tar.tell() > MOST_BYTES:

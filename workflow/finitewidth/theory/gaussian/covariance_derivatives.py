@@ -106,7 +106,7 @@ def variance_derivatives(activation: Activation, K: np.ndarray) -> VarianceDeriv
     _require_smooth(activation)
 
     def squares(z):
-        s, s1, s2, s3, s4, _ = activation.derivatives(z)
+        s, s1, s2, s3, s4, _ = activation.jet(z)
         return np.stack([s * s, s1 * s1 + s * s2, (s * s4 + 4 * s1 * s3 + 3 * s2 * s2) / 2])
 
     return VarianceDerivatives(*expectation(squares, K))
@@ -247,15 +247,15 @@ def _integrated(activation: Activation, K11, K22, K12) -> PairDerivatives:
     step = max(1, _CHUNK // (len(u1) * len(u2)))
     for i in range(0, len(K11), step):
         k = slice(i, i + step)
-        left = activation.derivatives(np.sqrt(K11[k])[:, None] * u1)
+        left = activation.jet(np.sqrt(K11[k])[:, None] * u1)
         z2 = (slope[k, None] * u1)[..., None] + spread[k, None, None] * u2
-        right = activation.derivatives(z2) @ w2
+        right = activation.jet(z2) @ w2
         found.append(np.stack(_combine(left, right)) @ w1)
     return _assemble(*np.concatenate(found, axis=-1))
 
 
 def _products(activation: Activation, z1: np.ndarray, z2: np.ndarray) -> np.ndarray:
-    return np.stack(_combine(activation.derivatives(z1), activation.derivatives(z2)))
+    return np.stack(_combine(activation.jet(z1), activation.jet(z2)))
 
 
 def _combine(a: np.ndarray, b: np.ndarray) -> list[np.ndarray]:

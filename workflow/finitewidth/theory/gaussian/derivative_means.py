@@ -108,7 +108,7 @@ def _alone(activation: Activation, variance: np.ndarray) -> np.ndarray:
     """For two inputs that are one, (orders, N)."""
 
     def products(z):
-        s = activation.derivatives(z)
+        s = activation.jet(z)
         return np.stack([s[p] * s[q] for p, q in ORDERS])
 
     u, weight = axis(_over(activation.strip, variance.max(initial=0.0)), _DIGITS)
@@ -133,13 +133,13 @@ def _pair(activation: Activation, K11: float, K22: float, K12: float) -> np.ndar
     if len(u) * len(v) > _LATTICE:
 
         def products(z1, z2):
-            left, right = activation.derivatives(z1), activation.derivatives(z2)
+            left, right = activation.jet(z1), activation.jet(z2)
             return np.concatenate([left[p] * right[q], left[q] * right[p]])
 
         return pair_expectation(products, K11, K22, K12).reshape(2, -1)
     z = np.sqrt(K11) * u
-    left = activation.derivatives(z) * w
+    left = activation.jet(z) * w
     shift = slope * z if K11 > 0 else 0 * u
-    right = activation.derivatives(shift[:, None] + np.sqrt(rest) * v) @ weight
+    right = activation.jet(shift[:, None] + np.sqrt(rest) * v) @ weight
     table = left @ right.T
     return np.stack([table[p, q], table[q, p]])

@@ -144,7 +144,7 @@ def _fill(activation, result: FourMeans, two, chosen, mean, square) -> None:
     place = np.empty((size, size), dtype=int)
     place[pair[:, 0], pair[:, 1]] = place[pair[:, 1], pair[:, 0]] = np.arange(many)
     covariance = square - np.outer(mean, mean)
-    s0, d0 = activation.derivatives(np.zeros(()))[:2] ** 2
+    s0, d0 = activation.jet(np.zeros(()))[:2] ** 2
     block = np.ix_(chosen, chosen, chosen, chosen)
     a, b, c, d = np.indices((size,) * 4)
     left, right = place[a, b], place[c, d]
@@ -174,7 +174,7 @@ def _fill_distinct(activation, result: FourMeans, two, chosen, K: np.ndarray) ->
     totals = dict.fromkeys(wanted, 0.0 if lines else np.nan)
     v, w = lines.pop() if lines else (None, None)
     for u, weight in points(lines) if lines else ():
-        s = activation.derivatives(L[:3, :3] @ u)[:3]
+        s = activation.jet(L[:3, :3] @ u)[:3]
         last = _conditional_means(activation, L[3, :3] @ u, L[3, 3] * v, w)
         for orders in totals:
             p = [orders[i] for i in order]
@@ -192,4 +192,4 @@ def _conditional_means(activation, mean: np.ndarray, shift: np.ndarray, weight: 
     """s, s' and s'' averaged over the shifts of each mean, (3, m)."""
     step = max(1, _CHUNK // len(shift))
     parts = (mean[k : k + step, None] + shift for k in range(0, len(mean), step))
-    return np.concatenate([activation.derivatives(z)[:3] @ weight for z in parts], axis=1)
+    return np.concatenate([activation.jet(z)[:3] @ weight for z in parts], axis=1)

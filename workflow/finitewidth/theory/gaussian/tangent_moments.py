@@ -105,12 +105,12 @@ def _integrated(activation: Activation, K: np.ndarray) -> TangentMoments:
 
 
 def _one_chunk(activation: Activation, K: np.ndarray) -> np.ndarray:
-    s0, d0 = activation.derivatives(np.zeros(()))[:2] ** 2
+    s0, d0 = activation.jet(np.zeros(()))[:2] ** 2
     wide = K > _WIDE
     scale = np.where(wide, K, 1.0)
 
     def products(z: np.ndarray) -> np.ndarray:
-        s, s1, s2, s3, s4, s5 = activation.derivatives(z)
+        s, s1, s2, s3, s4, s5 = activation.jet(z)
         # Less their values at 0, so that variances do not cancel where K is small.
         square, slope = s * s - s0, s1 * s1 - d0
         q = z * z / scale[:, None]

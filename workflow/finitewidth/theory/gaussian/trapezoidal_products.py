@@ -32,7 +32,7 @@ def products(activation: Activation, s: np.ndarray) -> np.ndarray:
     small.
     """
     a, b = pairs(s.shape[1]).T
-    s0, d0 = activation.derivatives(np.zeros(()))[:2] ** 2
+    s0, d0 = activation.jet(np.zeros(()))[:2] ** 2
     bend = (s[2][:, None] * s[0]).reshape(-1, *s.shape[2:])
     return np.concatenate([s[0][a] * s[0][b] - s0, s[1][a] * s[1][b] - d0, bend])
 
@@ -55,7 +55,7 @@ def gram(activation: Activation, K: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     mean = square = 0.0
     back = np.argsort(order)
     for u, weight in points(lines):
-        values = products(activation, activation.derivatives((L @ u)[back])[:3])
+        values = products(activation, activation.jet((L @ u)[back])[:3])
         mean = mean + values @ weight
         square = square + (values * weight) @ values.T
     return mean, square
@@ -68,7 +68,7 @@ def _unknown(K: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _on_panels(activation: Activation, K: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     def everything(z1, z2):
-        s = np.stack([activation.derivatives(z)[:3] for z in (z1, z2)], axis=1)
+        s = np.stack([activation.jet(z)[:3] for z in (z1, z2)], axis=1)
         values = products(activation, s)
         return np.concatenate([values, (values[:, None] * values).reshape(-1, *z1.shape)])
 

@@ -168,7 +168,7 @@ def _at_zero(activation: Activation) -> CriticalPoint:
     none = "no kernel makes both its susceptibilities 1"
     if activation.derivatives is None:
         raise ValueError(none)
-    s0, s1, s2, s3 = (float(s) for s in activation.derivatives(np.zeros(()))[:4])
+    s0, s1, s2, s3 = (float(s) for s in activation.jet(np.zeros(()))[:4])
     if s0 != 0 or s1 == 0:
         raise ValueError(none)
     b1 = s3 / s1 + (s2 / s1) ** 2

@@ -192,10 +192,10 @@ def _narrow(activation: Activation, K: np.ndarray, gap: float) -> tuple[float, f
     across = np.sqrt(max(gap - along**2, 0.0))
     d = along * u[:, None] + across * v
     middle = size * u[:, None] - d / 2
-    of = activation.derivatives(middle)
+    of = activation.jet(middle)
     first = d * (of[1] + d**2 / 24 * (of[3] + d**2 / 80 * of[5]))
     second = d * (of[2] + d**2 / 24 * of[4])
-    high, low = activation.derivatives(middle + d / 2), activation.derivatives(middle - d / 2)
+    high, low = activation.jet(middle + d / 2), activation.jet(middle - d / 2)
     wide = np.abs(d) > _STEP
     first = np.where(wide, high[0] - low[0], first)
     second = np.where(wide, high[1] - low[1], second)
