@@ -202,7 +202,5 @@ def _split(
         held_out[members[:count]] = True
     # Shuffled once more: in `order` the training part would begin with the classes whose share for
     # validation was complete first.
-    train, validation = (
-        stream.permutation(np.flatnonzero(part)) for part in (~held_out, held_out)
-    )
+    train, validation = (stream.permutation(np.flatnonzero(part)) for part in (~held_out, held_out))
     return train, validation

@@ -52,13 +52,14 @@ def gram(activation: Activation, K: np.ndarray) -> tuple[np.ndarray, np.ndarray]
         return _on_panels(activation, K)
     if plane > _MOST:
         return _unknown(K)
-    mean = square = 0.0
+    mean: np.ndarray | float = 0.0
+    square: np.ndarray | float = 0.0
     back = np.argsort(order)
     for u, weight in points(lines):
         values = products(activation, activation.jet((L @ u)[back])[:3])
         mean = mean + values @ weight
         square = square + (values * weight) @ values.T
-    return mean, square
+    return np.asarray(mean), np.asarray(square)
 
 
 def _unknown(K: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -67,7 +68,7 @@ def _unknown(K: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _on_panels(activation: Activation, K: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    def everything(z1, z2):
+    def everything(z1: np.ndarray, z2: np.ndarray) -> np.ndarray:
         s = np.stack([activation.jet(z)[:3] for z in (z1, z2)], axis=1)
         values = products(activation, s)
         return np.concatenate([values, (values[:, None] * values).reshape(-1, *z1.shape)])
@@ -85,13 +86,13 @@ def axes(activation: Activation, L: np.ndarray) -> list[Axis] | None:
     size = len(L)
     scales = np.abs(L).max(axis=0)
     point = np.zeros(1), np.ones(1)
-    lines = [axis(activation.strip / s, _DIGITS[size]) if s > 0 else point for s in scales]
+    lines = [axis(activation.strip_width / s, _DIGITS[size]) if s > 0 else point for s in scales]
     count = np.prod([float(len(u)) for u, _ in lines])
     if any(np.isnan(weight[0]) for _, weight in lines):
         return None
     if size < 3 or count <= _BUDGET[size]:
         return lines
-    factor = (count / _BUDGET[size]) ** (1 / size)
+    factor = float((count / _BUDGET[size]) ** (1 / size))
     if factor > _COARSEST[size]:
         return None
     return [_coarser(u, factor) if len(u) > 1 else (u, w) for u, w in lines]
