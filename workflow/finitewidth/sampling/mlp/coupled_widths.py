@@ -238,11 +238,11 @@ def _sample_tile(
             gram = gram_of(s, room)
             grams[rung] = law.C_b[layer] + law.C_W[layer] / n * gram
             if rates:
-                scale = log_scales[rung].exp() if apart else None
-                sums[rung].append(_sums(law, layer, before, s, gram, scale))
+                unit = log_scales[rung].exp() if apart else None
+                sums[rung].append(_sums(law, layer, before, s, gram, unit))
             if kept.drive is not None and of_neurons(names):
-                scale = log_scales[rung].exp() if apart else None
-                sums_now = means_of_neurons(gram, scale, sums[rung], len(names))
+                unit = log_scales[rung].exp() if apart else None
+                sums_now = means_of_neurons(gram, unit, sums[rung], len(names))
                 kept.drive[:, rung, layer - 1] = sums_now / n
 
 

@@ -157,9 +157,11 @@ def _backward(
     unit = torch.eye(outputs, dtype=torch.float64, device=x.device)[:, :, None, None]
     total = unit * term(law.depth)
     below = torch.eye(outputs, dtype=torch.float64, device=x.device).expand(networks, -1, -1)
-    rows = None
+    rows: torch.Tensor | None = None
     for layer in range(law.depth - 1, 0, -1):
         here, n = hidden[layer - 1], law.widths[layer]
+        # The layer after it was drawn.
+        assert here.drawn is not None
         # U T^T and a root of U U^T, U the derivatives at the layer above.
         if rows is None:
             on_span = here.drawn[..., :outputs].transpose(1, 2).double()
