@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -14,10 +14,10 @@ from finitewidth.config.fields import (
     Place,
     Positive,
     Real,
+    Sweep,
     Variance,
     distinct,
     key,
-    sweep_of,
 )
 from finitewidth.config.model_trained import DataSet, Trained
 from finitewidth.config.style_file import FONT_SIZES
@@ -38,6 +38,24 @@ MEASURES = ("preactivations", "log_norm", "ntk", "dntk", "ntk_methods")
 #: trained ones.
 TASKS = ("sample", "ntk", "train", "measure", "generate")
 LAYER_NAMES = ("first", "second", "middle", "last")
+
+if TYPE_CHECKING:
+    # Literals of names that are known at run time only are more than mypy can take.
+    LayerName = str
+    Measure = str
+    Task = str
+    Parameterisation = str
+    FamilyName = str
+    QuantityName = str
+    FigureName = str
+else:
+    LayerName = Literal[LAYER_NAMES]
+    Measure = Literal[MEASURES]
+    Task = Literal[TASKS]
+    Parameterisation = Literal[PARAMETERISATIONS]
+    FamilyName = Literal[tuple(FAMILIES)]
+    QuantityName = Literal[QUANTITIES]
+    FigureName = Literal[tuple(FIGURES)]
 
 
 def _known_activation(name: str) -> str:
@@ -100,15 +118,15 @@ Inputs = Annotated[Sphere | Arc | Digits | Array, Field(discriminator="kind")]
 class Init(Model):
     """Var W = C_W/fan-in and Var b = C_b, as numbers or beside the critical point."""
 
-    C_W: sweep_of(Variance) | None = key(
+    C_W: Sweep[Variance] | None = key(
         "a number of at least 0 (0, or 1e-9 to 1e9), or a list of different ones (a sweep)", None
     )
-    C_b: sweep_of(Variance) | None = key(
+    C_b: Sweep[Variance] | None = key(
         "a number of at least 0 (0, or 1e-9 to 1e9), or a list of different ones (a sweep); 0 where"
         " left out",
         None,
     )
-    critical_times: sweep_of(Positive) | None = key(
+    critical_times: Sweep[Positive] | None = key(
         "a number above 0 (1e-9 to 1e9), or a list of different ones (a sweep), instead of C_W and"
         " C_b: the critical C_b, and so many times the critical C_W",
         None,
@@ -118,7 +136,7 @@ class Init(Model):
 class Ntk(Model):
     """The learning-rate tensor of tangent kernels, and how many outputs are taken."""
 
-    parameterisation: Literal[PARAMETERISATIONS] = key(
+    parameterisation: Parameterisation = key(
         "ntk (rates C_b and C_W), standard (what differentiating the plain network gives: 1 and"
         " fan-in) or pdlt (lambda_b and lambda_W as given)",
         "ntk",
@@ -153,7 +171,7 @@ class Normality(Model):
 class Ensemble(Model):
     """Networks that share a law; every list among width, depth, activation, C_W, C_b is a sweep."""
 
-    activation: sweep_of(ActivationName) = key(
+    activation: Sweep[ActivationName] = key(
         f"one of {', '.join(activations.names())}, or a list of different ones (a sweep)"
     )
     init: Literal["critical"] | Init | None = key(
@@ -165,7 +183,7 @@ class Ensemble(Model):
         "normal, uniform (of the same variances) or pytorch (the default of torch.nn.Linear)",
         "normal",
     )
-    width: sweep_of(Count) | None = key(
+    width: Sweep[Count] | None = key(
         "a whole number of at least 1, or a list of different ones (a sweep); one of width, hidden"
         " and ladder has to be given",
         None,
@@ -181,7 +199,7 @@ class Ensemble(Model):
         " four or more",
         None,
     )
-    depth: sweep_of(Annotated[int, Field(ge=1, le=10**6)]) | None = key(
+    depth: Sweep[Annotated[int, Field(ge=1, le=10**6)]] | None = key(
         "a whole number from 1 to 1000000, or a list of different ones (a sweep): L, weight"
         " matrices; left out with hidden",
         None,
@@ -191,7 +209,7 @@ class Ensemble(Model):
         " out)",
         None,
     )
-    inputs: sweep_of(str) = key(
+    inputs: Sweep[str] = key(
         "the name of one of the config's inputs, or a list of different ones (a sweep)"
     )
     networks: Annotated[int, Field(ge=50, le=10**9)] = key(
@@ -203,7 +221,7 @@ class Ensemble(Model):
         "marginal",
     )
     precision: Literal["float32", "float64"] = key("float32 or float64", "float32")
-    layers: Literal["all"] | list[Count | Literal[LAYER_NAMES]] | None = key(
+    layers: Literal["all"] | list[Count | LayerName] | None = key(
         f"all, or a list of layers from 1 to the depth and of the words {', '.join(LAYER_NAMES)}"
         " (all where left out, up to depth 32; powers of two and the last beyond)",
         None,
@@ -211,7 +229,7 @@ class Ensemble(Model):
     record: Literal["all"] | Count = key(
         "all, or a whole number of at least 1: neurons recorded in each layer", 8
     )
-    measure: Annotated[list[Literal[MEASURES]], AfterValidator(distinct)] = key(
+    measure: Annotated[list[Measure], AfterValidator(distinct)] = key(
         f"a list of different ones of {', '.join(MEASURES)}", ["preactivations"]
     )
     ntk: Ntk | None = key(
@@ -223,7 +241,7 @@ class Ensemble(Model):
         "a number above 0: GiB that networks whose tangent kernels are computed together may take",
         1.0,
     )
-    estimate: Annotated[list[Literal[tuple(FAMILIES)]], AfterValidator(distinct)] | None = key(
+    estimate: Annotated[list[FamilyName], AfterValidator(distinct)] | None = key(
         f"a list of different ones of {', '.join(FAMILIES)}"
         f" ({', '.join(DEFAULT_FAMILIES)} where left out, kernel_moments for a ladder,"
         f" {', '.join(NTK_FAMILIES)} where tangent kernels are measured)",
@@ -273,12 +291,12 @@ class Study(Model):
     trained: Annotated[list[str], AfterValidator(distinct)] | None = key(
         "a list of different names of the config's trained networks", None
     )
-    quantities: Annotated[list[Literal[QUANTITIES]], AfterValidator(distinct)] | None = key(
+    quantities: Annotated[list[QuantityName], AfterValidator(distinct)] | None = key(
         f"a list of different ones of {', '.join(QUANTITIES)} (everything estimated where left"
         " out, but spectra and curves of trained networks): the rows of the table",
         None,
     )
-    figures: Annotated[list[Literal[tuple(FIGURES)]], AfterValidator(distinct)] | None = key(
+    figures: Annotated[list[FigureName], AfterValidator(distinct)] | None = key(
         f"a list of different ones of {', '.join(FIGURES)}", None
     )
     style: Style | None = key(
@@ -294,7 +312,7 @@ class Config(Model):
     device: Literal["auto", "cpu", "cuda"] = key(
         "auto (a GPU where there is one), cpu or cuda", "auto"
     )
-    devices: dict[Literal[TASKS], Literal["auto", "cpu", "cuda"]] = key(
+    devices: dict[Task, Literal["auto", "cpu", "cuda"]] = key(
         f"a mapping from some of {', '.join(TASKS)} to auto, cpu or cuda: where these are computed,"
         " if not on device",
         {},
@@ -341,7 +359,7 @@ def families_of(ensemble: Ensemble) -> tuple[str, ...]:
         return tuple(ensemble.estimate)
     if ensemble.ladder is not None:
         return FROM_LADDER[:1]
-    families = DEFAULT_FAMILIES if "preactivations" in ensemble.measure else ()
+    families: tuple[str, ...] = DEFAULT_FAMILIES if "preactivations" in ensemble.measure else ()
     if "ntk" in ensemble.measure:
         families += NTK_FAMILIES
     if "ntk_methods" in ensemble.measure:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from finitewidth.config.model import (
@@ -90,7 +91,7 @@ def readme() -> str:
     for title, model, about in _SECTIONS:
         parts += [f"\n## {title}\n", f"{about}\n", "| key | allowed | default |", "|---|---|---|"]
         for key, field in model.model_fields.items():
-            allowed = field.description.replace("|", "\\|")
+            allowed = (field.description or "").replace("|", "\\|")
             parts.append(f"| `{key}` | {allowed} | {_default(field)} |")
     parts += ["\n## What can be estimated\n", "| `estimate` | quantity | what it is |"]
     parts += ["|---|---|---|"]
@@ -115,7 +116,7 @@ def schema() -> str:
     return json.dumps(Config.model_json_schema(), indent=1) + "\n"
 
 
-def _default(field) -> str:
+def _default(field: FieldInfo) -> str:
     if field.default is PydanticUndefined:
         return "needed" if field.is_required() else ""
     if isinstance(field.default, BaseModel):
