@@ -160,7 +160,7 @@ def _against_tau(ax: Axes, label: str, members: list[MemberResults], a: int, col
     curve(ax, fine, ratio(activation, fine), "double_scaling", color="k")
     growth = np.log(bare_growth(activation, 1.0))
     look = {"color": "0.5", "linestyle": _BARE, "label": r"bare growth $e^{s\tau}$"}
-    ax.plot(x, bare_growth(activation, x), linewidth=1, **look)
+    ax.plot(fine, bare_growth(activation, fine), linewidth=1, **look)
     log_axis(ax, "y")
     ax.set_xlabel(r"$\tau=(L-1)/n$")
     titled(ax, label, f"$s={growth:.3g}$")
