@@ -90,7 +90,7 @@ def parse(content: bytes) -> tuple[str, frozenset[str]]:
 
 def entries(content: bytes) -> dict[str, str]:
     """As :meth:`Memory.entries`, of a file's bytes."""
-    found = {}
+    found: dict[str, str] = {}
     for node in ast.parse(content).body:
         value, target = getattr(node, "value", None), getattr(node, "target", None)
         (target,) = getattr(node, "targets", [target])

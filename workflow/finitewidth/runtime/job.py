@@ -48,7 +48,7 @@ def run(main: Callable, snakemake: Script) -> None:
         _back_to(terminal)
 
 
-def _into_log(snakemake) -> int:
+def _into_log(snakemake: Script) -> int:
     """Send what this process prints, Python and C alike, to a new log; returns the terminal."""
     path = snakemake.log[0]
     sys.stdout.flush()
@@ -108,7 +108,7 @@ def _fail(error: BaseException, snakemake: Script, terminal: int) -> None:
     os._exit(1)
 
 
-def _tell(snakemake, sentence: str, terminal: int) -> None:
+def _tell(snakemake: Script, sentence: str, terminal: int) -> None:
     """Write one line to the terminal."""
     line = " ".join(f"{snakemake.rule}: {sentence} (log: {snakemake.log[0]})".split())
     os.write(terminal, f"{line}\n".encode())
