@@ -80,6 +80,7 @@ check: $(READY)
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/mypy
 
 # Style and lint before each commit of this checkout, by what stands in .venv.
 hooks: $(READY)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -130,7 +130,7 @@ def as_normal(ratio: pd.Series, about: Mapping) -> pd.Series:
     return -np.sign(ratio) * ndtri(np.maximum(tail, 1e-300))
 
 
-def _distinct(wide: pd.DataFrame, quantity: str, sizes: Mapping[str, int]) -> pd.DataFrame:
+def _distinct(wide: pd.DataFrame, quantity: str, sizes: Mapping[Hashable, int]) -> pd.DataFrame:
     """The rows that are not another row by symmetry, nor known without being measured."""
     # What is measured of trained networks is not described one by one.
     about = DESCRIBED.get(quantity, Quantity(quantity, (), ""))
@@ -197,8 +197,8 @@ def _networks_not_finite(estimates: xr.Dataset, layer: int | None, rung: int | N
     # What is fitted over the widths of a ladder has all of them.
     if not number.any():
         return ""
-    first = int(first.where(number > 0).min())
-    return f"not finite in {int(number.max())} networks, the first of index {first}"
+    index = int(first.where(number > 0).min())
+    return f"not finite in {int(number.max())} networks, the first of index {index}"
 
 
 def _inputs(estimates: xr.Dataset, wide: pd.DataFrame) -> pd.Series:

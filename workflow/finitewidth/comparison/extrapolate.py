@@ -77,7 +77,8 @@ def extrapolate(estimates: xr.Dataset, theory: xr.Dataset) -> xr.Dataset:
             variables[f"{name}_stderr"] = like.copy(data=error[k])
             lost = ~(np.isfinite(value[k]) & (error[k] > 0))
             why = _doubted(reason, diagnostic, lost, Reason.NOT_FINITE, np.nan)
-            variables |= reasons.variables(name, like.dims, *why, of=about["long_name"])
+            dims = tuple(map(str, like.dims))
+            variables |= reasons.variables(name, dims, *why, of=about["long_name"])
     return xr.Dataset(variables)
 
 
@@ -97,7 +98,13 @@ def _of_the_widths(estimates: xr.Dataset, source: str) -> tuple[np.ndarray, np.n
     return tuple(np.take_along_axis(x, first, axis=0)[0] for x in (reason, diagnostic))
 
 
-def _doubted(reason, diagnostic, where, why: Reason, number) -> tuple[np.ndarray, np.ndarray]:
+def _doubted(
+    reason: np.ndarray,
+    diagnostic: np.ndarray,
+    where: np.ndarray,
+    why: Reason,
+    number: np.ndarray | float,
+) -> tuple[np.ndarray, np.ndarray]:
     """The same with another reason ``where`` there was none."""
     where = where & (reason == Reason.NONE)
     return np.where(where, why, reason), np.where(where, number, diagnostic)
@@ -138,7 +145,9 @@ def fit(
     return value, error, p.reshape(shape)
 
 
-def _fit_one(y, S, width, powers) -> tuple[np.ndarray, np.ndarray, float] | None:
+def _fit_one(
+    y: np.ndarray, S: np.ndarray, width: np.ndarray, powers: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, float] | None:
     """Coefficients, errors and p of one number; None where its covariance is singular."""
     size = np.sqrt(np.diagonal(S))
     if not (np.all(size > 0) and np.all(np.isfinite(S)) and np.all(np.isfinite(y))):

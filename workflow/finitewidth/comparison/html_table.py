@@ -63,7 +63,7 @@ def to_html(rows: pd.DataFrame, *, name: str, title: str | None) -> str:
     )
 
 
-def _cell(value: object) -> object:
+def _cell(value: str | float | None) -> str | float:
     """A value as JSON can hold it: what is not a finite number is text, or nothing."""
     if isinstance(value, str):
         return value

@@ -53,7 +53,9 @@ def extrapolate_sweep(
         same first order at every width, as of rates that grow with the width.
     """
     n = np.asarray(width)
-    held, limits, known = {}, {}, {}
+    held: dict[str, tuple] = {}
+    limits: dict[str, tuple] = {}
+    known: dict[str, tuple] = {}
     for source in FROM_SWEEPS:
         if not all(source in one for one in (*estimates, *theory)):
             continue
@@ -83,11 +85,11 @@ def extrapolate_sweep(
         known[f"{name}_neglected"] = (("order", *measured.dims), nothing)
     if not held:
         return xr.Dataset(), xr.Dataset()
-    dims = {dim for variable in held.values() for dim in variable[0]}
+    every = {dim for variable in held.values() for dim in variable[0]}
     coords = {
         name: coordinate.variable
         for name, coordinate in estimates[-1].coords.items()
-        if name != "width" and set(coordinate.dims) <= dims
+        if name != "width" and set(coordinate.dims) <= every
     }
     ladder = xr.Dataset(held, coords).assign_coords(width=("rung", n))
     limit = xr.Dataset(limits, coords | {"order": ["infinite_width"]})

@@ -6,6 +6,7 @@ import io
 import math
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,7 +32,7 @@ def to_csv(rows: pd.DataFrame) -> str:
     return buffer.getvalue()
 
 
-def read_csv(path) -> pd.DataFrame:
+def read_csv(path: str | Path) -> pd.DataFrame:
     """Read a ``comparison.csv``, skipping its stamp."""
     import pandas as pd
 

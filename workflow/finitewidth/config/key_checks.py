@@ -60,15 +60,15 @@ def _check_ensemble(path: str, ensemble: Ensemble, config: Config) -> None:
             raise ConfigError.at(f"{path}.estimate", family, allowed)
     check_ntk(path, ensemble, families, counts)
     if "preactivations" not in ensemble.measure:
-        allowed = [*(FROM_LOG_NORM if "log_norm" in ensemble.measure else ()), *FROM_NTK]
-        beyond = [f for f in families if f not in allowed]
+        those = [*(FROM_LOG_NORM if "log_norm" in ensemble.measure else ()), *FROM_NTK]
+        beyond = [f for f in families if f not in those]
         if beyond:
             raise ConfigError.at(
                 f"{path}.estimate",
                 beyond[0],
-                f"{', '.join(allowed)} unless measure has preactivations",
+                f"{', '.join(those)} unless measure has preactivations",
             )
-    hidden = ensemble.hidden or ensemble.width
+    hidden = ensemble.hidden or ensemble.width or []
     narrowest = min(*hidden, ensemble.outputs or min(hidden))
     record = narrowest if ensemble.record == "all" else ensemble.record
     for family, least in (("quadruple", 4), ("normality", ensemble.normality.neurons)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import reduce
 from operator import or_
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -18,12 +18,13 @@ from finitewidth.core.fields import (
     Place,
     Positive,
     Real,
+    Sweep,
     Variance,
     distinct,
     key,
-    sweep_of,
 )
 from finitewidth.data.inputs import KINDS
+from finitewidth.data.kinds.kind import Kind
 from finitewidth.models.activations import table as activations
 from finitewidth.models.parameterisation import PARAMETERISATIONS
 from finitewidth.quantities.vocabulary import (
@@ -42,6 +43,29 @@ MEASURES = ("preactivations", "log_norm", "ntk", "dntk", "ntk_methods")
 TASKS = ("sample", "ntk", "train", "measure", "generate")
 LAYER_NAMES = ("first", "second", "middle", "last")
 
+if TYPE_CHECKING:
+    # Literals of names that are known at run time only are more than mypy can take.
+    LayerName = str
+    Measure = str
+    Task = str
+    Parameterisation = str
+    FamilyName = str
+    QuantityName = str
+    FigureName = str
+    Inputs = Kind
+else:
+    LayerName = Literal[LAYER_NAMES]
+    Measure = Literal[MEASURES]
+    Task = Literal[TASKS]
+    Parameterisation = Literal[PARAMETERISATIONS]
+    FamilyName = Literal[tuple(FAMILIES)]
+    QuantityName = Literal[QUANTITIES]
+    FigureName = Literal[tuple(FIGURES)]
+    #: An entry of ``inputs``, of any kind.
+    Inputs = Annotated[
+        reduce(or_, (kind.Inputs for kind in KINDS.values())), Field(discriminator="kind")
+    ]
+
 
 def _known_activation(name: str) -> str:
     return activations.get(name).name
@@ -50,24 +74,18 @@ def _known_activation(name: str) -> str:
 ActivationName = Annotated[str, AfterValidator(_known_activation)]
 
 
-#: An entry of ``inputs``, of any kind.
-Inputs = Annotated[
-    reduce(or_, (kind.Inputs for kind in KINDS.values())), Field(discriminator="kind")
-]
-
-
 class Init(Model):
     """Var W = C_W/fan-in and Var b = C_b, as numbers or beside the critical point."""
 
-    C_W: sweep_of(Variance) | None = key(
+    C_W: Sweep[Variance] | None = key(
         "a number of at least 0 (0, or 1e-9 to 1e9), or a list of different ones (a sweep)", None
     )
-    C_b: sweep_of(Variance) | None = key(
+    C_b: Sweep[Variance] | None = key(
         "a number of at least 0 (0, or 1e-9 to 1e9), or a list of different ones (a sweep); 0 where"
         " left out",
         None,
     )
-    critical_times: sweep_of(Positive) | None = key(
+    critical_times: Sweep[Positive] | None = key(
         "a number above 0 (1e-9 to 1e9), or a list of different ones (a sweep), instead of C_W and"
         " C_b: the critical C_b, and so many times the critical C_W",
         None,
@@ -77,7 +95,7 @@ class Init(Model):
 class Ntk(Model):
     """The learning-rate tensor of tangent kernels, and how many outputs are taken."""
 
-    parameterisation: Literal[PARAMETERISATIONS] = key(
+    parameterisation: Parameterisation = key(
         "ntk (rates C_b and C_W), standard (what differentiating the plain network gives: 1 and"
         " fan-in) or pdlt (lambda_b and lambda_W as given)",
         "ntk",
@@ -112,7 +130,7 @@ class Normality(Model):
 class Ensemble(Model):
     """Networks that share a law; every list among width, depth, activation, C_W, C_b is a sweep."""
 
-    activation: sweep_of(ActivationName) = key(
+    activation: Sweep[ActivationName] = key(
         f"one of {', '.join(activations.names())}, or a list of different ones (a sweep)"
     )
     init: Literal["critical"] | Init | None = key(
@@ -124,7 +142,7 @@ class Ensemble(Model):
         "normal, uniform (of the same variances) or pytorch (the default of torch.nn.Linear)",
         "normal",
     )
-    width: sweep_of(Count) | None = key(
+    width: Sweep[Count] | None = key(
         "a whole number of at least 1, or a list of different ones (a sweep); one of width, hidden"
         " and ladder has to be given",
         None,
@@ -140,7 +158,7 @@ class Ensemble(Model):
         " four or more",
         None,
     )
-    depth: sweep_of(Annotated[int, Field(ge=1, le=10**6)]) | None = key(
+    depth: Sweep[Annotated[int, Field(ge=1, le=10**6)]] | None = key(
         "a whole number from 1 to 1000000, or a list of different ones (a sweep): L, weight"
         " matrices; left out with hidden",
         None,
@@ -150,7 +168,7 @@ class Ensemble(Model):
         " out)",
         None,
     )
-    inputs: sweep_of(str) = key(
+    inputs: Sweep[str] = key(
         "the name of one of the config's inputs, or a list of different ones (a sweep)"
     )
     networks: Annotated[int, Field(ge=50, le=10**9)] = key(
@@ -162,7 +180,7 @@ class Ensemble(Model):
         "marginal",
     )
     precision: Literal["float32", "float64"] = key("float32 or float64", "float32")
-    layers: Literal["all"] | list[Count | Literal[LAYER_NAMES]] | None = key(
+    layers: Literal["all"] | list[Count | LayerName] | None = key(
         f"all, or a list of layers from 1 to the depth and of the words {', '.join(LAYER_NAMES)}"
         " (all where left out, up to depth 32; powers of two and the last beyond)",
         None,
@@ -170,7 +188,7 @@ class Ensemble(Model):
     record: Literal["all"] | Count = key(
         "all, or a whole number of at least 1: neurons recorded in each layer", 8
     )
-    measure: Annotated[list[Literal[MEASURES]], AfterValidator(distinct)] = key(
+    measure: Annotated[list[Measure], AfterValidator(distinct)] = key(
         f"a list of different ones of {', '.join(MEASURES)}", ["preactivations"]
     )
     ntk: Ntk | None = key(
@@ -182,7 +200,7 @@ class Ensemble(Model):
         "a number above 0: GiB that networks whose tangent kernels are computed together may take",
         1.0,
     )
-    estimate: Annotated[list[Literal[tuple(FAMILIES)]], AfterValidator(distinct)] | None = key(
+    estimate: Annotated[list[FamilyName], AfterValidator(distinct)] | None = key(
         f"a list of different ones of {', '.join(FAMILIES)}"
         f" ({', '.join(DEFAULT_FAMILIES)} where left out, kernel_moments for a ladder,"
         f" {', '.join(NTK_FAMILIES)} where tangent kernels are measured)",
@@ -232,12 +250,12 @@ class Study(Model):
     trained: Annotated[list[str], AfterValidator(distinct)] | None = key(
         "a list of different names of the config's trained networks", None
     )
-    quantities: Annotated[list[Literal[QUANTITIES]], AfterValidator(distinct)] | None = key(
+    quantities: Annotated[list[QuantityName], AfterValidator(distinct)] | None = key(
         f"a list of different ones of {', '.join(QUANTITIES)} (everything estimated where left"
         " out, but spectra and curves of trained networks): the rows of the table",
         None,
     )
-    figures: Annotated[list[Literal[tuple(FIGURES)]], AfterValidator(distinct)] | None = key(
+    figures: Annotated[list[FigureName], AfterValidator(distinct)] | None = key(
         f"a list of different ones of {', '.join(FIGURES)}", None
     )
     style: Style | None = key(
@@ -253,7 +271,7 @@ class Config(Model):
     device: Literal["auto", "cpu", "cuda"] = key(
         "auto (a GPU where there is one), cpu or cuda", "auto"
     )
-    devices: dict[Literal[TASKS], Literal["auto", "cpu", "cuda"]] = key(
+    devices: dict[Task, Literal["auto", "cpu", "cuda"]] = key(
         f"a mapping from some of {', '.join(TASKS)} to auto, cpu or cuda: where these are computed,"
         " if not on device",
         {},
@@ -299,7 +317,7 @@ def families_of(ensemble: Ensemble) -> tuple[str, ...]:
         return tuple(ensemble.estimate)
     if ensemble.ladder is not None:
         return FROM_LADDER[:1]
-    families = DEFAULT_FAMILIES if "preactivations" in ensemble.measure else ()
+    families: tuple[str, ...] = DEFAULT_FAMILIES if "preactivations" in ensemble.measure else ()
     if "ntk" in ensemble.measure:
         families += NTK_FAMILIES
     if "ntk_methods" in ensemble.measure:

@@ -13,9 +13,9 @@ from finitewidth.core.fields import (
     Place,
     Positive,
     Real,
+    Sweep,
     distinct,
     key,
-    sweep_of,
 )
 
 Share = Annotated[Real, Field(gt=0, lt=1)]
@@ -111,7 +111,7 @@ class Rainbow(Model):
         " read-out makes of random features)",
         ["reference", "average", "white"],
     )
-    widen: sweep_of(Positive) = key(
+    widen: Sweep[Positive] = key(
         "a number above 0 (1e-9 to 1e9), or a list of different ones: hidden widths in units of the"
         " replicas'",
         [1.0],
@@ -146,12 +146,12 @@ class Trained(Model):
         None,
     )
     cnn: Convolutions | None = key("{channels: , kernel: , stride: , padding: }", None)
-    widen: sweep_of(Positive) = key(
+    widen: Sweep[Positive] = key(
         "a number above 0 (1e-9 to 1e9), or a list of different ones (a sweep): factor on the"
         " hidden widths",
         [1.0],
     )
-    weights: sweep_of(Literal["normal", "uniform"]) = key(
+    weights: Sweep[Literal["normal", "uniform"]] = key(
         "normal or uniform, or a list of both (a sweep): the law of the weights at the start",
         ["uniform"],
     )
@@ -178,3 +178,10 @@ class Trained(Model):
     published: Published | None = key(
         "{source: , accuracy: , generated_accuracy: , alignment: }", None
     )
+
+    @property
+    def hidden(self) -> list[int]:
+        """Neurons, or channels, of each hidden layer."""
+        if self.mlp:
+            return self.mlp[1:-1]
+        return self.cnn.channels[1:] if self.cnn else []

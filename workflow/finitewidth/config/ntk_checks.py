@@ -51,7 +51,7 @@ def check_ntk(
         if name in measure and ensemble.sampler != "explicit":
             allowed = f"explicit to measure {name}"
             raise ConfigError.at(f"{path}.sampler", ensemble.sampler, allowed)
-    outputs = ensemble.outputs or min(ensemble.hidden or ensemble.width)
+    outputs = ensemble.outputs or min(ensemble.hidden or ensemble.width or [])
     wanted = min((ensemble.ntk or Ntk()).outputs, outputs)
     if "dntk" in families and wanted < 2:
         raise ConfigError.at(f"{path}.ntk.outputs", wanted, "at least 2 to estimate dntk")

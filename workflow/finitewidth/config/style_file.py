@@ -111,8 +111,8 @@ def _text(path: str | Path, key: str) -> str:
 
 def _without_comment(line: str) -> str:
     """A line up to its comment, a value in double quotes kept whole."""
-    kept = re.match(r'(?:[^"#]|"[^"]*")*', line)[0]
-    return kept.strip()
+    kept = re.match(r'(?:[^"#]|"[^"]*")*', line)
+    return kept[0].strip() if kept else ""
 
 
 def _value(place: str, name: str, text: str) -> object:
@@ -126,7 +126,7 @@ def _value(place: str, name: str, text: str) -> object:
     if "/" in text or "\\" in text:
         raise _refused(place, text, "no path")
     try:
-        value = mpl.RcParams({name: text})[name]
+        (value,) = mpl.RcParams({name: text}).values()
     except (ValueError, TypeError) as error:
         raise _refused(place, text, f"a value of {name} ({error})") from None
     least, most = _bounds(name)

@@ -18,7 +18,7 @@ def check_trained(path: str, name: str, trained: Trained, config: Config) -> Non
     if (trained.mlp is None) == (trained.cnn is None):
         given = "neither" if trained.mlp is None else "mlp and cnn"
         raise ConfigError.at(path, given, "one of mlp and cnn")
-    hidden = len(trained.mlp) - 2 if trained.mlp else len(trained.cnn.channels) - 1
+    hidden = len(trained.hidden)
     _check_widths(path, trained)
     _check_architecture(name, trained, config)
     allowed = f"all, or lists of different layers from 1 to {hidden}"
@@ -27,10 +27,10 @@ def check_trained(path: str, name: str, trained: Trained, config: Config) -> Non
             continue
         if not layers or max(layers) > hidden or len(set(layers)) < len(layers):
             raise ConfigError.at(f"{path}.rainbow.layers", layers, allowed)
-    layers = trained.rainbow.layers
-    different = {x if x == "all" else frozenset(x) for x in layers}
-    if not layers or len(different) < len(layers):
-        raise ConfigError.at(f"{path}.rainbow.layers", layers, f"{allowed}, each of them once")
+    sets = trained.rainbow.layers
+    different = {x if x == "all" else frozenset(x) for x in sets}
+    if not sets or len(different) < len(sets):
+        raise ConfigError.at(f"{path}.rainbow.layers", sets, f"{allowed}, each of them once")
     published = trained.published
     if published and published.alignment is not None and len(published.alignment) != hidden:
         raise ConfigError.at(
@@ -40,8 +40,7 @@ def check_trained(path: str, name: str, trained: Trained, config: Config) -> Non
 
 def _check_widths(path: str, trained: Trained) -> None:
     """Whether hidden widths stay numbers of neurons, by whatever factors they are widened."""
-    hidden = trained.mlp[1:-1] if trained.mlp else trained.cnn.channels[1:]
-    most = WIDEST / max(hidden)
+    most = WIDEST / max(trained.hidden)
     for key, factors in (("widen", trained.widen), ("rainbow.widen", trained.rainbow.widen)):
         if max(factors) > most:
             allowed = f"at most {most:.4g}, for hidden widths of at most {WIDEST}"

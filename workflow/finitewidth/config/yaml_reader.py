@@ -95,7 +95,7 @@ class _Loader(yaml.SafeLoader):
     def refuse(self, mark: yaml.Mark, given: str, allowed: str) -> ConfigError:
         return ConfigError(f"{self.name} line {mark.line + 1}: given {given}, allowed {allowed}")
 
-    def compose_node(self, parent, index):
+    def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node | None:
         event = self.peek_event()
         mark = event.start_mark
         self.depth += 1

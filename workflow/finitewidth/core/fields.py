@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -76,8 +76,9 @@ Variance = Annotated[float, Field(ge=0, le=LARGEST), AfterValidator(_within)]
 Positive = Annotated[float, Field(gt=0, le=LARGEST), AfterValidator(_within)]
 
 
-def sweep_of(item: Any) -> Any:
-    return Annotated[list[item], BeforeValidator(_as_sweep), AfterValidator(distinct)]
+_Item = TypeVar("_Item")
+#: One value, or a list of different ones: always a list once it was read.
+Sweep = Annotated[list[_Item], BeforeValidator(_as_sweep), AfterValidator(distinct)]
 
 
 class Model(BaseModel):

@@ -11,7 +11,7 @@ from finitewidth.core.random import stream_words
 _STATE = 624
 
 
-def torch_stream(seed: int, *name: str | int, device: str = "cpu"):
+def torch_stream(seed: int, *name: str | int, device: str = "cpu") -> torch.Generator:
     """A ``torch.Generator`` on ``device`` for the named stream.
 
     ``Generator.manual_seed`` keeps only 32 bits of its argument on the CPU, so that among 10^5

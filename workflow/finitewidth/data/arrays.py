@@ -8,10 +8,14 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from finitewidth.core.files import BACKSLASH, MISSING, unreadable
+
+if TYPE_CHECKING:
+    import netCDF4
 
 #: Attributes by which ``netCDF4`` changes values or takes them for missing, and how many numbers
 #: each has; it passes over what it cannot use.
@@ -89,7 +93,7 @@ def _npy(path: str | Path) -> Iterator[tuple]:
         raise ArrayError("an .npy array") from error
 
 
-def from_netcdf(path: str | Path, names: Sequence[str]) -> list[np.ma.MaskedArray]:
+def from_netcdf(path: str | Path, names: Sequence[str | None]) -> list[np.ma.MaskedArray]:
     """Variables of a netCDF file, each in its own type, unpacked, the missing values masked.
 
     Raises
@@ -103,7 +107,7 @@ def from_netcdf(path: str | Path, names: Sequence[str]) -> list[np.ma.MaskedArra
 
 
 @contextlib.contextmanager
-def _netcdf(path: str | Path, names: Sequence[str]) -> Iterator:
+def _netcdf(path: str | Path, names: Sequence[str | None]) -> Iterator:
     """A netCDF file, open, that has these variables."""
     import netCDF4
 
@@ -125,7 +129,7 @@ def _netcdf(path: str | Path, names: Sequence[str]) -> Iterator:
         raise ArrayError("a netCDF file") from error
 
 
-def _values(name: str, variable) -> np.ma.MaskedArray:
+def _values(name: str | None, variable: netCDF4.Variable) -> np.ma.MaskedArray:
     said = {key: variable.getncattr(key) for key in variable.ncattrs()}
     for key in said:
         if (key in _SCALES or key in _LIMITS) and not _is_usable(key, said[key], variable.dtype):
@@ -140,7 +144,7 @@ def _values(name: str, variable) -> np.ma.MaskedArray:
         return np.ma.asarray(variable[...])
 
 
-def _is_usable(key: str, value: object, dtype: object) -> bool:
+def _is_usable(key: str, value: object, dtype: np.dtype | type) -> bool:
     """Whether an attribute is what ``netCDF4`` can use: finite, or of the variable's own type."""
     numbers = np.asarray(value)
     if dtype is str or not is_real(numbers):

@@ -23,7 +23,7 @@ class Labelled:
 
 def to_dataset(data: Labelled) -> xr.Dataset:
     """``data`` as variables with attributes, images in float32 and labels in int16."""
-    variables = {}
+    variables: dict[str, tuple] = {}
     for part, meaning in _PARTS.items():
         images, labels = getattr(data, f"{part}_x"), getattr(data, f"{part}_y")
         about = {"long_name": f"{meaning} images, pixels as the networks get them", "units": "1"}

@@ -45,9 +45,9 @@ def _digits(path: str, spec: Mapping, stream: np.random.Generator) -> Labelled:
 
 
 def _array(path: str, spec: Mapping, stream: np.random.Generator) -> Labelled:
-    images, labels = _load(path, spec)
-    images = _checked_images(path, spec, images)
-    labels = _checked_labels(path, spec, labels, len(images))
+    x, y = _load(path, spec)
+    images = _checked_images(path, spec, x)
+    labels = _checked_labels(path, spec, y, len(images))
     classes = _checked_classes(path, spec, labels)
     return _parted(path, spec, stream, images, labels, classes)
 
@@ -202,4 +202,5 @@ def _split(
         held_out[members[:count]] = True
     # Shuffled once more: in `order` the training part would begin with the classes whose share for
     # validation was complete first.
-    return tuple(stream.permutation(np.flatnonzero(part)) for part in (~held_out, held_out))
+    train, validation = (stream.permutation(np.flatnonzero(part)) for part in (~held_out, held_out))
+    return train, validation

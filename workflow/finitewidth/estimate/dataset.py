@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 import numpy as np
 import xarray as xr
@@ -15,7 +15,11 @@ from finitewidth.quantities.vocabulary import DESCRIBED
 
 
 def dataset(
-    estimates: Mapping[str, Estimate], layers, widths, inputs: int, width_along: str = "layer"
+    estimates: Mapping[str, Estimate],
+    layers: np.ndarray,
+    widths: np.ndarray,
+    inputs: int,
+    width_along: str = "layer",
 ) -> xr.Dataset:
     """Estimates with their errors, trust and coordinates.
 
@@ -59,7 +63,7 @@ def dataset(
     return result.assign_coords(used)
 
 
-def _coordinates(layers, inputs: int, sizes: Mapping[str, int]) -> dict:
+def _coordinates(layers: np.ndarray, inputs: int, sizes: Mapping[Hashable, int]) -> dict:
     p, q, bins = pairs(inputs), quads(inputs), len(EDGES) - 1
     couples = np.arange(inputs**2)
     return {

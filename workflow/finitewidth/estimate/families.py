@@ -85,10 +85,10 @@ def estimate(
         for name in layers[0]
     }
     tangents = [family for family in families if family in FROM_NTK]
-    for name, found in estimate_ntk(
+    for name, estimate in estimate_ntk(
         ensemble_samples, tangents, bounds, isotropic=isotropic
     ).items():
-        joined[name] = at_last_layer(found, ensemble_samples.layers)
+        joined[name] = at_last_layer(estimate, ensemble_samples.layers)
     result = dataset(
         joined,
         ensemble_samples.layers,

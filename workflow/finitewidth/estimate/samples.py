@@ -100,7 +100,8 @@ class Samples:
         for shard in self._shards:
             values = shard[name]
             with np.errstate(invalid="ignore"):
-                bad = ~(np.isfinite(values) | (values == -np.inf if name == "log_norm" else False))
+                finite = xr.apply_ufunc(np.isfinite, values)
+                bad = ~(finite | (values == -np.inf if name == "log_norm" else False))
             over = [d for d in values.dims if d not in ("network", "rung", "layer")]
             for dimension in ("rung", "layer"):
                 if dimension not in bad.dims:

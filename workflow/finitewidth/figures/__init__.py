@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from finitewidth.config.style_file import read_style
 from finitewidth.quantities.vocabulary import FIGURES
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from finitewidth.comparison.results import Study
 
 
 def settings(*, width: float | None, font_size: float | None, file: str | None) -> dict:
@@ -18,7 +24,7 @@ def settings(*, width: float | None, font_size: float | None, file: str | None) 
     return {"width": width, "rc": rc | ({"font.size": font_size} if font_size else {})}
 
 
-def draw(name: str, study, look: Mapping | None = None):
+def draw(name: str, study: Study, look: Mapping | None = None) -> Figure:
     """Draw the figure called ``name`` of a :class:`finitewidth.comparison.results.Study`.
 
     ``look`` is what :func:`settings` gives; without it the figure looks as the project sets.

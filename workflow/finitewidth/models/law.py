@@ -38,7 +38,7 @@ class Law:
     C_W: tuple[float, ...]
     weights: str = "normal"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not len(self.C_b) == len(self.C_W) == len(self.widths) - 1 > 0:
             raise ValueError(
                 f"a law of {len(self.widths)} widths needs {len(self.widths) - 1} values of C_b and"

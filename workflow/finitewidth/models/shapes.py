@@ -123,15 +123,17 @@ def _perceptron(where: str, dimensions: Sequence[int], shape: tuple, classes: in
     return Architecture(tuple(Layer(a, b, one, 1, 0, one, one) for a, b in sizes))
 
 
-def _convolutional(where: str, cnn: Mapping, shape: tuple, classes: int) -> Architecture:
-    channels, *size = shape
-    size = tuple(size)
+def _convolutional(
+    where: str, cnn: Mapping, shape: tuple[int, int, int], classes: int
+) -> Architecture:
+    channels, rows, columns = shape
+    size = (rows, columns)
     if cnn["channels"][0] != channels:
         raise ConfigError.at(
             f"{where}.cnn.channels", cnn["channels"], f"{channels} first, the channels of an image"
         )
     k, stride, padding = cnn["kernel"], cnn["stride"], cnn["padding"]
-    layers = []
+    layers: list[Layer] = []
     for before, after in pairwise(cnn["channels"]):
         if min(size) + 2 * padding < k:
             raise ConfigError.at(
@@ -140,7 +142,8 @@ def _convolutional(where: str, cnn: Mapping, shape: tuple, classes: int) -> Arch
                 f"at most {min(size) + 2 * padding}, the rows or columns that convolution"
                 f" {len(layers) + 1} sees with padding {padding}",
             )
-        then = tuple((n + 2 * padding - k) // stride + 1 for n in size)
+        rows, columns = ((n + 2 * padding - k) // stride + 1 for n in size)
+        then = (rows, columns)
         layers.append(Layer(before, after, (k, k), stride, padding, size, then))
         size = then
     layers.append(Layer(cnn["channels"][-1], classes, size, 1, 0, size, (1, 1)))

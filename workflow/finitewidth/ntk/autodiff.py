@@ -5,7 +5,7 @@ Jacobians are dicts by parameter name of tensors (inputs, outputs, P), P entries
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +13,8 @@ from torch import nn
 from torch.func import functional_call, jacrev, jvp, vjp, vmap
 
 Tensors = dict[str, torch.Tensor]
+#: The outputs as a function of one parameter.
+OfOne = Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,9 @@ class Function:
         held = (self.parameters, self.buffers)
         return Function(self.model, *({name: doubled(t) for name, t in h.items()} for h in held))
 
-    def __call__(self, parameters: Tensors, x: torch.Tensor, buffers: Tensors | None = None):
+    def __call__(
+        self, parameters: Tensors, x: torch.Tensor, buffers: Tensors | None = None
+    ) -> torch.Tensor:
         """The model's outputs.
 
         The buffers are copied, unless they are given, which the call may then overwrite; so are the
@@ -82,7 +86,7 @@ def gradients(z: torch.Tensor, of: Sequence[torch.Tensor], cotangent: torch.Tens
 def reverse_jacobian(function: Function, x: torch.Tensor) -> Tensors:
     """All rows at once: ``vmap`` over inputs of ``jacrev``."""
 
-    def of_one(parameters, one):
+    def of_one(parameters: Tensors, one: torch.Tensor) -> torch.Tensor:
         z = function(parameters, one[None])
         if len(z) != 1 or z.ndim != 2:
             raise ValueError(f"one input alone has outputs of shape {tuple(z.shape)}")
@@ -116,7 +120,9 @@ def forward_jacobian(function: Function, x: torch.Tensor) -> Tensors:
             found[name] = p.new_zeros(*outputs(p).shape, 0)
             continue
 
-        def column(direction, outputs=outputs, p=p):
+        def column(
+            direction: torch.Tensor, outputs: OfOne = outputs, p: torch.Tensor = p
+        ) -> torch.Tensor:
             return jvp(outputs, (p,), (direction,))[1]
 
         unit = torch.eye(p.numel(), dtype=p.dtype, device=p.device).view(-1, *p.shape)
@@ -132,10 +138,16 @@ def kernel_parts(function: Function, x: torch.Tensor, roots: dict[str, float]) -
     found = {}
     for name, p in function.parameters.items():
         outputs = _by(function, name, x)
-        z, pull = vjp(outputs, p)
+        z, pull = vjp(outputs, p)[:2]
         rate = roots[name] ** 2
 
-        def column(direction, outputs=outputs, pull=pull, p=p, rate=rate):
+        def column(
+            direction: torch.Tensor,
+            outputs: OfOne = outputs,
+            pull: Callable = pull,
+            p: torch.Tensor = p,
+            rate: float = rate,
+        ) -> torch.Tensor:
             (gradient,) = pull(direction)
             return jvp(outputs, (p,), (rate * gradient,))[1]
 
@@ -145,6 +157,6 @@ def kernel_parts(function: Function, x: torch.Tensor, roots: dict[str, float]) -
     return found
 
 
-def _by(function: Function, name: str, x: torch.Tensor):
+def _by(function: Function, name: str, x: torch.Tensor) -> OfOne:
     """The outputs as a function of one parameter."""
     return lambda value: function(function.copies() | {name: value.clone()}, x)

@@ -35,7 +35,8 @@ class Layerwise:
     @property
     def total(self) -> torch.Tensor:
         """The whole kernel, (networks, outputs, outputs, inputs, inputs)."""
-        return sum(self.weight) + sum(self.bias)
+        zero = self.weight[0].new_zeros(())
+        return sum(self.weight, zero) + sum(self.bias, zero)
 
 
 def layerwise(
@@ -75,7 +76,9 @@ def layerwise(
             grams.append(torch.bmm(s, s.transpose(1, 2)))
     unit = torch.eye(k, dtype=x.dtype, device=x.device)[:, :, None, None]
     squared = unit.expand(networks, k, k, inputs, inputs)
-    weight, bias, back = [], [], None
+    weight: list[torch.Tensor] = []
+    bias: list[torch.Tensor] = []
+    back: torch.Tensor | None = None
     for layer in range(depth, 0, -1):
         count = grams[layer - 1] * (rates.lambda_W[layer - 1] / weights[layer - 1].shape[2])
         weight.insert(0, squared * count[:, None, None])

@@ -192,7 +192,11 @@ def _norm(one: torch.Tensor) -> float:
 
 
 def _same(
-    one: torch.Tensor, other: torch.Tensor, tolerance: float, floor: float = 0.0, finite=False
+    one: torch.Tensor,
+    other: torch.Tensor,
+    tolerance: float,
+    floor: float = 0.0,
+    finite: bool = False,
 ) -> bool:
     """Whether two tensors agree in the norm of what is finite.
 

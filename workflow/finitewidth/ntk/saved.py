@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 _LISTS, _DICTS = (list, deque), (dict, OrderedDict, defaultdict)
-Put = Callable[[], None]
+Put = Callable[[], object]
 
 
 class Saved:
@@ -34,7 +34,10 @@ class Saved:
     def chance(self) -> list:
         """The states of the generators of torch, numpy and Python."""
         cuda = [torch.cuda.get_rng_state(d) for d in self._devices if d.type == "cuda"]
-        kind, keys, *rest = np.random.get_state()
+        state = np.random.get_state()
+        # The stubs do not tell this from the dict that another argument asks for.
+        assert isinstance(state, tuple)
+        kind, keys, *rest = state
         return [torch.get_rng_state(), *cuda, (kind, keys.tobytes(), *rest), random.getstate()]
 
     def random_numbers_were_drawn(self) -> bool:
@@ -60,10 +63,10 @@ class Saved:
             return
         seen.add(id(value))
         inside: list = []
-        if type(value) in _DICTS:
+        if isinstance(value, _DICTS) and type(value) in _DICTS:
             self._put.append(_dict_back(value))
             inside = list(value.values())
-        elif type(value) in _LISTS:
+        elif isinstance(value, _LISTS) and type(value) in _LISTS:
             self._put.append(_list_back(value))
             inside = list(value)
         elif type(value) is tuple:

@@ -67,7 +67,8 @@ def _plan(model: nn.Module) -> list[tuple[str, nn.Module]]:
 
     Types count exactly: a subclass may do something else in its own forward pass.
     """
-    modules, owner = list(_modules(model)), {}
+    modules = list(_modules(model))
+    owner: dict[torch.Tensor, str] = {}
     for place, (name, module) in enumerate(modules):
         kind = type(module)
         if kind is nn.Linear:
@@ -113,7 +114,8 @@ def _passes(model: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, list]:
     delta, of shape (N, outputs, out), is the derivative of the outputs by what comes out of the
     layer. One forward pass, and one backward pass for all outputs.
     """
-    s, steps = x.clone(), []
+    s = x.clone()
+    steps: list[tuple[str, nn.Module, torch.Tensor]] = []
     with torch.no_grad():
         for name, module in _plan(model):
             if isinstance(module, nn.Linear):
@@ -133,7 +135,8 @@ def _passes(model: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, list]:
             else:
                 s = module(s.clone())
         unit = torch.eye(s.shape[1], dtype=s.dtype, device=s.device)
-        delta, found = unit.expand(len(s), -1, -1), []
+        delta = unit.expand(len(s), -1, -1)
+        found: list[tuple[str, nn.Linear, torch.Tensor, torch.Tensor]] = []
         for name, module, value in reversed(steps):
             if isinstance(module, nn.Linear):
                 found.append((name, module, value, delta))

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from finitewidth.ntk import autodiff, structured
-from finitewidth.ntk.autodiff import Function, doubled
+from finitewidth.ntk.autodiff import Function, Tensors, doubled
 from finitewidth.ntk.probe import NoFunctionError, Probe, check_calls, check_one_input
 from finitewidth.ntk.saved import Saved
 from finitewidth.ntk.supported import check_outputs, suspect
@@ -25,13 +25,16 @@ Kernel = tuple[str, dict[str, torch.Tensor], torch.Tensor]
 class Trial:
     """One model at given inputs, and its kernel by any way."""
 
+    #: Made by the first call of the model, where it is checked.
+    probe: Probe
+
     def __init__(
         self, model: nn.Module, x: torch.Tensor, roots: dict[str, float], form: str, check: bool
     ):
         self.saved = Saved(model, x.device)
         self.function, self.x, self.roots = Function.of(model), x, roots
         self.check, self.form = check, form
-        self.probe, self._one_input = None, False
+        self._one_input = False
 
     def kernel(self, way: str | None) -> Kernel:
         """By the way that is asked for, or by the first that works."""
@@ -58,7 +61,10 @@ class Trial:
         """The first way that works."""
         z = self._outputs()
         self._call(z)
-        return self._first(list(_ORDER), z)[0][0]
+        found, _ = self._first(list(_ORDER), z)
+        if found is None:
+            raise ValueError("no way takes this model")
+        return found[0]
 
     def _call(self, z: torch.Tensor) -> None:
         try:
@@ -89,9 +95,11 @@ class Trial:
         check_outputs(z, self.x)
         return z.detach()
 
-    def _first(self, ways: list[str], z: torch.Tensor) -> tuple:
+    def _first(
+        self, ways: list[str], z: torch.Tensor
+    ) -> tuple[tuple[str, Kernel] | None, dict[str, str]]:
         """(way, kernel) of the first way that works, or None, and why the others do not."""
-        reasons = {}
+        reasons: dict[str, str] = {}
         for way in ways:
             # The sum over layers takes inputs one by one, or does not pass the probe.
             if self.check and way != "layerwise" and not self._one_input:
@@ -125,22 +133,28 @@ class Trial:
 
     def _found(self, way: str, whole: bool, z: torch.Tensor) -> tuple[torch.Tensor, dict]:
         """Outputs, and kernels of the parameters where ``whole``, or else rows of the Jacobian."""
-        function, more = self.function, [self.roots] * whole
+        function, outputs = self.function, z
+        found: Tensors = {}
         if not function.parameters:
-            outputs, found = z, {}
+            pass
         elif way == "layerwise":
-            compute = structured.kernel_parts if whole else structured.jacobian
-            outputs, found = compute(function.model, self.x, *more)
+            if whole:
+                outputs, found = structured.kernel_parts(function.model, self.x, self.roots)
+            else:
+                outputs, found = structured.jacobian(function.model, self.x)
         else:
-            compute = {
+            rows = {
                 "jacobian": autodiff.reverse_jacobian,
-                "jvp": autodiff.kernel_parts if whole else autodiff.forward_jacobian,
+                "jvp": autodiff.forward_jacobian,
                 "backward": autodiff.backward_jacobian,
             }[way]
             with warnings.catch_warnings():
                 # What vmap cannot do at once it does one by one, and complains.
                 warnings.filterwarnings("ignore", message="There is a performance drop")
-                outputs, found = z, compute(function, self.x, *more)
+                if whole:
+                    found = autodiff.kernel_parts(function, self.x, self.roots)
+                else:
+                    found = rows(function, self.x)
         # In the order of the model's own parameters.
         return outputs, {name: found[name].detach() for name in function.parameters}
 

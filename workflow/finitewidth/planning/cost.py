@@ -10,9 +10,13 @@ import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from finitewidth.models.activations import table as activations
 from finitewidth.quantities.vocabulary import FAMILIES, FROM_LADDER, FROM_NTK
+
+if TYPE_CHECKING:
+    from finitewidth.planning.members import Member
 
 MiB = 2**20
 #: What an interpreter with its imports takes: MiB, and seconds that are no member's.
@@ -84,7 +88,7 @@ def asked_minutes(total: Cost) -> int:
     return 5 + math.ceil(3 * total.seconds / 60)
 
 
-def sampling(member, inputs: int, networks: float | None = None) -> Cost:
+def sampling(member: Member, inputs: int, networks: float | None = None) -> Cost:
     """What drawing ``networks`` of a member's networks (all of them where left out) takes.
 
     Parameters
@@ -99,13 +103,13 @@ def sampling(member, inputs: int, networks: float | None = None) -> Cost:
     return Cost(seconds, 2.2 * written + _tile(member), written)
 
 
-def estimating(member, inputs: int) -> Cost:
+def estimating(member: Member, inputs: int) -> Cost:
     """What estimates of a member's samples take."""
     read = member.networks * recorded(member, inputs) / MiB
     return Cost(_seconds("estimate", member, inputs, member.networks), 3 * read, 1.0)
 
 
-def testing(member, inputs: int) -> Cost:
+def testing(member: Member, inputs: int) -> Cost:
     """What tests of normality of a member take."""
     groups = member.normality["groups"] * len(member.layers) * inputs
     per_group = member.normality["networks"] ** 2 * member.normality["neurons"]
@@ -113,17 +117,17 @@ def testing(member, inputs: int) -> Cost:
     return Cost(0.2 + 2e-9 * groups * per_group, 3 * read, 0.1)
 
 
-def predicting(member, inputs: int) -> Cost:
+def predicting(member: Member, inputs: int) -> Cost:
     """What theory of a member takes."""
     return Cost(_seconds("theory", member, inputs, member.networks), 100.0, 0.5)
 
 
-def _seconds(stage: str, member, inputs: int, networks: float) -> float:
+def _seconds(stage: str, member: Member, inputs: int, networks: float) -> float:
     counted = counts(stage, member, inputs, networks)
     return 1e-9 * sum(p * counted[name] for name, p in PRICES[stage][kind(stage, member)].items())
 
 
-def kind(stage: str, member) -> str:
+def kind(stage: str, member: Member) -> str:
     """What has a list of prices of its own."""
     simple = activations.get(member.activation).is_scale_invariant
     if stage == "theory":
@@ -139,13 +143,13 @@ def kind(stage: str, member) -> str:
     return f"{member.sampler} ntk" if "ntk" in member.measure else member.sampler
 
 
-def counts(stage: str, member, inputs: int, networks: float) -> dict[str, float]:
+def counts(stage: str, member: Member, inputs: int, networks: float) -> dict[str, float]:
     """How often each of the things that cost is done."""
     count = {"sample": _drawn, "estimate": _estimated, "theory": _predicted}[stage]
     return {"member": 1.0, **count(member, inputs, networks)}
 
 
-def _estimated(member, inputs: int, networks: float) -> dict[str, float]:
+def _estimated(member: Member, inputs: int, networks: float) -> dict[str, float]:
     """Numbers that each family reads, and how many families there are."""
     values = networks * len(member.layers) * len(member.ladder or (1,))
     pairs = math.comb(inputs + 1, 2)
@@ -161,7 +165,7 @@ def _estimated(member, inputs: int, networks: float) -> dict[str, float]:
     return found | {"families": len(member.estimate)}
 
 
-def _predicted(member, inputs: int, networks: float) -> dict[str, float]:
+def _predicted(member: Member, inputs: int, networks: float) -> dict[str, float]:
     """Kernels and vertices, layer by layer; laws that are inverted; widths of a ladder."""
     pairs, quads = math.comb(inputs + 1, 2), math.comb(inputs + 3, 4)
     families = {*member.estimate}
@@ -175,7 +179,7 @@ def _predicted(member, inputs: int, networks: float) -> dict[str, float]:
     }
 
 
-def _drawn(member, inputs: int, networks: float) -> dict[str, float]:
+def _drawn(member: Member, inputs: int, networks: float) -> dict[str, float]:
     """Normals a neuron and input; weights; activations that are not two lines; passes over neurons
     for what is recorded; small matrices of kernels; neurons on the way back; control variates."""
     rungs = member.ladder or (member.width,)
@@ -211,12 +215,12 @@ def _drawn(member, inputs: int, networks: float) -> dict[str, float]:
     }
 
 
-def _of_neurons(member, inputs: int) -> bool:
+def _of_neurons(member: Member, inputs: int) -> bool:
     """Whether the controls of a ladder are made of tables over the kernels of two inputs."""
     return inputs == 2 and member.controls and "ntk_mean" not in member.estimate
 
 
-def recorded(member, inputs: int) -> float:
+def recorded(member: Member, inputs: int) -> float:
     """Bytes that a network leaves in a file of samples."""
     layers, pairs = len(member.layers), math.comb(inputs + 1, 2)
     number = 8 * len(member.ladder or (1,)) * layers
@@ -234,7 +238,7 @@ def recorded(member, inputs: int) -> float:
     return total
 
 
-def _tile(member) -> float:
+def _tile(member: Member) -> float:
     """MiB of the networks that are computed together."""
     if "ntk" in member.measure or "ntk_methods" in member.measure:
         return 1024 * member.memory

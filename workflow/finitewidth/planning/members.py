@@ -8,6 +8,7 @@ import itertools
 import math
 from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from finitewidth.config.model import Config, Ensemble, Init, Ntk, families_of
 from finitewidth.core.blocks import block_size
@@ -206,9 +207,9 @@ def batch_name(entry: str, batch: int, count: int, taken: Container[str]) -> str
 
 
 def _expand(name: str, ensemble: Ensemble) -> list[Member]:
-    widths = ensemble.width or [max(ensemble.ladder or ensemble.hidden)]
-    depths = ensemble.depth or [len(ensemble.hidden) + 1]
-    axes = {
+    widths = ensemble.width or [max(ensemble.ladder or ensemble.hidden or [])]
+    depths = ensemble.depth or [len(ensemble.hidden or []) + 1]
+    axes: dict[str, list] = {
         "activation": ensemble.activation,
         "input_set": ensemble.inputs,
         "width": widths,
@@ -218,7 +219,7 @@ def _expand(name: str, ensemble: Ensemble) -> list[Member]:
         if ensemble.init.critical_times is not None:
             axes["critical_times"] = ensemble.init.critical_times
         else:
-            axes |= {"C_W": ensemble.init.C_W, "C_b": ensemble.init.C_b or [0.0]}
+            axes |= {"C_W": ensemble.init.C_W or [], "C_b": ensemble.init.C_b or [0.0]}
     swept_keys = [key for key, values in axes.items() if len(values) > 1]
     result = []
     for values in itertools.product(*axes.values()):
@@ -335,11 +336,12 @@ def _ntk_outputs(ensemble: Ensemble, outputs: int) -> int:
     return min((ensemble.ntk or Ntk()).outputs, outputs)
 
 
-def _layers(wanted: str | list | None, depth: int) -> tuple[int, ...]:
+def _layers(wanted: Literal["all"] | list[int | str] | None, depth: int) -> tuple[int, ...]:
     """The recorded layers, sorted, each once."""
     if wanted == "all" or (wanted is None and depth <= ALL_LAYERS_UP_TO):
         return tuple(range(1, depth + 1))
     if wanted is None:
         return (*(2**k for k in range(depth.bit_length()) if 2**k < depth), depth)
     words = {"first": 1, "second": 2, "middle": (depth + 1) // 2, "last": depth}
-    return tuple(sorted({words.get(layer, layer) for layer in wanted}))
+    numbers = {words[layer] if isinstance(layer, str) else layer for layer in wanted}
+    return tuple(sorted(numbers))

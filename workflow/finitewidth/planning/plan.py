@@ -4,6 +4,7 @@ printed before anything is submitted."""
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from finitewidth.config.model import Config
@@ -43,16 +44,16 @@ def plan(config: Config) -> dict[str, Job]:
         jobs[f"sample_{batch.name}"] = Job("sample", batch.shards, cost.job(sampled), batch.task)
         jobs[f"estimate_{batch.name}"] = _one("estimate", (cost.estimating(*one) for one in each))
         jobs[f"theory_{batch.name}"] = _one("theory", (cost.predicting(*one) for one in each))
-    for batch in trained_batches(config):
-        each = [(m, config.data[batch.data]) for m in batch.members]
+    for group in trained_batches(config):
+        those = [(m, config.data[group.data]) for m in group.members]
         for stage, taken in (
             ("train", trained_cost.training),
             ("measure", trained_cost.measuring),
             ("generate", trained_cost.generating),
         ):
-            jobs[f"{stage}_{batch.name}"] = _one(stage, (taken(*one) for one in each), stage)
-        jobs[f"predict_{batch.name}"] = _one(
-            "predict", (trained_cost.predicting(m) for m, _ in each)
+            jobs[f"{stage}_{group.name}"] = _one(stage, (taken(*one) for one in those), stage)
+        jobs[f"predict_{group.name}"] = _one(
+            "predict", (trained_cost.predicting(m) for m, _ in those)
         )
     return {name: _placed(job, config) for name, job in jobs.items()} | {
         **_of_members(config),
@@ -67,7 +68,7 @@ def _placed(job: Job, config: Config) -> Job:
     return replace(job, cost=replace(job.cost, seconds=job.cost.seconds / GPU_SPEED))
 
 
-def _one(stage: str, costs, task: str | None = None) -> Job:
+def _one(stage: str, costs: Iterable[cost.Cost], task: str | None = None) -> Job:
     return Job(stage, 1, cost.job(costs), task)
 
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
+from finitewidth.config.model_trained import DataSet
 from finitewidth.planning.cost import Cost, MiB
+
+if TYPE_CHECKING:
+    from finitewidth.planning.trained_members import TrainedMember
 
 #: Images of a set, those to train on and all of them, where nothing else is known of it.
 _IMAGES = {"digits": (1437, 1797), "cifar10": (50_000, 60_000), "array": (10_000, 12_000)}
@@ -19,7 +24,7 @@ PRICES: dict[str, dict[str, float]] = {
 }
 
 
-def images(data) -> tuple[int, int]:
+def images(data: DataSet) -> tuple[int, int]:
     """Training images of a set of the config, and all of its images."""
     train, total = _IMAGES[data.kind]
     if data.kind == "cifar10":
@@ -27,37 +32,38 @@ def images(data) -> tuple[int, int]:
     return train, total
 
 
-def products(member) -> int:
+def products(member: TrainedMember) -> int:
     """Multiplications that one image takes in one network."""
     if member.mlp:
         return sum(a * b for a, b in itertools.pairwise(member.mlp))
+    assert member.cnn is not None
     weights = sum(a * b for a, b in itertools.pairwise(member.cnn["channels"]))
     return weights * _PLACES * member.cnn["kernel"] ** 2
 
 
-def training(member, data) -> Cost:
+def training(member: TrainedMember, data: DataSet) -> Cost:
     """What training a member's replicas takes."""
     return Cost(_seconds("train", member, data), _memory(member, data), 2 * _weights(member))
 
 
-def measuring(member, data) -> Cost:
+def measuring(member: TrainedMember, data: DataSet) -> Cost:
     """What spectra, clipping and alignment of the replicas take."""
     moments = 8 * 6 * sum((member.replicas * n) ** 2 for n in _widths(member)) / MiB
     memory = _memory(member, data) + moments
     return Cost(_seconds("measure", member, data), memory, 1.0 + moments / 6)
 
 
-def generating(member, data) -> Cost:
+def generating(member: TrainedMember, data: DataSet) -> Cost:
     """What drawing networks from covariances, and trying them, takes."""
     return Cost(_seconds("generate", member, data), _memory(member, data), 0.5)
 
 
-def _seconds(stage: str, member, data) -> float:
+def _seconds(stage: str, member: TrainedMember, data: DataSet) -> float:
     counted = counts(stage, member, data)
     return 1e-9 * sum(price * counted[name] for name, price in PRICES[stage].items())
 
 
-def counts(stage: str, member, data) -> dict[str, float]:
+def counts(stage: str, member: TrainedMember, data: DataSet) -> dict[str, float]:
     """How often each of the things that cost is done."""
     train, total = images(data)
     one, widths = products(member), _widths(member)
@@ -83,21 +89,24 @@ def counts(stage: str, member, data) -> dict[str, float]:
     }
 
 
-def predicting(member) -> Cost:
+def predicting(member: TrainedMember) -> Cost:
     """What theory of a member's networks takes."""
     return Cost(0.4, 100.0, 0.5)
 
 
-def _widths(member) -> list[int]:
-    return member.mlp[1:-1] if member.mlp else member.cnn["channels"][1:]
+def _widths(member: TrainedMember) -> list[int]:
+    if member.mlp:
+        return member.mlp[1:-1]
+    assert member.cnn is not None
+    return member.cnn["channels"][1:]
 
 
-def _weights(member) -> float:
+def _weights(member: TrainedMember) -> float:
     """MiB of the weights of all replicas."""
     return 4 * member.replicas * products(member) / MiB
 
 
-def _memory(member, data) -> float:
+def _memory(member: TrainedMember, data: DataSet) -> float:
     """MiB of images and of activations of a set."""
     columns = sum(_widths(member)) * (_PLACES if member.cnn else 1)
     return 4 * images(data)[1] * (1024 + 2 * columns) / MiB + 6 * _weights(member)

@@ -66,7 +66,7 @@ def trained_members(config: Config, ensemble: str) -> list[TrainedMember]:
 @functools.lru_cache(maxsize=4096)
 def _members(same: Same, ensemble: str) -> tuple[TrainedMember, ...]:
     trained = same.config.trained[ensemble]
-    axes = {"weights": trained.weights, "widen": trained.widen}
+    axes: dict[str, list] = {"weights": trained.weights, "widen": trained.widen}
     swept_keys = [key for key, values in axes.items() if len(values) > 1]
     result = []
     for values in itertools.product(*axes.values()):
@@ -84,14 +84,16 @@ def _readable(value: float | str) -> str:
     return f"{value:g}" if float(f"{value:g}") == value else repr(value)
 
 
-def _resolved(ensemble: str, name: str, swept: dict, trained: Trained, point: dict):
+def _resolved(
+    ensemble: str, name: str, swept: dict, trained: Trained, point: dict
+) -> TrainedMember:
     fields = trained.model_dump(exclude={"widen", "weights", "mlp", "cnn"})
     mlp = trained.mlp and [
         trained.mlp[0],
         *widened(trained.mlp[1:-1], point["widen"]),
         trained.mlp[-1],
     ]
-    cnn = trained.cnn and trained.cnn.model_dump()
+    cnn = trained.cnn.model_dump() if trained.cnn else None
     if cnn:
         first, *hidden = cnn["channels"]
         cnn["channels"] = [first, *widened(hidden, point["widen"])]

@@ -197,8 +197,9 @@ def _metadata(folder: Path, results: set[str]) -> dict[str, bytes]:
         try:
             # Long names are cut into folders, which begin with @.
             about = base64.urlsafe_b64decode("".join(p.removeprefix("@") for p in relative.parts))
-            wanted = own is not None and about.decode() in results
-            record = json.loads(own.read_bytes()) if wanted else None
+            if own is None or about.decode() not in results:
+                continue
+            record = json.loads(own.read_bytes())
         except (OSError, ValueError, binascii.Error, RecursionError):
             continue
         if isinstance(record, dict):

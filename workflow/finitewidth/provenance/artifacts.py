@@ -19,6 +19,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, AnyStr
 
 from finitewidth import __version__
 from finitewidth.core.files import BACKSLASH, MISSING, replacing, sha256, unreadable
@@ -35,6 +36,9 @@ from finitewidth.provenance.digests import (
     seal,
     sealed,
 )
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 #: Endings of the files that carry a stamp.
 SUFFIXES = (".nc", ".csv", ".md", ".tex", ".html", ".pdf", ".png", ".svg")
@@ -78,7 +82,7 @@ class NoSamplesError(ArtifactError):
         self.problem = problem
 
 
-def read_shards(folder: str | Path) -> Iterator[tuple[Path, object]]:
+def read_shards(folder: str | Path) -> Iterator[tuple[Path, xr.Dataset]]:
     """The files of one member's samples in their order, each with its dataset.
 
     One that does not go on where the last one ended is left from another division, and the end.
@@ -102,7 +106,7 @@ def read_shards(folder: str | Path) -> Iterator[tuple[Path, object]]:
         yield file, shard
 
 
-def _not_samples(shard) -> str | None:
+def _not_samples(shard: xr.Dataset) -> str | None:
     """Why a dataset holds no networks of a member, in words; None where it does."""
     if "network" not in shard.variables or shard["network"].dims != ("network",):
         return "it does not count networks"
@@ -165,7 +169,7 @@ def _versions(imported: Sequence[str]) -> dict[str, str]:
     return {"python": platform.python_version(), **{p: metadata.version(p) for p in used}}
 
 
-def write_dataset(dataset, path: str | Path, stamp: Mapping, *, title: str) -> None:
+def write_dataset(dataset: xr.Dataset, path: str | Path, stamp: Mapping, *, title: str) -> None:
     """Write an ``xarray.Dataset`` as netCDF-4, with checksums and its digest as the last line.
 
     What it was stamped with before, as arithmetic on datasets may carry along, is replaced.
@@ -192,7 +196,7 @@ def write_dataset(dataset, path: str | Path, stamp: Mapping, *, title: str) -> N
             ) from error
 
 
-def read_dataset(path: str | Path):
+def read_dataset(path: str | Path) -> xr.Dataset:
     """Load a netCDF artifact into memory, once its bytes are known to be those that were written.
 
     Raises
@@ -247,7 +251,7 @@ def write_text(text: str, path: str | Path, stamp: Mapping) -> None:
         temporary.write_bytes(sealed(f"{before}provenance: {mark}{after}\n{text}".encode()))
 
 
-def write_figure(figure, path: str | Path, stamp: Mapping, *, title: str) -> None:
+def write_figure(figure: Any, path: str | Path, stamp: Mapping, *, title: str) -> None:
     """Write a matplotlib figure as PDF, PNG or SVG, the stamp in the file's metadata.
 
     The lines of the figure's label are sentences for its caption; the stamp has them as ``notes``.
@@ -346,11 +350,18 @@ def _is_shallow(value: object, levels: int = 60) -> bool:
     return levels > 0 and all(_is_shallow(each, levels - 1) for each in inside)
 
 
+def _there(match: re.Match[AnyStr] | None) -> re.Match[AnyStr]:
+    """What was looked for; ``ValueError`` where it is not there."""
+    if match is None:
+        raise ValueError("no stamp stands there")
+    return match
+
+
 def _stamp_in_netcdf(path: Path) -> str:
     # By hand, as below, so that the stamp of a damaged file can still be told: HDF5 keeps a text in
     # one piece. The file's own digest is at its end.
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        text = re.search(rb'\{"code":\{[ -~]*', content)[0].decode("ascii")
+        text = _there(re.search(rb'\{"code":\{[ -~]*', content))[0].decode("ascii")
         own = re.search(rf'"{OWN}":"[0-9a-f]{{64}}"'.encode(), content[-100:])
     stamp, _ = json.JSONDecoder().raw_decode(text)
     return json.dumps({**stamp, **(json.loads(b"{%b}" % own[0]) if own else {})})
@@ -366,15 +377,16 @@ def _stamp_in_png(path: Path) -> str:
 def _stamp_in_pdf(path: Path) -> str:
     # matplotlib writes the information dictionary uncompressed, as a literal string in which
     # parentheses and backslashes are escaped.
-    keywords = re.search(rb"/Keywords \((.*?[^\\])\)", path.read_bytes(), re.DOTALL)[1]
+    keywords = _there(re.search(rb"/Keywords \((.*?[^\\])\)", path.read_bytes(), re.DOTALL))[1]
     return re.sub(rb"\\(.)", rb"\1", keywords, flags=re.DOTALL).decode("latin-1")
 
 
 def _stamp_in_svg(path: Path) -> str:
     text = path.read_text(encoding="utf-8")
-    return html.unescape(re.search(r"<dc:description>(.*?)</dc:description>", text, re.DOTALL)[1])
+    described = re.search(r"<dc:description>(.*?)</dc:description>", text, re.DOTALL)
+    return html.unescape(_there(described)[1])
 
 
 def _stamp_in_text(path: Path) -> str:
     with open(path, encoding="utf-8") as file:
-        return re.search(r"provenance: (\{.*\})", file.readline())[1]
+        return _there(re.search(r"provenance: (\{.*\})", file.readline()))[1]

@@ -41,7 +41,7 @@ def used(*scripts: str | Path, entries: tuple[str, ...] = ()) -> dict:
     does not change them.
     """
     files = {_name(path): path for path in (*map(Path, scripts), *modules(*scripts))}
-    each = {name: _digest(path) for name, path in sorted(files.items())}
+    each: dict[str, str | None] = {name: _digest(path) for name, path in sorted(files.items())}
     each |= {f"{PACKAGE.name}/{entry}": _entry(entry) for entry in sorted(entries)}
     registries = {f"{PACKAGE.name}/{name}" for name in REGISTRIES}
     each = {name: digest for name, digest in each.items() if name not in registries}

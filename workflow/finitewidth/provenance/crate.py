@@ -157,7 +157,7 @@ class _Crate:
 
     # What each method adds is named by its @id, which it returns.
 
-    def _add(self, name: str, kind: str | list[str], /, **properties) -> str:
+    def _add(self, name: str, kind: str | list[str], /, **properties: object) -> str:
         self.entities[name] = {"@type": kind, **{k: v for k, v in properties.items() if v != []}}
         return name
 

@@ -90,12 +90,14 @@ def parse(content: bytes) -> tuple[str, frozenset[str]]:
 
 def entries(content: bytes) -> dict[str, str]:
     """As :meth:`Memory.entries`, of a file's bytes."""
-    found = {}
+    found: dict[str, str] = {}
     for node in ast.parse(content).body:
         value, target = getattr(node, "value", None), getattr(node, "target", None)
         (target,) = getattr(node, "targets", [target])
         if isinstance(value, ast.Tuple | ast.List):
-            each = [(e.args[0], e) for e in value.elts if isinstance(e, ast.Call) and e.args]
+            each: list[tuple[ast.expr | None, ast.expr]] = [
+                (e.args[0], e) for e in value.elts if isinstance(e, ast.Call) and e.args
+            ]
         elif isinstance(value, ast.Dict):
             each = list(zip(value.keys, value.values, strict=True))
         else:

@@ -124,23 +124,23 @@ def gallery(config: Config) -> dict:
 def slices(config: Config) -> Iterator[Slice]:
     """Every artifact of a config with its slice."""
     for name in config.inputs:
-        paths = (f"results/inputs/{name}.nc",)
-        yield Slice("inputs", {"name": name}, vectors(config, name), paths)
+        inputs = (f"results/inputs/{name}.nc",)
+        yield Slice("inputs", {"name": name}, vectors(config, name), inputs)
     for ensemble in config.ensembles:
         for m in members(config, ensemble):
             yield from _of_member(config, m)
     for name in config.data:
         yield Slice("data", {"data": name}, images(config, name), (f"results/data/{name}.nc",))
     for ensemble in config.trained:
-        for m in trained_members(config, ensemble):
-            named = {"ensemble": ensemble, "member": m.name}
+        for t in trained_members(config, ensemble):
+            named = {"ensemble": ensemble, "member": t.name}
             for rule, taken, files in (
-                ("train", train(config, m), ("networks",)),
-                ("measure", measure(config, m), ("estimates", "covariances")),
-                ("generate", generate(config, m), ("generated",)),
-                ("predict", predict(config, m), ("theory",)),
+                ("train", train(config, t), ("networks",)),
+                ("measure", measure(config, t), ("estimates", "covariances")),
+                ("generate", generate(config, t), ("generated",)),
+                ("predict", predict(config, t), ("theory",)),
             ):
-                yield Slice(rule, named, taken, tuple(f"{m.folder}/{file}.nc" for file in files))
+                yield Slice(rule, named, taken, tuple(f"{t.folder}/{file}.nc" for file in files))
     for name, given in config.studies.items():
         taken, folder = study(config, name), f"results/studies/{name}"
         tables = tuple(f"{folder}/comparison.{ending}" for ending in TABLES)

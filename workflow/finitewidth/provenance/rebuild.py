@@ -85,9 +85,9 @@ def _with_given(ancestry: Ancestry, folder: Path, scratch: Path) -> Path:
 
     As deep as those that lie above the folder want it, whose links are to stay in there, too.
     """
-    given = (path for path, artifact in ancestry.artifacts.items() if artifact.kind == "given")
+    every = (path for path, artifact in ancestry.artifacts.items() if artifact.kind == "given")
     # Of which ``..`` stands in front alone.
-    given = [Path(os.path.normpath(path)) for path in given if not Path(path).is_absolute()]
+    given = [Path(os.path.normpath(path)) for path in every if not Path(path).is_absolute()]
     inside = scratch.joinpath(*("above",) * max((p.parts.count("..") for p in given), default=0))
     inside.mkdir(parents=True, exist_ok=True)
     for path in given:

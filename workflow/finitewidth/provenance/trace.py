@@ -191,7 +191,7 @@ class Tracer:
         return next(iter(differences(artifact.stamp["config"], by_name[named].config)), "")
 
     def _target(self, artifact: Artifact, config: str | None) -> str:
-        if artifact.path.startswith("results/") or config is None:
+        if config is None or artifact.stamp is None or artifact.path.startswith("results/"):
             return artifact.path
         _, by_name = self._slices(self.folder / config)
         paths = by_name[_name(artifact.stamp)].paths
@@ -244,7 +244,8 @@ def _slices(config: Path) -> tuple[dict[str, str], dict[str, Slice]]:
         study_file = load([config])
     except ConfigError:
         return {}, {}
-    by_path, by_name = {}, {}
+    by_path: dict[str, str] = {}
+    by_name: dict[str, Slice] = {}
     for piece in slices(study_file):
         name = _name({"rule": piece.rule, "wildcards": piece.wildcards})
         by_name[name] = piece

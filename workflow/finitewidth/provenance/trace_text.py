@@ -106,8 +106,8 @@ def _about(artifact: Artifact, left_out: int) -> Iterator[str]:
     # What stands on top of a slice says most of it; the members of a study come last.
     keys = sorted(flattened(stamp["config"]).items(), key=lambda pair: pair[0].count("."))
     pairs = [f"{k}={v}" if len(v) <= _LONG else f"{k}={v[:_LONG]}…" for k, v in keys[: _SHOWN + 1]]
-    more = [f"… {len(keys) - _SHOWN} more keys"] if len(keys) > _SHOWN else []
-    text = f"config {stamp['config_sha256'][:12]}: {' '.join([*pairs[:_SHOWN], *more])}"
+    rest = [f"… {len(keys) - _SHOWN} more keys"] if len(keys) > _SHOWN else []
+    text = f"config {stamp['config_sha256'][:12]}: {' '.join([*pairs[:_SHOWN], *rest])}"
     yield from textwrap.wrap(text, 100, subsequent_indent="  ", break_on_hyphens=False)
     if "seed" in stamp["config"]:
         yield f"seed {stamp['config']['seed']}, device {stamp['device']}"

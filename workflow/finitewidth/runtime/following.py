@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import threading
+from types import FrameType
 
 from finitewidth.runtime import progress
 
@@ -61,7 +62,7 @@ def followed() -> bool:
     return _run is not None
 
 
-def tell(**event) -> None:
+def tell(**event: object) -> None:
     """Tell the process that draws of an event; where there is none, nothing happens."""
     run = _run
     if run is None:
@@ -88,7 +89,7 @@ def plain() -> None:
     _leave()
 
 
-def _interrupt(number, frame) -> None:
+def _interrupt(number: int, frame: FrameType | None) -> None:
     tell(kind="interrupted")
     raise KeyboardInterrupt
 

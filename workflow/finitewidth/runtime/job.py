@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import re
@@ -10,12 +11,16 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import TracebackType
+from typing import Any
 
 from finitewidth.core.errors import ConfigError
 from finitewidth.core.files import make_way, sha256
 from finitewidth.provenance.artifacts import ArtifactError, DamagedError, make_stamp
 
 log = logging.getLogger("finitewidth")
+#: The object that Snakemake puts into a script, by a name that does not import Snakemake.
+Script = Any
 #: What a workflow that uses this one as a module puts before its results (its ``prefix:``).
 _PLACE = re.compile(
     r"((?:.*/)?)results/(?:(?:inputs|data|ensembles|trained|studies)/"
@@ -23,7 +28,7 @@ _PLACE = re.compile(
 )
 
 
-def run(main: Callable, snakemake) -> None:
+def run(main: Callable, snakemake: Script) -> None:
     """Call ``main(snakemake)`` with a log file; end in one line and status 1 where it fails.
 
     The log holds what happened, each line with the time and with the seconds of processor time so
@@ -43,7 +48,7 @@ def run(main: Callable, snakemake) -> None:
         _back_to(terminal)
 
 
-def _into_log(snakemake) -> int:
+def _into_log(snakemake: Script) -> int:
     """Send what this process prints, Python and C alike, to a new log; returns the terminal."""
     path = snakemake.log[0]
     sys.stdout.flush()
@@ -59,7 +64,8 @@ def _into_log(snakemake) -> int:
         os.dup2(written, printed)
     os.close(written)
     # Its lines in their order among those of libraries.
-    sys.stdout.reconfigure(line_buffering=True)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
     handler = logging.StreamHandler()
     handler.addFilter(_with_processor_time)
     # Of libraries what they warn of: those that write fonts say hundreds of lines a figure.
@@ -83,7 +89,7 @@ def _back_to(terminal: int) -> None:
     os.close(terminal)
 
 
-def _fail(error: BaseException, snakemake, terminal: int) -> None:
+def _fail(error: BaseException, snakemake: Script, terminal: int) -> None:
     """Write the traceback to the log and one line to the terminal, and end."""
     if isinstance(error, KeyboardInterrupt):
         log.info("interrupted")
@@ -102,7 +108,7 @@ def _fail(error: BaseException, snakemake, terminal: int) -> None:
     os._exit(1)
 
 
-def _tell(snakemake, sentence: str, terminal: int) -> None:
+def _tell(snakemake: Script, sentence: str, terminal: int) -> None:
     """Write one line to the terminal."""
     line = " ".join(f"{snakemake.rule}: {sentence} (log: {snakemake.log[0]})".split())
     os.write(terminal, f"{line}\n".encode())
@@ -118,7 +124,9 @@ def _put_aside(path: Path) -> str:
     return f": it was put aside as {aside.name}; run again, and it is computed anew"
 
 
-def _while_importing(kind: type, error: BaseException, trace) -> None:
+def _while_importing(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
     """What a script throws before it comes to :func:`run`, told in the same way."""
     frame = trace
     while frame is not None and "snakemake" not in frame.tb_frame.f_globals:
@@ -147,7 +155,7 @@ def _peak_memory() -> float:
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def place(snakemake) -> str:
+def place(snakemake: Script) -> str:
     """What stands before ``results/`` in the paths of a job: nothing, or a module's prefix."""
     # Whoever uses a rule may change where it writes.
     for path in (*snakemake.output, *snakemake.input):
@@ -156,7 +164,7 @@ def place(snakemake) -> str:
     return ""
 
 
-def stamp(snakemake, rule: str, **differences) -> dict:
+def stamp(snakemake: Script, rule: str, **differences: Any) -> dict:
     """The stamp of a job's outputs, from its wildcards, inputs and parameters.
 
     ``rule`` is the stage, whatever the rule is called in a workflow that uses this one as a module;

@@ -141,7 +141,7 @@ class Outcome:
 
     def _failed(self, done: int, total: int) -> list[str]:
         cleaned, known = Untraced(), bool(self.failures)
-        lines = []
+        lines: list[str] = []
         for kind, said in self.thrown:
             # What Snakemake throws at the end says only that a job failed.
             if not (kind == "WorkflowError" and (known or lines)):

@@ -126,8 +126,8 @@ def sample_ntk(
         dntk="dntk" in measure,
     )
     tensor = torch.from_numpy(x).to(device)
-    stream = partial(torch_stream, seed, *name, "networks", device=device)
-    for at, streams in tiles(stream, (first, last), size, networks, tile):
+    draw = partial(torch_stream, seed, *name, "networks", device=device)
+    for at, streams in tiles(draw, (first, last), size, networks, tile):
         module.sample_tile(law, rates, tensor, streams, recorder, kernels, dtype)
         kernels.end_tile(at)
         if recorder is not None:
@@ -136,7 +136,13 @@ def sample_ntk(
     return _dataset(law, kernels, recorder, index, layers).assign_attrs(precision=precision)
 
 
-def _dataset(law, kernels: NtkRecorder, recorder, networks, layers) -> xr.Dataset:
+def _dataset(
+    law: Law,
+    kernels: NtkRecorder,
+    recorder: Recorder | None,
+    networks: np.ndarray,
+    layers: Sequence[int],
+) -> xr.Dataset:
     data = {
         name: (("network", *_DIMENSIONS[name]), values, {"long_name": _MEANING[name], "units": "1"})
         for name, values in kernels.arrays.items()

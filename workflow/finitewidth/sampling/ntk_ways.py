@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -74,7 +74,9 @@ def sample_methods(
     return _dataset(law, kernels, operations, taken)
 
 
-def _dataset(law: Law, kernels, operations, taken) -> xr.Dataset:
+def _dataset(
+    law: Law, kernels: np.ndarray, operations: np.ndarray, taken: Mapping[str, Sequence[float]]
+) -> xr.Dataset:
     # The first network also pays for what torch sets up once.
     seconds = [
         (statistics.median(s[1:]), statistics.stdev(s[1:]) / len(s[1:]) ** 0.5)

@@ -14,10 +14,12 @@ from finitewidth.core.indices import pairs, quad_positions, quads
 class Room:
     """Memory used again from layer to layer: fresh memory costs as much as a computation."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._kept: dict[str, torch.Tensor] = {}
 
-    def __call__(self, name: str, shape: tuple, dtype: torch.dtype, device) -> torch.Tensor:
+    def __call__(
+        self, name: str, shape: tuple, dtype: torch.dtype, device: torch.device | str
+    ) -> torch.Tensor:
         """An uninitialised tensor, the same one for the same name, shape and precision.
 
         Only for what is no longer read when its name is next asked for.
@@ -86,7 +88,10 @@ class Recorder:
         kernel_places = np.zeros((self.inputs, self.inputs), int)
         for place, (a, b) in enumerate(self._pairs):
             kernel_places[a, b] = kernel_places[b, a] = place
-        self._places = {"quad": quad_places, "kernel": kernel_places}
+        self._places: dict[str, np.ndarray | torch.Tensor] = {
+            "quad": quad_places,
+            "kernel": kernel_places,
+        }
 
     def _at(self, places: str, device: torch.device) -> torch.Tensor:
         """An index on the device, brought there once."""

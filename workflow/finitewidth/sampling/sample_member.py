@@ -47,11 +47,11 @@ def sample_member(
     law = Law.of_member(member, dimension=x.shape[1])
     if "ntk_methods" in member["measure"]:
         own = {key: shared[key] for key in ("networks", "seed", "name", "on_tile")}
-        rates, outputs = Rates.of_member(member, law), member["ntk_outputs"]
-        return sample_methods(law, rates, x, outputs=outputs, **own)
+        outputs = member["ntk_outputs"]
+        return sample_methods(law, Rates.of_member(member, law), x, outputs=outputs, **own)
     if "ntk" in member["measure"]:
         own = {key: member[key] for key in ("sampler", "record", "measure", "memory")}
-        rates, outputs = Rates.of_member(member, law), member["ntk_outputs"]
-        return sample_ntk(law, rates, x, outputs=outputs, **own, **shared)
+        outputs = member["ntk_outputs"]
+        return sample_ntk(law, Rates.of_member(member, law), x, outputs=outputs, **own, **shared)
     own = {key: member[key] for key in ("sampler", "record", "measure")}
     return sample(law, x, **own, **shared)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from finitewidth.config.model import Config, Study
 from finitewidth.core.errors import ConfigError
@@ -11,7 +12,8 @@ from finitewidth.planning.members import Member
 from finitewidth.planning.trained_members import TrainedMember, study_members
 from finitewidth.quantities.vocabulary import FIGURES, LEAST_RUNGS, TRAINED_FAMILIES
 
-Condition = Callable[[Config, Member | TrainedMember], bool]
+#: Of the config and of a member of the kind that the figure is of.
+Condition = Callable[[Config, Any], bool]
 
 
 def _has_rungs(config: Config, m: Member) -> bool:
@@ -20,7 +22,7 @@ def _has_rungs(config: Config, m: Member) -> bool:
 
 def _has_rungs_of_ntk(config: Config, m: Member) -> bool:
     # Rates of the standard parameterisation grow with the width: there is nothing to expand about.
-    return _has_rungs(config, m) and m.ntk["name"] != "standard"
+    return _has_rungs(config, m) and m.ntk is not None and m.ntk["name"] != "standard"
 
 
 def _has_rungs_and_pairs(config: Config, m: Member) -> bool:
@@ -93,7 +95,7 @@ def check_figures(config: Config) -> None:
 
 
 def _check_study(path: str, study: Study, members: list, config: Config) -> None:
-    for figure in study.figures:
+    for figure in study.figures or []:
         entry = FIGURES[figure]
         able = [m for m in members if set(entry.families) <= _families(m)]
         named = ", ".join(dict.fromkeys(m.ensemble for m in able or members))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from finitewidth.config.key_checks import check
-from finitewidth.config.model import Config
+from finitewidth.config.model import Config, Style
 from finitewidth.config.model_trained import ArrayImages
 from finitewidth.config.style_file import read_style
 from finitewidth.core.errors import ConfigError
@@ -29,7 +29,7 @@ def given_files(config: Config) -> Iterator[tuple[str, str]]:
 
 def style_files(config: Config) -> dict[str, str]:
     """The style files that a config names, by their dotted keys."""
-    styles = {"style": config.style}
+    styles: dict[str, Style | None] = {"style": config.style}
     styles |= {f"studies.{name}.style": study.style for name, study in config.studies.items()}
     return {f"{key}.file": s.file for key, s in styles.items() if s is not None and s.file}
 
@@ -61,10 +61,10 @@ def check_given(config: Config, folder: str | Path = ".") -> None:
         if isinstance(spec, ArrayImages) and unreadable(os.path.join(folder, spec.file)) == MISSING:
             raise ConfigError.at(f"data.{name}.file", spec.file, "a file that exists")
     counted = {}
-    for name, spec in config.inputs.items():
-        if isinstance(spec, array.Inputs) and name in used:
-            rows, _ = array.array_shape(f"inputs.{name}", spec.model_dump(), folder)
-            counted[name] = spec.model_copy(update={"count": rows})
+    for name, vectors in config.inputs.items():
+        if isinstance(vectors, array.Inputs) and name in used:
+            rows, _ = array.array_shape(f"inputs.{name}", vectors.model_dump(), folder)
+            counted[name] = vectors.model_copy(update={"count": rows})
     if counted:
         known = config.model_copy(update={"inputs": config.inputs | counted})
         check(known)

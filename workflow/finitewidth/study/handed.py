@@ -89,7 +89,10 @@ def plain(config: Mapping) -> dict:
         text = yaml.safe_dump(dict(config), allow_unicode=True, sort_keys=False)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise ConfigError(f"the config cannot be read as plain data: {error}") from None
-    return yaml_reader.parse("the config that Snakemake has read", text)
+    held = yaml_reader.parse("the config that Snakemake has read", text)
+    # What was written as a mapping is read as one.
+    assert isinstance(held, dict)
+    return held
 
 
 def as_written(value: Any) -> Any:

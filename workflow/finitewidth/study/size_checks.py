@@ -63,4 +63,4 @@ def _points(ensemble: Ensemble) -> int:
 
 
 def _depths(ensemble: Ensemble) -> list[int]:
-    return ensemble.depth or [len(ensemble.hidden) + 1]
+    return ensemble.depth or [len(ensemble.hidden or []) + 1]

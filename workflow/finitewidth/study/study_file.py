@@ -26,7 +26,7 @@ MAPPING = f"a mapping with the keys {', '.join(Config.model_fields)}"
 class _NoAliases(yaml.SafeDumper):
     """Writes what stands in two places twice."""
 
-    def ignore_aliases(self, data):
+    def ignore_aliases(self, data: object) -> bool:
         return True
 
 
@@ -180,7 +180,7 @@ def _allowed(path: list[str], content: Any) -> tuple[list[type[BaseModel]], str]
             field = next((m.model_fields[key] for m in models if key in m.model_fields), None)
             if field is None:
                 break
-            allowed, named = field.description, get_origin(field.annotation) is dict
+            allowed, named = field.description or "", get_origin(field.annotation) is dict
             inner = _models(field.annotation)
         else:
             named = False
@@ -199,4 +199,4 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
 
 def _kinds(models: list[type[BaseModel]]) -> list[str]:
     """What the key ``kind`` calls them."""
-    return [m.model_fields["kind"].description for m in models if "kind" in m.model_fields]
+    return [m.model_fields["kind"].description or "" for m in models if "kind" in m.model_fields]

@@ -81,7 +81,7 @@ def train_member(
 
 
 def _networks(state: State, start: list[Tensor]) -> xr.Dataset:
-    variables = {}
+    variables: dict[str, tuple] = {}
     for number, (first, last) in enumerate(zip(start, state.weights, strict=True), 1):
         dims = ("replica", f"out_{number}", f"in_{number}")
         for name, weight, what in (("start", first, "at the start"), ("weight", last, "trained")):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from finitewidth.core.fields import Model
 
 
@@ -10,3 +12,8 @@ class Kind(Model):
 
     def check(self, path: str) -> None:
         """Raise a ``ConfigError`` for keys of the entry ``path`` that do not go together."""
+
+    if TYPE_CHECKING:
+
+        @property
+        def count(self) -> int | None: ...

@@ -43,7 +43,7 @@ _KURTOSIS = 0.03
 
 
 def adjusted(
-    chain: Chain, layers: Sequence[int], targets: Callable[[slice], Array]
+    chain: Chain, layers: Sequence[int] | Array, targets: Callable[[slice], Array]
 ) -> tuple[Callable[[slice], Array] | None, int]:
     """Targets less their controls: of the same expectation, and with less variance.
 
@@ -110,7 +110,14 @@ def _orders(chain: Chain, networks: int) -> tuple[int, int]:
     return 0, 0
 
 
-def _fit(chain: Chain, layers, targets, at: slice, order: int, degree: int):
+def _fit(
+    chain: Chain,
+    layers: Sequence[int] | Array,
+    targets: Callable[[slice], Array],
+    at: slice,
+    order: int,
+    degree: int,
+) -> tuple[Callable[[slice], Array], Array]:
     """Controls, and their coefficients (control, order + 1, layer and target), all from the
     networks ``at``."""
     driven = range(chain.drive.shape[1])
@@ -124,15 +131,15 @@ def _fit(chain: Chain, layers, targets, at: slice, order: int, degree: int):
         y = targets(part)
         return controls(part), y.reshape(len(y), -1)
 
-    sums = tuple(Sums.of(design, half) for half in _halves(at))
-    features, count = sums[0].xy.shape
+    one, other = (Sums.of(design, half) for half in _halves(at))
+    features, count = one.xy.shape
     coefficients, each = np.zeros((features, order + 1, count)), count // len(layers)
     for place, layer in enumerate(layers):
         # A layer knows nothing of the normals from its own on.
         known = np.tile(orders, layer - 1)
         choices = [np.flatnonzero(known <= k) for k in range(order + 1)]
         its = slice(place * each, (place + 1) * each)
-        own = tuple(s.of_targets(its) for s in sums)
+        own = one.of_targets(its), other.of_targets(its)
         for most in range(1, order + 1):
             coefficients[:, most, its], _ = regress(own, choices[: most + 1])
     return controls, coefficients
@@ -191,12 +198,12 @@ class _Response:
             d = _times(_monomials(now, degree), chain.drive[part, place])
             return np.concatenate([x, d], axis=1), chain.state[part, place + 1] - following
 
-        sums = tuple(Sums.of(design, half) for half in _halves(at))
+        one, other = (Sums.of(design, half) for half in _halves(at))
         choices = [
             np.flatnonzero(np.concatenate([smooth <= max(1, 2 * k), driven <= k]))
             for k in range(degree + 1)
         ]
-        found, _ = regress(sums, choices)
+        found, _ = regress((one, other), choices)
         found = found[len(smooth) :].reshape(-1, controls, columns)
         return replace(blank, coefficients=found)
 
@@ -211,7 +218,7 @@ class _Response:
             second = _at(chain.second, at, place)
             mean = np.swapaxes(c, 1, 2) @ (second @ c) / chain.width
             parts.append(s[:, p] * s[:, q] - mean[:, p, q])
-        if self.order > 2:
+        if self.order > 2 and chain.third is not None:
             # Of the first controls' share alone, whose third moments are known.
             third = _at(chain.third, at, place)
             few = c[:, : third.shape[-1]]

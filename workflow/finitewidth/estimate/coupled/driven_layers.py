@@ -77,6 +77,7 @@ def chains(samples: Samples, pair_list: Array, *, tangent: bool = False) -> Iter
     names = [str(name) for name in samples.coordinate("control")]
     if tangent:
         states.append(_state(samples, "ntk", pair_list))
+    third: Array | None
     for rung, width in enumerate(samples.widths):
         state = np.concatenate([one[:, rung] for one in states], axis=2)
         means = drive[:, rung].astype(float)
@@ -108,7 +109,9 @@ def _state(samples: Samples, name: str, pair_list: Array) -> Array:
     return every / units(every, pair_list)
 
 
-def _of_neurons(samples: Samples, g: Array, means: Array, names: Sequence[str]):
+def _of_neurons(
+    samples: Samples, g: Array, means: Array, names: Sequence[str]
+) -> tuple[Array, Array, Array]:
     """Means less their expectations given g, and second and third moments, by the tables."""
     nodes, table = samples.coordinate("log_kernel"), samples.coordinate("neuron_moments")
     place = {str(name): k for k, name in enumerate(samples.coordinate("moment"))}
@@ -127,7 +130,7 @@ def _of_neurons(samples: Samples, g: Array, means: Array, names: Sequence[str]):
     return means - expected, values[..., of(2, len(names))], values[..., of(3, few)]
 
 
-def _of_polynomials(names: Sequence[str]):
+def _of_polynomials(names: Sequence[str]) -> tuple[Array, Array | None, Array]:
     """Hermite polynomials are orthogonal, and E[He_k^2] = k!."""
     powers = [[int(k) for k in name.removeprefix("He").split(".")] for name in names]
     norms = [math.prod(map(math.factorial, p)) for p in powers]
@@ -135,7 +138,7 @@ def _of_polynomials(names: Sequence[str]):
     return np.diag(np.array(norms, float))[None, None], None, kurtosis
 
 
-def _of_two_slopes(names: Sequence[str]):
+def _of_two_slopes(names: Sequence[str]) -> tuple[Array, Array | None, Array]:
     density = np.exp(-(_HALF_LINE**2) / 2)
     density[0] /= 2
     weights = np.tile(density / (2 * density.sum()), 2)

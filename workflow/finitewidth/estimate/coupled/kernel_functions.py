@@ -36,7 +36,7 @@ def inverse_kernel(ladder: Ladder) -> dict[str, Estimate]:
         if dead:
             return {"inverse_kernel_mean": Estimate.unknown((), Reason.DEAD, dead)}
         sums = block_sums(lambda at: {"1/g": 1 / values[at, None]}, bounds)
-        own = ladder.samples.rounding * np.mean(1 / values)
+        own = float(ladder.samples.rounding * np.mean(1 / values))
         mean = jackknife(sums, bounds, lambda s, count: s["1/g"] / count, rounding=own)
         ahead = skewness_ahead(values, -1)
         return {"inverse_kernel_mean": doubt_unseen(mean.take(0), ahead)}

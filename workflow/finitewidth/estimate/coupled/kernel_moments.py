@@ -19,7 +19,7 @@ from finitewidth.estimate.coupled.controls import adjusted
 from finitewidth.estimate.coupled.driven_layers import Chain, chains, units
 from finitewidth.estimate.coupled.ladder import Ladder
 from finitewidth.estimate.errors.cumulant_errors import FIRM, KernelLaw, widened
-from finitewidth.estimate.errors.jackknife import Estimate, block_sums, from_replicates
+from finitewidth.estimate.errors.jackknife import Estimate, Sums, block_sums, from_replicates
 from finitewidth.estimate.errors.look_ahead import doubt_unseen, skewness_ahead, thinness
 from finitewidth.estimate.preactivations.moments import of_three, of_two
 from finitewidth.estimate.preactivations.pooled import symmetric_places
@@ -95,14 +95,14 @@ def kernel_moments(samples: Samples, kernel: Array, bounds: Array) -> dict[str, 
         parts.append(block_sums(_features(targets, split, first, second, same), bounds))
     sums = joined(parts)
 
-    def mean(s, count):
+    def mean(s: Sums, count: Array) -> Array:
         return s["x"] / count + center
 
-    def covariance(s, count):
+    def covariance(s: Sums, count: Array) -> Array:
         product = of_two(s["x"][..., first], s["x"][..., second], s["x x"], count)
         return s["xx"] / count - product
 
-    def third(s, count):
+    def third(s: Sums, count: Array) -> Array:
         x, two = s["x"][..., same], s["xx"][..., first == second][..., same]
         once = of_two(two, x, s["xx x"], count)
         return s["xxx"] / count - 3 * once + 2 * of_three(x, s["x x same"], s["x x x"], count)
@@ -150,7 +150,9 @@ def is_flat(samples: Samples, values: Array, unit: Array) -> Array:
     return np.std(values, axis=0) <= _ROUNDINGS * samples.rounding * unit
 
 
-def _targets(kernel, unit, center, first, second, same) -> Callable[[slice], Array]:
+def _targets(
+    kernel: Array, unit: Array, center: Array, first: Array, second: Array, same: Array
+) -> Callable[[slice], Array]:
     """Deviations of the kernel, their products and their cubes, shape (network, layer, target)."""
 
     def targets(at: slice) -> Array:
@@ -160,7 +162,9 @@ def _targets(kernel, unit, center, first, second, same) -> Callable[[slice], Arr
     return targets
 
 
-def _features(targets, split, first, second, same) -> Callable[[slice], dict[str, Array]]:
+def _features(
+    targets: Callable[[slice], Array], split: Array, first: Array, second: Array, same: Array
+) -> Callable[[slice], dict[str, Array]]:
     """What is summed over networks: the targets, and products that U-statistics leave out."""
 
     def features(at: slice) -> dict[str, Array]:
@@ -180,7 +184,7 @@ def _features(targets, split, first, second, same) -> Callable[[slice], dict[str
 
 
 def choices(
-    chain: Chain | None, layers: Sequence[int], targets: Callable
+    chain: Chain | None, layers: Sequence[int] | Array, targets: Callable
 ) -> tuple[Callable[[slice], Array], int]:
     """The targets plain and less controls, (network, choice, layer, target), and the last order."""
     found, order = adjusted(chain, layers, targets) if chain else (None, 0)
@@ -207,7 +211,7 @@ def joined(parts: list[dict[str, Array]]) -> dict[str, Array]:
 
 
 def moments_of(
-    sums, bounds: Array, estimator: Callable, unit: Array, safe: Sequence[int], power: int
+    sums: Sums, bounds: Array, estimator: Callable, unit: Array, safe: Sequence[int], power: int
 ) -> Moments:
     """Jackknife over blocks of networks, the same blocks for every rung.
 

@@ -7,6 +7,8 @@ the normals that drive the layers before: the controls of
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from finitewidth.core.indices import pairs
@@ -20,7 +22,7 @@ from finitewidth.estimate.coupled.kernel_moments import (
     moments_of,
 )
 from finitewidth.estimate.coupled.ladder import Ladder
-from finitewidth.estimate.errors.jackknife import block_sums
+from finitewidth.estimate.errors.jackknife import Sums, block_sums
 from finitewidth.estimate.samples import Samples
 
 Array = np.ndarray
@@ -48,15 +50,19 @@ def ntk_mean(samples: Samples, bounds: Array) -> Moments:
     parts, orders = [], []
     for rung, chain in enumerate(chains(samples, pair_list, tangent=True)):
 
-        def targets(at: slice, rung=rung) -> Array:
+        def targets(at: slice, rung: int = rung) -> Array:
             return ntk[at, rung] / unit[rung] - center[rung]
 
         chain = chain if np.isfinite(ntk[:, rung]).all() else None
         own, most = choices(chain, samples.layers, targets)
         orders.append(most)
-        parts.append(block_sums(lambda at, own=own: {"x": own(at)}, bounds))
 
-    def mean(s, count):
+        def features(at: slice, own: Callable[[slice], Array] = own) -> dict[str, Array]:
+            return {"x": own(at)}
+
+        parts.append(block_sums(features, bounds))
+
+    def mean(s: Sums, count: Array) -> Array:
         return s["x"] / count + center
 
     found = moments_of(joined(parts), bounds, mean, unit, bearable(samples, orders), 1)

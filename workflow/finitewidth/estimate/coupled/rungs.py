@@ -66,9 +66,9 @@ def estimate_ladder(
     ladder = Ladder(whole, block_bounds(whole.networks, blocks))
     found: dict[str, Estimate | Moments] = {}
     with np.errstate(all="ignore"):
-        for family in coupled.FAMILIES:
-            if family.name in families:
-                found |= look_up(family.estimator)(ladder)
+        for described in coupled.FAMILIES:
+            if described.name in families:
+                found |= look_up(described.estimator)(ladder)
     estimates = {n: m.estimate if isinstance(m, Moments) else m for n, m in found.items()}
     result = dataset(estimates, whole.layers, whole.widths, whole.size("input"), width_along="rung")
     for name, m in found.items():

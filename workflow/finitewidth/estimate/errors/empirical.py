@@ -60,7 +60,9 @@ class Empirical:
         return np.interp(place, np.arange(self.count), self.pooled)
 
 
-def histogram(law: Empirical, shift: float, scale: float, shifts: Array, scales: Array) -> Estimate:
+def histogram(
+    law: Empirical, shift: Array | float, scale: Array | float, shifts: Array, scales: Array
+) -> Estimate:
     """Probability that (value - shift)/scale lies in [left, right), for each bin of ``EDGES``.
 
     Leaving out a block changes the share of values below a bin's edge and moves the edge. Values

@@ -8,7 +8,7 @@ estimator but sums over the networks of each block.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -55,13 +55,15 @@ class Estimate:
         return self.reason == Reason.NONE
 
     @classmethod
-    def unknown(cls, shape: tuple[int, ...], reason: Reason, diagnostic=np.nan) -> Estimate:
+    def unknown(
+        cls, shape: tuple[int, ...], reason: Reason, diagnostic: Array | float = np.nan
+    ) -> Estimate:
         """NaN for a reason: for what cannot be estimated."""
         nothing = np.full(shape, np.nan)
         why = np.full(shape, reason, np.int8)
         return cls(nothing, nothing.copy(), why, np.full(shape, diagnostic, float))
 
-    def take(self, index) -> Estimate:
+    def take(self, index: int | slice | Array | tuple | None) -> Estimate:
         """The same selection of values, errors and reasons."""
         return Estimate(*(getattr(self, field.name)[index] for field in fields(self)))
 
@@ -73,7 +75,7 @@ class Estimate:
         lost = ~np.isfinite(value) | (np.isfinite(self.stderr) & ~np.isfinite(stderr))
         return found.doubted(lost, Reason.NOT_FINITE)
 
-    def doubted(self, where: Array, reason: Reason, diagnostic=np.nan) -> Estimate:
+    def doubted(self, where: Array, reason: Reason, diagnostic: Array | float = np.nan) -> Estimate:
         """The same with a more particular reason ``where`` (same shape) there is one.
 
         Where nothing varies, and where a matrix is singular, there is no standard error: NaN.
@@ -84,7 +86,7 @@ class Estimate:
         return replace(self, stderr=stderr, reason=why, diagnostic=number)
 
 
-def stack(estimates: list[Estimate], axis: int = 0) -> Estimate:
+def stack(estimates: Sequence[Estimate], axis: int = 0) -> Estimate:
     """Join estimates of one shape along a new axis."""
     parts = ([getattr(e, field.name) for e in estimates] for field in fields(Estimate))
     return Estimate(*(np.stack(part, axis) for part in parts))

@@ -43,11 +43,13 @@ class Sums:
     @classmethod
     def of(cls, design: Callable[[slice], tuple[Array, Array]], at: slice) -> Sums:
         """Over the networks ``at``; ``design`` gives x and y, (network, ...), of slices of them."""
-        total = None
+        total: Sums | None = None
         for start in range(at.start, at.stop, _CHUNK):
             x, y = design(slice(start, min(start + _CHUNK, at.stop)))
             part = cls(len(x), x.sum(0), y.sum(0), x.T @ x, x.T @ y, np.sum(y * y, axis=0))
             total = part if total is None else total + part
+        if total is None:
+            raise ValueError("there are no networks to sum over")
         return total
 
     def __add__(self, other: Sums) -> Sums:

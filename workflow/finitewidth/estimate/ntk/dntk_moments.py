@@ -47,7 +47,7 @@ def differential(t: Tangents, dntk: Array) -> dict[str, Estimate]:
     every = np.arange(outputs)
 
     def features(at: slice) -> dict[str, Array]:
-        d, z = dntk[at] / unit, t.output[at] / t.output_scale
+        d, z = dntk[at] / unit, np.asarray(t.output)[at] / t.output_scale
 
         def sums(one: Array, two: Array, three: Array, four: Array) -> Array:
             """Sum of dH z over networks and lists of outputs, shape (input,) four times."""

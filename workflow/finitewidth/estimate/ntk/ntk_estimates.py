@@ -80,9 +80,9 @@ def estimate_ntk(
     last = LastLayer(samples, bounds, tangents, read)
     found: dict[str, Estimate] = {}
     with np.errstate(all="ignore"):
-        for family in tangent_kernels.FAMILIES:
-            if family.name in families:
-                found |= look_up(family.estimator)(last)
+        for described in tangent_kernels.FAMILIES:
+            if described.name in families:
+                found |= look_up(described.estimator)(last)
     return {name: estimate.take(np.newaxis) for name, estimate in found.items()}
 
 
@@ -100,7 +100,7 @@ def at_last_layer(estimate: Estimate, layers: Array) -> Estimate:
 def _needed(samples: Samples, families: Collection[str]) -> dict[str, str]:
     """Variables of the samples that are to be read, and a family that each is for."""
     several = samples.size("output") != 1
-    needed = {}
+    needed: dict[str, str] = {}
     for family in families:
         names = [n for n in FAMILIES[family].records if n in _SHAPES and (several or n != _OUTPUT)]
         if "dntk" in names:

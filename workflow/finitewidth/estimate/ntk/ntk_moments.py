@@ -24,7 +24,7 @@ from __future__ import annotations
 import numpy as np
 
 from finitewidth.core.rounding import of_products
-from finitewidth.estimate.errors.jackknife import Estimate, jackknife
+from finitewidth.estimate.errors.jackknife import Estimate, Sums, jackknife
 from finitewidth.estimate.errors.look_ahead import doubt_unseen, skewness_ahead
 from finitewidth.estimate.ntk.last_layer import LastLayer
 from finitewidth.estimate.ntk.output_pairs import PairSums, control, controlled_mean, mean_of
@@ -60,7 +60,7 @@ def moments(last: LastLayer) -> Estimates:
     diagonal = np.flatnonzero(t.pairs[:, 0] == t.pairs[:, 1])
     c = t.center[diagonal]
 
-    def second_moment(s, count):
+    def second_moment(s: Sums, count: Array) -> Array:
         first = s["u"][..., diagonal] / count
         second = s["same"][..., diagonal * (len(t.pairs) + 1)] / count
         return (second + 2 * c * first + c**2) / (first + c) ** 2
@@ -97,7 +97,7 @@ def tensors(last: LastLayer) -> Estimates:
     def features(at: slice) -> dict[str, Array]:
         x = t.same(at)
         sums = PairSums.of(t, x, x)
-        g = t.kernel[at] / t.kernel_unit - t.kernel_center
+        g = np.asarray(t.kernel)[at] / t.kernel_unit - t.kernel_center
         totals = {**_means(t, x, sums), "g": g.sum(axis=0), "gu": g.T @ x.mean(axis=1)}
         if t.outputs > 1:
             theta = t.different(at)
@@ -114,7 +114,7 @@ def tensors(last: LastLayer) -> Estimates:
     of_gu = of_products(t.rounding, g[:, None], u)
     ahead = skewness_ahead(_sizes(t), 2)
     own_kernel = np.flatnonzero(t.pairs[:, 0] == t.pairs[:, 1])
-    both = np.maximum(ahead, skewness_ahead(t.kernel[:, own_kernel], 2))
+    both = np.maximum(ahead, skewness_ahead(np.asarray(t.kernel)[:, own_kernel], 2))
     d = _covariance(t, sums, "gu", ("g", "u", "gu"), mixed, of_gu)
     found = {"ntk_D": doubt_unseen(d, _worst(both, t.pairs, t.pairs))}
     if t.outputs > 1:
@@ -145,7 +145,7 @@ def tensors(last: LastLayer) -> Estimates:
 
 def _sizes(t: Tangents) -> Array:
     """Theta_{ia,ia}, its mean over outputs, shape (network, input)."""
-    return np.einsum("niiaa->na", t.theta, dtype=float) / t.outputs
+    return np.einsum("niiaa->na", np.asarray(t.theta), dtype=float) / t.outputs
 
 
 def _worst(each: Array, *pairs: Array) -> Array:
@@ -172,7 +172,7 @@ def _covariance(
     rows, columns = np.indices(unit.shape).reshape(2, -1)
     x, y, xy = means
 
-    def estimator(s, count):
+    def estimator(s: Sums, count: Array) -> Array:
         return s[joint] / count - of_two(s[x][..., rows], s[y][..., columns], s[xy], count)
 
     result = jackknife(sums, t.bounds, estimator, rounding=rounding.ravel())

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from finitewidth.core.reasons import Reason
-from finitewidth.estimate.errors.jackknife import LEAST_NETWORKS, Estimate, jackknife
+from finitewidth.estimate.errors.jackknife import LEAST_NETWORKS, Estimate, Sums, jackknife
 from finitewidth.estimate.ntk.scaled_kernels import Tangents
 from finitewidth.estimate.preactivations.pooled import product_of_scales
 
@@ -61,7 +61,7 @@ class PairSums:
         t = self.tangents
         if self.different is None:
             return self.each / t.outputs
-        return t.of_pairs(sum(self._traces)) / (t.outputs * (t.outputs + 2))
+        return t.of_pairs(np.asarray(sum(self._traces))) / (t.outputs * (t.outputs + 2))
 
     @property
     def apart(self) -> Array:
@@ -77,7 +77,7 @@ class PairSums:
         t = self.tangents
         if t.isotropic:
             return isotropic_parts(*self._traces, t.outputs)[1]
-        return self.different / (t.outputs * (t.outputs - 1))
+        return np.asarray(self.different) / (t.outputs * (t.outputs - 1))
 
     @cached_property
     def _traces(self) -> tuple[Array, Array, Array]:
@@ -99,7 +99,7 @@ def control(t: Tangents, at: slice) -> Array:
     squares, products = t.squares(at), t.products(at)
     found = PairSums.of(t, squares, squares).beside(products, products).crossed
     n = t.inputs
-    g = t.kernel[at] / product_of_scales(t.output_scale, t.pairs)
+    g = np.asarray(t.kernel)[at] / product_of_scales(t.output_scale, t.pairs)
     expected = t.couples(g.T @ g).reshape((n,) * 4).swapaxes(1, 2)
     return found - expected.reshape(n**2, n**2)
 
@@ -144,7 +144,7 @@ def controlled_mean(
     x, c = sums, controls
     features = {"x": x, "c": c, "xc": x * c / sizes, "cc": c * c / sizes}
 
-    def estimator(s, count):
+    def estimator(s: Sums, count: Array) -> Array:
         joint = s["xc"] - s["x"] * s["c"] / count
         spread = s["cc"] - s["c"] ** 2 / count
         slope = np.divide(joint, spread, out=np.zeros_like(joint), where=spread > 0)

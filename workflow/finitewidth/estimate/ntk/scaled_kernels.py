@@ -120,7 +120,7 @@ class Tangents:
     def scale(self) -> Array:
         """Square root of the largest Theta_{ia,ia}, shape (input,): Theta_{ia,jb} is in units of
         the product of two of them, which it never exceeds."""
-        return np.sqrt(largest(np.einsum("niiaa->nia", self.theta), 2))
+        return np.sqrt(largest(np.einsum("niiaa->nia", np.asarray(self.theta)), 2))
 
     @cached_property
     def unit(self) -> Array:
@@ -130,19 +130,19 @@ class Tangents:
     @cached_property
     def output_scale(self) -> Array:
         """Largest |z_ia|, shape (input,)."""
-        return largest(self.output, 2)
+        return largest(np.asarray(self.output), 2)
 
     @cached_property
     def kernel_unit(self) -> Array:
         """Unit of the conditional kernel, shape (pair,)."""
         same = np.flatnonzero(self.pairs[:, 0] == self.pairs[:, 1])
-        return product_of_scales(np.sqrt(largest(self.kernel[:, same], 1)), self.pairs)
+        return product_of_scales(np.sqrt(largest(np.asarray(self.kernel)[:, same], 1)), self.pairs)
 
     @cached_property
     def center(self) -> Array:
         """Mean of Theta_{ia,ib} over networks and outputs, in units, shape (pair,)."""
         a, b = self.pairs.T
-        return _center(np.einsum("niiab->niab", self.theta)[:, :, a, b] / self.unit)
+        return _center(np.einsum("niiab->niab", np.asarray(self.theta))[:, :, a, b] / self.unit)
 
     @cached_property
     def kernel_center(self) -> Array:
@@ -152,24 +152,24 @@ class Tangents:
     def same(self, at: slice) -> Array:
         """Theta_{ia,ib} less ``center``, in units, shape (network, output, pair)."""
         a, b = self.pairs.T
-        diagonal = np.einsum("niiab->niab", self.theta[at])
+        diagonal = np.einsum("niiab->niab", np.asarray(self.theta)[at])
         return diagonal[:, :, a, b] / self.unit - self.center
 
     def different(self, at: slice) -> Array:
         """Theta_{ia,jb} of outputs i < j in units, shape (network x pair of outputs, couple)."""
         i, j = np.triu_indices(self.outputs, 1)
         unit = self.unit[self.pair_of_couple]
-        return self.theta[at][:, i, j].reshape(-1, self.inputs**2) / unit
+        return np.asarray(self.theta)[at][:, i, j].reshape(-1, self.inputs**2) / unit
 
     def squares(self, at: slice) -> Array:
         """z_ia z_ib in units, shape (network, output, pair)."""
-        z = self.output[at] / self.output_scale
+        z = np.asarray(self.output)[at] / self.output_scale
         a, b = self.pairs.T
         return z[..., a] * z[..., b]
 
     def products(self, at: slice) -> Array:
         """z_ia z_jb of outputs i < j in units, shape (network x pair of outputs, couple)."""
-        z = self.output[at] / self.output_scale
+        z = np.asarray(self.output)[at] / self.output_scale
         i, j = np.triu_indices(self.outputs, 1)
         return (z[:, i, :, None] * z[:, j, None, :]).reshape(-1, self.inputs**2)
 

@@ -11,7 +11,7 @@ from finitewidth.core.reasons import Reason
 from finitewidth.core.rounding import ROUNDING, of_products
 from finitewidth.estimate.errors import empirical
 from finitewidth.estimate.errors.empirical import LEAST_COUNT, Empirical
-from finitewidth.estimate.errors.jackknife import Estimate, block_sums, jackknife, stack
+from finitewidth.estimate.errors.jackknife import Estimate, Sums, block_sums, jackknife, stack
 from finitewidth.estimate.errors.look_ahead import THIN_SQUARES, doubt_unseen, skewness_ahead
 from finitewidth.estimate.preactivations.layer import Layer
 
@@ -60,7 +60,7 @@ def log_norm(
     return {"dead_fraction": dead} | _moments(values, alive, bounds, rounding)
 
 
-def _unknown(reason: Reason, diagnostic=np.nan) -> dict[str, Estimate]:
+def _unknown(reason: Reason, diagnostic: Array | float = np.nan) -> dict[str, Estimate]:
     """What is known of the living where they cannot be told of."""
     one, bins = (Estimate.unknown(s, reason, diagnostic) for s in ((), (len(EDGES) - 1,)))
     return {"log_norm_mean": one, "log_norm_variance": one, "log_norm_histogram": bins}
@@ -76,10 +76,10 @@ def _moments(values: Array, alive: Array, bounds: Array, rounding: float) -> dic
 
     sums = block_sums(features, bounds)
 
-    def mean(s, _):
+    def mean(s: Sums, _: Array | None) -> Array:
         return s["x"] / s["1"]
 
-    def variance(s, _):
+    def variance(s: Sums, _: Array | None) -> Array:
         return (s["xx"] - s["x"] ** 2 / s["1"]) / (s["1"] - 1)
 
     # Logarithms of large norms round as well.
@@ -92,7 +92,7 @@ def _moments(values: Array, alive: Array, bounds: Array, rounding: float) -> dic
     spread = doubt_unseen(jackknife(sums, bounds, variance, rounding=of_two).take(0), ahead)
     known = {"log_norm_mean": shifted, "log_norm_variance": spread}
     if spread.reason == Reason.NO_SPREAD or not spread.value > 0:
-        return known | {"log_norm_histogram": Estimate.unknown(len(EDGES) - 1, Reason.NO_SPREAD)}
+        return known | {"log_norm_histogram": Estimate.unknown((len(EDGES) - 1,), Reason.NO_SPREAD)}
     without = {name: s.sum(axis=0) - s for name, s in sums.items()}
     shifts, scales = mean(without, None)[:, 0], np.sqrt(variance(without, None))[:, 0]
     shift, scale = about.value, np.sqrt(spread.value)

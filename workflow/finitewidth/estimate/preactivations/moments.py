@@ -18,7 +18,7 @@ import numpy as np
 from finitewidth.core.indices import quad_positions
 from finitewidth.core.reasons import Reason
 from finitewidth.core.rounding import of_products
-from finitewidth.estimate.errors.jackknife import Estimate, block_sums, jackknife
+from finitewidth.estimate.errors.jackknife import Estimate, Sums, block_sums, jackknife
 from finitewidth.estimate.errors.look_ahead import doubt_unseen
 from finitewidth.estimate.preactivations.layer import Layer
 from finitewidth.estimate.preactivations.pooled import Pooled, symmetric_places
@@ -61,7 +61,7 @@ def correlation(p: Pooled) -> Estimate:
     place = symmetric_places(a, b)
     sums = block_sums(lambda at: {"k": p.kernel_of(at)}, p.bounds)
 
-    def estimator(s, count):
+    def estimator(s: Sums, count: Array) -> Array:
         k = s["k"]
         return k / np.sqrt(k[..., place[a, a]] * k[..., place[b, b]])
 
@@ -89,7 +89,7 @@ def four_point(p: Pooled) -> Estimate:
         q = p.quartic_of(at)[:, quad] - a * k[:, second] - b * k[:, first] + a * b
         return {"pair": (p.width * uu - q) / (p.width - 1), "u": u, "uu": uu}
 
-    def estimator(s, count):
+    def estimator(s: Sums, count: Array) -> Array:
         product = of_two(s["u"][..., first], s["u"][..., second], s["uu"], count)
         return s["pair"] / count - product
 
@@ -118,7 +118,7 @@ def four_point_same(p: Pooled) -> Estimate:
         products = {f"kk{i}": k[:, one] * k[:, two] for i, (one, two) in enumerate(splits)}
         return {"q": p.quartic_of(at), "k": k, **products}
 
-    def estimator(s, count):
+    def estimator(s: Sums, count: Array) -> Array:
         products = (
             of_two(s["k"][..., one], s["k"][..., two], s[f"kk{i}"], count)
             for i, (one, two) in enumerate(splits)
@@ -152,7 +152,7 @@ def six_point(p: Pooled) -> Estimate:
         three = (p1**3 - 3 * p1 * p2 + 2 * p3) / (n * (n - 1) * (n - 2))
         return {"u": u, "uu": u**2, "uuu": u**3, "two": two, "two_u": two * u, "three": three}
 
-    def estimator(s, count):
+    def estimator(s: Sums, count: Array) -> Array:
         once = of_two(s["two"], s["u"], s["two_u"], count)
         cube = of_three(s["u"], s["uu"], s["uuu"], count)
         return s["three"] / count - 3 * once + 2 * cube
@@ -172,7 +172,7 @@ def excess_kurtosis(p: Pooled) -> Estimate:
     def features(at: slice) -> dict[str, Array]:
         return {"k": p.kernel_of(at)[:, same2], "q": p.quartic_of(at)[:, same4]}
 
-    def estimator(s, count):
+    def estimator(s: Sums, count: Array) -> Array:
         return count * s["q"] / s["k"] ** 2 - 3
 
     sums = block_sums(features, p.bounds)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from finitewidth.core.indices import pairs
 from finitewidth.core.reasons import Reason
 from finitewidth.core.rounding import ROUNDING
-from finitewidth.estimate.errors.jackknife import Estimate, block_sums, jackknife
+from finitewidth.estimate.errors.jackknife import Estimate, Sums, block_sums, jackknife
 from finitewidth.estimate.errors.look_ahead import THIN_SQUARES, doubt_unseen, skewness_ahead
 from finitewidth.estimate.preactivations import moments
 from finitewidth.estimate.preactivations.layer import Layer
@@ -75,7 +77,7 @@ def cross_covariance(z: Array, bounds: Array) -> Estimate:
     return result.times(product_of_scales(scale, pairs(inputs))).take(symmetric_places(a, b))
 
 
-def _mean(features, z: Array, bounds: Array) -> Estimate:
+def _mean(features: Callable[[slice], Sums], z: Array, bounds: Array) -> Estimate:
     """Mean over networks of ``zz`` among the features, known to the precision of ``z``."""
     rounding = ROUNDING["float32" if z.dtype == np.float32 else "float64"]
     sums = block_sums(features, bounds)

@@ -85,7 +85,7 @@ def normality(
         null = null_dispersions(width, networks, numpy_stream(seed, "radial null", width, networks))
         with np.errstate(all="ignore"):
             pair = (z / unit[:, None], kernel / unit**2), _control(z.shape, width, rng)
-        p_values.append([_layer(*one, chosen, null) for one in pair])
+        p_values.append([_layer(x, square, chosen, null) for x, square in pair])
     # (layer, sample, test, input, group)
     return _dataset(np.transpose(p_values, (2, 1, 0, 3, 4)), ensemble_samples.layers)
 

@@ -146,11 +146,11 @@ class Pooled:
 
     def quartic_of(self, networks: slice) -> Array:
         """Means of z_a z_b z_c z_d in units of the scale, shape (network, quad)."""
-        return self.quartic[networks] / self.unit4
+        return np.asarray(self.quartic)[networks] / self.unit4
 
     def sextic_of(self, networks: slice) -> Array:
         """Means of z_a^6 in units of the scale, shape (network, input)."""
-        return self.sextic[networks] / self.unit6
+        return np.asarray(self.sextic)[networks] / self.unit6
 
     def ahead(self, index: Array) -> Array:
         """The skewness to be expected of means of products of z, shape (number,).

@@ -15,7 +15,7 @@ import numpy as np
 
 from finitewidth.core.random import numpy_stream
 from finitewidth.core.reasons import Reason
-from finitewidth.estimate.errors.jackknife import Estimate, jackknife, stack
+from finitewidth.estimate.errors.jackknife import Estimate, Sums, jackknife, stack
 from finitewidth.estimate.preactivations.layer import Layer
 
 Array = np.ndarray
@@ -101,7 +101,7 @@ def quadruple(z: Array, quadruples: Quadruples, bounds: Array) -> Estimate:
         "K": np.add.reduceat(np.mean(x**2, axis=0), bounds[:-1])[:, None],
     }
 
-    def estimator(s, count):
+    def estimator(s: Sums, count: Array) -> Array:
         covariance = s["two"] / count
         one, other = (covariance[..., quadruples.splits[:, :, side]] for side in (0, 1))
         connected = s["four"] / count - np.sum(one * other, axis=-1)

@@ -47,7 +47,7 @@ def null_dispersions(
     return np.sort(np.concatenate(parts))
 
 
-def p_value(observed: float, null: Array) -> float:
+def p_value(observed: Array | float, null: Array) -> float:
     """One-sided Monte Carlo p-value (1 + #{null >= observed})/(1 + M); NaN if unknown.
 
     Valid at any M (Davison and Hinkley 1997, Bootstrap Methods and their Application, sec. 4.2).

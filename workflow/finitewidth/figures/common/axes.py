@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -71,7 +72,9 @@ def _drawn(ax: Axes) -> np.ndarray:
 def say(ax: Axes, words: str) -> None:
     """Words in the middle of a panel, for what cannot be drawn there."""
     text = textwrap.fill(words, 26)
-    where = {"transform": ax.transAxes, "ha": "center", "va": "center", "zorder": 5}
+    where: dict[str, Any] = {
+        "transform": ax.transAxes, "ha": "center", "va": "center", "zorder": 5,
+    }  # fmt: skip
     ax.text(
         0.5, 0.5, text, fontsize=style.points_of(7), color="0.35", parse_math="$" in words, **where
     )
@@ -103,7 +106,7 @@ def legends_below(figure: Figure, rows: list[list[Axes]]) -> None:
                     borderaxespad=0,
                     ncols=columns,
                 )
-                size = legend.get_window_extent(figure.canvas.get_renderer())
+                size = legend.get_window_extent()
                 if size.width <= ax.bbox.width:
                     break
             highest = max(highest, size.height / figure.dpi)
@@ -115,5 +118,8 @@ def in_rows(axes: list[Axes]) -> list[list[Axes]]:
     """Panels by the row of the grid that they stand in."""
     rows: dict[int, list[Axes]] = {}
     for ax in axes:
-        rows.setdefault(ax.get_subplotspec().rowspan.start, []).append(ax)
+        place = ax.get_subplotspec()
+        # They are panels of a grid.
+        assert place is not None
+        rows.setdefault(place.rowspan.start, []).append(ax)
     return list(rows.values())

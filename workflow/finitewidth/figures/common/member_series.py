@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
+from numpy.typing import ArrayLike
 
 from finitewidth.comparison.results import MemberResults
 from finitewidth.core.reasons import Reason
@@ -36,7 +37,9 @@ class Measured(NamedTuple):
     tail: np.ndarray
 
     @classmethod
-    def of(cls, estimates: xr.Dataset, quantity: str, **index) -> Measured:
+    def of(
+        cls, estimates: xr.Dataset, quantity: str, **index: int | Sequence[int] | np.ndarray
+    ) -> Measured:
         """A quantity at ``index``, a place for each dimension that is named."""
         value, error, trusted = (
             np.asarray(estimates[f"{quantity}{end}"].isel(index))
@@ -55,22 +58,22 @@ class Measured(NamedTuple):
         tail = np.where(reason == Reason.SKEW, np.sign(np.nan_to_num(number)), tail)
         return cls(value, error, trusted == 1, tail)
 
-    def at(self, where) -> Measured:
+    def at(self, where: int | slice | np.ndarray) -> Measured:
         """Those at ``where``, an index or a mask."""
         return Measured(*(np.asarray(a)[where] for a in self))
 
-    def times(self, factor) -> Measured:
+    def times(self, factor: np.ndarray | float) -> Measured:
         """Every value times ``factor``, which may be negative, 0, or not finite."""
         with np.errstate(all="ignore"):
             value, error = self.value * factor, self.error * np.abs(factor)
             return Measured(value, error, self.trusted, self.tail * np.sign(np.nan_to_num(factor)))
 
-    def over(self, unit) -> Measured:
+    def over(self, unit: ArrayLike) -> Measured:
         """Every value in units of ``unit``; nothing is left of it where that is 0."""
         unit = np.asarray(unit, float)
         return self.times(1 / np.where(unit == 0, np.nan, unit))
 
-    def plus(self, shift) -> Measured:
+    def plus(self, shift: np.ndarray | float) -> Measured:
         """Every value moved by ``shift``."""
         return self._replace(value=self.value + shift)
 
@@ -132,7 +135,7 @@ def gram(m: MemberResults) -> np.ndarray | None:
 def anew(
     m: MemberResults,
     families: Sequence[str],
-    layers: Sequence[int],
+    layers: Sequence[int] | np.ndarray,
     width: int | None = None,
     inputs: int | None = None,
 ) -> xr.Dataset | None:
@@ -146,7 +149,7 @@ def anew(
         return None
     size, vectors = np.linalg.eigh(overlaps[:inputs, :inputs])
     x = np.sqrt(len(size)) * vectors * np.sqrt(np.clip(size, 0, None))
-    about = m.about | ({"width": width} if width else {})
+    about = {**m.about, **({"width": width} if width else {})}
     if width and about["outputs"] == m.about["width"]:
         about |= {"outputs": width}
     law = Law.of_member(about, dimension=len(size))
@@ -156,7 +159,7 @@ def anew(
         return None
 
 
-def between(layers: Sequence[int], most: int = 60) -> np.ndarray:
+def between(layers: Sequence[int] | np.ndarray, most: int = 60) -> np.ndarray:
     """Layers from the first to the last of ``layers``: all, or ``most`` by equal factors."""
     first, last = int(min(layers)), int(max(layers))
     if last - first < most:

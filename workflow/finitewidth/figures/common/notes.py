@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from finitewidth.figures.common import panels, style
 from finitewidth.figures.common.axes import is_empty, say
@@ -13,12 +14,12 @@ from finitewidth.figures.common.axes import is_empty, say
 
 def note(figure: Figure, words: str) -> None:
     """One sentence more for the caption; nothing of no words, and none twice."""
-    said = figure.get_label().splitlines()
+    said = str(figure.get_label()).splitlines()
     if words and words not in said:
         figure.set_label("\n".join([*said, words]))
 
 
-def end(figure: Figure, *handles: Line2D, words: Sequence[str], **options: object) -> None:
+def end(figure: Figure, *handles: Artist, words: Sequence[str], **options: Any) -> None:
     """The legend below all panels (``panels.legend``), with ``words`` of what is left out above it
     and in the caption."""
     for line in words:

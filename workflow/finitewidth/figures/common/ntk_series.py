@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -16,7 +17,7 @@ from finitewidth.models.parameterisation import Rates
 from finitewidth.theory.predict import predicted_ntk
 
 #: What a tangent kernel depends on, and what a label calls it.
-_ABOUT: dict[str, Callable[[object], str]] = {
+_ABOUT: dict[str, Callable[[Any], str]] = {
     "activation": str,
     "depth": lambda L: f"$L={L}$",
     "width": lambda n: f"$n={n}$",
@@ -107,7 +108,7 @@ def at(values: xr.DataArray, a: int = 0, rank: int = 0) -> float:
     return float(values.isel(place_of(values, a, rank)))
 
 
-def measured(members, quantity: str, **where) -> Measured:
+def measured(members: Sequence[MemberResults], quantity: str, **where: int) -> Measured:
     """The estimates of the last layer at one place (:func:`place_of`), one a member."""
     each = [
         Measured.of(m.estimates, quantity, **place_of(m.estimates[quantity], **where))
@@ -116,7 +117,7 @@ def measured(members, quantity: str, **where) -> Measured:
     return Measured(*(np.array(part) for part in zip(*each, strict=True)))
 
 
-def theory(members, quantity: str, order: str, **where) -> np.ndarray:
+def theory(members: Sequence[MemberResults], quantity: str, order: str, **where: int) -> np.ndarray:
     """One order of theory, one number a member; NaN where it says nothing."""
     found = []
     for m in members:
@@ -154,10 +155,17 @@ class Between:
         One input, alone; all of them where left out.
     """
 
-    def __init__(self, members, key: str, values: np.ndarray, family: str, a: int | None = None):
+    def __init__(
+        self,
+        members: Sequence[MemberResults],
+        key: str,
+        values: np.ndarray,
+        family: str,
+        a: int | None = None,
+    ) -> None:
         self.members, self.key, self.values, self.a = members, key, np.asarray(values), a
         x = _inputs(members[0], a)
-        self._found = []
+        self._found: list[dict] = []
         if x is not None and members[0].about["hidden"] is None:
             for value in self.values:
                 about = {**members[0].about, key: int(value)}
@@ -201,7 +209,8 @@ def _inputs(m: MemberResults, a: int | None) -> np.ndarray | None:
 
 def _vectors(gram: np.ndarray, dimension: int) -> np.ndarray:
     """Vectors (N, dimension) whose products are ``gram``; equal ones are equal to the last bit."""
-    x, corners = np.zeros((len(gram), dimension)), []
+    x = np.zeros((len(gram), dimension))
+    corners: list[int] = []
     for k, row in enumerate(gram):
         size = np.sqrt(np.abs(gram[k, k] * np.diagonal(gram)))
         equal = [j for j in range(k) if (np.abs(row - gram[j]) <= 1e-14 * size).all()]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Sequence, Sized
+from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -19,6 +21,7 @@ from matplotlib.ticker import (
     NullFormatter,
     NullLocator,
 )
+from numpy.typing import ArrayLike
 
 from finitewidth.figures.common import style
 
@@ -101,7 +104,7 @@ def _fit(
     return max(found)[2:]
 
 
-def left_out(drawn: Sequence, of: Sequence, what: str) -> str:
+def left_out(drawn: Sized, of: Sized, what: str) -> str:
     """ "12 of 30 ... are drawn" where not all are, else nothing."""
     return f"{len(drawn)} of {len(of)} {what} are drawn" if len(drawn) < len(of) else ""
 
@@ -115,7 +118,7 @@ def looks(count: int) -> list[dict]:
     ]
 
 
-def curve(ax: Axes, x, values, order: str, **options) -> None:
+def curve(ax: Axes, x: ArrayLike, values: ArrayLike, order: str, **options: Any) -> None:
     """A line of theory, where it says anything; one place alone is a dash.
 
     :func:`legend` finds by its mark which orders were drawn.
@@ -130,7 +133,7 @@ def curve(ax: Axes, x, values, order: str, **options) -> None:
 
 def legend(
     figure: Figure,
-    *more: Line2D,
+    *more: Artist,
     words: Sequence[str] = (),
     measured: bool = True,
     but: Collection[str] = (),
@@ -148,11 +151,11 @@ def legend(
         if f"theory {order}" in lines
     ]
     found = [*([point] if measured else []), *orders, *more]
-    named = {handle.get_label(): handle for handle in found}
+    named: dict[str, Artist] = {str(handle.get_label()): handle for handle in found}
     for ax in figure.axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             if label not in but:
-                named.setdefault(label, handle)
+                named.setdefault(str(label), handle)
     if not named and not any(words):
         return
     wide, high = figure.get_size_inches()
@@ -163,7 +166,7 @@ def legend(
             named.values(), named, title=title or None, title_fontsize=size,
             loc="outside lower center", ncols=columns,
         )  # fmt: skip
-        extent = made.get_window_extent(figure.canvas.get_renderer())
+        extent = made.get_window_extent()
         if extent.width <= 0.96 * figure.bbox.width or columns == 1:
             break
         made.remove()
@@ -173,11 +176,12 @@ def legend(
 class _LogTicks(Locator):
     """Ticks of a logarithmic axis, two at least: decades, or else what lies between."""
 
-    def __call__(self):
+    def __call__(self) -> Sequence[float]:
         """Those in view."""
+        assert self.axis is not None
         return self.tick_values(*sorted(self.axis.get_view_interval()))
 
-    def tick_values(self, vmin, vmax):
+    def tick_values(self, vmin: float, vmax: float) -> Sequence[float]:
         """Those from vmin to vmax, both above 0."""
         first, last = np.floor(np.log10(vmin)), np.ceil(np.log10(vmax))
         decades = np.arange(first, last + 1)
@@ -185,20 +189,21 @@ class _LogTicks(Locator):
             ticks = np.sort(np.outer(digits, 10.0**decades).ravel())
             ticks = ticks[(ticks >= vmin * (1 - 1e-9)) & (ticks <= vmax * (1 + 1e-9))]
             if len(ticks) >= (2 if len(digits) < 9 else 3):
-                return ticks[:: -(-len(ticks) // 6)]
+                # An array, as matplotlib's own locators return.
+                return ticks[:: -(-len(ticks) // 6)]  # type: ignore[return-value]
         # Less than a factor of 2 or so: as on an axis that is not logarithmic.
-        ticks = MaxNLocator(4, steps=[1, 2, 5, 10]).tick_values(vmin, vmax)
-        return ticks[(ticks >= vmin) & (ticks <= vmax)]
+        ticks = np.asarray(MaxNLocator(4, steps=[1, 2, 5, 10]).tick_values(vmin, vmax))
+        return ticks[(ticks >= vmin) & (ticks <= vmax)]  # type: ignore[return-value]
 
 
 class _LogLabels(Formatter):
     """Numbers as they are, or powers of 10 where one of them is far from 1."""
 
-    def __call__(self, x, pos=None):
+    def __call__(self, x: float, pos: int | None = None) -> str:
         """The label of one tick."""
         return self.format_ticks([x])[0]
 
-    def format_ticks(self, values):
+    def format_ticks(self, values: Sequence[float]) -> list[str]:
         """The labels of all ticks, alike."""
         if all(1e-3 <= value < 1e4 for value in values):
             return [f"{value:g}" for value in values]
@@ -222,10 +227,17 @@ def log_axis(ax: Axes, *names: str) -> None:
         axis.set_minor_formatter(NullFormatter())
 
 
-def sweep_axis(ax: Axes, values) -> None:
+def _room(ax: Axes) -> float:
+    """Inches that a panel is wide."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    return ax.get_position().width * figure.get_size_inches()[0]
+
+
+def sweep_axis(ax: Axes, values: ArrayLike) -> None:
     """A logarithmic axis of x that names the values of a sweep, those that have room."""
     values = np.unique(np.asarray(values, float))
-    room = ax.get_position().width * ax.figure.get_size_inches()[0]
+    room = _room(ax)
     inches = room / max(np.log(values[-1] / values[0]), 1e-3)
     kept = [values[0]]
     for value in values[1:]:
@@ -242,12 +254,12 @@ def sweep_axis(ax: Axes, values) -> None:
         ax.set_xlim(values[0] / 2, values[0] * 2)
 
 
-def whole_axis(ax: Axes, values) -> None:
+def whole_axis(ax: Axes, values: Sequence[float] | np.ndarray) -> None:
     """An axis of x of layers, depths or epochs: from the first to the last, ticks at integers."""
     low, high = min(values), max(values)
     edge = max(0.04 * (high - low), 0.4 if high - low < 4 else 0.0)
     ax.set_xlim(low - edge, high + edge)
-    room = ax.get_position().width * ax.figure.get_size_inches()[0]
+    room = _room(ax)
     ax.xaxis.set_major_locator(
         MaxNLocator(max(2, int(room / 0.4)), integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
     )
@@ -255,7 +267,7 @@ def whole_axis(ax: Axes, values) -> None:
 
 def titled(ax: Axes, *lines: str) -> None:
     """A small title of several lines, none of them wider than the panel."""
-    room = ax.get_position().width * ax.figure.get_size_inches()[0]
+    room = _room(ax)
     size = style.points_of(7.5)
     ax.set_title(_filled(lines, max(12, int(18 * room * 7.5 / size))), fontsize=size)
 

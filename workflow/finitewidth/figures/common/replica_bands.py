@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -65,7 +67,13 @@ def with_error(m: MemberResults, quantity: str, where: dict) -> str:
 
 
 def band(
-    ax: Axes, estimates: xr.Dataset, quantity: str, where: dict, *, limits=None, **look
+    ax: Axes,
+    estimates: xr.Dataset,
+    quantity: str,
+    where: dict,
+    *,
+    limits: tuple[float, float | None] | None = None,
+    **look: Any,
 ) -> None:
     """A quantity along the one dimension that ``where`` leaves: mean, and +- its spread.
 
@@ -77,18 +85,18 @@ def band(
     (dimension,) = mean.dims
     logarithmic = ax.get_yscale() == "log"
     known = mean.values > 0 if logarithmic else np.isfinite(mean.values)
-    x, mean = mean[dimension].values[known], mean.values[known]
+    x, y = mean[dimension].values[known], mean.values[known]
     if not known.any():
         return
     spread = np.nan_to_num(spread[known])
-    line = ax.plot(x, mean, **look)[0]
-    low, high = np.clip([mean - spread, mean + spread], *(limits or (None, None)))
+    line = ax.plot(x, y, **look)[0]
+    low, high = np.clip([y - spread, y + spread], *(limits or (None, None)))
     if logarithmic:
-        low = np.maximum(low, 1e-9 * mean)
+        low = np.maximum(low, 1e-9 * y)
     ax.fill_between(x, low, high, color=line.get_color(), alpha=0.25, linewidth=0)
     if len(x) == 1:
         # One place alone is no line.
-        ax.plot(x, mean, "_", markersize=12, color=line.get_color())
+        ax.plot(x, y, "_", markersize=12, color=line.get_color())
 
 
 def fit_log(ax: Axes, *values: np.ndarray) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -14,13 +15,14 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.markers import CARETDOWNBASE, CARETUPBASE
+from numpy.typing import ArrayLike
 
 mpl.use("Agg")
 
 #: Okabe and Ito's palette, which people of any colour vision can tell apart (without its yellow).
 PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"]
 #: How each order of theory is drawn, and what the legend calls it.
-ORDERS = {
+ORDERS: dict[str, dict[str, Any]] = {
     "exact": {"linestyle": "-", "label": "exact at finite $n$"},
     "1/n": {"linestyle": "--", "label": "order $1/n$"},
     "1/n^2": {"linestyle": (0, (7, 1.5)), "label": "order $1/n^2$"},
@@ -28,7 +30,7 @@ ORDERS = {
     "infinite_width": {"linestyle": ":", "label": "infinite width"},
 }
 
-_SETTINGS = {
+_SETTINGS: dict = {
     "axes.grid": True,
     "axes.spines.right": False,
     "axes.spines.top": False,
@@ -69,7 +71,9 @@ def points_of(size: float) -> float:
     return size * plt.rcParams["font.size"] / _SETTINGS["font.size"]
 
 
-def grid(rows: int, columns: int, *, width=2.6, height=2.2, **options) -> tuple[Figure, np.ndarray]:
+def grid(
+    rows: int, columns: int, *, width: float = 2.6, height: float = 2.2, **options: Any
+) -> tuple[Figure, np.ndarray]:
     """A figure of rows x columns axes, always as a two-dimensional array."""
     plt.rcParams.update(plt.rcParamsDefault)
     settings, wanted = _OWN.get(({}, None))
@@ -102,7 +106,17 @@ OPEN_WORDS = (
 )
 
 
-def points(ax: Axes, x, value, error, trusted, tail=0, *, limits=None, **options) -> None:
+def points(
+    ax: Axes,
+    x: ArrayLike,
+    value: ArrayLike,
+    error: ArrayLike,
+    trusted: ArrayLike,
+    tail: ArrayLike = 0,
+    *,
+    limits: tuple[float, float] | None = None,
+    **options: Any,
+) -> None:
     """Measured values with their error bars, one standard error each way.
 
     Parameters
@@ -118,12 +132,14 @@ def points(ax: Axes, x, value, error, trusted, tail=0, *, limits=None, **options
     options
         Of :meth:`Axes.errorbar`.
     """
-    look = {"fmt": "o", "markersize": 3.2, "capsize": 1.5, "elinewidth": 0.9, "zorder": 3} | options
+    look: dict[str, Any] = {
+        "fmt": "o", "markersize": 3.2, "capsize": 1.5, "elinewidth": 0.9, "zorder": 3, **options,
+    }  # fmt: skip
     x, value, error, tail = (
         np.atleast_1d(np.asarray(a, float)) for a in np.broadcast_arrays(x, value, error, tail)
     )
     least, most = limits or (-np.inf, np.inf)
-    error = np.abs(error)
+    error = np.asarray(np.abs(error))
     ends = np.stack([np.minimum(error, value - least), np.minimum(error, most - value)]).clip(0)
     shown = np.isfinite(value)
     sound = np.broadcast_to(trusted, value.shape).astype(bool) & np.isfinite(error) & shown
@@ -145,16 +161,18 @@ def points(ax: Axes, x, value, error, trusted, tail=0, *, limits=None, **options
         )  # fmt: skip
     doubted = bare & np.isfinite(error) & (error > 0)
     if doubted.any():
-        _doubt(ax, *(a[..., doubted] for a in (x, value, ends, tail)), look)
+        _doubt(ax, x[doubted], value[doubted], ends[:, doubted], tail[doubted], look)
 
 
-def _doubt(ax: Axes, x, value, ends, tail, look: dict) -> None:
+def _doubt(
+    ax: Axes, x: np.ndarray, value: np.ndarray, ends: np.ndarray, tail: np.ndarray, look: dict
+) -> None:
     """Faint bars, which axes are not scaled to, with an arrow where there is a tail."""
-    faint = {"alpha": 0.4, "zorder": look["zorder"] - 0.5}
+    faint: dict[str, Any] = {"alpha": 0.4, "zorder": look["zorder"] - 0.5}
     low, high = value - ends[0], value + ends[1]
     bars = np.stack([np.stack([x, low], -1), np.stack([x, high], -1)], 1)
     color = look.get("color") or "0.3"
-    lines = LineCollection(bars, colors=[color], linewidths=0.8, gid=DOUBT, **faint)
+    lines = LineCollection(list(bars), colors=[color], linewidths=0.8, gid=DOUBT, **faint)
     ax.add_collection(lines, autolim=False)
     for side, end, marker in ((1, high, CARETUPBASE), (-1, low, CARETDOWNBASE)):
         there = tail * side > 0
@@ -177,7 +195,7 @@ def orders(theory: xr.Dataset, quantity: str) -> list[str]:
     return [order for order in ORDERS if predicted(theory, quantity, order) is not None]
 
 
-def curve(ax: Axes, x, values, order: str, **options) -> None:
+def curve(ax: Axes, x: ArrayLike, values: ArrayLike | None, order: str, **options: Any) -> None:
     """A line of theory, if there is one."""
     if values is not None:
         look = {k: v for k, v in ORDERS[order].items() if k != "label"}
@@ -206,6 +224,8 @@ def fit_ratio(ax: Axes, *, least: float = 0.02, most: float = 0.6) -> None:
             if away.any():
                 # Its tip touches the edge.
                 edge = np.full(away.sum(), 1 + side * 0.9 * reach)
-                look = {"marker": marker, "linestyle": "", "markersize": 4, "gid": BEYOND}
+                look: dict[str, Any] = {
+                    "marker": marker, "linestyle": "", "markersize": 4, "gid": BEYOND,
+                }  # fmt: skip
                 ax.add_artist(plt.Line2D(x[away], edge, color=line.get_color(), **look))
     ax.set_ylim(1 - reach, 1 + reach)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from finitewidth.comparison.results import MemberResults, Study
@@ -37,7 +40,7 @@ def log_norm(study: Study) -> Figure:
     return figure
 
 
-def _panel(ax, m: MemberResults, layer: int) -> None:
+def _panel(ax: Axes, m: MemberResults, layer: int) -> None:
     here = {"layer": list(m.estimates["layer"].values).index(layer), "input": 0}
     mean, variance = (float(m.estimates[f"log_norm_{q}"].isel(here)) for q in ("mean", "variance"))
     sd = np.sqrt(variance)
@@ -46,7 +49,12 @@ def _panel(ax, m: MemberResults, layer: int) -> None:
     step, middle = (right - left)[inner], ((left + right) / 2)[inner]
     measured = Measured.of(m.estimates, "log_norm_histogram", **here).at(inner).over(step * sd)
     seen = measured.value > 0
-    look = {"color": style.PALETTE[0], "markersize": 2, "capsize": 0, "label": "measured"}
+    look: dict[str, Any] = {
+        "color": style.PALETTE[0],
+        "markersize": 2,
+        "capsize": 0,
+        "label": "measured",
+    }
     style.points(ax, (mean + sd * middle)[seen], *measured.at(seen), **look)
     exact = _moments(m, "exact", here)
     shape = style.predicted(m.theory, "log_norm_histogram", "exact")
@@ -80,7 +88,8 @@ def log_norm_moments(study: Study) -> Figure:
     """Mean and variance of the log-norm over tau, in units of the log-normal limit."""
     every = _members(study)
     deep = [m for m in every if (m.estimates["layer"].values > 1).any()]
-    members = [m for m in deep if _start(m) is not None][:_MOST_MEMBERS]
+    known = [(m, start) for m in deep if (start := _start(m)) is not None][:_MOST_MEMBERS]
+    members = [m for m, _ in known]
     if not members:
         raise panels.cannot_draw(
             "log_norm_moments",
@@ -91,14 +100,15 @@ def log_norm_moments(study: Study) -> Figure:
         )
     figure, columns = panels.panels(2, width=3.8, height=3.0)
     axes = [ax for (ax,) in columns]
-    for look, m, name in zip(panels.looks(len(members)), members, names(members), strict=True):
+    looks = panels.looks(len(members))
+    for look, (m, half_log_G), name in zip(looks, known, names(members), strict=True):
         layers = m.estimates["layer"].values
         layers = layers[layers > 1]
         theory = _everywhere(m, layers)
         size = {"width": f"$n={m.about['width']}$", "depth": f"$L={m.about['depth']}$"}
         words = ", ".join([name, *(text for key, text in size.items() if key not in m.swept)])
         for ax, quantity in zip(axes, ("log_norm_mean", "log_norm_variance"), strict=True):
-            start = _start(m) if quantity == "log_norm_mean" else 0.0
+            start = half_log_G if quantity == "log_norm_mean" else 0.0
             at = [list(m.estimates["layer"].values).index(n) for n in layers]
             unit = _line(m.theory, quantity, "double_scaling", layers) - start
             measured = Measured.of(m.estimates, quantity, layer=at, input=0)
@@ -125,7 +135,7 @@ def _members(study: Study) -> list[MemberResults]:
     return [m for m in study.members if m.has("log_norm")]
 
 
-def _everywhere(m: MemberResults, layers) -> xr.Dataset:
+def _everywhere(m: MemberResults, layers: np.ndarray) -> xr.Dataset:
     """Theory of the log-norm between the recorded ``layers``, too, where it can be made.
 
     The norm of the input stands in no file of an ensemble that measures the log-norm alone. Such
@@ -148,7 +158,7 @@ def _everywhere(m: MemberResults, layers) -> xr.Dataset:
     return found
 
 
-def _line(theory: xr.Dataset, quantity: str, order: str, layers) -> np.ndarray:
+def _line(theory: xr.Dataset, quantity: str, order: str, layers: np.ndarray) -> np.ndarray:
     values = style.predicted(theory, quantity, order)
     return (
         np.full(len(layers), np.nan)
@@ -169,20 +179,23 @@ def _shown_layers(m: MemberResults) -> list[int]:
 
 def _moments(m: MemberResults, order: str, here: dict) -> tuple[float, float] | None:
     """Mean and standard deviation that one order of theory predicts."""
-    values = [style.predicted(m.theory, f"log_norm_{q}", order) for q in ("mean", "variance")]
-    if any(v is None for v in values):
+    first, second = (
+        style.predicted(m.theory, f"log_norm_{q}", order) for q in ("mean", "variance")
+    )
+    if first is None or second is None:
         return None
-    mean, variance = (float(v.isel(here)) for v in values)
+    mean, variance = float(first.isel(here)), float(second.isel(here))
     return None if np.isnan(mean) or np.isnan(variance) else (mean, np.sqrt(variance))
 
 
 def _start(m: MemberResults) -> float | None:
     """Half of log G: what the limit's mean starts from, by its value and slope in tau."""
-    moments = [
+    mean, variance = (
         style.predicted(m.theory, f"log_norm_{q}", "double_scaling") for q in ("mean", "variance")
-    ]
-    if any(v is None for v in moments):
+    )
+    if mean is None or variance is None:
         return None
     # The limit is N(log G/2 - c tau/4, c tau/4): mean plus variance is log G/2 at every layer.
-    start = float(sum(v.isel(layer=-1, input=0) for v in moments))
+    here = {"layer": -1, "input": 0}
+    start = float(mean.isel(here) + variance.isel(here))
     return start if np.isfinite(start) else None

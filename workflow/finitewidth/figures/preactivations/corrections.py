@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -41,7 +44,7 @@ def corrections(study: Study) -> Figure:
     return figure
 
 
-def _end(figure: Figure, members, every) -> None:
+def _end(figure: Figure, members: Sized, every: Sized) -> None:
     words = panels.left_out(members, every, "members")
     end(figure, words=[words], measured=False)
 
@@ -74,7 +77,7 @@ def _scaled(ax: Axes, m: MemberResults, quantity: str) -> None:
         label = style.ORDERS[order]["label"]
         style.curve(ax, x[rising], y[rising], order, color=color, label=label)
     measured = Measured.of(m.estimates, quantity, **_place(m.estimates[quantity]))
-    look = {"color": style.PALETTE[0], "label": "measured"}
+    look: dict[str, Any] = {"color": style.PALETTE[0], "label": "measured"}
     style.points(ax, 1 / n, *measured.plus(-infinite).times(n), **look)
     intercept = Measured.of(m.estimates, f"{quantity}_1", **_place(m.estimates[f"{quantity}_1"]))
     style.points(ax, [0], *intercept, color=style.PALETTE[3], fmt="s", label="extrapolated")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from finitewidth.comparison.results import MemberResults, Study
@@ -47,15 +48,16 @@ def covariance(study: Study) -> Figure:
     return figure
 
 
-def _pair(top, bottom, m: MemberResults, a: int, b: int, look: dict) -> list[int]:
+def _pair(top: Axes, bottom: Axes, m: MemberResults, a: int, b: int, look: dict) -> list[int]:
     """One member's covariance of two inputs; returns its layers."""
     here = {"input": a, "input_": b}
     measured = Measured.of(m.estimates, "covariance", **here)
     layer = m.estimates["layer"].values
     order = _best_order(m)
+    known = style.predicted(m.theory, "covariance", order) if order else None
     style.points(top, layer, *measured, **look)
-    if order:
-        line = style.predicted(m.theory, "covariance", order).isel(here).values
+    if order and known is not None:
+        line = known.isel(here).values
         panels.curve(top, layer, line, order, color=look["color"])
         ratio = {"color": look["color"], "fmt": look["fmt"]}
         style.points(bottom, layer, *measured.over(line), **ratio)
@@ -94,7 +96,7 @@ def neuron_covariance(study: Study) -> Figure:
     return figure
 
 
-def _matrix(figure: Figure, ax, m: MemberResults, name: str) -> None:
+def _matrix(figure: Figure, ax: Axes, m: MemberResults, name: str) -> None:
     """Distance from theory of each pair of neurons, in standard errors, at the last layer."""
     # Here, for it takes seconds to import.
     import seaborn as sns
@@ -104,10 +106,11 @@ def _matrix(figure: Figure, ax, m: MemberResults, name: str) -> None:
     ax.set_title(f"last layer, {name}")
     ax.grid(False)
     order = _best_order(m, "neuron_covariance")
-    if not order:
+    known = style.predicted(m.theory, "neuron_covariance", order) if order else None
+    if known is None:
         say(ax, "theory says nothing here")
         return
-    theory = style.predicted(m.theory, "neuron_covariance", order).isel(here).values
+    theory = known.isel(here).values
     # In units of an error that is not believed there is nothing to show.
     pull = np.where(measured.trusted, measured.plus(-theory).over(measured.error).value, np.nan)
     shown = sns.heatmap(

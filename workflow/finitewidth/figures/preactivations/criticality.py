@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, TwoSlopeNorm
 from matplotlib.figure import Figure
@@ -18,12 +21,12 @@ from finitewidth.figures.common.notes import end
 from finitewidth.models.activations.activation import Activation
 from finitewidth.models.activations.table import get
 from finitewidth.theory.gaussian.expectations import expectation, second_moment
-from finitewidth.theory.mlp.criticality import critical_point
+from finitewidth.theory.mlp.criticality import CriticalPoint, critical_point
 
 #: Where infinitely wide networks end up: each is a colour of the phase diagram.
 _PHASES = ("ordered", "chaotic", "kernel unbounded")
 _COLORS = ("#cfe3f5", "#f9d9c8", "#e4e4e4")
-_LAW = {"color": "k", "linewidth": 0.9, "linestyle": (0, (1, 1))}
+_LAW: dict[str, Any] = {"color": "k", "linewidth": 0.9, "linestyle": (0, (1, 1))}
 #: Grid of the phase diagram, and layers after which a kernel counts as settled.
 _POINTS, _SETTLED = 81, 1000
 #: Panels that fit on a page, and members in one of them that can be told apart.
@@ -76,18 +79,18 @@ def phase_diagram(study: Study) -> Figure:
     if np.isfinite(every).any():
         bar = ScalarMappable(norm, "RdBu_r")
         figure.colorbar(bar, ax=axes, label=r"measured $\log_{10} G^{(L)}/G^{(1)}$")
-    handles = [
+    handles: list[Artist] = [
         Patch(facecolor=color, edgecolor="0.6", label=label)
         for color, label in zip(_COLORS, _PHASES, strict=True)
     ]
     if any(line.get_marker() == "*" for ax in axes for line in ax.lines):
-        star = {"color": "k", "marker": "*", "linestyle": "", "label": "critical point"}
-        handles.append(style.plt.Line2D([], [], **star))
+        star = style.plt.Line2D([], [], color="k", marker="*", linestyle="", label="critical point")
+        handles.append(star)
     _end(figure, groups, members, *handles, measured=False)
     return figure
 
 
-def _critical(name: str):
+def _critical(name: str) -> CriticalPoint | None:
     """The critical point of an activation, or None where it has none."""
     try:
         return critical_point(get(name))
@@ -193,7 +196,9 @@ def angle_flow(study: Study) -> Figure:
     return figure
 
 
-def _end(figure: Figure, groups: dict, every: Sequence, *handles, measured=True) -> None:
+def _end(
+    figure: Figure, groups: dict, every: Sequence, *handles: Artist, measured: bool = True
+) -> None:
     drawn = [m for of in groups.values() for m in of]
     words = panels.left_out(drawn, every, "members")
     # What a panel's own legend says is not said again.
@@ -214,7 +219,7 @@ def _degrees(cosine: np.ndarray) -> np.ndarray:
     return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
 
 
-def _layers(ax, layers: list[int]) -> None:
+def _layers(ax: Axes, layers: list[int]) -> None:
     """An axis of layers, logarithmic where they span more than a few."""
     if max(layers) > 4 * min(layers):
         panels.log_axis(ax, "x")

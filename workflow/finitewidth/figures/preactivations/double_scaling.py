@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
+from typing import Any
+
 import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from finitewidth.comparison.results import MemberResults, Study
@@ -47,7 +52,7 @@ def _some(count: int) -> list[int]:
     ).tolist()
 
 
-def _density(ax, m: MemberResults, here: dict) -> None:
+def _density(ax: Axes, m: MemberResults, here: dict) -> None:
     """Points, the exact law and the limiting normal law of one panel."""
     infinite = style.predicted(m.theory, "log_kernel_mean", "infinite_width")
     log_K = np.nan if infinite is None else float(infinite.isel(here))
@@ -58,7 +63,7 @@ def _density(ax, m: MemberResults, here: dict) -> None:
     inner = np.isfinite(left) & np.isfinite(right)
     middle, step = ((left + right) / 2)[inner], (right - left)[inner]
 
-    def placed(data):
+    def placed(data: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
         mean = float(data["log_kernel_mean"].isel(here)) - log_K
         sd = float(np.sqrt(data["log_kernel_variance"].isel(here)))
         return mean + sd * middle, sd * step
@@ -67,7 +72,12 @@ def _density(ax, m: MemberResults, here: dict) -> None:
     share = Measured.of(m.estimates, "log_kernel_histogram", **here).at(inner).over(width)
     seen = share.value > 0
     lowest = np.min(share.value[seen], initial=1)
-    look = {"color": style.PALETTE[0], "markersize": 2.2, "capsize": 0, "label": "measured"}
+    look: dict[str, Any] = {
+        "color": style.PALETTE[0],
+        "markersize": 2.2,
+        "capsize": 0,
+        "label": "measured",
+    }
     style.points(ax, x[seen], *share.at(seen), **look)
     if not seen.any():
         say(ax, "all networks have one kernel here, or are dead")
@@ -132,6 +142,6 @@ def inverse_kernel(study: Study) -> Figure:
     return figure
 
 
-def _end(figure: Figure, members, every, *more: str) -> None:
+def _end(figure: Figure, members: Sized, every: Sized, *more: str) -> None:
     words = [panels.left_out(members, every, "members"), *more]
     end(figure, words=words, measured=False)

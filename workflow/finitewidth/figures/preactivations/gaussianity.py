@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sized
+from typing import Any
+
 import numpy as np
+import xarray as xr
 from matplotlib.figure import Figure
 
 from finitewidth.comparison.results import MemberResults, Study
@@ -33,7 +37,7 @@ def pooled_correlator(study: Study) -> Figure:
         found = [_pooled(m, m.estimates, m.theory) for m in group]
         exact = np.array([theory["exact"] for _, theory in found])
         measured = Measured(*(np.array(part) for part in zip(*(f for f, _ in found), strict=True)))
-        look = {"color": style.PALETTE[0]}
+        look: dict[str, Any] = {"color": style.PALETTE[0]}
         style.points(top, width, *measured, **look, label="measured")
         style.points(bottom, width, *measured.over(exact), **look)
         n, orders = _between(group, ["covariance", "four_point"], _theory_of_pooled)
@@ -121,13 +125,13 @@ def normality(study: Study) -> Figure:
     return figure
 
 
-def _end(figure: Figure, shown, every) -> None:
+def _end(figure: Figure, shown: Sized, every: Sized) -> None:
     words = panels.left_out(shown, every, "panels")
     note(figure, words and f"{words}; the table has all numbers.")
     panels.legend(figure, words=[words], measured=False)
 
 
-def _last(group: list[MemberResults], quantity: str, **place) -> Measured:
+def _last(group: list[MemberResults], quantity: str, **place: str) -> Measured:
     """Estimates of the last layer, one a member; ``place`` names labels and not numbers."""
     parts = []
     for m in group:
@@ -137,25 +141,29 @@ def _last(group: list[MemberResults], quantity: str, **place) -> Measured:
     return Measured(*(np.array(part) for part in zip(*parts, strict=True)))
 
 
-def _pooled(m: MemberResults, estimates, theory) -> tuple[Measured, dict[str, float]]:
+def _pooled(
+    m: MemberResults, estimates: xr.Dataset, theory: xr.Dataset
+) -> tuple[Measured, dict[str, float]]:
     """Measured over G^2 at the last layer, and each order of theory over it."""
     k = first_input(m)
     measured = Measured.of(estimates, "intralayer", layer=-1, input=k)
     return measured.over(_square(theory, k)), _theory_of_pooled(theory, k)
 
 
-def _theory_of_pooled(theory, k: int) -> dict[str, float]:
+def _theory_of_pooled(theory: xr.Dataset, k: int) -> dict[str, float]:
     square = _square(theory, k)
     found = {}
     for order in _COLORS:
         line = style.predicted(theory, "intralayer", order)
-        known = line is not None and square > 0
-        found[order] = float(line.isel(layer=-1, input=k)) / square if known else np.nan
+        if line is None or not square > 0:
+            found[order] = np.nan
+        else:
+            found[order] = float(line.isel(layer=-1, input=k)) / square
     return found
 
 
-def _theory_of_quadruple(theory, k: int) -> dict[str, float]:
-    def last(order):
+def _theory_of_quadruple(theory: xr.Dataset, k: int) -> dict[str, float]:
+    def last(order: str) -> float:
         values = style.predicted(theory, "quadruple", order)
         return (
             np.nan
@@ -167,19 +175,24 @@ def _theory_of_quadruple(theory, k: int) -> dict[str, float]:
     return {"floor": last("infinite_width"), "noise": last("exact"), "1/n": pooled}
 
 
-def _between(group: list[MemberResults], families: list[str], read) -> tuple[np.ndarray, dict]:
+def _between(
+    group: list[MemberResults],
+    families: list[str],
+    read: Callable[[xr.Dataset, int], dict[str, float]],
+) -> tuple[np.ndarray, dict]:
     """Widths, and what ``read`` finds in theory there: between those measured where it can be."""
     width = np.array([m.about["width"] for m in group])
     n, found = width, [read(m.theory, first_input(m)) for m in group]
     finer = np.geomspace(width[0], width[-1], _BETWEEN).round().astype(int)
     finer = np.union1d(finer, width)
     anews = [anew(group[0], families, [group[0].about["depth"]], int(w)) for w in finer]
-    if len(width) > 1 and all(a is not None for a in anews):
-        n, found = finer, [read(a, first_input(group[0])) for a in anews]
+    known = [a for a in anews if a is not None]
+    if len(width) > 1 and len(known) == len(anews):
+        n, found = finer, [read(a, first_input(group[0])) for a in known]
     return n, {key: np.array([f[key] for f in found]) for key in found[0]}
 
 
-def _square(theory, k: int) -> float:
+def _square(theory: xr.Dataset, k: int) -> float:
     """G^2 of an input in the last layer, at infinite width."""
     kernel = style.predicted(theory, "covariance", "infinite_width")
     return np.nan if kernel is None else float(kernel.isel(layer=-1, input=k, input_=k)) ** 2

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
-from matplotlib.colors import SymLogNorm
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
+from matplotlib.colors import Normalize, SymLogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
@@ -105,12 +110,12 @@ def breakdown_map(study: Study) -> Figure:
     found = {name: _excess(group) for name, group in shown.items()}
     most = max(0.1, *(np.nanmax(np.abs(e), initial=0.0) for _, e, _ in found.values()))
     norm = SymLogNorm(_LINEAR, vmin=-most, vmax=most)
-    drawn = set()
+    drawn: set[int] = set()
     for (ax,), (name, group) in zip(columns, shown.items(), strict=True):
         image = _map(ax, group, *found[name], norm, drawn)
         ax.set_title(name)
-    shape = {"label": "relative excess over the order $1/n$", "extend": "neither"}
-    bar = figure.colorbar(image, ax=[ax for (ax,) in columns], **shape)
+    about = "relative excess over the order $1/n$"
+    bar = figure.colorbar(image, ax=[ax for (ax,) in columns], label=about, extend="neither")
     ticks = [t for t in (0.03, 0.1, 0.3, 1, 3, 10, 100, 1000) if t <= most]
     ticks = [*(-t for t in reversed(ticks)), 0, *ticks]
     bar.set_ticks(ticks, labels=[f"{t:g}" for t in ticks])
@@ -132,7 +137,10 @@ def _excess(group: list[MemberResults]) -> tuple[np.ndarray, np.ndarray, np.ndar
     excess, error = np.full((2, len(group), len(layers)), np.nan)
     for row, m in enumerate(group):
         k = first_input(m)
-        first = style.predicted(m.theory, "intralayer", "1/n").isel(input=k).values
+        line = style.predicted(m.theory, "intralayer", "1/n")
+        # Members without it are not among those that are drawn.
+        assert line is not None
+        first = line.isel(input=k).values
         ratio = Measured.of(m.estimates, "intralayer", input=k).over(first)
         for column, layer in enumerate(layers):
             at = np.flatnonzero(m.estimates["layer"].values == layer)
@@ -144,7 +152,15 @@ def _excess(group: list[MemberResults]) -> tuple[np.ndarray, np.ndarray, np.ndar
         return layers, excess, np.abs(excess) < 2 * error
 
 
-def _map(ax, group, layers, excess, faint, norm, drawn: set):
+def _map(
+    ax: Axes,
+    group: Sequence[MemberResults],
+    layers: np.ndarray,
+    excess: np.ndarray,
+    faint: np.ndarray,
+    norm: Normalize,
+    drawn: set,
+) -> QuadMesh:
     """The cells of one sweep of widths, with contours of l/n; widths stand at equal steps."""
     widths = np.array([m.about["width"] for m in group])
     x, y = np.arange(len(layers) + 1) - 0.5, np.arange(len(widths) + 1) - 0.5
@@ -179,7 +195,7 @@ def _measuring(study: Study) -> list[MemberResults]:
     return sorted(members, key=lambda m: m.about["width"])
 
 
-def _square(m: MemberResults, k: int, theory) -> np.ndarray:
+def _square(m: MemberResults, k: int, theory: xr.Dataset) -> np.ndarray:
     """G^2 of an input at each layer, at infinite width."""
     kernel = style.predicted(theory, "covariance", "infinite_width")
     if kernel is None:

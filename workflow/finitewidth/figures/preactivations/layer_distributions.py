@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from finitewidth.comparison.results import MemberResults, Study
@@ -43,7 +48,7 @@ def histograms(study: Study) -> Figure:
     return figure
 
 
-def _density(ax, m: MemberResults, k: int) -> None:
+def _density(ax: Axes, m: MemberResults, k: int) -> None:
     """Points and lines of theory of the layer at place k, over the finite bins."""
     left, right, inner = _edges(m)
     width, middle = (right - left)[inner], ((left + right) / 2)[inner]
@@ -57,7 +62,12 @@ def _density(ax, m: MemberResults, k: int) -> None:
             y = line.isel(here).values[inner] / width
             y = np.where(y > 0, y, np.nan)
             style.curve(ax, middle, y, order, color=color, label=label)
-    look = {"color": style.PALETTE[0], "markersize": 2.2, "capsize": 0, "label": "measured"}
+    look: dict[str, Any] = {
+        "color": style.PALETTE[0],
+        "markersize": 2.2,
+        "capsize": 0,
+        "label": "measured",
+    }
     style.points(ax, middle[seen], *measured.at(seen), **look)
 
 
@@ -115,7 +125,7 @@ def kurtosis(study: Study) -> Figure:
             label = {"label": f"input {k}"} if most > 1 else {}
             shift = 0.12 * (k - (min(most, _MOST_INPUTS) - 1) / 2)
             measured = Measured.of(m.estimates, "excess_kurtosis", input=k)
-            style.points(top, layer + shift * (most > 1), *measured, **look, **label)
+            style.points(top, layer + shift * (most > 1), *measured, **(look | label))
             for order in ("exact", "1/n"):
                 line = style.predicted(theory, "excess_kurtosis", order)
                 if line is not None:
@@ -162,12 +172,12 @@ def output_density(study: Study) -> Figure:
         seen = measured.value > 0
         z = np.linspace(-5, 5, 400)  # an even number of points: the density can diverge at 0
         law, layer = Law.of_member(m.about, dimension=1), int(m.estimates["layer"][-1])
-        unit = 1 / np.prod(law.C_W[:layer])  # the norm of the input at which G = 1
+        unit = float(1 / np.prod(law.C_W[:layer]))  # the norm of the input at which G = 1
         exact = {"color": _COLORS["exact"], "label": "exact at finite $n$"}
         top.plot(z, deep_linear_density(z, law, layer, unit), **exact)
         wide = {"color": "0.2", "label": "infinite width"}
         top.plot(z, np.exp(-z * z / 2) / np.sqrt(2 * np.pi), ":", **wide)
-        look = {"color": style.PALETTE[0], "label": "measured"}
+        look: dict[str, Any] = {"color": style.PALETTE[0], "label": "measured"}
         value = measured.over(width).at(seen)
         style.points(top, middle[seen], *value, **look)
         line = style.predicted(m.theory, "histogram", "exact")
@@ -189,13 +199,19 @@ def output_density(study: Study) -> Figure:
     return figure
 
 
-def _end(figure: Figure, members, every, *more: str, measured=True, handles=()) -> None:
+def _end(
+    figure: Figure,
+    members: Sequence[MemberResults],
+    every: Sequence[MemberResults],
+    *more: str,
+    measured: bool = True,
+    handles: Sequence[Artist] = (),
+) -> None:
     words = panels.left_out(members, every, "members")
     lone = [m.estimates.sizes["layer"] == 1 for m in every]
     if words and sum(lone) == len(every) - len(members) and any(lone) and not all(lone):
         words += ": the others recorded one layer"
-    words = [words, *more]
-    end(figure, *handles, words=words, measured=measured)
+    end(figure, *handles, words=[words, *more], measured=measured)
 
 
 def _is_deep_linear(m: MemberResults) -> bool:

@@ -56,8 +56,8 @@ def two_inputs(study: Study) -> Figure:
             look = {"color": style.PALETTE[1], "label": style.ORDERS["1/n"]["label"]}
             style.curve(ax, *lines[title], "1/n", **look)
             parts = [_measured(m, i, j, component) for m, i, j in group]
-            angle, measured = [a for a, _ in parts], [f for _, f in parts]
-            measured = Measured(*(np.array(part) for part in zip(*measured, strict=True)))
+            angle, each = [a for a, _ in parts], [f for _, f in parts]
+            measured = Measured(*(np.array(part) for part in zip(*each, strict=True)))
             look = {"color": style.PALETTE[0], "label": "measured"}
             style.points(ax, angle, *measured.over(scale), **look)
             title += "$/K^2$" if len(component) == 2 else "$/K$"
@@ -88,10 +88,16 @@ def _law_of(m: MemberResults) -> tuple:
     return tuple(m.about[key] for key in ("activation", "C_b", "C_W", "depth", "weights"))
 
 
+def _overlaps(m: MemberResults) -> np.ndarray:
+    """x_a.x_b/n_0 of a ladder's inputs, which its theory always tells."""
+    found = gram(m)
+    assert found is not None
+    return found
+
+
 def _equal_pairs(m: MemberResults) -> list[tuple[int, int, float]]:
     """Pairs of different inputs of equal norm that is not 0, with |x|^2/n_0."""
-    overlaps = gram(m)
-    size = np.diag(overlaps)
+    size = np.diag(_overlaps(m))
     return [
         (i, j, float(size[i]))
         for i in range(len(size))
@@ -102,7 +108,8 @@ def _equal_pairs(m: MemberResults) -> list[tuple[int, int, float]]:
 
 def _unequal(members: list[MemberResults]) -> str:
     """How many pairs are left out because their norms are not equal."""
-    pairs = sum(len(gram(m)) * (len(gram(m)) - 1) // 2 for m in members)
+    inputs = [len(_overlaps(m)) for m in members]
+    pairs = sum(n * (n - 1) // 2 for n in inputs)
     drawn = sum(len(_equal_pairs(m)) for m in members)
     return f"{drawn} of {pairs} pairs of inputs have equal norms" if drawn < pairs else ""
 
@@ -111,10 +118,11 @@ def _measured(m: MemberResults, i: int, j: int, component: tuple) -> tuple[float
     """Angle of two inputs in degrees, and what was measured of a component."""
     a, b = m.estimates["pair_a"].values, m.estimates["pair_b"].values
     place = {(i, j): k for k, (i, j) in enumerate(zip(a, b, strict=True))}
-    pairs = [place[tuple(sorted(((i, j)[s], (i, j)[t])))] for s, t in component]
+    several = [sorted(((i, j)[s], (i, j)[t])) for s, t in component]
+    pairs = [place[low, high] for low, high in several]
     name = "kernel_covariance_1" if len(component) == 2 else "kernel_mean_1"
     index = dict(zip(("pair", "pair_"), pairs, strict=False))
-    overlaps = gram(m)
+    overlaps = _overlaps(m)
     cosine = overlaps[i, j] / np.sqrt(overlaps[i, i] * overlaps[j, j])
     angle = float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
     return angle, Measured.of(m.estimates, name, layer=-1, **index)
@@ -122,7 +130,7 @@ def _measured(m: MemberResults, i: int, j: int, component: tuple) -> tuple[float
 
 def _theory(m: MemberResults, i: int) -> tuple[float, dict[str, tuple[np.ndarray, np.ndarray]]]:
     """K of one input, and each component in units of K as a line over the angle."""
-    radius = np.sqrt(2 * gram(m)[i, i])
+    radius = np.sqrt(2 * _overlaps(m)[i, i])
     n = m.about["width"]
     law = Law.of_ladder({**m.about, "ladder": [n]}, dimension=2)[0]
     layer = int(m.estimates["layer"].values[-1])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from finitewidth.comparison.results import MemberResults, Study
@@ -14,7 +17,7 @@ from finitewidth.models.activations.table import get
 from finitewidth.theory.mlp.criticality import critical_point
 
 _MOST_PANELS = 12
-_SLOPE = {"color": "k", "linewidth": 0.9, "linestyle": (0, (1, 1)), "zorder": 1}
+_SLOPE: dict[str, Any] = {"color": "k", "linewidth": 0.9, "linestyle": (0, (1, 1)), "zorder": 1}
 
 
 def universality(study: Study) -> Figure:
@@ -48,7 +51,7 @@ def universality(study: Study) -> Figure:
     return figure
 
 
-def _panel(ax, m: MemberResults, colors: dict, name: str) -> None:
+def _panel(ax: Axes, m: MemberResults, colors: dict, name: str) -> None:
     layer = m.estimates["layer"].values
     seen = layer > 1
     hidden = layer[seen] - 1
@@ -61,7 +64,8 @@ def _panel(ax, m: MemberResults, colors: dict, name: str) -> None:
         for order in ("1/n", "1/n^2", "exact"):
             line = style.predicted(m.theory, "kernel_covariance", order)
             if line is not None and (K > 0).any():
-                y = line.isel(rung=rung, **first).values[seen] / np.where(K > 0, K, np.nan) ** 2
+                here = {"rung": rung, **first}
+                y = line.isel(here).values[seen] / np.where(K > 0, K, np.nan) ** 2
                 # Of an order that leaves the range of a variance there is nothing to draw.
                 y = np.where(y > 0, y, np.nan)
                 panels.curve(ax, hidden / n, y, order, color=colors[n], linewidth=0.9)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -38,12 +40,12 @@ def ntk_concentration(study: Study) -> Figure:
     """Mean and spread of Theta against width, a column each law."""
     groups = series(study, "ntk", "width", said=("depth",))
     inputs = {label: first_input(members) for label, members in groups.items()}
-    known = [label for label, a in inputs.items() if a is not None]
+    known = [(label, a) for label, a in inputs.items() if a is not None]
     if not known:
         raise cannot_draw("ntk_concentration", study.members, "every mean tangent kernel is 0")
     figure, columns = panels(len(known), 2, width=2.5, height=2.1)
-    for (top, bottom), label in zip(columns, known, strict=False):
-        members, a = groups[label], inputs[label]
+    for (top, bottom), (label, a) in zip(columns, known, strict=False):
+        members = groups[label]
         n = np.array([m.about["width"] for m in members])
         between = Between(members, "width", widths_between(members), "ntk", a)
         scale, is_theory = _scale(members, "ntk", a=a)
@@ -59,7 +61,7 @@ def ntk_concentration(study: Study) -> Figure:
         # A tangent kernel is never below 0; one width alone is drawn as wide as a symbol.
         low, high = np.maximum(center - deviation, 0), center + deviation
         x, low, high = (n, low, high) if len(n) > 1 else ([n[0] * 0.95, n[0] * 1.05], low, high)
-        look = {"color": style.PALETTE[4], "alpha": 0.25, "linewidth": 0}
+        look: dict[str, Any] = {"color": style.PALETTE[4], "alpha": 0.25, "linewidth": 0}
         top.fill_between(x, *np.broadcast_arrays(low, high, x)[:2], label=_ONE_SD, **look)
         look = {"color": style.PALETTE[0], "markersize": 3.2}
         style.points(top, n, *mean.over(scale), **look)
@@ -92,7 +94,7 @@ def _mean_and_spread(top: Axes, bottom: Axes, between: Between, order: str) -> N
                 curve(ax, at, values ** (1 / root) / infinite, order, color="0.3")
 
 
-def _scale(members: list[MemberResults], quantity: str, **where) -> tuple[np.ndarray, bool]:
+def _scale(members: list[MemberResults], quantity: str, **where: int) -> tuple[np.ndarray, bool]:
     """What to divide by, one a member, and whether that is the value at infinite width.
 
     Where this is not known it is what the widest member measured.
@@ -135,8 +137,8 @@ def ntk_spectrum(study: Study) -> Figure:
         style.unity(ax)
         titled(ax, label, "" if every_scale_is_theory else f"over that at $n={n[-1]}$")
         ax.set_xlabel("width $n$")
-        drawn = np.concatenate(drawn)
-        if drawn.min() > 0 and drawn.max() > 30 * drawn.min():
+        values = np.concatenate(drawn)
+        if values.min() > 0 and values.max() > 30 * values.min():
             log_axis(ax, "y")
         sweep_axis(ax, n)
         of = range(members[0].estimates.sizes["rank"])

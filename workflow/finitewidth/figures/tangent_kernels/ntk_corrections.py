@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -35,7 +37,7 @@ def ntk_corrections(study: Study) -> Figure:
         for m in members
         if "ntk_mean_1" in m.estimates
     ]
-    known = [each for each in every if each[2] is not None]
+    known = [(label, m, a) for label, m, a in every if a is not None]
     if not known:
         why = "no mean tangent kernel of a ladder of four widths or more is above 0"
         raise cannot_draw("ntk_corrections", study.members, why)
@@ -74,7 +76,7 @@ def _points_and_lines(ax: Axes, m: MemberResults, a: int, infinite: np.ndarray) 
         rising = np.argsort(x)
         curve(ax, x[rising], y[rising], order, color="0.3")
     found = Measured.of(m.estimates, "ntk_mean", **place_of(m.estimates["ntk_mean"], a))
-    look = {"color": style.PALETTE[0], "label": "measured"}
+    look: dict[str, Any] = {"color": style.PALETTE[0], "label": "measured"}
     style.points(ax, 1 / n, *found.plus(-infinite).times(n), **look)
     intercept = Measured.of(m.estimates, "ntk_mean_1", **place_of(m.estimates["ntk_mean_1"], a))
     style.points(ax, [0], *intercept, color=style.PALETTE[3], fmt="s", label="extrapolated")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -63,7 +65,9 @@ def ntk_fluctuations(study: Study) -> Figure:
     return figure
 
 
-def _drawable(study: Study, figure: str, wanted) -> dict[str, tuple[list[MemberResults], int]]:
+def _drawable(
+    study: Study, figure: str, wanted: Callable[[MemberResults], bool]
+) -> dict[str, tuple[list[MemberResults], int]]:
     """Series of members that fluctuate, each with the input that is drawn."""
     found = {}
     for label, every in series(study, "ntk", "width", "depth").items():
@@ -80,7 +84,7 @@ def _drawable(study: Study, figure: str, wanted) -> dict[str, tuple[list[MemberR
     return found
 
 
-def _against_aspect(ax: Axes, label: str, members: list[MemberResults], a: int, look) -> None:
+def _against_aspect(ax: Axes, label: str, members: list[MemberResults], a: int, look: dict) -> None:
     """Var Theta/Theta^2, what it is at each width in theory, and the slope of the class."""
     color = look["color"]
     for mine in _by_width(members):
@@ -152,11 +156,11 @@ def _against_tau(ax: Axes, label: str, members: list[MemberResults], a: int, col
         look = {"color": colors[n], "label": f"$n={n}$"}
         style.points(ax, x, *measured(mine, "ntk_second_moment", a=a), **look)
     activation = get(members[0].about["activation"])
-    x = np.linspace(0, max(tau.values()), 80)
-    curve(ax, x, ratio(activation, x), "double_scaling", color="k")
+    fine = np.linspace(0, max(tau.values()), 80)
+    curve(ax, fine, ratio(activation, fine), "double_scaling", color="k")
     growth = np.log(bare_growth(activation, 1.0))
     look = {"color": "0.5", "linestyle": _BARE, "label": r"bare growth $e^{s\tau}$"}
-    ax.plot(x, bare_growth(activation, x), linewidth=1, **look)
+    ax.plot(fine, bare_growth(activation, fine), linewidth=1, **look)
     log_axis(ax, "y")
     ax.set_xlabel(r"$\tau=(L-1)/n$")
     titled(ax, label, f"$s={growth:.3g}$")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -93,10 +97,10 @@ def _costs(ax: Axes, n: np.ndarray, members: list[MemberResults], way: str, look
     ax.plot(n, cost, look["fmt"], markersize=3.2, label=way, **line)
 
 
-def _grow(ax: Axes, n: np.ndarray, at) -> None:
+def _grow(ax: Axes, n: np.ndarray, at: Sequence[xr.DataArray]) -> None:
     """The growth with n^2 that reading every weight takes, through the last point."""
     fine = np.geomspace(n[0], n[-1], 30)
-    look = {"color": "0.6", "linestyle": "--", "linewidth": 1, "zorder": 0}
+    look: dict[str, Any] = {"color": "0.6", "linestyle": "--", "linewidth": 1, "zorder": 0}
     ax.plot(fine, float(at[-1]) * (fine / n[-1]) ** 2, label="$n^2$", **look)
 
 

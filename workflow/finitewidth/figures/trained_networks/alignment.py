@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -63,12 +65,12 @@ def _against_layer(ax: Axes, m: MemberResults) -> None:
         where = {"state": state, "centring": "centred", "split": "train"}
         chance = m.theory["alignment_chance"].sel(where | {"order": "spectrum"})
         # One place alone is a dash.
-        dash = {"marker": "_", "markersize": 12} if len(hidden) == 1 else {}
-        look = {"color": color, "linestyle": ":", "linewidth": 1, **dash}
-        ax.plot(layers, chance, label=f"{state}: chance, theory", **look)
-        chance = [m.estimates[f"alignment_chance{part}"].sel(where).values for part in PARTS]
+        dash: dict[str, Any] = {"marker": "_", "markersize": 12} if len(hidden) == 1 else {}
+        words = f"{state}: chance, theory"
+        ax.plot(layers, chance, label=words, color=color, linestyle=":", linewidth=1, **dash)
+        drawn = [m.estimates[f"alignment_chance{part}"].sel(where).values for part in PARTS]
         look = {"color": color, "fmt": "s", "label": f"{state}: samples paired at random"}
-        style.points(ax, layers, *chance, limits=(0, 1), **look)
+        style.points(ax, layers, *drawn, limits=(0, 1), **look)
     ax.set(xlabel="layer", ylim=(0, 1.03))
     titled(ax, title(m))
     whole_axis(ax, hidden)
@@ -91,7 +93,12 @@ def _against_width(ax: Axes, m: MemberResults, group: list[MemberResults]) -> st
             )
             # What is explained to the last digit has no place on a logarithmic axis.
             rest = np.where(value < 1, 1 - value, np.nan)
-            look = {"color": color, "fmt": marker, "linestyle": line, "linewidth": 0.8}
+            look: dict[str, Any] = {
+                "color": color,
+                "fmt": marker,
+                "linestyle": line,
+                "linewidth": 0.8,
+            }
             style.points(
                 ax, n, rest, error, trusted, limits=(0, 1), label=f"{state}, layer {layer}", **look
             )
@@ -101,8 +108,10 @@ def _against_width(ax: Axes, m: MemberResults, group: list[MemberResults]) -> st
     if guide is not None:
         # It shows a slope, which is no reason to make room for it.
         limits = ax.get_ylim()
-        look = {"color": "k", "linewidth": 0.8, "linestyle": (0, (1, 3)), "label": "$1/n$"}
-        ax.plot(guide[0], guide[1] / guide[0], **look)
+        dots = (0, (1, 3))
+        ax.plot(
+            guide[0], guide[1] / guide[0], color="k", linewidth=0.8, linestyle=dots, label="$1/n$"
+        )
         ax.set_ylim(limits)
     ax.set(xlabel="width $n$ of the layer", ylabel="$1-r^2$, training images")
     sweep_axis(ax, widths)

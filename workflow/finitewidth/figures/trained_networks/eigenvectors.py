@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from finitewidth.comparison.results import MemberResults, Study
@@ -48,8 +49,8 @@ def eigenvectors(study: Study) -> Figure:
         ax.set_xlabel("rank")
     for ax in axes.flat:
         ax.xaxis.set_major_locator(MaxNLocator(3, integer=True, min_n_ticks=1))
-    look = {"location": "right", "shrink": 0.4, "aspect": 25}
-    figure.colorbar(image, ax=axes, label="|cosine|, replicas 0 and 1", **look)
+    about = "|cosine|, replicas 0 and 1"
+    figure.colorbar(image, ax=axes, label=about, location="right", shrink=0.4, aspect=25)
     words = [
         "bands: one standard deviation over replicas, or over their pairs",
         left_out(shown, every, "layers"),
@@ -63,7 +64,7 @@ def _known(m: MemberResults, basis: str, layer: int) -> bool:
     return bool(cosine.notnull().any())
 
 
-def _compare(m: MemberResults, basis: str, layer: int, row: np.ndarray):
+def _compare(m: MemberResults, basis: str, layer: int, row: np.ndarray) -> AxesImage:
     spectrum, *images, diagonal = row
     cosine = m.estimates["eigenvector_cosine_01"].sel(basis=basis, layer=layer)
     count = int(cosine.notnull().any(("aligned", "rank_b")).sum())

@@ -96,8 +96,7 @@ def _of_weights(m: MemberResults, number: int, top: Axes, bottom: Axes) -> None:
     law = m.theory["weight_eigenvalue"].sel({**states["start"], "order": "marchenko_pastur"})
     law = law.dropna("rank")
     _curves(top, m, "weight_eigenvalue", states, law.values)
-    look = {"color": "k", "linestyle": "--", "linewidth": 0.9, "label": "Marchenko–Pastur"}
-    top.plot(law["rank"], law, **look)
+    top.plot(law["rank"], law, color="k", linestyle="--", linewidth=0.9, label="Marchenko–Pastur")
     beyond = float(m.estimates["weight_outliers"].sel(states["trained"]))
     if np.isfinite(beyond):
         for ax in (top, bottom):
@@ -124,8 +123,7 @@ def _clipped(m: MemberResults, number: int, basis: str, ax: Axes) -> None:
     band(ax, m.estimates, "clipped_accuracy", where, limits=(0, 1), color=STATES["trained"])
     whole = float(m.estimates["accuracy"].sel(split="validation"))
     chance = float(m.theory["accuracy"].sel(order="chance", split="validation"))
-    look = {"color": "k", "linestyle": "-.", "linewidth": 0.8, "label": "accuracy at all ranks"}
-    ax.axhline(whole, **look)
+    ax.axhline(whole, color="k", linestyle="-.", linewidth=0.8, label="accuracy at all ranks")
     ax.axhline(chance, color="0.4", linestyle=":", linewidth=0.8, label="chance")
     needed = with_error(m, "rank_needed", where)
     if needed:

@@ -88,7 +88,7 @@ def _by_layers(ax: Axes, m: MemberResults) -> None:
         sd = m.estimates["generated_each"].sel(where).std(("replica", "network")).values
         look = {"color": _SOURCES[str(source)]}
         low, high = np.clip([value - sd, value + sd], 0, 1)
-        ax.vlines(places + shift, low, high, alpha=0.35, linewidth=4, **look)
+        ax.vlines(places + shift, low, high, alpha=0.35, linewidth=4, color=look["color"])
         style.points(ax, places + shift, value, error, trusted, limits=(0, 1), **look)
         seen.append(value)
     whole = float(m.estimates["accuracy"].sel(split="validation"))
@@ -99,7 +99,7 @@ def _by_layers(ax: Axes, m: MemberResults) -> None:
     titled(ax, f"widths × {widening:g}")
 
 
-def _band(ax: Axes, x, value: np.ndarray, sd: np.ndarray, color) -> None:
+def _band(ax: Axes, x: np.ndarray, value: np.ndarray, sd: np.ndarray, color: str) -> None:
     low, high = np.clip([value - np.nan_to_num(sd), value + np.nan_to_num(sd)], 0, 1)
     ax.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
 Array = np.ndarray
+#: A ``torch.Tensor``, by a name that does not import torch.
+Tensor = Any
 
 
 def erf(z: Array) -> Array:
@@ -70,13 +74,36 @@ class Activation:
     derivatives: Callable[[Array], Array] | None = None
     strip: float | None = None
 
-    def on_tensor(self, torch, z):
+    def on_tensor(self, torch: ModuleType, z: Tensor) -> Tensor:
         """sigma(z) in memory of its own: ``z`` stays as it is, whatever shares its memory."""
         return self.on_tensor_(torch, z.clone())
 
-    def derivative_on_tensor(self, torch, z, s):
+    def derivative_on_tensor(self, torch: ModuleType, z: Tensor, s: Tensor) -> Tensor:
         """sigma'(z), given s = sigma(z), in memory of its own: both stay as they are."""
         return self.derivative_on_tensor_(torch, z.clone(), s)
+
+    @property
+    def slope_pair(self) -> tuple[float, float]:
+        """``slopes`` of an activation that has them; raises ``ValueError`` for one that has not."""
+        if self.slopes is None:
+            raise ValueError(f"{self.name} is no line on each side of 0")
+        return self.slopes
+
+    @property
+    def strip_width(self) -> float:
+        """``strip`` of an activation without a kink; raises ``ValueError`` for one with a kink."""
+        if self.strip is None:
+            raise ValueError(f"{self.name} has a kink")
+        return self.strip
+
+    def jet(self, z: Array) -> Array:
+        """``derivatives`` of an activation without a kink, shape (6, *z.shape).
+
+        Raises ``ValueError`` for one with a kink.
+        """
+        if self.derivatives is None:
+            raise ValueError(f"{self.name} has a kink")
+        return self.derivatives(z)
 
     @property
     def is_scale_invariant(self) -> bool:
@@ -106,7 +133,7 @@ def _gate(plus: float, minus: float) -> Callable:
     if (plus, minus) == (1.0, 0.0):
         return lambda torch, z, s: torch.sign(s, out=z)
 
-    def gate(torch, z, s):
+    def gate(torch: ModuleType, z: Tensor, s: Tensor) -> Tensor:
         z.sign_()
         # Exactly 0 at the kink, where the sign is.
         return torch.add(z.abs().mul_((plus + minus) / 2), z, alpha=(plus - minus) / 2, out=z)

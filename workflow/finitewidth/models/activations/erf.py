@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import numpy as np
 
-from finitewidth.models.activations.activation import Activation, Array, erf
+from finitewidth.models.activations.activation import Activation, Array, Tensor, erf
 
 
-def _erf_slope(torch, z, s=None):
+def _erf_slope(torch: ModuleType, z: Tensor, s: Tensor | None = None) -> Tensor:
     return 2 / float(np.sqrt(np.pi)) * torch.exp(-z * z)
 
 

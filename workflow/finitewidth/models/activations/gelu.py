@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import numpy as np
 
-from finitewidth.models.activations.activation import Activation, Array, ndtr
+from finitewidth.models.activations.activation import Activation, Array, Tensor, ndtr
 
 _ROOT_2PI = float(np.sqrt(2 * np.pi))
 
 
-def _normal_density(torch, z):
+def _normal_density(torch: ModuleType, z: Tensor) -> Tensor:
     return torch.exp(-0.5 * z * z) / _ROOT_2PI
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import numpy as np
 
-from finitewidth.models.activations.activation import Activation, Array, expit
+from finitewidth.models.activations.activation import Activation, Array, Tensor, expit
 
 
-def _sigmoid_second(torch, z):
+def _sigmoid_second(torch: ModuleType, z: Tensor) -> Tensor:
     gate = torch.sigmoid(z)
     return gate * (1 - gate) * (1 - 2 * gate)
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import numpy as np
 
-from finitewidth.models.activations.activation import Activation, Array, expit
+from finitewidth.models.activations.activation import Activation, Array, Tensor, expit
 from finitewidth.models.activations.sigmoid import sigmoid_derivatives
 
 
-def _silu_second(torch, z):
+def _silu_second(torch: ModuleType, z: Tensor) -> Tensor:
     gate = torch.sigmoid(z)
     return gate * (1 - gate) * (2 + z * (1 - 2 * gate))
 
 
-def _silu_slope(torch, z, s):
+def _silu_slope(torch: ModuleType, z: Tensor, s: Tensor) -> Tensor:
     gate = torch.sigmoid(z)
     return gate * (1 + z - s)
 

@@ -10,6 +10,7 @@ fluctuate is the forward pass alone.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -32,7 +33,15 @@ class LayerSums:
     inverse: torch.Tensor  #: of n Ghat/C_W of the next layer, (networks, N, N)
 
 
-def layer_sums(z, s, slope, gram, kernel, C_W: float, scale) -> LayerSums:
+def layer_sums(
+    z: torch.Tensor,
+    s: torch.Tensor,
+    slope: torch.Tensor,
+    gram: torch.Tensor,
+    kernel: torch.Tensor,
+    C_W: float,
+    scale: torch.Tensor | None,
+) -> LayerSums:
     """The sums of one hidden layer.
 
     Parameters
@@ -64,7 +73,11 @@ def layer_sums(z, s, slope, gram, kernel, C_W: float, scale) -> LayerSums:
 
 
 def conditional_ntk(
-    layers: list[LayerSums], first: torch.Tensor, rates: Rates, widths, C_W
+    layers: list[LayerSums],
+    first: torch.Tensor,
+    rates: Rates,
+    widths: Sequence[int],
+    C_W: Sequence[float],
 ) -> torch.Tensor:
     """E[Theta_ab | forward pass] of an output of layer len(layers) + 1: (networks, N, N).
 

@@ -111,10 +111,10 @@ def sample_ladder(
     tile = ladder_tile_size(size, widths, len(x), device, kept.numbers, summed)
     stream = partial(torch_stream, seed, *name, "networks", device=device)
     for at, streams in tiles(stream, (first, stop), size, networks, tile):
-        found = kept.of_tile(streams.networks, device)
+        tile_kept = kept.of_tile(streams.networks, device)
         dtype = getattr(torch, precision)
-        _sample_tile(laws, rates, tensor, layers, names, streams, room, dtype, found)
-        kept.put(at, found)
+        _sample_tile(laws, rates, tensor, layers, names, streams, room, dtype, tile_kept)
+        kept.put(at, tile_kept)
         on_tile(at.stop, end - begin)
     found = _dataset(kept, np.arange(begin, end), widths, np.array(layers), names, len(x))
     return found.assign_coords(about).assign_attrs(precision=precision)
@@ -142,11 +142,17 @@ class _Kept:
     def of_tile(self, networks: int, device: str) -> _Kept:
         """Room for a tile's own, on its device."""
 
-        def room(array: np.ndarray) -> torch.Tensor:
-            dtype = torch.from_numpy(array).dtype
+        def room(array: np.ndarray | torch.Tensor) -> torch.Tensor:
+            dtype = torch.as_tensor(array).dtype
             return torch.empty((networks, *array.shape[1:]), dtype=dtype, device=device)
 
-        return _Kept(**{k: None if v is None else room(v) for k, v in vars(self).items()})
+        return _Kept(
+            room(self.kernel),
+            *(
+                None if v is None else room(v)
+                for v in (self.driven, self.drive, self.ntk, self.driven_ntk)
+            ),
+        )
 
     def put(self, at: slice, tile: _Kept) -> None:
         """Store what was found of a tile as that of the networks ``at``."""
@@ -176,7 +182,17 @@ def _check(laws: Sequence[Law], x: np.ndarray) -> list[int]:
     return [law.widths[1] for law in laws]
 
 
-def _sample_tile(laws, rates, x, layers, names, streams: Streams, room, dtype, kept: _Kept) -> None:
+def _sample_tile(
+    laws: Sequence[Law],
+    rates: Sequence[Rates] | None,
+    x: torch.Tensor,
+    layers: Sequence[int],
+    names: Sequence[str],
+    streams: Streams,
+    room: Room,
+    dtype: torch.dtype,
+    kept: _Kept,
+) -> None:
     """Draw the networks of a tile, of every rung, and keep what is recorded of them."""
     inputs, networks, last = len(x), streams.networks, max(layers)
     widths = [law.widths[1] for law in laws]
@@ -198,39 +214,46 @@ def _sample_tile(laws, rates, x, layers, names, streams: Streams, room, dtype, k
             kernel = kernel[:, a, b]
             if layer in places:
                 kept.kernel[:, rung, places[layer]] = kernel
-            if layer < last and names:
+            if layer < last and names and kept.driven is not None:
                 kept.driven[:, rung, layer - 1] = kernel
             if rates and (layer in places or names):
                 law = laws[rung]
                 ntk = conditional_ntk(sums[rung], x @ x.T, rates[rung], law.widths, law.C_W)
                 ntk = ntk.expand(networks, inputs, inputs)[:, a, b]
-                if layer in places:
+                if layer in places and kept.ntk is not None:
                     kept.ntk[:, rung, places[layer]] = ntk
-                if layer < last and names:
+                if layer < last and names and kept.driven_ntk is not None:
                     kept.driven_ntk[:, rung, layer - 1] = ntk
         if layer == last:
             return
         shape = (networks, inputs, max(widths))
         normals = streams.normal_(room("normals", shape, dtype, x.device))
-        if names and not of_neurons(names):
+        if kept.drive is not None and names and not of_neurons(names):
             kept.drive[:, :, layer - 1] = means_of_normals(normals, names, widths, room)
         for rung, (law, n) in enumerate(zip(laws, widths, strict=True)):
             z = room(f"z{n}", (networks, inputs, n), dtype, x.device).copy_(normals[..., :n])
             z = correlate(grams[rung], z, room)
-            before = z.clone() if rates else None
+            before = z.clone() if rates else z
             s = law.activation.on_tensor_(torch, z)
             gram = gram_of(s, room)
             grams[rung] = law.C_b[layer] + law.C_W[layer] / n * gram
             if rates:
-                scale = log_scales[rung].exp() if apart else None
-                sums[rung].append(_sums(law, layer, before, s, gram, scale))
-            if of_neurons(names):
-                scale = log_scales[rung].exp() if apart else None
-                sums_now = means_of_neurons(gram, scale, sums[rung], len(names))
+                unit = log_scales[rung].exp() if apart else None
+                sums[rung].append(_sums(law, layer, before, s, gram, unit))
+            if kept.drive is not None and of_neurons(names):
+                unit = log_scales[rung].exp() if apart else None
+                sums_now = means_of_neurons(gram, unit, sums[rung], len(names))
                 kept.drive[:, rung, layer - 1] = sums_now / n
 
 
-def _sums(law, layer: int, z, s, gram, scale) -> LayerSums:
+def _sums(
+    law: Law,
+    layer: int,
+    z: torch.Tensor,
+    s: torch.Tensor,
+    gram: torch.Tensor,
+    scale: torch.Tensor | None,
+) -> LayerSums:
     """What the tangent kernels of later layers take from this one."""
     slope = law.activation.derivative_on_tensor(torch, z, s)
     if scale is not None:
@@ -248,8 +271,17 @@ _MEANING = {
 }
 
 
-def _dataset(kept: _Kept, networks, widths, layers, names, inputs: int) -> xr.Dataset:
-    arrays = {"conditional_kernel": (("layer", "pair"), kept.kernel)}
+def _dataset(
+    kept: _Kept,
+    networks: np.ndarray,
+    widths: Sequence[int],
+    layers: np.ndarray,
+    names: Sequence[str],
+    inputs: int,
+) -> xr.Dataset:
+    arrays: dict[str, tuple[tuple[str, str], np.ndarray | torch.Tensor | None]] = {
+        "conditional_kernel": (("layer", "pair"), kept.kernel)
+    }
     if kept.ntk is not None:
         arrays["conditional_ntk"] = (("layer", "pair"), kept.ntk)
     if names:

@@ -7,7 +7,7 @@ import math
 import torch
 
 from finitewidth.models.law import Law
-from finitewidth.sampling.record import Recorder
+from finitewidth.sampling.record import Recorder, Room
 from finitewidth.sampling.streams import Streams
 
 
@@ -47,7 +47,15 @@ def sample_tile(
         s = law.activation.on_tensor_(torch, z)
 
 
-def draw_layer(law, layer, streams: Streams, dtype, device, room, name=None):
+def draw_layer(
+    law: Law,
+    layer: int,
+    streams: Streams,
+    dtype: torch.dtype,
+    device: torch.device,
+    room: Room,
+    name: str | None = None,
+) -> tuple[torch.Tensor, torch.Tensor | None]:
     """The weights (networks, n_l, n_{l-1}) of one layer and its biases (networks, n_l), or None.
 
     ``name`` is that of the memory in ``room``; each layer has its own where it is left out.

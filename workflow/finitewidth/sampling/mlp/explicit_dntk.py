@@ -42,7 +42,9 @@ def dntk(
     """
     networks, inputs = preactivations[0].shape[:2]
     depth, directions = len(weights), outputs * inputs
-    s, slope, bend = [x.expand(networks, *x.shape)], [None], [None]
+    # Nothing is bent before layer 1.
+    nothing = x.new_zeros(0)
+    s, slope, bend = [x.expand(networks, *x.shape)], [nothing], [nothing]
     for z in preactivations[:-1]:
         s.append(activation.on_tensor(torch, z))
         slope.append(activation.derivative_on_tensor(torch, z, s[-1]))
@@ -83,7 +85,9 @@ def dntk(
     raise AssertionError("the last layer returns")
 
 
-def _gradients(weights, slope, outputs: int, inputs: int) -> list[torch.Tensor]:
+def _gradients(
+    weights: Sequence[torch.Tensor], slope: Sequence[torch.Tensor], outputs: int, inputs: int
+) -> list[torch.Tensor]:
     """dz^(L)_{ib}/dz^(l) for each direction v = (i, b), (networks, directions, n_l), l = 1 to L."""
     last = weights[-1]
     networks = len(last)

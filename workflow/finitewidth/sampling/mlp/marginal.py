@@ -172,7 +172,15 @@ def _stretch(law: Law, layer: int, recorder: Recorder, networks: int) -> int:
     return count if count > 1 else 0
 
 
-def _log_norm_gain(law, layer, count, streams, dtype, room, x) -> torch.Tensor:
+def _log_norm_gain(
+    law: Law,
+    layer: int,
+    count: int,
+    streams: Streams,
+    dtype: torch.dtype,
+    room: Room,
+    x: torch.Tensor,
+) -> torch.Tensor:
     """Growth of the log-scale over ``count`` unrecorded layers, one input, no bias.
 
     Each layer multiplies the squared norm by C_W times the mean of sigma(g)^2 over fresh normals g,

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import torch
 
+from finitewidth.models.activations.activation import Activation
 from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
 from finitewidth.sampling.mlp.marginal import semidefinite_factor
@@ -79,14 +80,21 @@ def sample_tile(
     kernels.put(_backward(law, rates, x, hidden, streams, kernels, dtype), *output)
 
 
-def _forward(law, x, streams, recorder, kernels, dtype):
+def _forward(
+    law: Law,
+    x: torch.Tensor,
+    streams: Streams,
+    recorder: Recorder | None,
+    kernels: NtkRecorder,
+    dtype: torch.dtype,
+) -> tuple[list[_Hidden], torch.Tensor, torch.Tensor]:
     """Every hidden layer, and z^(L) of the outputs wanted with its conditional kernel."""
     inputs, room, activation = len(x), kernels.room, law.activation
     networks = streams.networks
     gram = (x @ x.T).expand(networks, inputs, inputs)
     factor = semidefinite_factor(gram[:1]).expand(networks, inputs, inputs)
     # Scale-invariant networks are computed at the scale where the mean kernel stands still.
-    still = 1 / sum(a * a / 2 for a in activation.slopes) if law.is_scale_invariant else None
+    still = 1 / sum(a * a / 2 for a in activation.slope_pair) if law.is_scale_invariant else None
     log_scale, unit = 0.0, 1.0
     hidden: list[_Hidden] = []
     for layer in range(1, law.depth + 1):
@@ -127,7 +135,15 @@ def _forward(law, x, streams, recorder, kernels, dtype):
     raise AssertionError("the last layer returns")
 
 
-def _backward(law, rates, x, hidden, streams, kernels, dtype) -> torch.Tensor:
+def _backward(
+    law: Law,
+    rates: Rates,
+    x: torch.Tensor,
+    hidden: list[_Hidden],
+    streams: Streams,
+    kernels: NtkRecorder,
+    dtype: torch.dtype,
+) -> torch.Tensor:
     """The tangent kernel, (networks, output, output, input, input), float64."""
     inputs, outputs, room = len(x), kernels.outputs, kernels.room
     networks = streams.networks
@@ -141,9 +157,11 @@ def _backward(law, rates, x, hidden, streams, kernels, dtype) -> torch.Tensor:
     unit = torch.eye(outputs, dtype=torch.float64, device=x.device)[:, :, None, None]
     total = unit * term(law.depth)
     below = torch.eye(outputs, dtype=torch.float64, device=x.device).expand(networks, -1, -1)
-    rows = None
+    rows: torch.Tensor | None = None
     for layer in range(law.depth - 1, 0, -1):
         here, n = hidden[layer - 1], law.widths[layer]
+        # The layer after it was drawn.
+        assert here.drawn is not None
         # U T^T and a root of U U^T, U the derivatives at the layer above.
         if rows is None:
             on_span = here.drawn[..., :outputs].transpose(1, 2).double()
@@ -232,7 +250,9 @@ def _times(root: torch.Tensor, normals: torch.Tensor, out: torch.Tensor) -> torc
     return torch.bmm(root, normals, out=out)
 
 
-def _activate(activation, z: torch.Tensor, spare: torch.Tensor) -> tuple[torch.Tensor, ...]:
+def _activate(
+    activation: Activation, z: torch.Tensor, spare: torch.Tensor
+) -> tuple[torch.Tensor, ...]:
     """sigma(z) and sigma'(z), in ``z`` and in ``spare`` where that can be."""
     if activation.slopes == (1.0, 0.0):
         # The gate of a ReLU can be told from what comes out of it.

@@ -39,7 +39,11 @@ def moment_names(names: Sequence[str]) -> list[str]:
 
 
 def neuron_moments(
-    activation: Activation, first: float, C_b: Sequence[float], C_W: Sequence[float], names
+    activation: Activation,
+    first: float,
+    C_b: Sequence[float],
+    C_W: Sequence[float],
+    names: Sequence[str],
 ) -> tuple[Array, Array]:
     """Tables for a network on one input.
 

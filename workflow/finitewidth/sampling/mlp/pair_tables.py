@@ -62,13 +62,13 @@ def pair_moments(
         many degrees, or an input is zero.
     """
     if activation.slopes is not None:
-        return _by_angle(*activation.slopes)
+        return _by_angle(*activation.slope_pair)
     with np.errstate(all="ignore"):
         flows = [flow(activation, g, C_b, C_W) for g in np.diagonal(first)]
         kernels = np.concatenate(flows)
         if not np.all((kernels > 1e-200) & (kernels < 1e200)):
             return None
-        nodes = nodes_about(kernels)
+        nodes = nodes_about(kernels.tolist())
         table, size = _by_hermite(activation, nodes, max(_DEGREES))
         places = np.round((np.log(flows) - nodes[0]) / STEP).astype(int)
         r = _correlations(table[:, 0], places, first[0, 1], np.array(flows), C_b, C_W)
@@ -83,7 +83,14 @@ def pair_moments(
     return None
 
 
-def _correlations(table: Array, places: Array, kernel: float, flows: Array, C_b, C_W) -> Array:
+def _correlations(
+    table: Array,
+    places: Array,
+    kernel: float,
+    flows: Array,
+    C_b: Sequence[float],
+    C_W: Sequence[float],
+) -> Array:
     """Those of both inputs at infinite width, layer by layer; ``table`` holds c_1m at the nodes."""
     found = []
     for layer, (one, two) in enumerate(places.T):

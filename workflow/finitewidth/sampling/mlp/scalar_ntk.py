@@ -58,10 +58,11 @@ def sample(
         As :func:`check`.
     """
     check(law, 1)
-    plus, minus = law.activation.slopes
+    plus, minus = law.activation.slope_pair
     hidden = range(1, law.depth)
     kernel = np.full(networks, law.C_W[0] / law.widths[0] * squared_norm)
-    on, squares = [], []
+    on: list[np.ndarray | None] = []
+    squares: list[tuple[np.ndarray | float, np.ndarray | float]] = []
     for layer in hidden:
         n = law.widths[layer]
         if plus**2 == minus**2:
@@ -70,13 +71,12 @@ def sample(
         else:
             count = rng.binomial(n, 0.5, networks)
             on.append(count)
-            squares.append(
-                tuple(
-                    slope**2 * kernel * _chi_square(rng, k) if slope else 0.0
-                    for slope, k in ((plus, count), (minus, n - count))
-                )
+            one, other = (
+                slope**2 * kernel * _chi_square(rng, k) if slope else 0.0
+                for slope, k in ((plus, count), (minus, n - count))
             )
-        kernel = law.C_W[layer] / n * sum(squares[-1])
+            squares.append((one, other))
+        kernel = law.C_W[layer] / n * np.asarray(sum(squares[-1]))
     output = np.sqrt(kernel) * rng.standard_normal(networks)
     squared = np.ones(networks)
     total = np.zeros(networks)
@@ -91,7 +91,15 @@ def sample(
     return {"ntk": total, "output_preactivation": output, "conditional_kernel": kernel}
 
 
-def _back(slopes, n, on, squares, output, fresh, rng) -> np.ndarray:
+def _back(
+    slopes: tuple[float, float],
+    n: int,
+    on: np.ndarray | None,
+    squares: tuple[np.ndarray | float, np.ndarray | float],
+    output: np.ndarray,
+    fresh: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:
     """|delta|^2 one layer down.
 
     Along the activations, W^T delta has the length z_out/sqrt(q) whatever the weights; across them

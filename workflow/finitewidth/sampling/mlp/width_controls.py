@@ -7,7 +7,7 @@ samples, or of the standard normals that made them.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations_with_replacement, pairwise
 
 import numpy as np
@@ -109,7 +109,9 @@ def controls_of(
     return names, {name: (*value, {"long_name": _KNOWN[name]}) for name, value in found.items()}
 
 
-def means_of_neurons(gram, scale, sums: list[LayerSums], controls: int):
+def means_of_neurons(
+    gram: torch.Tensor, scale: torch.Tensor | None, sums: list[LayerSums], controls: int
+) -> torch.Tensor:
     """Sums over a layer's neurons of the functions of ``control_names``: (network, control).
 
     ``gram`` (network, input, input) holds products of sigma at the unit of ``scale``, (network,
@@ -129,7 +131,7 @@ def means_of_neurons(gram, scale, sums: list[LayerSums], controls: int):
 
 def means_of_normals(
     normals: torch.Tensor, names: Sequence[str], widths: Sequence[int], room: Room
-):
+) -> torch.Tensor:
     """Means of the controls over the first n columns of ``normals``, for each width n.
 
     Returns a tensor of shape (networks, rung, control), float64.
@@ -144,7 +146,7 @@ def means_of_normals(
     return means[:, [ordered.index(n) for n in widths]]
 
 
-def _of_one(normals: torch.Tensor, names: Sequence[str], room: Room):
+def _of_one(normals: torch.Tensor, names: Sequence[str], room: Room) -> Iterator[torch.Tensor]:
     """Values of each control of one input, shape (networks, width), one after the other."""
     u = normals[:, 0]
     for name in names:
@@ -156,7 +158,7 @@ def _of_one(normals: torch.Tensor, names: Sequence[str], room: Room):
             yield torch.sign(u, out=_like(u, "power", room))
 
 
-def _of_several(normals: torch.Tensor, names: Sequence[str], room: Room):
+def _of_several(normals: torch.Tensor, names: Sequence[str], room: Room) -> Iterator[torch.Tensor]:
     """The same for several inputs: products of Hermite polynomials, one a factor an input."""
     powers = [[int(k) for k in name.removeprefix("He").split(".")] for name in names]
     found = _hermite(normals, max(map(max, powers)), room)

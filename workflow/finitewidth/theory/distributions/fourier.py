@@ -120,6 +120,6 @@ def total(parts: Iterable[tuple[int, LogLaw]]) -> LogLaw:
     return LogLaw(
         sum(count * law.mean for count, law in parts),
         sum(count * law.variance for count, law in parts),
-        lambda u: sum(count * law.log_mgf(np.asarray(u)) for count, law in parts),
+        lambda u: np.asarray(sum(count * law.log_mgf(np.asarray(u)) for count, law in parts)),
         min((law.lowest for _, law in parts), default=np.inf),
     )

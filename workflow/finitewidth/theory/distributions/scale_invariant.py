@@ -119,7 +119,7 @@ def normal_plus_uniform_cdf(x: ArrayLike, share: float) -> np.ndarray:
     if sd < 1e-12:
         return np.clip((x / half + 1) / 2, 0, 1)
 
-    def primitive(v):
+    def primitive(v: np.ndarray) -> np.ndarray:
         return v * special.ndtr(v) + np.exp(-v * v / 2) / np.sqrt(2 * np.pi)
 
     # Both primitives are asymptotes out there, and would be infinite at infinity.

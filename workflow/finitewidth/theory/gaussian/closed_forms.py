@@ -69,5 +69,5 @@ BY_NAME: dict[str, Covariance] = {"erf": erf, "gelu": gelu, "sin": sin, "cos": c
 def find(activation: Activation) -> Covariance | None:
     """The closed form for ``activation``, or None where there is none."""
     if activation.slopes is not None:
-        return partial(two_slopes, *activation.slopes)
+        return partial(two_slopes, *activation.slope_pair)
     return BY_NAME.get(activation.name)

@@ -97,7 +97,7 @@ def variance_derivatives(activation: Activation, K: np.ndarray) -> VarianceDeriv
     """
     K = np.atleast_1d(np.asarray(K, dtype=float))
     if activation.slopes is not None:
-        gain = sum(a * a for a in activation.slopes) / 2
+        gain = sum(a * a for a in activation.slope_pair) / 2
         return VarianceDerivatives(gain * K, np.full_like(K, gain), np.zeros_like(K))
     if activation.name in ("sin", "cos"):
         # sin^2 and cos^2 are (1 -+ cos 2z)/2.
@@ -105,8 +105,8 @@ def variance_derivatives(activation: Activation, K: np.ndarray) -> VarianceDeriv
         return VarianceDerivatives(covariance(activation, K, K, K), decay, -2 * decay)
     _require_smooth(activation)
 
-    def squares(z):
-        s, s1, s2, s3, s4, _ = activation.derivatives(z)
+    def squares(z: np.ndarray) -> np.ndarray:
+        s, s1, s2, s3, s4, _ = activation.jet(z)
         return np.stack([s * s, s1 * s1 + s * s2, (s * s4 + 4 * s1 * s3 + 3 * s2 * s2) / 2])
 
     return VarianceDerivatives(*expectation(squares, K))
@@ -117,7 +117,18 @@ def _require_smooth(activation: Activation) -> None:
         raise ValueError(f"{activation.name} has no derivatives in the table")
 
 
-def _assemble(value, f1, f12, f2, h11, h1x, h12, hxx, h2x, h22) -> PairDerivatives:
+def _assemble(
+    value: np.ndarray,
+    f1: np.ndarray,
+    f12: np.ndarray,
+    f2: np.ndarray,
+    h11: np.ndarray,
+    h1x: np.ndarray,
+    h12: np.ndarray,
+    hxx: np.ndarray,
+    h2x: np.ndarray,
+    h22: np.ndarray,
+) -> PairDerivatives:
     """Stack the parts; x stands for K12 and 1, 2 for K11, K22."""
     return PairDerivatives(
         value,
@@ -133,9 +144,11 @@ def _assemble(value, f1, f12, f2, h11, h1x, h12, hxx, h2x, h22) -> PairDerivativ
     )
 
 
-def _two_slopes(activation: Activation, K11, K22, K12) -> PairDerivatives:
+def _two_slopes(
+    activation: Activation, K11: np.ndarray, K22: np.ndarray, K12: np.ndarray
+) -> PairDerivatives:
     """Derivatives of the arc-cosine kernel; D = K11 K22 - K12^2."""
-    plus, minus = activation.slopes
+    plus, minus = activation.slope_pair
     value = closed_forms.two_slopes(plus, minus, K11, K22, K12)
     zero, c = np.zeros_like(K12), (plus - minus) ** 2
     if c == 0:
@@ -148,10 +161,10 @@ def _two_slopes(activation: Activation, K11, K22, K12) -> PairDerivatives:
     safe = np.where(regular, root, 1.0)
     a, b = np.where(K11 > 0, K11, 1.0), np.where(K22 > 0, K22, 1.0)
 
-    def over_root(x):
+    def over_root(x: np.ndarray | float) -> np.ndarray:
         return np.where(regular, c / (4 * np.pi) * x / safe, 0.0)
 
-    def over(x):
+    def over(x: np.ndarray) -> np.ndarray:
         return np.where(regular, c / (4 * np.pi) * x, 0.0)
 
     return _assemble(
@@ -168,7 +181,9 @@ def _two_slopes(activation: Activation, K11, K22, K12) -> PairDerivatives:
     )
 
 
-def _erf(activation: Activation, K11, K22, K12) -> PairDerivatives:
+def _erf(
+    activation: Activation, K11: np.ndarray, K22: np.ndarray, K12: np.ndarray
+) -> PairDerivatives:
     """Derivatives of (2/pi) asin(2 K12/sqrt(A B)), A = 1 + 2 K11, B = 1 + 2 K22."""
     A, B = 1 + 2 * K11, 1 + 2 * K22
     D = 1 + 2 * (K11 + K22) + 4 * (K11 * K22 - K12 * K12)
@@ -187,7 +202,9 @@ def _erf(activation: Activation, K11, K22, K12) -> PairDerivatives:
     )
 
 
-def _gelu(activation: Activation, K11, K22, K12) -> PairDerivatives:
+def _gelu(
+    activation: Activation, K11: np.ndarray, K22: np.ndarray, K12: np.ndarray
+) -> PairDerivatives:
     """Derivatives of K12 P + N p.
 
     P is the probability that z1 + e1 and z2 + e2 are positive, e standard normal, and p their
@@ -223,7 +240,9 @@ def _gelu(activation: Activation, K11, K22, K12) -> PairDerivatives:
     )
 
 
-def _waves(activation: Activation, K11, K22, K12) -> PairDerivatives:
+def _waves(
+    activation: Activation, K11: np.ndarray, K22: np.ndarray, K12: np.ndarray
+) -> PairDerivatives:
     """Of exp(-(K11 + K22)/2) times sinh or cosh of K12: K11 and K22 enter as factors."""
     f, g = closed_forms.sin(K11, K22, K12), closed_forms.cos(K11, K22, K12)
     if activation.name == "cos":
@@ -231,13 +250,15 @@ def _waves(activation: Activation, K11, K22, K12) -> PairDerivatives:
     return _assemble(f, -f / 2, g, -f / 2, f / 4, -g / 2, f / 4, f, -g / 2, f / 4)
 
 
-def _integrated(activation: Activation, K11, K22, K12) -> PairDerivatives:
+def _integrated(
+    activation: Activation, K11: np.ndarray, K22: np.ndarray, K12: np.ndarray
+) -> PairDerivatives:
     """Means of products of derivatives, all from the same points."""
     slope = np.divide(K12, np.sqrt(K11), out=np.zeros_like(K12), where=K11 > 0)
     spread = np.sqrt(np.maximum(K22 - slope**2, 0.0))
     steepest = np.maximum(np.sqrt(K11), np.abs(slope)).max(initial=0.0), spread.max(initial=0.0)
     (u1, w1), (u2, w2) = (
-        axis(activation.strip / s if s > 0 else np.inf, _DIGITS) for s in steepest
+        axis(activation.strip_width / s if s > 0 else np.inf, _DIGITS) for s in steepest
     )
     # Panels do not resolve what oscillates.
     if len(u1) * len(u2) > _LATTICE and activation.name not in trigonometric.NAMES:
@@ -247,15 +268,15 @@ def _integrated(activation: Activation, K11, K22, K12) -> PairDerivatives:
     step = max(1, _CHUNK // (len(u1) * len(u2)))
     for i in range(0, len(K11), step):
         k = slice(i, i + step)
-        left = activation.derivatives(np.sqrt(K11[k])[:, None] * u1)
+        left = activation.jet(np.sqrt(K11[k])[:, None] * u1)
         z2 = (slope[k, None] * u1)[..., None] + spread[k, None, None] * u2
-        right = activation.derivatives(z2) @ w2
+        right = activation.jet(z2) @ w2
         found.append(np.stack(_combine(left, right)) @ w1)
     return _assemble(*np.concatenate(found, axis=-1))
 
 
 def _products(activation: Activation, z1: np.ndarray, z2: np.ndarray) -> np.ndarray:
-    return np.stack(_combine(activation.derivatives(z1), activation.derivatives(z2)))
+    return np.stack(_combine(activation.jet(z1), activation.jet(z2)))
 
 
 def _combine(a: np.ndarray, b: np.ndarray) -> list[np.ndarray]:

@@ -57,7 +57,7 @@ def derivative_means(activation: Activation, K: np.ndarray) -> dict[tuple[int, i
 
 def _two_slopes(activation: Activation, K: np.ndarray) -> dict:
     """With D = K11 K22 - K12^2, d<s'_1 s'_2>/dK12 = c/sqrt(D) and so on, c the kink^2/(2 pi)."""
-    plus, minus = activation.slopes
+    plus, minus = activation.slope_pair
     variance = np.diagonal(K)
     K1, K2 = np.broadcast_arrays(variance[:, None], variance)
     t = closed_forms.angle(K1, K2, K)
@@ -107,11 +107,11 @@ def _integrated(activation: Activation, K: np.ndarray) -> dict:
 def _alone(activation: Activation, variance: np.ndarray) -> np.ndarray:
     """For two inputs that are one, (orders, N)."""
 
-    def products(z):
-        s = activation.derivatives(z)
+    def products(z: np.ndarray) -> np.ndarray:
+        s = activation.jet(z)
         return np.stack([s[p] * s[q] for p, q in ORDERS])
 
-    u, weight = axis(_over(activation.strip, variance.max(initial=0.0)), _DIGITS)
+    u, weight = axis(_over(activation.strip_width, variance.max(initial=0.0)), _DIGITS)
     if len(u) ** 2 > _LATTICE:
         return expectation(products, variance)
     return products(np.sqrt(variance)[:, None] * u) @ weight
@@ -128,18 +128,18 @@ def _pair(activation: Activation, K11: float, K22: float, K12: float) -> np.ndar
     rest = max(K22 - slope * K12, 0.0)
     # Along the first axis the second factor changes as well, with its own share of the variance.
     (u, w), (v, weight) = (
-        axis(_over(activation.strip, k), _DIGITS) for k in (max(K11, slope * K12), rest)
+        axis(_over(activation.strip_width, k), _DIGITS) for k in (max(K11, slope * K12), rest)
     )
     if len(u) * len(v) > _LATTICE:
 
-        def products(z1, z2):
-            left, right = activation.derivatives(z1), activation.derivatives(z2)
+        def products(z1: np.ndarray, z2: np.ndarray) -> np.ndarray:
+            left, right = activation.jet(z1), activation.jet(z2)
             return np.concatenate([left[p] * right[q], left[q] * right[p]])
 
         return pair_expectation(products, K11, K22, K12).reshape(2, -1)
     z = np.sqrt(K11) * u
-    left = activation.derivatives(z) * w
+    left = activation.jet(z) * w
     shift = slope * z if K11 > 0 else 0 * u
-    right = activation.derivatives(shift[:, None] + np.sqrt(rest) * v) @ weight
+    right = activation.jet(shift[:, None] + np.sqrt(rest) * v) @ weight
     table = left @ right.T
     return np.stack([table[p, q], table[q, p]])

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 from math import gamma, pi, sqrt
+from typing import Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -47,6 +48,14 @@ def line_rule(nodes: int) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([-u[::-1], u]), np.concatenate([w[::-1], w])
 
 
+@overload
+def expectation(
+    f: Callable[[np.ndarray], np.ndarray], K: ArrayLike, *, error: Literal[False] = False
+) -> np.ndarray: ...
+@overload
+def expectation(
+    f: Callable[[np.ndarray], np.ndarray], K: ArrayLike, *, error: Literal[True]
+) -> tuple[np.ndarray, np.ndarray]: ...
 def expectation(
     f: Callable[[np.ndarray], np.ndarray], K: ArrayLike, *, error: bool = False
 ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
@@ -103,7 +112,7 @@ def moment(activation: Activation, order: int, K: ArrayLike, method: str = "auto
     _check_variances(K)
     if _closed(method):
         if activation.slopes is not None:
-            plus, minus = activation.slopes
+            plus, minus = activation.slope_pair
             size = 2 ** (order / 2) * gamma((order + 1) / 2) / sqrt(pi)
             return (plus**order + (-minus) ** order) / 2 * size * K ** (order / 2)
         if activation.name in trigonometric.NAMES:
@@ -128,6 +137,26 @@ def second_moment(activation: Activation, K: ArrayLike, method: str = "auto") ->
     return _power(activation, 2, K)
 
 
+@overload
+def covariance(
+    activation: Activation,
+    K11: ArrayLike,
+    K22: ArrayLike,
+    K12: ArrayLike,
+    method: str = "auto",
+    *,
+    error: Literal[False] = False,
+) -> np.ndarray: ...
+@overload
+def covariance(
+    activation: Activation,
+    K11: ArrayLike,
+    K22: ArrayLike,
+    K12: ArrayLike,
+    method: str = "auto",
+    *,
+    error: Literal[True],
+) -> tuple[np.ndarray, np.ndarray]: ...
 def covariance(
     activation: Activation,
     K11: ArrayLike,
@@ -175,7 +204,9 @@ def covariance(
     return value, 16 * np.finfo(float).eps * scale
 
 
-def _on_lattices(activation: Activation, K11, K22, K12, error: bool):
+def _on_lattices(
+    activation: Activation, K11: np.ndarray, K22: np.ndarray, K12: np.ndarray, error: bool
+) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
     """The quadrature of :func:`covariance` for functions that oscillate, one pair at a time."""
     _check_variances(K11, K22)
     found = np.empty((2, K11.size))
@@ -183,7 +214,7 @@ def _on_lattices(activation: Activation, K11, K22, K12, error: bool):
         for row, stretch in zip(found, (1.0, 1.25), strict=True):
             matrix = np.array([[a, c], [c, b]])
             row[k] = trapezoidal.moments(
-                activation.function, activation.strip, matrix, [(1, 1)], stretch
+                activation.function, activation.strip_width, matrix, [(1, 1)], stretch
             )[0]
     value, other = found.reshape(2, *K11.shape)
     return (value, np.abs(value - other) + 1e-14) if error else value
@@ -201,6 +232,33 @@ def _check_variances(*variances: np.ndarray) -> None:
             raise ValueError("a variance must be finite and not negative")
 
 
+@overload
+def pair_expectation(
+    g: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    K11: ArrayLike,
+    K22: ArrayLike,
+    K12: ArrayLike,
+    *,
+    error: Literal[False] = False,
+) -> np.ndarray: ...
+@overload
+def pair_expectation(
+    g: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    K11: ArrayLike,
+    K22: ArrayLike,
+    K12: ArrayLike,
+    *,
+    error: Literal[True],
+) -> tuple[np.ndarray, np.ndarray]: ...
+@overload
+def pair_expectation(
+    g: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    K11: ArrayLike,
+    K22: ArrayLike,
+    K12: ArrayLike,
+    *,
+    error: bool,
+) -> np.ndarray | tuple[np.ndarray, np.ndarray]: ...
 def pair_expectation(
     g: Callable[[np.ndarray, np.ndarray], np.ndarray],
     K11: ArrayLike,
@@ -247,7 +305,9 @@ def pair_expectation(
     return value.reshape(shape), (gap + rounding).reshape(shape)
 
 
-def _polar(g: Callable, K11: np.ndarray, K22: np.ndarray, K12: np.ndarray, nodes: int):
+def _polar(
+    g: Callable, K11: np.ndarray, K22: np.ndarray, K12: np.ndarray, nodes: int
+) -> np.ndarray:
     """The rule of :func:`pair_expectation` with ``nodes`` a panel, for matrices of shape (m,)."""
     angle = closed_forms.angle(K11, K22, K12)
     steepness = np.sqrt(max(1.0, K11.max(initial=0.0), K22.max(initial=0.0)))

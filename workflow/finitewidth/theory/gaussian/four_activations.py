@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,10 @@ _TABLE = 3e-11
 # Inputs whose correlation is this close to +-1 have one gate where sigma has a kink. The error is
 # of order 1.5 in this number, as both z are small where the signs differ.
 _PROPORTIONAL = 3e-7
+
+
+#: Of an activation, K and quadruples: values and their relative errors.
+_ClosedForm = Callable[[Activation, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 class Quartic(NamedTuple):
@@ -75,7 +80,7 @@ def has_closed_form(activation: Activation) -> bool:
     return _closed_form(activation) is not None
 
 
-def _closed_form(activation: Activation):
+def _closed_form(activation: Activation) -> _ClosedForm | None:
     if activation.slopes is not None:
         return _two_slopes
     return {"erf": _erf, "gelu": _gelu, "sin": _waves, "cos": _waves}.get(activation.name)
@@ -91,24 +96,30 @@ def _blocks(K: np.ndarray, index: np.ndarray) -> np.ndarray:
     return K[index[:, :, None], index[:, None, :]]
 
 
-def _waves(activation: Activation, K: np.ndarray, index: np.ndarray):
+def _waves(
+    activation: Activation, K: np.ndarray, index: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     return trigonometric.quartic(activation.name, _blocks(K, index)), np.full(len(index), 1e-14)
 
 
-def _erf(activation: Activation, K: np.ndarray, index: np.ndarray):
+def _erf(activation: Activation, K: np.ndarray, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """erf(z) is the mean of sgn(z + e/sqrt(2)) over standard normal e."""
     gate = _blocks(K, index) + np.eye(4) / 2
     return signs.four_signs(gate), _rounding(gate)
 
 
-def _gelu(activation: Activation, K: np.ndarray, index: np.ndarray):
+def _gelu(
+    activation: Activation, K: np.ndarray, index: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """z Phi(z) is the mean of z (1 + sgn(z + e))/2 over standard normal e."""
     k = _blocks(K, index)
     half, gate = np.full((len(k), 4), 0.5), k + np.eye(4)
     return signs.gated_moments(np.block([[k, k], [k, gate]]), half, half), _rounding(gate)
 
 
-def _two_slopes(activation: Activation, K: np.ndarray, index: np.ndarray):
+def _two_slopes(
+    activation: Activation, K: np.ndarray, index: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     return slope_products(activation, K, index, 4)
 
 
@@ -133,7 +144,7 @@ def slope_products(
     values, errors : ndarray, shape (Q,)
         Errors are relative.
     """
-    plus, minus = activation.slopes
+    plus, minus = activation.slope_pair
     p, m = (plus + minus) / 2, (plus - minus) / 2
     leader, sign = _proportional(K)
     values, errors = np.empty(len(index)), np.empty(len(index))
@@ -184,17 +195,21 @@ def _proportional(K: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return leader, sign
 
 
-def _in_the_plane(sigma, K: np.ndarray, powers: list) -> tuple[np.ndarray, np.ndarray]:
+def _in_the_plane(
+    sigma: Callable[[np.ndarray], np.ndarray], K: np.ndarray, powers: list
+) -> tuple[np.ndarray, np.ndarray]:
     """Two inputs by panels in polar coordinates, whose number grows as the logarithm of K."""
 
-    def products(z1, z2):
+    def products(z1: np.ndarray, z2: np.ndarray) -> np.ndarray:
         first, second = sigma(z1), sigma(z2)
         return np.stack([first**p * second**q for p, q in powers])
 
     return pair_expectation(products, K[0, 0], K[1, 1], K[0, 1], error=True)
 
 
-def _on_lattices(activation: Activation, K: np.ndarray, index: np.ndarray, estimate: bool):
+def _on_lattices(
+    activation: Activation, K: np.ndarray, index: np.ndarray, estimate: bool
+) -> Quartic:
     """Quadruples of the same inputs share a lattice; equal inputs count once."""
     first = [
         next(a for a in range(b + 1) if K[a, a] == K[a, b] == K[b, b] or a == b)
@@ -202,25 +217,25 @@ def _on_lattices(activation: Activation, K: np.ndarray, index: np.ndarray, estim
     ]
     wanted: dict[tuple, dict[tuple, list[int]]] = {}
     for k, quad in enumerate(index):
-        inputs, powers = np.unique([first[a] for a in quad], return_counts=True)
-        wanted.setdefault(tuple(inputs), {}).setdefault(tuple(powers), []).append(k)
+        different, counts = np.unique([first[a] for a in quad], return_counts=True)
+        wanted.setdefault(tuple(different), {}).setdefault(tuple(counts), []).append(k)
     values, errors = np.empty(len(index)), np.full(len(index), np.nan)
-    sigma, strip = activation.function, activation.strip
+    sigma, strip = activation.function, activation.strip_width
     for inputs, rows in wanted.items():
         block = K[np.ix_(inputs, inputs)]
         powers = list(rows)
         if len(inputs) == 2 and block.max() > _STEEP * strip**2:
             found = _in_the_plane(sigma, block, powers)
-            for k, value, error in zip(rows.values(), *found, strict=True):
-                values[k], errors[k] = value, error if estimate else np.nan
+            for at, value, error in zip(rows.values(), *found, strict=True):
+                values[at], errors[at] = value, error if estimate else np.nan
             continue
         fine = trapezoidal.moments(sigma, strip, block, powers)
-        for k, value in zip(rows.values(), fine, strict=True):
-            values[k] = value
+        for at, value in zip(rows.values(), fine, strict=True):
+            values[at] = value
         if estimate:
             coarse = trapezoidal.moments(sigma, strip, block, powers, stretch=_STRETCH)
-            for k, gap in zip(rows.values(), np.abs(fine - coarse), strict=True):
-                errors[k] = gap
+            for at, gap in zip(rows.values(), np.abs(fine - coarse), strict=True):
+                errors[at] = gap
     if estimate:
         # A stretched table shares part of the error of its interpolation.
         errors += _TABLE * _scale(activation, K, index)

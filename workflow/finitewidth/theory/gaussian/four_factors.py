@@ -87,7 +87,7 @@ def _two_slopes(activation: Activation, K: np.ndarray) -> FourMeans:
 def _pair_products(activation: Activation, K: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     variance = np.diagonal(K)
     K1, K2 = np.broadcast_arrays(variance[:, None], variance)
-    return two_slopes(*activation.slopes, K1, K2, K), slope_covariance(activation, K1, K2, K)
+    return two_slopes(*activation.slope_pair, K1, K2, K), slope_covariance(activation, K1, K2, K)
 
 
 def _waves(name: str, K: np.ndarray) -> FourMeans:
@@ -99,7 +99,7 @@ def _waves(name: str, K: np.ndarray) -> FourMeans:
     quarter = -1 if name == "sin" else 0
     cosine = np.array([1.0, 0.0, -1.0, 0.0])
 
-    def mean(*orders):
+    def mean(*orders: int) -> np.ndarray:
         # Derivatives of cos turn it by a quarter each.
         return (decay @ cosine[signs @ (np.array(orders) + quarter) % 4]).reshape(shape)
 
@@ -137,14 +137,21 @@ def _integrated(activation: Activation, K: np.ndarray) -> FourMeans:
     return result
 
 
-def _fill(activation, result: FourMeans, two, chosen, mean, square) -> None:
+def _fill(
+    activation: Activation,
+    result: FourMeans,
+    two: np.ndarray,
+    chosen: tuple[int, ...],
+    mean: np.ndarray,
+    square: np.ndarray,
+) -> None:
     """What is known of the inputs ``chosen`` from the Gram matrix of :func:`products`."""
     pair = pairs(len(chosen))
     many, size = len(pair), len(chosen)
     place = np.empty((size, size), dtype=int)
     place[pair[:, 0], pair[:, 1]] = place[pair[:, 1], pair[:, 0]] = np.arange(many)
     covariance = square - np.outer(mean, mean)
-    s0, d0 = activation.derivatives(np.zeros(()))[:2] ** 2
+    s0, d0 = activation.jet(np.zeros(()))[:2] ** 2
     block = np.ix_(chosen, chosen, chosen, chosen)
     a, b, c, d = np.indices((size,) * 4)
     left, right = place[a, b], place[c, d]
@@ -166,15 +173,21 @@ _ORDERS = {
 }
 
 
-def _fill_distinct(activation, result: FourMeans, two, chosen, K: np.ndarray) -> None:
+def _fill_distinct(
+    activation: Activation,
+    result: FourMeans,
+    two: np.ndarray,
+    chosen: tuple[int, ...],
+    K: np.ndarray,
+) -> None:
     """Four different inputs: given three of the variables the fourth factor is a mean."""
     L, order = pivoted_cholesky(K)
     lines = axes(activation, L)
     wanted = {orders for kind in _ORDERS.values() for orders in permutations(kind)}
     totals = dict.fromkeys(wanted, 0.0 if lines else np.nan)
-    v, w = lines.pop() if lines else (None, None)
+    v, w = lines.pop() if lines else (np.zeros(0), np.zeros(0))
     for u, weight in points(lines) if lines else ():
-        s = activation.derivatives(L[:3, :3] @ u)[:3]
+        s = activation.jet(L[:3, :3] @ u)[:3]
         last = _conditional_means(activation, L[3, :3] @ u, L[3, 3] * v, w)
         for orders in totals:
             p = [orders[i] for i in order]
@@ -188,8 +201,10 @@ def _fill_distinct(activation, result: FourMeans, two, chosen, K: np.ndarray) ->
             getattr(result, name)[at] = value
 
 
-def _conditional_means(activation, mean: np.ndarray, shift: np.ndarray, weight: np.ndarray):
+def _conditional_means(
+    activation: Activation, mean: np.ndarray, shift: np.ndarray, weight: np.ndarray
+) -> np.ndarray:
     """s, s' and s'' averaged over the shifts of each mean, (3, m)."""
     step = max(1, _CHUNK // len(shift))
     parts = (mean[k : k + step, None] + shift for k in range(0, len(mean), step))
-    return np.concatenate([activation.derivatives(z)[:3] @ weight for z in parts], axis=1)
+    return np.concatenate([activation.jet(z)[:3] @ weight for z in parts], axis=1)

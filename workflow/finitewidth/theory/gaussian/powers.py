@@ -50,7 +50,7 @@ def power_derivatives(activation: Activation, K: ArrayLike, power: int, count: i
     """
     K = np.asarray(K, dtype=float)
     if activation.slopes is not None:
-        return _of_slopes(activation.slopes, K, power, count)
+        return _of_slopes(activation.slope_pair, K, power, count)
     if activation.name in ("sin", "cos"):
         return _of_waves(activation.name, K, power, count)
     positive = np.where(K > 0, K, 1.0)
@@ -72,7 +72,7 @@ def _unit(degree: int) -> list[int]:
     return [0] * degree + [1]
 
 
-def _of_slopes(slopes: tuple[float, float], K, power: int, count: int) -> np.ndarray:
+def _of_slopes(slopes: tuple[float, float], K: np.ndarray, power: int, count: int) -> np.ndarray:
     """A_p (p - 1)!! K^(p/2), with A_p the mean of the slopes' powers."""
     half = power // 2
     factor = sum(a**power for a in slopes) / 2 * prod(range(1, power, 2))
@@ -83,7 +83,7 @@ def _of_slopes(slopes: tuple[float, float], K, power: int, count: int) -> np.nda
     return np.stack(rows)
 
 
-def _of_waves(name: str, K, power: int, count: int) -> np.ndarray:
+def _of_waves(name: str, K: np.ndarray, power: int, count: int) -> np.ndarray:
     q, c = (np.array(x) for x in _WAVES[power])
     # sin(z) = cos(z - pi/2): frequencies 2, 6 (q = 2, 18) change their sign.
     sign = np.array([1, -1, 1, -1]) if name == "sin" else 1

@@ -58,7 +58,9 @@ def _in_a_plane(covariance: np.ndarray) -> np.ndarray:
     return result
 
 
-def _gated_moments(covariance, even, odd, merge: bool) -> np.ndarray:
+def _gated_moments(
+    covariance: np.ndarray, even: np.ndarray, odd: np.ndarray, merge: bool
+) -> np.ndarray:
     gates = even.shape[1]
     moments = _Moments(covariance, covariance.shape[1] - gates, merge)
     total = np.zeros(len(covariance))
@@ -162,7 +164,7 @@ def sign_mean(covariance: np.ndarray) -> np.ndarray:
     return four_signs(covariance)
 
 
-def _arcsine(c12, c11, c22):
+def _arcsine(c12: np.ndarray, c11: np.ndarray, c22: np.ndarray) -> np.ndarray:
     """asin of the correlation, in the form that keeps its digits near +-1."""
     return np.arctan2(c12, np.sqrt(np.maximum(c11 * c22 - c12 * c12, 0)))
 

@@ -28,7 +28,7 @@ def mean_square_slope(activation: Activation, K: ArrayLike) -> np.ndarray:
     """
     K = np.asarray(K, dtype=float)
     if activation.slopes is not None:
-        mean = sum(a * a for a in activation.slopes) / 2
+        mean = sum(a * a for a in activation.slope_pair) / 2
         return np.where(K > 0, mean, activation.derivative(np.zeros(())) ** 2)
     if activation.name == "sin":
         return closed_forms.cos(K, K, K)
@@ -74,8 +74,10 @@ def slope_covariance(
     return pair_expectation(lambda z1, z2: slope(z1) * slope(z2), K11, K22, K12)
 
 
-def _two_slopes(activation: Activation, K11, K22, K12) -> np.ndarray:
-    found = both_gates(*activation.slopes, snapped_angle(K11, K22, K12))
+def _two_slopes(
+    activation: Activation, K11: np.ndarray, K22: np.ndarray, K12: np.ndarray
+) -> np.ndarray:
+    found = both_gates(*activation.slope_pair, snapped_angle(K11, K22, K12))
     return np.where((K11 > 0) & (K22 > 0), found, activation.derivative(np.zeros(())) ** 2)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -60,7 +61,7 @@ def tangent_moments(activation: Activation, K: ArrayLike) -> TangentMoments:
 
 def _two_slopes(activation: Activation, K: np.ndarray) -> TangentMoments:
     """Of z^2 and of the two values of s'^2; their means of second derivatives are 0 by parity."""
-    A2, A4 = (sum(a**p for a in activation.slopes) / 2 for p in (2, 4))
+    A2, A4 = (sum(a**p for a in activation.slope_pair) / 2 for p in (2, 4))
     one = np.where(K > 0, 1.0, activation.derivative(np.zeros(())) ** 2 / (A2 or 1))
     spread = (A4 - A2**2) * one
     with np.errstate(over="ignore"):
@@ -105,18 +106,18 @@ def _integrated(activation: Activation, K: np.ndarray) -> TangentMoments:
 
 
 def _one_chunk(activation: Activation, K: np.ndarray) -> np.ndarray:
-    s0, d0 = activation.derivatives(np.zeros(()))[:2] ** 2
+    s0, d0 = activation.jet(np.zeros(()))[:2] ** 2
     wide = K > _WIDE
     scale = np.where(wide, K, 1.0)
 
     def products(z: np.ndarray) -> np.ndarray:
-        s, s1, s2, s3, s4, s5 = activation.derivatives(z)
+        s, s1, s2, s3, s4, s5 = activation.jet(z)
         # Less their values at 0, so that variances do not cancel where K is small.
         square, slope = s * s - s0, s1 * s1 - d0
         q = z * z / scale[:, None]
         second, fourth = q - 1, (q - 6) * q + 3
 
-        def either(weighted, derivative):
+        def either(weighted: np.ndarray, derivative: np.ndarray) -> np.ndarray:
             return np.where(wide[:, None], weighted, derivative)
 
         return np.stack(
@@ -134,7 +135,7 @@ def _one_chunk(activation: Activation, K: np.ndarray) -> np.ndarray:
             ]
         )
 
-    found = _mean(products, activation.strip, K)
+    found = _mean(products, activation.strip_width, K)
     square, slope = found[:2]
     found[2:5] -= square * square, square * slope, slope * slope
     found[0] += s0
@@ -144,7 +145,7 @@ def _one_chunk(activation: Activation, K: np.ndarray) -> np.ndarray:
     return found
 
 
-def _mean(f, strip: float, K: np.ndarray) -> np.ndarray:
+def _mean(f: Callable[[np.ndarray], np.ndarray], strip: float, K: np.ndarray) -> np.ndarray:
     """Means of f(z) for variances K, (m,): by the trapezoidal rule, or panels if K is large."""
     steepest = np.sqrt(K.max(initial=0.0))
     u, weight = axis(strip / steepest if steepest > 0 else np.inf, _DIGITS)

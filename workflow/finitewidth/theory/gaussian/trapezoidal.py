@@ -124,7 +124,9 @@ def moments(
     outer = [h for h in steps[:3] if np.isfinite(h)]
     reach = _reach(digits)
     ball = (1, 2, np.pi, 4 * np.pi / 3)[len(outer)]
-    coarser = (ball * reach ** len(outer) / np.prod(outer) / _BUDGET) ** (1 / max(1, len(outer)))
+    coarser = float(
+        (ball * reach ** len(outer) / np.prod(outer) / _BUDGET) ** (1 / max(1, len(outer)))
+    )
     steps = [stretch * h * max(1.0, coarser) for h in steps]
     steps[3] = max(steps[3], stretch * 2 * reach / _INNER)
     point = np.zeros(1), np.ones(1)
@@ -132,7 +134,14 @@ def moments(
     return _nested(sigma, stretch * strip / 100, full, axes, powers, reach)
 
 
-def _nested(sigma, gap, L, axes, powers, reach) -> np.ndarray:
+def _nested(
+    sigma: Callable[[np.ndarray], np.ndarray],
+    gap: float,
+    L: np.ndarray,
+    axes: Sequence[tuple[np.ndarray, np.ndarray]],
+    powers: Sequence[tuple[int, ...]],
+    reach: float,
+) -> np.ndarray:
     """The sum over the lattice spanned by ``axes``, within a ball in the outer three variables."""
     (u1, w1), (u2, w2), (u3, w3), inner = axes
     first, second = (g.ravel() for g in np.meshgrid(u1, u2, indexing="ij"))
@@ -177,7 +186,15 @@ def _power(s: np.ndarray, p: int) -> np.ndarray | float:
     return result
 
 
-def _conditional_means(sigma, powers, gap, spread, inner, furthest, points) -> Callable:
+def _conditional_means(
+    sigma: Callable[[np.ndarray], np.ndarray],
+    powers: set[int],
+    gap: float,
+    spread: float,
+    inner: tuple[np.ndarray, np.ndarray],
+    furthest: float,
+    points: int,
+) -> Callable:
     """The function m -> {p: <sigma(m + spread u)^p>}, u standard normal, |m| <= ``furthest``.
 
     Directly where few points are asked for; else from a table, between whose entries a polynomial
@@ -186,10 +203,10 @@ def _conditional_means(sigma, powers, gap, spread, inner, furthest, points) -> C
     """
     u, w = inner
 
-    def direct(m):
+    def direct(m: np.ndarray) -> dict[int, np.ndarray]:
         if len(u) == 1:
             s = sigma(m)
-            return {p: _power(s, p) for p in powers}
+            return {p: np.asarray(_power(s, p)) for p in powers}
         flat, step = m.ravel(), max(1, 16 * _CHUNK // len(u))
         found = {p: np.empty(len(flat)) for p in powers}
         for i in range(0, len(flat), step):
@@ -212,7 +229,7 @@ def _conditional_means(sigma, powers, gap, spread, inner, furthest, points) -> C
         windows = np.lib.stride_tricks.sliding_window_view(values, 6)
         coefficients[p] = np.ascontiguousarray((windows @ _INTERPOLATION.T).T)
 
-    def interpolated(m):
+    def interpolated(m: np.ndarray) -> dict[int, np.ndarray]:
         position = (m - nodes[2]) / gap
         cell = position.astype(np.intp)
         position -= cell

@@ -32,7 +32,7 @@ def products(activation: Activation, s: np.ndarray) -> np.ndarray:
     small.
     """
     a, b = pairs(s.shape[1]).T
-    s0, d0 = activation.derivatives(np.zeros(()))[:2] ** 2
+    s0, d0 = activation.jet(np.zeros(()))[:2] ** 2
     bend = (s[2][:, None] * s[0]).reshape(-1, *s.shape[2:])
     return np.concatenate([s[0][a] * s[0][b] - s0, s[1][a] * s[1][b] - d0, bend])
 
@@ -52,13 +52,14 @@ def gram(activation: Activation, K: np.ndarray) -> tuple[np.ndarray, np.ndarray]
         return _on_panels(activation, K)
     if plane > _MOST:
         return _unknown(K)
-    mean = square = 0.0
+    mean: np.ndarray | float = 0.0
+    square: np.ndarray | float = 0.0
     back = np.argsort(order)
     for u, weight in points(lines):
-        values = products(activation, activation.derivatives((L @ u)[back])[:3])
+        values = products(activation, activation.jet((L @ u)[back])[:3])
         mean = mean + values @ weight
         square = square + (values * weight) @ values.T
-    return mean, square
+    return np.asarray(mean), np.asarray(square)
 
 
 def _unknown(K: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -67,8 +68,8 @@ def _unknown(K: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _on_panels(activation: Activation, K: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    def everything(z1, z2):
-        s = np.stack([activation.derivatives(z)[:3] for z in (z1, z2)], axis=1)
+    def everything(z1: np.ndarray, z2: np.ndarray) -> np.ndarray:
+        s = np.stack([activation.jet(z)[:3] for z in (z1, z2)], axis=1)
         values = products(activation, s)
         return np.concatenate([values, (values[:, None] * values).reshape(-1, *z1.shape)])
 
@@ -85,13 +86,13 @@ def axes(activation: Activation, L: np.ndarray) -> list[Axis] | None:
     size = len(L)
     scales = np.abs(L).max(axis=0)
     point = np.zeros(1), np.ones(1)
-    lines = [axis(activation.strip / s, _DIGITS[size]) if s > 0 else point for s in scales]
+    lines = [axis(activation.strip_width / s, _DIGITS[size]) if s > 0 else point for s in scales]
     count = np.prod([float(len(u)) for u, _ in lines])
     if any(np.isnan(weight[0]) for _, weight in lines):
         return None
     if size < 3 or count <= _BUDGET[size]:
         return lines
-    factor = (count / _BUDGET[size]) ** (1 / size)
+    factor = float((count / _BUDGET[size]) ** (1 / size))
     if factor > _COARSEST[size]:
         return None
     return [_coarser(u, factor) if len(u) > 1 else (u, w) for u, w in lines]

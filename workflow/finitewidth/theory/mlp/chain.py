@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from finitewidth.models.activations.activation import Activation
 from finitewidth.models.law import Law
 from finitewidth.theory.gaussian.powers import power_derivatives
 from finitewidth.theory.mlp.kernel import check_layers, overlaps
@@ -73,7 +74,9 @@ def second_order(law: Law, x: np.ndarray, layers: Sequence[int]) -> SecondOrder:
     return SecondOrder(*(np.stack(x) for x in zip(*(wanted[k] for k in layers), strict=True)))
 
 
-def _next(activation, state: SecondOrder, C_b: float, C_W: float, n: int) -> SecondOrder:
+def _next(
+    activation: Activation, state: SecondOrder, C_b: float, C_W: float, n: int
+) -> SecondOrder:
     K, e1, e2, V1, V2, U = state
     m, m1, m2, m3, m4 = C_W * power_derivatives(activation, K, 2, 4)
     v, v1, v2, t = local_cumulants(activation, K, C_W)
@@ -91,7 +94,7 @@ def _next(activation, state: SecondOrder, C_b: float, C_W: float, n: int) -> Sec
     )
 
 
-def local_cumulants(activation, K: np.ndarray, C_W: float) -> tuple[np.ndarray, ...]:
+def local_cumulants(activation: Activation, K: np.ndarray, C_W: float) -> tuple[np.ndarray, ...]:
     """v = C_W^2 Var(sigma^2)_K, its first two derivatives, and t = C_W^3 kappa_3(sigma^2)_K.
 
     Each of the shape of ``K``.

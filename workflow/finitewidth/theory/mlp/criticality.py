@@ -74,7 +74,7 @@ def chi_perp(activation: Activation, C_W: float, K: ArrayLike) -> np.ndarray:
     """chi_perp = C_W <sigma'^2> of kernels K, shape of ``K``."""
     K = np.asarray(K, dtype=float)
     if activation.slopes is not None:
-        return C_W * np.full(K.shape, sum(a**2 for a in activation.slopes) / 2)
+        return C_W * np.full(K.shape, sum(a**2 for a in activation.slope_pair) / 2)
     if activation.name in ("sin", "cos"):
         # The square of the one's derivative is the square of the other.
         return C_W * (1 - power_derivatives(activation, K, 2, 0)[0])
@@ -95,7 +95,7 @@ def critical_point(activation: Activation) -> CriticalPoint:
         In words that say why, where there is none.
     """
     if activation.slopes is not None:
-        return _scale_invariant(*activation.slopes)
+        return _scale_invariant(*activation.slope_pair)
     K = _fixed_kernel(activation)
     if K is not None:
         found = _half_stable(activation, K)
@@ -168,7 +168,7 @@ def _at_zero(activation: Activation) -> CriticalPoint:
     none = "no kernel makes both its susceptibilities 1"
     if activation.derivatives is None:
         raise ValueError(none)
-    s0, s1, s2, s3 = (float(s) for s in activation.derivatives(np.zeros(()))[:4])
+    s0, s1, s2, s3 = (float(s) for s in activation.jet(np.zeros(()))[:4])
     if s0 != 0 or s1 == 0:
         raise ValueError(none)
     b1 = s3 / s1 + (s2 / s1) ** 2

@@ -50,7 +50,7 @@ def moment_ratios(law: Law, x: np.ndarray, layers: Sequence[int]) -> np.ndarray:
     require_slopes(law)
     layers = check_layers(law, layers)
     depth, inputs = max(layers), len(x)
-    gains = gain_moments(law.activation.slopes, np.array(law.widths[1:depth], dtype=float))
+    gains = gain_moments(law.activation.slope_pair, np.array(law.widths[1:depth], dtype=float))
     r = np.ones((4, depth, inputs))
     with np.errstate(over="ignore", invalid="ignore"):
         if law.is_scale_invariant:
@@ -122,8 +122,8 @@ def pair_ratios(law: Law, x: np.ndarray, layers: Sequence[int]) -> tuple[np.ndar
                 same = 3 * rest + (3 + kurtosis) * local + kurtosis * (1 - w) ** 2
             if layer in layers:
                 found[layer] = pair, same
-    pair, same = zip(*(found[layer] for layer in layers), strict=True)
-    return np.stack(pair), np.stack(same)
+    pairs, sames = zip(*(found[layer] for layer in layers), strict=True)
+    return np.stack(pairs), np.stack(sames)
 
 
 def dead_fraction(law: Law, x: np.ndarray, layers: Sequence[int]) -> np.ndarray:
@@ -140,7 +140,7 @@ def dead_fraction(law: Law, x: np.ndarray, layers: Sequence[int]) -> np.ndarray:
     """
     require_slopes(law)
     layers = check_layers(law, layers)
-    half_off = 0 in law.activation.slopes
+    half_off = 0 in law.activation.slope_pair
     found = {}
     dead = np.where(norms(x) * law.C_W[0] > 0, 0.0, 1.0)
     for layer in range(1, max(layers) + 1):

@@ -46,7 +46,7 @@ def leading_order(law: Law, x: np.ndarray, layers: Sequence[int]) -> LeadingOrde
     require_slopes(law)
     layers = check_layers(law, layers)
     kurtosis, spread = law.excess_kurtosis, (growth(law) + 1) / 3
-    c, k3, _ = square_cumulants(law.activation.slopes)
+    c, k3, _ = square_cumulants(law.activation.slope_pair)
     four = second = six = np.zeros(len(x))
     infinite = first = first_layer_cumulant(law, x)
     found = {}

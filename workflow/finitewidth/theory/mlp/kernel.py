@@ -110,7 +110,7 @@ def log_gain(law: Law) -> np.ndarray:
     Added to log |x|^2/n_0 it is log G^(l) of a scale-invariant network without bias, where
     A2 = (a_+^2 + a_-^2)/2 is the mean gain of one two-slope activation.
     """
-    plus, minus = law.activation.slopes
+    plus, minus = law.activation.slope_pair
     with np.errstate(divide="ignore"):
         gain = np.log(np.asarray(law.C_W, dtype=float))
     gain[1:] += np.log((plus**2 + minus**2) / 2)
@@ -124,7 +124,7 @@ def _scale_invariant(law: Law, x: np.ndarray, layers: list[int]) -> np.ndarray:
     scale = np.outer(norm, norm)
     rho = np.divide(start, scale, out=np.zeros_like(start), where=scale > 0).clip(-1, 1)
     np.fill_diagonal(rho, 1.0)
-    plus, minus = law.activation.slopes
+    plus, minus = law.activation.slope_pair
     wanted = {1: rho}
     # Angles stand still where there is but one, and in a linear network.
     if len(start) > 1 and plus != minus:

@@ -62,12 +62,12 @@ def square_cumulants(slopes: tuple[float, float]) -> tuple[float, float, float]:
 
 def growth(law: Law) -> float:
     """c = 3 A4/A2^2 - 1, the relative variance of sigma(g)^2: 2 linear, 5 ReLU."""
-    return square_cumulants(law.activation.slopes)[0]
+    return square_cumulants(law.activation.slope_pair)[0]
 
 
 def flow(law: Law, x: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray]:
     """G and the share of G that comes from the layer before, not the bias: (depth, N) each."""
-    plus, minus = law.activation.slopes
+    plus, minus = law.activation.slope_pair
     C_b, C_W = np.array(law.C_b[:depth]), np.array(law.C_W[:depth])
     G = np.empty((depth, len(x)))
     with np.errstate(over="ignore"):

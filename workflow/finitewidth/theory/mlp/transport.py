@@ -132,11 +132,16 @@ def _sizes(found: Moments) -> tuple[np.ndarray, np.ndarray]:
         np.sqrt(log_variance),
         log_variance,
     ]
-    rounding = np.stack(rounding)
-    return np.maximum(np.stack(size), rounding / _RELIABLE), rounding
+    bounds = np.stack(rounding)
+    return np.maximum(np.stack(size), bounds / _RELIABLE), bounds
 
 
-def _all(laws, kernels, layers, resolution: Resolution) -> tuple[np.ndarray, np.ndarray]:
+def _all(
+    laws: Sequence[Law],
+    kernels: Sequence[np.ndarray],
+    layers: Sequence[int],
+    resolution: Resolution,
+) -> tuple[np.ndarray, np.ndarray]:
     """Moments and bounds of what they lost, both (8, len(laws), len(layers), N)."""
     rules = MeanRules(laws[0].activation, resolution)
     shape = (8, len(laws), len(layers), kernels[0].shape[1])
@@ -202,7 +207,9 @@ def _moments(weight: np.ndarray, g: np.ndarray, K: float) -> np.ndarray:
     )
 
 
-def _lost(moments, weight: np.ndarray, g: np.ndarray, K: float, floor: float) -> np.ndarray:
+def _lost(
+    moments: np.ndarray, weight: np.ndarray, g: np.ndarray, K: float, floor: float
+) -> np.ndarray:
     """Bounds, (8,), of what targets dropped or under the floor take from :func:`_moments`."""
     mean, _, variance, _, fourth, inverse, _, log_variance = moments
     dropped = abs(1 - weight.sum())

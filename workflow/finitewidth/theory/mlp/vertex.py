@@ -76,7 +76,7 @@ def _scale_invariant(law: Law, start: np.ndarray, layers: list[int]) -> FirstOrd
     scale = np.outer(norm, norm)
     rho = np.divide(start, scale, out=np.zeros_like(start), where=scale > 0).clip(-1, 1)
     np.fill_diagonal(rho, 1.0)
-    gain = sum(a * a for a in law.activation.slopes) / 2
+    gain = sum(a * a for a in law.activation.slope_pair) / 2
     found = _distinct(replace(law, C_W=(1 / gain,) * law.depth), rho, layers)
     with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
         log_scale = np.add.outer(np.log(norm), np.log(norm))
@@ -143,11 +143,13 @@ def _recursion(law: Law, K: np.ndarray, layers: list[int]) -> FirstOrder:
             k = C_b + C_W * f
         if layer in layers:
             found[layer] = k[place], V[place][:, :, place], G[place]
-    K, V, G = zip(*(found[layer] for layer in layers), strict=True)
-    return FirstOrder(np.stack(K), np.stack(V), np.stack(G))
+    of_each = zip(*(found[layer] for layer in layers), strict=True)
+    return FirstOrder(*(np.stack(parts) for parts in of_each))
 
 
-def _one_layer(law: Law, K, pair, place, V) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _one_layer(
+    law: Law, K: np.ndarray, pair: np.ndarray, place: np.ndarray, V: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """<s_a s_b>, its derivatives (P, P) by pairs, and half its second derivatives on V, (P,)."""
     variance = np.diagonal(K)
     f, curvature = np.empty(len(pair)), np.empty(len(pair))

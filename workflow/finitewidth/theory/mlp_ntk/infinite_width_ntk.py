@@ -98,7 +98,7 @@ def _one_layer(law: Law, K: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _scale_invariant(law: Law, rates: Rates, start: np.ndarray, layers: list[int]) -> np.ndarray:
     """Without bias: correlations of z and of its tangents, and the logarithms of their scales."""
-    plus, minus = law.activation.slopes
+    plus, minus = law.activation.slope_pair
     norm = np.diagonal(start)
     scale = np.sqrt(np.outer(norm, norm))
     rho = np.divide(start, scale, out=np.zeros_like(start), where=scale > 0).clip(-1, 1)

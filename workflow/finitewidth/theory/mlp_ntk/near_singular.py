@@ -101,7 +101,7 @@ def two_inputs(law: Law, rates: Rates, x: np.ndarray) -> Gap | None:
             passed = passed / 2 + sign * S * across
         else:
             K12 = sign * (K.sum() - gap_K) / 2
-            passed = slopes @ theta - 2 * slope_covariance(sigma, *K, K12) * across
+            passed = slopes @ theta - 2 * slope_covariance(sigma, K[0], K[1], K12) * across
         gap = bias * rates.lambda_b[k] + rates.lambda_W[k] * M + law.C_W[k] * passed
         theta = rates.lambda_b[k] + rates.lambda_W[k] * squares + law.C_W[k] * slopes * theta
         gap_K = bias * law.C_b[k] + law.C_W[k] * M
@@ -130,22 +130,24 @@ def moments_of_gap(
         Variance of z_1 - sign z_2.
     """
     if activation.slopes is not None:
-        return _two_slopes(*activation.slopes, K, gap, sign, new_sign)
+        return _two_slopes(*activation.slope_pair, K, gap, sign, new_sign)
     if activation.name in ("sin", "cos"):
         sine, cosine = _waves(K, gap)
         return (sine, cosine) if activation.name == "sin" else (cosine, sine)
     if gap > _WIDE * K.sum():
         K12 = sign * (K.sum() - gap) / 2
         M = expectations.second_moment(activation, K).sum()
-        M -= 2 * new_sign * expectations.covariance(activation, *K, K12)
+        M -= 2 * new_sign * expectations.covariance(activation, K[0], K[1], K12)
         S = mean_square_slope(activation, K).sum()
         # The derivative of an odd function is even, and the other way round.
-        S -= 2 * sign * new_sign * slope_covariance(activation, *K, K12)
+        S -= 2 * sign * new_sign * slope_covariance(activation, K[0], K[1], K12)
         return float(M), float(S)
     return _narrow(activation, K, gap)
 
 
-def _two_slopes(plus, minus, K, gap, sign, new_sign) -> tuple[float, float]:
+def _two_slopes(
+    plus: float, minus: float, K: np.ndarray, gap: float, sign: int, new_sign: int
+) -> tuple[float, float]:
     """With sigma(z) = even |z| + odd z."""
     odd, even = (plus + minus) / 2, (plus - minus) / 2
     size = np.sqrt(K)
@@ -192,10 +194,10 @@ def _narrow(activation: Activation, K: np.ndarray, gap: float) -> tuple[float, f
     across = np.sqrt(max(gap - along**2, 0.0))
     d = along * u[:, None] + across * v
     middle = size * u[:, None] - d / 2
-    of = activation.derivatives(middle)
+    of = activation.jet(middle)
     first = d * (of[1] + d**2 / 24 * (of[3] + d**2 / 80 * of[5]))
     second = d * (of[2] + d**2 / 24 * of[4])
-    high, low = activation.derivatives(middle + d / 2), activation.derivatives(middle - d / 2)
+    high, low = activation.jet(middle + d / 2), activation.jet(middle - d / 2)
     wide = np.abs(d) > _STEP
     first = np.where(wide, high[0] - low[0], first)
     second = np.where(wide, high[1] - low[1], second)

@@ -78,7 +78,14 @@ def first_order(law: Law, rates: Rates, x: np.ndarray, layers: Sequence[int]) ->
     return NTKChain(*(np.stack(x) for x in zip(*(wanted[k] for k in layers), strict=True)))
 
 
-def _next(state: NTKChain, means: TangentMoments, K_next, C_W: float, rate, n: int) -> NTKChain:
+def _next(
+    state: NTKChain,
+    means: TangentMoments,
+    K_next: np.ndarray,
+    C_W: float,
+    rate: tuple[float, float],
+    n: int,
+) -> NTKChain:
     """The tensors of the next layer; ``means`` are over z ~ N(0, K) of this one."""
     _, V, G1, theta, A, B, D, F, H1, P, Q = state
     s2, d2, v_ss, v_sd, v_dd, S2, S4, T2, T4, curved = means

@@ -19,6 +19,9 @@ from finitewidth.models.parameterisation import Rates
 from finitewidth.theory.mlp.mean_squares import log_mean_square, norms, require_slopes, shares
 from finitewidth.theory.mlp_ntk.infinite_width_ntk import check_rates
 
+#: Ratios of moments of one layer, (N,) each: see :func:`_next`.
+_State = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
 
 class SecondMoments(NamedTuple):
     """Exact moments of T layers on each of N inputs, (T, N); i != j."""
@@ -57,7 +60,7 @@ def second_moments(law: Law, rates: Rates, x: np.ndarray, layers: Sequence[int])
     require_slopes(law)
     layers = check_rates(law, rates, layers)
     depth = max(layers)
-    A2, A4 = (sum(a**p for a in law.activation.slopes) / 2 for p in (2, 4))
+    A2, A4 = (sum(a**p for a in law.activation.slope_pair) / 2 for p in (2, 4))
     spread = A4 / A2**2 if A2 else 0.0
     log_G = log_mean_square(law, x, range(1, depth + 1))
     with np.errstate(divide="ignore", over="ignore", under="ignore", invalid="ignore"):
@@ -67,7 +70,8 @@ def second_moments(law: Law, rates: Rates, x: np.ndarray, layers: Sequence[int])
         wanted = {}
         for layer, w, n in shares(law, x, depth):
             if layer > 1:
-                state = _next(state, w, *parts[layer - 1], n, spread)
+                p, q, r = parts[layer - 1]
+                state = _next(state, w, p, q, r, n, spread)
             if layer in layers:
                 wanted[layer] = state
         rows = np.array(layers) - 1
@@ -89,7 +93,9 @@ def _times(ratio: np.ndarray, log_scale: np.ndarray) -> np.ndarray:
     return np.where(log_scale == -np.inf, 0.0, np.exp(np.log(ratio) + log_scale))
 
 
-def _log_mean(law: Law, rates: Rates, norm, log_G, A2: float) -> tuple[np.ndarray, list]:
+def _log_mean(
+    law: Law, rates: Rates, norm: np.ndarray, log_G: np.ndarray, A2: float
+) -> tuple[np.ndarray, list]:
     """log H, (L, N), and the shares of H from biases, from weights and from the layer before."""
     depth = len(log_G)
     log_b, log_W = np.log(rates.lambda_b), np.log(rates.lambda_W)
@@ -98,17 +104,26 @@ def _log_mean(law: Law, rates: Rates, norm, log_G, A2: float) -> tuple[np.ndarra
     passes = np.log(np.where(log_G > -np.inf, 1.0, law.activation.derivative(np.zeros(())) ** 2))
     log_H = np.empty_like(log_G)
     log_H[0] = np.logaddexp(log_b[0], log_W[0] + np.log(norm))
-    parts = [None]
+    nothing = np.zeros_like(log_G[0])
+    parts = [(nothing, nothing, nothing)]
     for k in range(1, depth):
         new = log_W[k] + np.log(A2) + log_G[k - 1]
         old = log_up[k] + log_H[k - 1] + passes[k - 1]
         log_H[k] = np.logaddexp(np.logaddexp(log_b[k], new), old)
         size = np.where(log_H[k] > -np.inf, log_H[k], 0.0)
-        parts.append(tuple(np.exp(x - size) for x in (log_b[k], new, old)))
+        parts.append((np.exp(log_b[k] - size), np.exp(new - size), np.exp(old - size)))
     return log_H, parts
 
 
-def _next(state, w, p, q, r, n: float, spread: float):
+def _next(
+    state: _State,
+    w: np.ndarray,
+    p: np.ndarray,
+    q: np.ndarray,
+    r: np.ndarray,
+    n: float,
+    spread: float,
+) -> _State:
     """g/G^2, aa/H^2, bb/H^2, dd/(G H), ff/(G H) of the next layer.
 
     ``w`` is the share of G that comes from the layer before; ``p``, ``q``, ``r`` are the shares of

@@ -11,12 +11,13 @@ chapters 8 and 11; docs/theory.md 9). With s = sigma and z ~ N(0, K),
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 
+from finitewidth.models.activations.activation import Activation
 from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
 from finitewidth.theory.gaussian.closed_forms import angle
@@ -99,7 +100,7 @@ def first_order(law: Law, rates: Rates, x: np.ndarray, layers: Sequence[int]) ->
     return NTKFirstOrder(*(np.stack(x) for x in zip(*(wanted[k] for k in layers), strict=True)))
 
 
-def _too_narrow(activation, K: np.ndarray) -> np.ndarray:
+def _too_narrow(activation: Activation, K: np.ndarray) -> np.ndarray:
     """Pairs of inputs that are nearly one, or opposite, at a kink: bool, (N, N)."""
     if activation.slopes is None or activation.is_linear:
         return np.zeros(K.shape, bool)
@@ -133,7 +134,9 @@ def _in_range(K: np.ndarray) -> bool:
 class _Layer:
     """One step of the recursions, from the tensors of layer l to those of layer l+1."""
 
-    def __init__(self, activation, state: NTKFirstOrder, C_W: float, lambda_W: float, n: int):
+    def __init__(
+        self, activation: Activation, state: NTKFirstOrder, C_W: float, lambda_W: float, n: int
+    ):
         self.state, self.C_W, self.lambda_W, self.n = state, C_W, lambda_W, n
         self.m = derivative_means(activation, state.K)
         self.local = four_means(activation, state.K)
@@ -179,7 +182,11 @@ class _Layer:
         return self.lambda_W * self._shift(T, 0) + self.C_W * theta * self._shift(T, 1)
 
     @staticmethod
-    def _both(first, T: np.ndarray, second=None) -> np.ndarray:
+    def _both(
+        first: Callable[[np.ndarray], np.ndarray],
+        T: np.ndarray,
+        second: Callable[[np.ndarray], np.ndarray] | None = None,
+    ) -> np.ndarray:
         """``first`` on the first two axes of T, ``second`` (or the same) on the last two."""
         return _swapped((second or first)(_swapped(first(T))))
 

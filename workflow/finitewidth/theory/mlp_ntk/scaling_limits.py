@@ -17,7 +17,12 @@ from finitewidth.models.activations.activation import Activation
 from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
 from finitewidth.theory.gaussian.tangent_moments import tangent_moments
-from finitewidth.theory.mlp.criticality import AT_ZERO, SCALE_INVARIANT, critical_point
+from finitewidth.theory.mlp.criticality import (
+    AT_ZERO,
+    SCALE_INVARIANT,
+    CriticalPoint,
+    critical_point,
+)
 from finitewidth.theory.mlp.mean_squares import growth, require_slopes
 from finitewidth.theory.mlp_ntk.infinite_width_ntk import check_rates
 
@@ -69,7 +74,7 @@ def _kurtosis(activation: Activation) -> float:
     """a = A4/A2^2."""
     if activation.slopes is None or not any(activation.slopes):
         raise ValueError(f"double scaling needs two slopes that are not both 0: {activation.name}")
-    A2, A4 = (sum(s**p for s in activation.slopes) / 2 for p in (2, 4))
+    A2, A4 = (sum(s**p for s in activation.slope_pair) / 2 for p in (2, 4))
     return A4 / A2**2
 
 
@@ -152,7 +157,8 @@ def asymptotics(activation: Activation, bias_share: float = 0.0) -> Asymptotics:
     if critical.universality_class == SCALE_INVARIANT:
         return _scale_invariant(_kurtosis(activation), 1 - bias_share)
     if critical.universality_class == AT_ZERO:
-        if abs(critical.a1 - critical.b1) > 1e-12:
+        a1, b1 = critical.a1, critical.b1
+        if a1 is None or b1 is None or abs(a1 - b1) > 1e-12:
             raise ValueError(
                 f"large depth is known for odd activations only, not {activation.name}"
             )
@@ -189,9 +195,12 @@ def _at_zero(y: float) -> Asymptotics:
     )
 
 
-def _half_stable(activation: Activation, critical) -> Asymptotics:
+def _half_stable(activation: Activation, critical: CriticalPoint) -> Asymptotics:
     """The drift of chi_perp with K lets Var K feed the NTK: D, A and H1 outgrow B and F."""
     K, C_W, v = critical.K_star, critical.C_W, critical.vertex_slope
+    # The class has both.
+    assert K is not None
+    assert critical.b is not None
     means = tangent_moments(activation, K)
     drift = critical.b * K
     A = Power(2 / 15 * drift**2 * v, 2)

@@ -133,10 +133,9 @@ class Case:
         return vertex.first_order(self.law, self.x, self.layers)
 
     @cached_property
-    def second_order(self) -> chain.SecondOrder | None:
-        """Each input alone to second order in 1/n; None where the weights are not normal."""
-        if not self.is_normal:
-            return None
+    def second_order(self) -> chain.SecondOrder:
+        """Each input alone to second order in 1/n; ``ValueError`` if weights are not normal."""
+        self._require_normal()
         if not self.has_slopes:
             return chain.second_order(self.law, self.x, self.layers)
         # The same in ratios, which stay in range where G does not.
@@ -152,10 +151,9 @@ class Case:
             )
 
     @cached_property
-    def relative_orders(self) -> chain.SecondOrder | None:
+    def relative_orders(self) -> chain.SecondOrder:
         """:attr:`second_order` in powers of K; NaN where K is 0 and not of two slopes."""
-        if not self.is_normal:
-            return None
+        self._require_normal()
         if self.has_slopes:
             first, zero = self.leading_order, np.zeros(self.shape)
             parts = (zero, zero, first.four_point, first.four_point_second, first.six_point)
@@ -164,6 +162,10 @@ class Case:
         K = np.where(orders.K > 0, orders.K, np.nan)
         powers = (1, 1, 1, 2, 2, 3)
         return chain.SecondOrder(*(a / K**p for a, p in zip(orders, powers, strict=True)))
+
+    def _require_normal(self) -> None:
+        if not self.is_normal:
+            raise ValueError("the second order in 1/n needs normal weights")
 
     @cached_property
     def mean_1(self) -> np.ndarray | None:
@@ -241,10 +243,8 @@ class Rung(Case):
         return vertex.FirstOrder(found.K, found.V * self.scale, found.G1 * self.scale)
 
     @cached_property
-    def second_order(self) -> chain.SecondOrder | None:
+    def second_order(self) -> chain.SecondOrder:
         """See :attr:`Case.second_order`."""
         found = self.reference.second_order
-        if found is None:
-            return None
         powers = (0, 1, 2, 1, 2, 2)
         return chain.SecondOrder(*(a * self.scale**p for a, p in zip(found, powers, strict=True)))

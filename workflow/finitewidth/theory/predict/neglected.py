@@ -81,7 +81,7 @@ def with_neglected(
         orders = dict(zip(names, values.values, strict=True))
         about = {"long_name": f"what an order leaves out of the {values.attrs['long_name']}",
                  "units": "1", "equation": "docs/theory.md 6.5"}  # fmt: skip
-        left = _neglected(str(name), values.dims[1:], orders, sizes)
+        left = _neglected(str(name), tuple(map(str, values.dims[1:])), orders, sizes)
         found[f"{name}_neglected"] = (values.dims, np.stack([left[o] for o in names]), about)
     return theory.assign(found)
 
@@ -108,13 +108,16 @@ def _neglected(name: str, dims: tuple[str, ...], orders: Orders, sizes: _Sizes) 
     return found
 
 
-def _best(orders, exact, first, least, step) -> tuple[np.ndarray, np.ndarray]:
+def _best(
+    orders: Orders, exact: np.ndarray, first: np.ndarray, least: np.ndarray, step: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """What is known best of a number, and the likely size of what even that leaves out.
 
     ``first`` is the size of a first order, ``least`` that of a first order which is small by
     chance, as seen in the next one; further orders are smaller by ``step`` each.
     """
-    best = last = left = None
+    best: np.ndarray | None = None
+    last = left = np.full_like(exact, np.nan)
     for order, power in _POWERS.items():
         if order not in orders:
             continue
@@ -125,7 +128,8 @@ def _best(orders, exact, first, least, step) -> tuple[np.ndarray, np.ndarray]:
             best, last, left = terms, terms, np.where(here, first, np.nan)
             continue
         size = np.maximum(step * np.abs(terms - last), least * step**power)
-        left, last = np.where(here, size, left), np.where(here, terms, last)
+        left = np.where(here, size, left)
+        last = np.where(here, terms, last)
         best = np.where(here, terms, best)
     if best is None:
         return exact, np.where(np.isnan(exact), np.nan, 0.0)
@@ -136,10 +140,12 @@ def _best(orders, exact, first, least, step) -> tuple[np.ndarray, np.ndarray]:
 class _Sizes:
     """Steps and units of the variables of one dataset, each computed once."""
 
-    def __init__(self, theory, laws, x, rates):
-        self.laws, self.x, self.rates = laws, x, rates
+    def __init__(
+        self, theory: xr.Dataset, laws: Sequence[Law], x: np.ndarray, rates: Sequence[Rates] | None
+    ) -> None:
+        self.laws, self.x, self.rates = laws, x, rates or ()
         self.layers = [int(layer) for layer in theory["layer"].values] if "layer" in theory else []
-        self.limit = None
+        self.limit = np.empty(0)
         if "ntk_eigenvalue" in theory:
             self.limit = theory["ntk_eigenvalue"].sel(order="infinite_width").values
         # The inputs of a pair, say, are pair_a and pair_b.
@@ -156,7 +162,7 @@ class _Sizes:
         spread, step = self._steps(tangent, dims)
         if name in ("ntk_eigenvalue", "ntk_log_condition"):
             step = step * _placed(_closeness(self.limit), ("layer",), dims)
-            unit = np.abs(self.limit) if name == "ntk_eigenvalue" else 1.0
+            unit: np.ndarray | float = np.abs(self.limit) if name == "ntk_eigenvalue" else 1.0
         elif name in ("histogram", "quantile"):
             unit = _placed(_edgeworth(name), dims[-1:], dims) * (1 + spread)
         elif name in ("quadruple", "excess_kurtosis"):
@@ -170,12 +176,12 @@ class _Sizes:
 
     def _unit(self, name: str, dims: tuple[str, ...]) -> np.ndarray | float:
         powers = iter(_UNITS.get(name, ()))
-        unit = 1.0
+        unit: np.ndarray | float = 1.0
         for dim in dims if name in _UNITS else ():
-            places = self.places.get(dim.rstrip("_"))
+            places: list = self.places.get(dim.rstrip("_"), [])
             if dim in ("input", "input_"):
                 places = [slice(None)]
-            for place in places or ():
+            for place in places:
                 for field, power in zip(("kernel", "tangent"), next(powers), strict=True):
                     if power:
                         root = np.sqrt(self._field(field)[..., place])

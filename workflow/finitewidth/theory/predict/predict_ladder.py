@@ -131,5 +131,9 @@ def _complete(known: np.ndarray, values: np.ndarray) -> None:
     if known.shape[-1] != inputs or known.ndim > values.ndim:
         # Pairs (a, a) among all pairs, in the order of finitewidth.core.indices.pairs.
         place = place * inputs - place * (place - 1) // 2
-    at = (slice(None), slice(None), *(place,) * (known.ndim - 2))
+    at: tuple[slice | np.ndarray, ...] = (
+        slice(None),
+        slice(None),
+        *(place,) * (known.ndim - 2),
+    )
     known[at] = np.where(np.isnan(known[at]), values, known[at])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
@@ -29,7 +29,9 @@ _TRANSPORTED = {
 }
 
 
-def _transported(laws: list[Law], x, layers, families) -> dict[str, np.ndarray]:
+def _transported(
+    laws: list[Law], x: np.ndarray, layers: Sequence[int], families: Sequence[str]
+) -> dict[str, np.ndarray]:
     """What is exact of each input alone, for an activation of which no closed form is known."""
     if laws[0].activation.slopes is not None:
         return {}

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
+from numpy.typing import ArrayLike
 
 from finitewidth.core.random import numpy_stream
 from finitewidth.models.shapes import Architecture, of_member
@@ -118,7 +119,7 @@ def _weights(architecture: Architecture, member: Mapping, stream: np.random.Gene
         seen = min(law.n_out, law.n_in)
         spectrum[0, number, :seen] = law.eigenvalues()[:seen]
 
-    def at_start(values: Sequence[float]) -> np.ndarray:
+    def at_start(values: ArrayLike) -> np.ndarray:
         table = np.full((2, architecture.depth + 1), np.nan)
         table[0, 1:] = values
         return table

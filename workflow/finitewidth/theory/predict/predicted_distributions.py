@@ -21,7 +21,9 @@ def distribution(case: Case) -> dict[str, Orders]:
         for name, shape in shapes.items():
             result[name]["double_scaling"] = np.full(shape, np.nan)
 
-    def fill(order: str, k: int, where: object, cdf: np.ndarray, quantile: np.ndarray) -> None:
+    def fill(
+        order: str, k: int, where: np.ndarray | np.intp, cdf: np.ndarray, quantile: np.ndarray
+    ) -> None:
         result["histogram"][order][k, where] = np.maximum(np.diff(cdf), 0.0)
         result["quantile"][order][k, where] = quantile
 
@@ -40,7 +42,7 @@ def distribution(case: Case) -> dict[str, Orders]:
                 cdf = scale_invariant.normal_plus_uniform_cdf(EDGES, share)
                 quantile = scale_invariant.normal_plus_uniform_quantile(PROBABILITIES, share)
                 fill("infinite_width", k, a, cdf, quantile)
-        if case.log_growth is not None and alive.any():
+        if case.log_growth is not None and dead is not None and alive.any():
             atom = dead[k][alive][0]
             for order, law, zero in (
                 ("exact", scale_invariant.log_square(case.law, layer), atom),

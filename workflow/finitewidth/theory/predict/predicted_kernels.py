@@ -121,7 +121,7 @@ def inverse_kernel(rung: Rung) -> dict[str, Orders]:
 
 def _inverse_moment(rung: Rung, layer: int) -> float:
     """E[G/Ghat] of a network whose exact law is known."""
-    if 0 in rung.law.activation.slopes:
+    if 0 in rung.law.activation.slope_pair:
         # Any network may be dead.
         return np.inf
     law = scale_invariant.log_kernel(rung.law, layer)

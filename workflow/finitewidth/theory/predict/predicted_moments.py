@@ -84,16 +84,15 @@ def four_point(case: Case) -> dict[str, Orders]:
             V = linear.double_scaling(case.law, case.x, case.layers)
             orders["double_scaling"] = V, linear.pairings(V)
     else:
-        orders["exact"] = tuple(
-            case.only_in(1, values, N, N, N, N) for values in orders["infinite_width"]
-        )
+        cross, same = (case.only_in(1, values, N, N, N, N) for values in orders["infinite_width"])
+        orders["exact"] = cross, same
         if case.first_order is not None:
             V = case.first_order.V
             orders["1/n"] = V.copy(), linear.pairings(V)
     for order, on_diagonal in _diagonal_four_point(case).items():
         if case.law.activation.is_linear and order != "1/n^2":
             continue
-        orders.setdefault(order, tuple(np.full_like(infinite, np.nan) for _ in range(2)))
+        orders.setdefault(order, (np.full_like(infinite, np.nan), np.full_like(infinite, np.nan)))
         for tensor, values in zip(orders[order], on_diagonal, strict=True):
             tensor[:, range(N), range(N), range(N), range(N)] = values
     if case.is_normal and "1/n" in orders:

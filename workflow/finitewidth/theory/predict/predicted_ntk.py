@@ -6,6 +6,7 @@ array}}, here without a layer; NaN where an order says nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -216,7 +217,12 @@ def _eigenvalues(case: TangentCase, value: np.ndarray) -> np.ndarray:
     return value
 
 
-def _tensor(case: TangentCase, name: str, shape, exact: np.ndarray | None) -> Orders:
+def _tensor(
+    case: TangentCase,
+    name: str,
+    shape: Callable[[np.ndarray], np.ndarray],
+    exact: np.ndarray | None,
+) -> Orders:
     first = case.first[name]
     orders = {"infinite_width": shape(np.zeros((case.inputs,) * 4)), "1/n": shape(first)}
     known = first.copy() if case.is_first_order else None

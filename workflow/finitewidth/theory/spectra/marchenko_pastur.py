@@ -43,7 +43,7 @@ class MarchenkoPastur:
     n_out: int
     n_in: int
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 0 < self.variance < np.inf:
             raise ValueError(f"a variance is positive, not {self.variance}")
         if min(self.n_out, self.n_in) < 1:

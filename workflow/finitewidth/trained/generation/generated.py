@@ -56,8 +56,8 @@ def generated(
     for reference in range(replicas.count):
         roots = {"reference": each(own, reference), "white": each(white, reference)}
         if "average" in spec["covariance"]:
-            turns = [torch.from_numpy(rotation(_to(c, reference))) for c in cross]
-            turns = [None, *(turn.to(x.device) for turn in turns)]
+            found_turns = [torch.from_numpy(rotation(_to(c, reference))) for c in cross]
+            turns = [None, *(turn.to(x.device) for turn in found_turns)]
             roots["average"] = rainbow.averaged_roots(architecture, weights, turns)
         for index in np.ndindex(shape):
             layers, covariance = subsets[index[0]], spec["covariance"][index[1]]

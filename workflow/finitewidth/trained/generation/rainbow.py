@@ -139,14 +139,21 @@ def _through(layer: Layer, rows: Tensor, turn: Tensor) -> Tensor:
     return torch.einsum("grcq,gcd->grdq", folded, turn).flatten(2)
 
 
-def _turn(architecture, reference, grown, weights, number, x) -> Tensor:
+def _turn(
+    architecture: Architecture,
+    reference: Sequence[Tensor],
+    grown: Architecture,
+    weights: Sequence[Tensor],
+    number: int,
+    x: Tensor,
+) -> Tensor:
     """A (network, n, m): the new networks' representations to the reference's, in double.
 
     Where the new width differs, activations are longer by the root of the ratio of widths, which A
     takes back.
     """
     networks = len(weights[0])
-    cross = 0
+    cross = torch.zeros(())
     for part in chunks(grown, networks, len(x)):
         target = _hidden(architecture, reference, x[None, part], number)
         own = _hidden(grown, weights, x[None, part], number)
@@ -159,7 +166,9 @@ def _turn(architecture, reference, grown, weights, number, x) -> Tensor:
     return scale * (u * (s > floor)[:, None]) @ vt
 
 
-def _hidden(architecture, weights, x, number) -> Tensor:
+def _hidden(
+    architecture: Architecture, weights: Sequence[Tensor], x: Tensor, number: int
+) -> Tensor:
     """Representation after hidden layer ``number``; only the layers up to it are needed."""
     for layer, weight in zip(architecture.layers[: number + 1], weights, strict=False):
         x = torch.relu(apply(layer, weight, x))

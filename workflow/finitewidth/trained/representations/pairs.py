@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from finitewidth.trained.replica_axes import (
@@ -15,9 +17,10 @@ from finitewidth.trained.replica_axes import (
 )
 from finitewidth.trained.representations.alignment import correlation, cosines, explained, rotation
 from finitewidth.trained.representations.replicas import SINGLE, over_pairs, over_replicas
+from finitewidth.trained.representations.second_moments import Moments
 
 
-def alignment(replicas: Replicas, seen) -> dict:
+def alignment(replicas: Replicas, seen: Mapping[tuple[str, str], list[Moments]]) -> dict:
     """rho and r^2 of every pair on both splits, and what chance gives, fitted on training."""
     depth = replicas.architecture.depth
     shape = (len(STATES), len(CENTRINGS), len(SPLITS), depth + 1)
@@ -56,7 +59,12 @@ def alignment(replicas: Replicas, seen) -> dict:
     )
 
 
-def eigenvectors(replicas: Replicas, seen, frames, weight_frames) -> dict:
+def eigenvectors(
+    replicas: Replicas,
+    seen: Mapping[tuple[str, str], list[Moments]],
+    frames: Sequence[np.ndarray],
+    weight_frames: Sequence[np.ndarray],
+) -> dict:
     """|cosine| between eigenvectors of two trained replicas, as they are and aligned."""
     depth, pairs = replicas.architecture.depth, replicas.pairs
     shape = (len(BASES), 2, depth + 1, COMPARED, COMPARED)
@@ -74,8 +82,8 @@ def eigenvectors(replicas: Replicas, seen, frames, weight_frames) -> dict:
                 found[p, 0, 0, layer] = cosines(first, second, None, COMPARED)
                 found[p, 0, 1, layer] = cosines(first, second, turn, COMPARED)
     dims = ("basis", "aligned", "layer", "rank_a", "rank_b")
-    first = (dims, found[0], {"long_name": "|cosine| of replicas 0 and 1", "units": "1"})
-    return {"eigenvector_cosine_01": first} | over_pairs(found, pairs, SINGLE).variables(
+    of_two = (dims, found[0], {"long_name": "|cosine| of replicas 0 and 1", "units": "1"})
+    return {"eigenvector_cosine_01": of_two} | over_pairs(found, pairs, SINGLE).variables(
         "eigenvector_cosine",
         dims,
         long_name="|cosine| between eigenvectors of two replicas, mean over pairs",

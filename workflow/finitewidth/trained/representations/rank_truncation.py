@@ -72,7 +72,14 @@ def clipped_accuracy(
     return torch.stack(curves)
 
 
-def _right(architecture, weights, number, frame, seen, y) -> Tensor:
+def _right(
+    architecture: Architecture,
+    weights: Sequence[Tensor],
+    number: int,
+    frame: Tensor,
+    seen: Tensor,
+    y: Tensor,
+) -> Tensor:
     """Number of right answers at every rank, shape (rank,)."""
     layer, weight = architecture.layers[number], weights[number][0]
     if frame.shape[0] == layer.fan_in:
@@ -130,7 +137,9 @@ def _by_channel(layer: Layer, weight: Tensor, frame: Tensor, seen: Tensor) -> tu
     return patches.view(ranks, images, -1, layer.positions), gains
 
 
-def _answers(architecture, weights, number, z, y) -> Tensor:
+def _answers(
+    architecture: Architecture, weights: Sequence[Tensor], number: int, z: Tensor, y: Tensor
+) -> Tensor:
     """Right answers at some ranks, shape (rank,); z has shape (rank, image, out, position)."""
     ranks, images = z.shape[:2]
     layer = architecture.layers[number]

@@ -90,7 +90,7 @@ def estimates(
         "aligned": ["as they are", "aligned"],
     }
     dataset = xr.Dataset(found, coords)
-    ranks = {d: np.arange(1, n + 1) for d, n in dataset.sizes.items() if d.startswith("rank")}
+    ranks = {d: np.arange(1, n + 1) for d, n in dataset.sizes.items() if str(d).startswith("rank")}
     return dataset.assign_coords(ranks), covariances(seen["trained", "train"], frames)
 
 
@@ -110,7 +110,7 @@ def _training(replicas: Replicas) -> dict:
 
 
 def _curves(curves: Mapping[str, np.ndarray]) -> dict:
-    found = {}
+    found: dict = {}
     for name, unit in (("loss", "nat"), ("accuracy", "1")):
         both = np.stack([curves[f"{split}_{name}"] for split in SPLITS], 1)
         found |= over_replicas(both).variables(

@@ -60,8 +60,8 @@ class Summary:
         """The variables ``<name>``, ``_stderr``, ``_spread``, ``_trusted``, ``_reason`` and
         ``_diagnostic`` of a dataset."""
         reason = self.reason
-        numbers = {Reason.NOT_FINITE: self.missing, Reason.TOO_FEW_REPLICAS: self.replicas}
-        diagnostic = np.select([reason == r for r in numbers], list(numbers.values()), np.nan)
+        places = [reason == Reason.NOT_FINITE, reason == Reason.TOO_FEW_REPLICAS]
+        diagnostic = np.select(places, [self.missing, np.asarray(self.replicas)], np.nan)
         attributes = {"units": "1", **attributes}
         long_name = attributes["long_name"]
 
@@ -80,7 +80,7 @@ class Summary:
         }
 
 
-def over_replicas(values: Array, rounding: Array | None = None) -> Summary:
+def over_replicas(values: Array, rounding: Array | float | None = None) -> Summary:
     """Summary of values (replica, ...), one a replica.
 
     ``rounding`` (...) is what a value is known to: single precision, where it is left out.
@@ -94,7 +94,7 @@ def over_replicas(values: Array, rounding: Array | None = None) -> Summary:
 
 
 def over_pairs(
-    values: Array, pairs: list[tuple[int, int]], rounding: Array | None = None
+    values: Array, pairs: list[tuple[int, int]], rounding: Array | float | None = None
 ) -> Summary:
     """Summary of values (pair, ...), one for each of ``pairs`` of different replicas.
 
@@ -120,7 +120,9 @@ def over_pairs(
     return Summary(mean, stderr, spread, replicas, _missing(values))
 
 
-def _beyond_rounding(stderr: Array, values: Array, replicas: int, rounding) -> Array:
+def _beyond_rounding(
+    stderr: Array, values: Array, replicas: int, rounding: Array | float | None
+) -> Array:
     """The error where replicas differ by more than rounding, NaN elsewhere."""
     own = SINGLE * np.abs(values).max(axis=0)
     own = own if rounding is None else np.maximum(rounding, ROUNDING["float64"] * own / SINGLE)

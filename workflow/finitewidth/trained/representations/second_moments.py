@@ -80,8 +80,8 @@ def moments(architecture: Architecture, weights: Sequence[Tensor], x: Tensor) ->
 class _Sum:
     """Sums over the chunks of one representation."""
 
-    def __init__(self):
-        self.second = self.first = self.chance = 0
+    def __init__(self) -> None:
+        self.second = self.first = self.chance = torch.zeros(())
         self.samples = 0
 
     def add(self, phi: Tensor) -> None:

@@ -27,7 +27,9 @@ from finitewidth.trained.training.networks import evaluate
 LOSS = 0.01
 
 
-def activation_spectra(replicas: Replicas, seen) -> tuple[list[np.ndarray], dict]:
+def activation_spectra(
+    replicas: Replicas, seen: Mapping[tuple[str, str], list[Moments]]
+) -> tuple[list[np.ndarray], dict]:
     """Spectra on the training images; the eigenvectors are the trained, uncentred ones."""
     count, depth, most = replicas.count, replicas.architecture.depth, replicas.ranks
     values, frames = [], []
@@ -70,7 +72,7 @@ def _of_layers(function: Callable, values: list, count: int, depth: int) -> np.n
 def weight_spectra(replicas: Replicas, largest: Sequence[float]) -> tuple[list[np.ndarray], dict]:
     """Spectra of W^T W/n_out; the eigenvectors are those of trained weights."""
     count = replicas.count
-    values = {state: [None] for state in STATES}
+    values: dict[str, list[np.ndarray | None]] = {state: [None] for state in STATES}
     frames = []
     for state in STATES:
         for weight in replicas.weights[state]:

@@ -13,6 +13,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.grad import conv2d_input
 
 from finitewidth.models.shapes import Architecture, Layer
 
@@ -31,20 +32,28 @@ def apply(layer: Layer, weight: Tensor, x: Tensor) -> Tensor:
         return z.unflatten(2, (layer.out, 1, 1))
     networks = weight.shape[0]
     kernels = weight.view(networks, layer.out, layer.channels, *layer.kernel)
-    options = {"stride": layer.stride, "padding": layer.padding}
     if weight.device.type == "cpu":
         # Faster there than the same as groups of one convolution.
         pairs = zip(x.expand(networks, -1, -1, -1, -1), kernels, strict=True)
-        return _stacked([functional.conv2d(_dense(a), _dense(k), **options) for a, k in pairs])
-    return _grouped(x, kernels, **options).unflatten(1, (networks, layer.out)).transpose(0, 1)
+        stride, padding = layer.stride, layer.padding
+        return _stacked(
+            [
+                functional.conv2d(_dense(a), _dense(k), stride=stride, padding=padding)
+                for a, k in pairs
+            ]
+        )
+    grouped = _grouped(x, kernels, layer.stride, layer.padding)
+    return grouped.unflatten(1, (networks, layer.out)).transpose(0, 1)
 
 
-def _grouped(x: Tensor, kernels: Tensor, **options) -> Tensor:
+def _grouped(x: Tensor, kernels: Tensor, stride: int, padding: int) -> Tensor:
     """The same as one convolution: (image, network * out, row, column)."""
     if len(x) < len(kernels):
-        return functional.conv2d(x[0], kernels.flatten(0, 1), **options)
+        return functional.conv2d(x[0], kernels.flatten(0, 1), stride=stride, padding=padding)
     grouped = x.transpose(0, 1).flatten(1, 2)
-    return functional.conv2d(grouped, kernels.flatten(0, 1), groups=len(kernels), **options)
+    return functional.conv2d(
+        grouped, kernels.flatten(0, 1), stride=stride, padding=padding, groups=len(kernels)
+    )
 
 
 def _product(weight: Tensor, x: Tensor) -> Tensor:
@@ -104,10 +113,10 @@ def gradient_by_input(layer: Layer, weight: Tensor, delta: Tensor) -> Tensor:
         return x.unflatten(2, (layer.channels, *layer.size_in))
     size = (delta.shape[1], layer.channels, *layer.size_in)
     kernels = weight.view(len(weight), layer.out, layer.channels, *layer.kernel)
-    options = {"stride": layer.stride, "padding": layer.padding}
+    stride, padding = layer.stride, layer.padding
     pairs = zip(delta, kernels, strict=True)
     return _stacked(
-        [torch.nn.grad.conv2d_input(size, _dense(k), _dense(d), **options) for d, k in pairs]
+        [conv2d_input(size, _dense(k), _dense(d), stride=stride, padding=padding) for d, k in pairs]
     )
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from finitewidth.core.torch_random import torch_stream
-from finitewidth.models.shapes import Architecture
+from finitewidth.models.shapes import Architecture, Layer
 from finitewidth.trained.training.networks import (
     add_gradient,
     each,
@@ -75,7 +75,7 @@ def initial(architecture: Architecture, settings: Settings) -> list[Tensor]:
     return [torch.stack(of_layer) for of_layer in zip(*drawn, strict=True)]
 
 
-def _draw(layer, settings: Settings, stream: torch.Generator) -> Tensor:
+def _draw(layer: Layer, settings: Settings, stream: torch.Generator) -> Tensor:
     shape, sd = (layer.out, layer.fan_in), math.sqrt(settings.C_W / layer.fan_in)
     if settings.weights == "normal":
         return sd * torch.randn(shape, generator=stream)
@@ -154,7 +154,14 @@ def train(
 
 
 @torch.no_grad()
-def _epoch(architecture, settings, state, x, y, order) -> tuple[Tensor, Tensor]:
+def _epoch(
+    architecture: Architecture,
+    settings: Settings,
+    state: State,
+    x: Tensor,
+    y: Tensor,
+    order: Tensor,
+) -> tuple[Tensor, Tensor]:
     """One pass over the images; mean loss and share of right answers, both (replica,)."""
     loss = torch.zeros(settings.replicas, dtype=torch.float64, device=x.device)
     right = torch.zeros_like(loss)
@@ -181,7 +188,14 @@ def _answer(outputs: Tensor, labels: Tensor, loss: Tensor, right: Tensor) -> Ten
     return (delta / labels.shape[1])[..., None, None]
 
 
-def _accumulate(architecture, weights, velocity, seen, delta, momentum) -> None:
+def _accumulate(
+    architecture: Architecture,
+    weights: Sequence[Tensor],
+    velocity: Sequence[Tensor],
+    seen: Sequence[Tensor],
+    delta: Tensor,
+    momentum: float,
+) -> None:
     """velocity <- momentum velocity + gradient, from what layers saw and ``delta`` at the end.
 
     By hand, because products add to the velocity as they go: autograd would make a gradient of the
