@@ -1,5 +1,7 @@
 """Derivatives of activations, against numerical differentiation in high precision."""
 
+import re
+
 import mpmath
 import numpy as np
 import pytest
@@ -82,3 +84,18 @@ def test_what_is_given_stays_as_it_is_whatever_shares_its_memory(name, dtype):
         # Those that may overwrite give the same.
         assert torch.equal(activation.on_tensor_(torch, before.clone()), s)
         assert torch.equal(activation.derivative_on_tensor_(torch, before.clone(), s), slope)
+
+
+@pytest.mark.parametrize("name", [*TABLE, "leaky_relu(0.1)"])
+def test_what_an_activation_has_not_is_refused_by_name(name):
+    one, z = get(name), np.linspace(-1, 1, 3)
+    for has, asked in (
+        (one.slopes is not None, lambda: one.slope_pair),
+        (one.strip is not None, lambda: one.strip_width),
+        (one.derivatives is not None, lambda: one.jet(z)),
+    ):
+        if has:
+            assert asked() is not None
+        else:
+            with pytest.raises(ValueError, match=re.escape(name)):
+                asked()
