@@ -143,7 +143,9 @@ def test_one_planted_network_leaves_the_other_rungs_of_a_ladder_alone(variable, 
             # errors of cumulants are widened by, is that of those which have one.
             ours, theirs = found[name].isel(rung=0), expected[name].isel(rung=0)
             if name.endswith(("_stderr", "_diagnostic")):
-                xr.testing.assert_allclose(ours, theirs, rtol=0.05)
+                # The skewness itself goes with a high power of what is read off.
+                rtol = 0.05 if name.endswith("_stderr") else 0.5
+                xr.testing.assert_allclose(ours, theirs, rtol=rtol)
             else:
                 xr.testing.assert_equal(ours, theirs)
     assert found[f"{spoilt}_reason"].isel(rung=1, layer=2).values.tolist()[0] == Reason.NOT_FINITE

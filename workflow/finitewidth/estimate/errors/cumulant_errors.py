@@ -115,13 +115,15 @@ class KernelLaw:
 
         Skewness falls as 1/sqrt(n) with the width, up to a fifth over the widths of a ladder, and
         is taken from all rungs together: this is steadier, and less in league with the cumulants of
-        one rung.
+        one rung. Rungs that do not vary, or hold a number that is not finite, tell nothing of it.
         """
+        varies = np.std(kernel, axis=0) > 0
         t = np.clip(l_skewness(kernel), -0.95, 0.95)
         root = np.sqrt(np.reshape(widths, (-1, *(1,) * (t.ndim - 1))))
 
         def pooled(values: Array) -> Array:
-            return np.abs(np.mean(values * root, axis=0)) / root
+            told = np.sum(np.where(varies, values * root, 0.0), axis=0)
+            return np.abs(told / np.maximum(varies.sum(axis=0), 1)) / root
 
         gamma = added(gamma_moments(pooled(6 * t)), order)
         product = added(lognormal_moments(pooled(_log_spread(t))), order)
