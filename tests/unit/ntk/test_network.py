@@ -46,7 +46,9 @@ def close(one, other):
 @pytest.mark.parametrize("with_bias", [True, False])
 @pytest.mark.parametrize("parameterisation", ["standard", "ntk", "pdlt"])
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("activation", [*TABLE, "leaky_relu(0.1)"])
+@pytest.mark.parametrize(
+    "activation", [*TABLE, "leaky_relu(0.1)", "leaky_relu(-0.5)", "leaky_relu(0)"]
+)
 def test_every_way_agrees_part_by_part(activation, shape, parameterisation, with_bias, inputs):
     widths = SHAPES[shape]
     weights, biases, x = network(widths, with_bias)

@@ -26,6 +26,10 @@ class Elementwise(nn.Module):
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         """sigma(z)."""
+        slopes = self._activation.slopes
+        if slopes is not None and slopes[1] < 0:
+            # Done in place, torch does not differentiate it.
+            return slopes[0] * torch.relu(z) - slopes[1] * torch.relu(-z)
         return self._activation.on_tensor(torch, z)
 
 
