@@ -41,6 +41,6 @@ rule normality:
         **asked("normality"),
     params:
         config=lambda wildcards: projections.normality(STUDY_FILE, member_of(wildcards)),
-        code=code_of("normality.py", families=["normality"], does=attrgetter("estimator")),
+        code=code_of("normality.py", families=["normality"]),
     script:
         "../scripts/normality.py"

@@ -40,11 +40,10 @@ def used(*scripts: str | Path, entries: tuple[str, ...] = ()) -> dict:
     digests are SHA-256 of the syntax trees without docstrings: an edit that cannot change a result
     does not change them.
     """
-    files = {_name(path): path for path in (*map(Path, scripts), *modules(*scripts))}
+    paths = {*map(Path, scripts), *modules(*scripts)} - {PACKAGE / name for name in REGISTRIES}
+    files = {_name(path): path for path in paths}
     each: dict[str, str | None] = {name: _digest(path) for name, path in sorted(files.items())}
     each |= {f"{PACKAGE.name}/{entry}": _entry(entry) for entry in sorted(entries)}
-    registries = {f"{PACKAGE.name}/{name}" for name in REGISTRIES}
-    each = {name: digest for name, digest in each.items() if name not in registries}
     total = hashlib.sha256("".join(f"{k} {v}\n" for k, v in each.items()).encode())
     imported = packages(*scripts)
     _memory(PACKAGE).keep()
@@ -79,11 +78,9 @@ def _entries(path: Path) -> Mapping[str, str]:
 def _name(path: Path) -> str:
     """How a stamp calls a module: its path in the workflow, also where a script was fetched."""
     folder = PACKAGE.parent
-    return (
-        str(path.relative_to(folder))
-        if path.is_relative_to(folder)
-        else (f"{path.parent.name}/{path.name}")
-    )
+    if path.is_relative_to(folder):
+        return str(path.relative_to(folder))
+    return f"{path.parent.name}/{path.name}"
 
 
 def _digest(path: Path) -> str:

@@ -10,14 +10,16 @@ import xarray as xr
 
 from finitewidth.models.law import Law
 from finitewidth.quantities import coupled
-from finitewidth.quantities.description import look_up
 from finitewidth.quantities.vocabulary import DESCRIBED
 from finitewidth.theory.mlp.kernel import check_layers
 from finitewidth.theory.predict import predicted_kernels
 from finitewidth.theory.predict.case import Case, Orders, Rung
-from finitewidth.theory.predict.predict_preactivations import shared_coordinates, used, variable
-
-_PREDICTED = {family.name: family.theory for family in coupled.FAMILIES if family.theory}
+from finitewidth.theory.predict.predict_preactivations import (
+    functions,
+    shared_coordinates,
+    used,
+    variable,
+)
 
 
 def predict_ladder(
@@ -56,20 +58,15 @@ def predict_ladder(
         If a family or a layer does not exist, x has another shape, the rungs differ in more than
         their widths, weights are not normal, or ``exact`` has other names or shapes.
     """
-    unknown = sorted(set(families) - set(_PREDICTED))
-    if unknown:
-        raise ValueError(
-            f"unknown families {', '.join(unknown)}; allowed are {', '.join(_PREDICTED)}"
-        )
+    predictions = functions(coupled.FAMILIES, families)
     _check_rungs(laws)
     x = np.asarray(x, dtype=float)
     layers = check_layers(laws[0], layers)
     reference = Case(laws[0], x, layers, neurons=0, networks=None)
     rungs = [Rung(law, x, layers, 0, None, reference) for law in laws]
     found: dict[str, Orders] = {}
-    for name, place in _PREDICTED.items():
-        if name in families:
-            found |= _stack([look_up(place)(rung) for rung in rungs])
+    for prediction in predictions:
+        found |= _stack([prediction(rung) for rung in rungs])
     for name, values in _checked(exact or {}, (len(rungs), *reference.shape)).items():
         if name in found:
             _complete(found[name]["exact"], values)

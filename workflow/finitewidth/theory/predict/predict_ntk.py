@@ -11,7 +11,6 @@ from finitewidth.core.indices import pairs
 from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
 from finitewidth.quantities import tangent_kernels
-from finitewidth.quantities.description import look_up
 from finitewidth.quantities.vocabulary import DESCRIBED
 from finitewidth.theory.mlp.kernel import check_layers
 from finitewidth.theory.mlp_ntk import ntk_chain, ntk_vertex
@@ -19,12 +18,11 @@ from finitewidth.theory.mlp_ntk.infinite_width_ntk import infinite_width_ntk
 from finitewidth.theory.predict import predicted_ntk
 from finitewidth.theory.predict.predict_preactivations import (
     ORDERS,
+    functions,
     shared_coordinates,
     used,
     variable,
 )
-
-_PREDICTED = {family.name: family.theory for family in tangent_kernels.FAMILIES if family.theory}
 
 
 def predict_ntk(
@@ -49,21 +47,16 @@ def predict_ntk(
         If a family or a layer does not exist, the last layer is not among them, or x has another
         shape.
     """
-    unknown = sorted(set(families) - set(_PREDICTED))
-    if unknown:
-        raise ValueError(
-            f"unknown families {', '.join(unknown)}; allowed are {', '.join(_PREDICTED)}"
-        )
+    predictions = functions(tangent_kernels.FAMILIES, families)
     layers = check_layers(law, layers)
     if law.depth not in layers:
         raise ValueError(f"the tangent kernel is that of layer {law.depth}, not among {layers}")
     case = predicted_ntk.TangentCase(law, rates, np.asarray(x, dtype=float))
     variables = {}
-    for name, place in _PREDICTED.items():
-        if name in families:
-            for quantity, orders in look_up(place)(case).items():
-                placed = {order: _at_last(values, layers) for order, values in orders.items()}
-                variables[quantity] = variable(DESCRIBED[quantity], placed)
+    for prediction in predictions:
+        for quantity, orders in prediction(case).items():
+            placed = {order: _at_last(values, layers) for order, values in orders.items()}
+            variables[quantity] = variable(DESCRIBED[quantity], placed)
     N = case.inputs
     couple = np.array(list(np.ndindex(N, N)))
     every = shared_coordinates(layers, N) | {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 import xarray as xr
@@ -11,15 +11,13 @@ from finitewidth.core.bins import EDGES, PROBABILITIES
 from finitewidth.core.indices import pairs, quads
 from finitewidth.models.law import Law
 from finitewidth.quantities import preactivations
-from finitewidth.quantities.description import Quantity, look_up
+from finitewidth.quantities.description import Family, Quantity, look_up
 from finitewidth.quantities.vocabulary import DESCRIBED, SAMPLES, TESTS
 from finitewidth.theory.mlp.kernel import check_layers
 from finitewidth.theory.predict.case import Case, Orders
 
 #: The coordinate ``order``.
 ORDERS = ("infinite_width", "1/n", "1/n^2", "double_scaling", "exact")
-
-_PREDICTED = {family.name: family.theory for family in preactivations.FAMILIES if family.theory}
 
 
 def predict(
@@ -56,19 +54,25 @@ def predict(
         If a family or a layer does not exist, x has another shape, or ``quadruple`` is asked for
         without ``networks``.
     """
-    unknown = sorted(set(families) - set(_PREDICTED))
-    if unknown:
-        raise ValueError(
-            f"unknown families {', '.join(unknown)}; allowed are {', '.join(_PREDICTED)}"
-        )
+    predictions = functions(preactivations.FAMILIES, families)
     x = np.asarray(x, dtype=float)
     case = Case(law, x, check_layers(law, layers), neurons, networks)
     variables = {}
-    for name, place in _PREDICTED.items():
-        if name in families:
-            for quantity, orders in look_up(place)(case).items():
-                variables[quantity] = variable(DESCRIBED[quantity], orders)
+    for prediction in predictions:
+        for quantity, orders in prediction(case).items():
+            variables[quantity] = variable(DESCRIBED[quantity], orders)
     return xr.Dataset(variables).assign_coords(used(_coordinates(case), variables))
+
+
+def functions(known: Sequence[Family], families: Collection[str]) -> list[Callable]:
+    """The functions that predict ``families``, in the order of the ``known`` ones.
+
+    Raises ``ValueError`` for names of others.
+    """
+    places = {family.name: family.theory for family in known if family.theory}
+    if unknown := sorted(set(families) - set(places)):
+        raise ValueError(f"unknown families {', '.join(unknown)}; allowed are {', '.join(places)}")
+    return [look_up(place) for name, place in places.items() if name in families]
 
 
 def variable(about: Quantity, orders: Orders) -> xr.Variable:
