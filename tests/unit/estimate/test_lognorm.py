@@ -4,9 +4,10 @@ import itertools
 
 import numpy as np
 import pytest
-from scipy.special import ndtr
+from scipy.special import ndtr, polygamma
 
 from finitewidth.core.bins import EDGES
+from finitewidth.core.reasons import Reason
 from finitewidth.estimate.errors.jackknife import block_bounds
 from finitewidth.estimate.preactivations.lognorm import from_kernel, log_norm
 
@@ -44,7 +45,9 @@ def test_values_and_errors_are_those_of_loops(dead):
             continue  # its error smooths what leaving out blocks would resolve value by value
         spread = np.sqrt(49 * np.var([w[name] for w in without], axis=0))
         spread = np.where(spread > 0, spread, np.nan)
-        np.testing.assert_allclose(found[name].stderr, spread, rtol=1e-4)
+        # That of a variance is widened, by little where the law is normal.
+        wide = 1.05 if name == "log_norm_variance" else 1.0
+        assert np.isnan(spread) or 0.9999 * spread < found[name].stderr < 1.0001 * wide * spread
 
 
 def test_a_normal_law_is_recognised():
@@ -103,3 +106,28 @@ def test_errors_of_the_histogram_are_the_spread_over_repeated_ensembles():
     often = np.mean([f.trusted for f in found], axis=0) > 0.9
     assert often.sum() >= 8
     np.testing.assert_allclose(stderr[often] / spread[often], 1, atol=0.25)
+
+
+@pytest.mark.parametrize("networks", [100, 300])
+@pytest.mark.parametrize(("width", "depth"), [(1, 1), (1, 3), (2, 8), (4, 1), (16, 1)])
+def test_variances_of_logarithms_are_trusted_and_right(width, depth, networks):
+    """The log-norm of a linear network of some width and depth: a sum of logarithms of chi^2.
+
+    Of 250 ensembles the spread of z is known to 8 % (its kurtosis is some 6), and 1.2 % beyond 3
+    becomes more than 4.2 % in less than one of a thousand seeds. Unwidened errors, trusted where
+    no symptom shows, have 5.8 % beyond 3 at width 1 and 100 networks."""
+    rng = np.random.default_rng([11, width, depth, networks])
+    squares = rng.chisquare(width, (250, networks, depth)) / width
+    truth = depth * polygamma(1, width / 2) / 4
+    bounds = block_bounds(networks)
+    found = [log_norm(x, bounds)["log_norm_variance"] for x in 0.5 * np.log(squares).sum(axis=2)]
+    z = np.array([(f.value - truth) / f.stderr for f in found])
+    assert np.mean([f.trusted for f in found]) > 0.97
+    assert 0.75 < np.std(z) < 1.2
+    assert np.mean(np.abs(z) > 3) < 0.042
+
+
+def test_variances_of_few_logarithms_are_not_trusted():
+    found = log_norm(draw(6)[:99], block_bounds(99))["log_norm_variance"]
+    assert found.reason == Reason.TOO_FEW_NETWORKS
+    assert found.stderr > 0

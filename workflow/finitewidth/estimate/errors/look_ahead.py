@@ -27,7 +27,7 @@ _LIMIT = 0.35
 #: is shorter (at width 1 it is that of a square of a Gaussian), and its skewness less by the root
 #: of the ratio of widths: a fit to ensembles with exact theory (benchmarks/calibrate/trust.py).
 _WIDE = 16
-#: The same for squares of nearly Gaussian numbers: single neurons, logarithms about their mean.
+#: The same for the square of a nearly Gaussian number, a single neuron.
 THIN_SQUARES = 0.5
 #: Variances of log x beyond this are alike: no ensemble would do.
 _MOST = 20.0

@@ -12,7 +12,7 @@ from finitewidth.core.rounding import ROUNDING, of_products
 from finitewidth.estimate.errors import empirical
 from finitewidth.estimate.errors.empirical import LEAST_COUNT, Empirical
 from finitewidth.estimate.errors.jackknife import Estimate, Sums, block_sums, jackknife, stack
-from finitewidth.estimate.errors.look_ahead import THIN_SQUARES, doubt_unseen, skewness_ahead
+from finitewidth.estimate.errors.logarithm_errors import widened_variance
 from finitewidth.estimate.preactivations.layer import Layer
 
 Array = np.ndarray
@@ -88,8 +88,8 @@ def _moments(values: Array, alive: Array, bounds: Array, rounding: float) -> dic
     shifted = replace(about, value=about.value + center)
     deviation = np.std(x[alive])
     of_two = of_products(own, deviation, deviation)
-    ahead = skewness_ahead(x[alive] ** 2, 1, THIN_SQUARES)
-    spread = doubt_unseen(jackknife(sums, bounds, variance, rounding=of_two).take(0), ahead)
+    spread = jackknife(sums, bounds, variance, rounding=of_two).take(0)
+    spread = widened_variance(spread, x[alive])
     known = {"log_norm_mean": shifted, "log_norm_variance": spread}
     if spread.reason == Reason.NO_SPREAD or not spread.value > 0:
         return known | {"log_norm_histogram": Estimate.unknown((len(EDGES) - 1,), Reason.NO_SPREAD)}
