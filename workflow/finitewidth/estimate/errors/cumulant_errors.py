@@ -32,9 +32,12 @@ _LIMIT = {2: 0.8, 3: 1.0}
 _THIRD = 250
 #: Networks at which the jackknife counts as much as the law.
 _EVEN = 1000
-#: What is added to the square of the error: in units of the estimate's skewness squared of the
-#: jackknife's (Gayen) and of the law's, and of 1/networks of the law's (a fit), by the order.
+#: What is added to the square of the error, relative to it: in units of the estimate's skewness
+#: squared, of the jackknife's (Gayen) and of the law's; and, of the law's alone, in units of
+#: 1/networks and of this skewness squared over networks, for the skewness itself is read off few
+#: (fits; by the order where they differ).
 _GAYEN, _OF_LAW, _OF_FEW = 2.0, {2: 1.0, 3: 0.2}, {2: 10.0, 3: 0.0}
+_OF_SKEW_FEW = 80.0
 #: Largest spread of a log-normal variable's logarithm: beyond it nothing is believed in any case.
 _WIDEST = 1.5
 _HIGHEST = 9
@@ -183,7 +186,8 @@ def widened(
     # Thinner tails than the law's are less skew, too, as far as networks are enough to tell.
     own = np.minimum(law.skewness, 1) * np.minimum(1 / law.ratio, 1) ** jackknife
     more = (jackknife * _GAYEN + (1 - jackknife) * _OF_LAW[order]) * own**2
-    more = more + (1 - jackknife) * _OF_FEW[order] / networks
+    of_few = _OF_FEW[order] + _OF_SKEW_FEW * own**2
+    more = more + (1 - jackknife) * of_few / networks
     factor = np.where(plain, law.ratio ** (1 - jackknife) * np.sqrt(1 + more), 1.0)
     firm = np.isin(estimate.reason, FIRM) | ~plain
     found = replace(
