@@ -19,9 +19,10 @@ import torch
 
 from finitewidth.core.device import label, prepare
 from finitewidth.core.torch_random import torch_stream
+from finitewidth.members.plain import of_plain
 from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
-from finitewidth.models.shapes import of_member
+from finitewidth.models.shapes import NetworkShape, of_member
 from finitewidth.sampling.ensemble import sample
 from finitewidth.sampling.ntk_ensemble import sample_ntk
 from finitewidth.trained.training.sgd import Settings, train
@@ -83,9 +84,8 @@ def samplers(width: int) -> dict[str, tuple[Callable[[str, int], object], int]]:
 
 def training(device: str, images: int, replicas: int, model: dict) -> tuple[float, float]:
     """Seconds of an epoch and its evaluations; the operations of its three products a layer."""
-    architecture = of_member(
-        {"ensemble": "benchmark", "mlp": None, "cnn": None} | model, (1, 32, 32), 10
-    )
+    described = of_plain({"ensemble": "benchmark", "mlp": None, "cnn": None} | model, NetworkShape)
+    architecture = of_member(described, (1, 32, 32), 10)
     settings = Settings(replicas, 1, 128, 0.01, 0.9, "uniform", 1 / 3, (1,))
     stream = torch.Generator().manual_seed(0)
     x = torch.randn(images, *architecture.image, generator=stream).to(device)

@@ -29,7 +29,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from finitewidth.models.shapes import Architecture, of_member
+from finitewidth.members.plain import of_plain
+from finitewidth.models.shapes import Architecture, NetworkShape, of_member
 from finitewidth.trained.representations.rank_truncation import clipped_accuracy
 from finitewidth.trained.representations.second_moments import _Sum, moments
 from finitewidth.trained.representations.spectra import eigen
@@ -126,7 +127,7 @@ def case(name: str) -> tuple[Architecture, dict, tuple, tuple]:
     options, model = MODELS[name]
     x, y = pictures(name)
     member = {"ensemble": "benchmark", "mlp": None, "cnn": None} | model
-    architecture = of_member(member, (1, *x.shape[1:3]), 10)
+    architecture = of_member(of_plain(member, NetworkShape), (1, *x.shape[1:3]), 10)
     n = options["training"]
     # The validation set of digits is what is left; the other's has 500 here, 2000 for clipping.
     return architecture, options, (x[:n], y[:n]), (x[n:], y[n:])

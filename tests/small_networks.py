@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from finitewidth.models.shapes import of_member
+from finitewidth.members.plain import of_plain
+from finitewidth.models.shapes import NetworkShape, of_member
 
 #: name: (mlp, cnn, shape of an image, classes)
 CASES = {
@@ -27,9 +28,14 @@ CASES = {
 }
 
 
+def described(mlp=None, cnn=None):
+    """A network as a study file describes it."""
+    return of_plain({"ensemble": "e", "mlp": mlp, "cnn": cnn}, NetworkShape)
+
+
 def architecture(case):
     mlp, cnn, shape, classes = CASES[case]
-    return of_member({"ensemble": "e", "mlp": mlp, "cnn": cnn}, shape, classes)
+    return of_member(described(mlp, cnn), shape, classes)
 
 
 def modules(case):

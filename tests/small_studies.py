@@ -7,16 +7,17 @@ from finitewidth.data.inputs import vectors
 from finitewidth.data.labelled import labelled
 from finitewidth.estimate.estimate_member import estimate_member
 from finitewidth.estimate.preactivations.normality import normality as test_groups
+from finitewidth.members.stages import estimated, predicted, sampled
 from finitewidth.planning.members import members
 from finitewidth.planning.trained_members import trained_members
 from finitewidth.provenance.artifacts import read_dataset, write_dataset
-from finitewidth.provenance.projections import estimate, normality, sample, study, theory
+from finitewidth.provenance.projections import estimate, sample, study, theory
 from finitewidth.sampling.sample_member import sample_member
 from finitewidth.study.study_file import validate
 from finitewidth.theory.predict.predict_member import predict_member
 from finitewidth.theory.predict.predict_trained import predict_trained
 from finitewidth.trained.generation.generate_member import generate_member
-from finitewidth.trained.representations.measure_member import estimate_member as measure_member
+from finitewidth.trained.representations.measure_member import measure_member
 from finitewidth.trained.train_member import train_member
 
 STAMP = {"config_sha256": "0" * 64}
@@ -51,35 +52,41 @@ def _kept(m, name, dataset):
 def _run_random(config, m, x):
     taken = sample(config, m, 0)
     samples = sample_member(
-        taken["member"], x, seed=config.seed, device="cpu", blocks=(0, m.blocks), on_tile=_silent
+        sampled(taken["member"]),
+        x,
+        seed=config.seed,
+        device="cpu",
+        blocks=(0, m.blocks),
+        on_tile=_silent,
     )
     if "seconds" in samples:
         _kept(m, "seconds", samples[["seconds"]])
-    member = estimate(config, m)["member"]
+    member = estimated(estimate(config, m)["member"])
     _kept(m, "estimates", estimate_member(member, [samples], seed=config.seed))
     if "normality" in m.estimate:
-        told = normality(config, m)["normality"]
-        tested = test_groups(samples, seed=config.seed, ensemble=m.ensemble, member=m.name, **told)
+        told = {"seed": config.seed, "ensemble": m.ensemble, "member": m.name}
+        tested = test_groups(samples, **told, **vars(m.normality))
         _kept(m, "normality", tested)
-    _kept(m, "theory", predict_member(theory(m)["member"], x))
+    _kept(m, "theory", predict_member(predicted(theory(m)["member"]), x))
 
 
 def _run_trained(config, m, images):
-    member, chosen = m.slice(), {"seed": config.seed, "device": "cpu"}
+    chosen = {"seed": config.seed, "device": "cpu"}
     # No checkpoint is taken before the last epoch.
     networks = train_member(
-        {**member, "checkpoint": m.epochs + 1},
+        m,
         images,
+        every=m.epochs + 1,
         kept=Path(m.folder) / "state.pt",
         fingerprint="",
         on_epoch=_silent,
         **chosen,
     )
-    measured = measure_member(member, images, networks, on_step=_silent, **chosen)
+    measured = measure_member(m, images, networks, on_step=_silent, **chosen)
     estimates = _kept(m, "estimates", measured[0])
-    _kept(m, "generated", generate_member(member, images, networks, on_network=_silent, **chosen))
+    _kept(m, "generated", generate_member(m, images, networks, on_network=_silent, **chosen))
     shape = images.train_x.shape[1:]
-    _kept(m, "theory", predict_trained(member, shape, images.classes, estimates, config.seed))
+    _kept(m, "theory", predict_trained(m, shape, images.classes, estimates, config.seed))
 
 
 def _silent(*_):

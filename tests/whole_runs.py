@@ -24,6 +24,13 @@ from finitewidth.estimate.preactivations.normality import normality
 from finitewidth.figures import draw
 from finitewidth.figures.common.panels import CannotDrawError
 from finitewidth.figures.common.style import plt
+from finitewidth.members import stages
+from finitewidth.members.plain import of_plain
+from finitewidth.members.trained import (
+    GeneratedNetworks,
+    PredictedReplicas,
+    TrainedNetworks,
+)
 from finitewidth.planning.members import members
 from finitewidth.planning.trained_members import trained_members
 from finitewidth.provenance import projections
@@ -32,7 +39,7 @@ from finitewidth.sampling.sample_member import sample_member
 from finitewidth.theory.predict.predict_member import predict_member
 from finitewidth.theory.predict.predict_trained import predict_trained
 from finitewidth.trained.generation.generate_member import generate_member
-from finitewidth.trained.representations import measure_member
+from finitewidth.trained.representations.measure_member import measure_member
 from finitewidth.trained.train_member import train_member
 
 _STAMP = {"config_sha256": ""}
@@ -92,23 +99,27 @@ def _member(config: Config, m) -> None:
     for shard in range(m.shard_count):
         how = projections.sample(config, m, shard)
         sampled = sample_member(
-            how["member"], x, seed=config.seed, device="cpu", blocks=tuple(how["blocks"]),
-            on_tile=lambda done, total: None,
+            stages.sampled(how["member"]), x, seed=config.seed, device="cpu",
+            blocks=tuple(how["blocks"]), on_tile=lambda done, total: None,
         )  # fmt: skip
         if "seconds" in sampled:
             _write(sampled[["seconds"]], f"{m.folder}/seconds.nc")
             sampled = sampled.drop_vars("seconds")
         samples.append(sampled)
     told = projections.estimate(config, m)
-    _write(estimate_member(told["member"], samples, seed=config.seed), f"{m.folder}/estimates.nc")
+    _write(
+        estimate_member(stages.estimated(told["member"]), samples, seed=config.seed),
+        f"{m.folder}/estimates.nc",
+    )
     if "normality" in m.estimate:
         whole = xr.concat(samples, "network", data_vars="minimal")
-        told = projections.normality(config, m)
-        tested = normality(
-            whole, seed=config.seed, ensemble=m.ensemble, member=m.name, **told["normality"]
-        )
+        names = {"seed": config.seed, "ensemble": m.ensemble, "member": m.name}
+        tested = normality(whole, **names, **vars(m.normality))
         _write(tested, f"{m.folder}/normality.nc")
-    _write(predict_member(projections.theory(m)["member"], x), f"{m.folder}/theory.nc")
+    _write(
+        predict_member(stages.predicted(projections.theory(m)["member"]), x),
+        f"{m.folder}/theory.nc",
+    )
 
 
 def _trained(config: Config, m) -> None:
@@ -117,22 +128,30 @@ def _trained(config: Config, m) -> None:
     _write(to_dataset(images), data)
     how = {"seed": config.seed, "device": "cpu"}
     networks = train_member(
-        {**projections.train(config, m)["member"], "checkpoint": m.checkpoint}, images,
+        of_plain(projections.train(config, m)["member"], TrainedNetworks), images,
+        every=m.checkpoint,
         kept=Path(m.folder, "kept.pt"), fingerprint=m.folder, **how,
     )  # fmt: skip
     _write(networks, f"{m.folder}/networks.nc")
     networks = read_dataset(f"{m.folder}/networks.nc")
-    measured = measure_member.estimate_member(
-        projections.measure(config, m)["member"], images, networks, **how
+    measured = measure_member(
+        of_plain(projections.measure(config, m)["member"], TrainedNetworks), images, networks, **how
     )
     for name, dataset in zip(("estimates", "covariances"), measured, strict=True):
         _write(dataset, f"{m.folder}/{name}.nc")
-    made = generate_member(projections.generate(config, m)["member"], images, networks, **how)
+    made = generate_member(
+        of_plain(projections.generate(config, m)["member"], GeneratedNetworks),
+        images,
+        networks,
+        **how,
+    )
     _write(made, f"{m.folder}/generated.nc")
     sizes, estimates = read_sizes(data), read_dataset(f"{m.folder}/estimates.nc")
     shape = tuple(sizes[name] for name in ("channel", "row", "column"))
     told = projections.predict(config, m)
-    theory = predict_trained(told["member"], shape, sizes["classes"], estimates, config.seed)
+    theory = predict_trained(
+        of_plain(told["member"], PredictedReplicas), shape, sizes["classes"], estimates, config.seed
+    )
     _write(theory, f"{m.folder}/theory.nc")
 
 
@@ -152,7 +171,7 @@ def _study(config: Config, name: str, result: Run) -> None:
         to_html(rows, name=study.name, title=study.title)
         result.rows = rows
         result.faults += [("table", fault) for fault in wrong_rows(rows)]
-        for m in study.members:
+        for m in study.every:
             result.faults += [("estimates", fault) for fault in wrong_estimates(m.estimates)]
     except Exception as error:
         result.note("table", error)
@@ -163,7 +182,7 @@ def _study(config: Config, name: str, result: Run) -> None:
         except CannotDrawError as nothing:
             # No fault, if it says of what.
             if figure not in str(nothing) or not any(
-                m.about["ensemble"] in str(nothing) for m in study.members
+                m.about.ensemble in str(nothing) for m in study.every
             ):
                 result.note(f"figure {figure}", nothing)
         except Exception as error:

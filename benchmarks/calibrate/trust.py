@@ -26,7 +26,6 @@ from finitewidth.core.reasons import Reason, sentence
 from finitewidth.data.inputs import vectors
 from finitewidth.estimate.estimate_member import estimate_member
 from finitewidth.planning.members import members
-from finitewidth.provenance import projections
 from finitewidth.sampling.sample_member import sample_member
 from finitewidth.study.study_file import validate
 from finitewidth.theory.predict.predict_member import predict_member
@@ -119,11 +118,10 @@ def rows(study: dict) -> pd.DataFrame:
     (m,) = members(config, "e")
     x = vectors("x", config.inputs["x"].model_dump(), config.seed)
     how = {"seed": config.seed, "device": "cpu", "blocks": (0, m.blocks)}
-    samples = sample_member(m.slice(), x, on_tile=lambda done, total: None, **how)
-    found = estimate_member(m.slice(), [samples], seed=config.seed)
-    theory = predict_member(projections.theory(m)["member"], x)
-    about = {"ensemble": m.ensemble, "name": m.name}
-    all_rows = table(Study("s", None, None, [MemberResults(about, m.swept, found, theory)]))
+    samples = sample_member(m, x, on_tile=lambda done, total: None, **how)
+    found = estimate_member(m, [samples], seed=config.seed)
+    theory = predict_member(m, x)
+    all_rows = table(Study("s", None, None, [MemberResults(m, m.swept, found, theory)]))
     exact = all_rows[(all_rows["order"] == "exact") & np.isfinite(all_rows["theory"])]
     return exact.assign(networks=m.networks)
 

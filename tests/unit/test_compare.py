@@ -11,6 +11,7 @@ from finitewidth.comparison.compare import table
 from finitewidth.comparison.results import MemberResults, Study
 from finitewidth.comparison.tables import side_by_side, to_csv, to_markdown, to_tex, with_error
 from finitewidth.core.reasons import Reason
+from small_members import results
 
 pytestmark = pytest.mark.fast
 
@@ -43,7 +44,7 @@ def member(width):
     )
     estimates["covariance_reason"][1, 1, 1] = Reason.ONE_BLOCK
     estimates["covariance_diagnostic"][1, 1, 1] = 0.634
-    return MemberResults({"ensemble": "e", "width": width}, {"width": width}, estimates, predicted)
+    return results(estimates, predicted, {"width": width}, width=width)
 
 
 @pytest.fixture
@@ -191,7 +192,7 @@ def test_the_widths_of_a_ladder_stand_in_the_column_width():
         {"kernel_mean": (("order", *dims), value[None])},
         coords={"order": ["exact"], **coordinates, **pairs},
     )
-    rows = table(Study("s", None, None, [MemberResults({"ensemble": "e"}, {}, estimates, theory)]))
+    rows = table(Study("s", None, None, [results(estimates, theory)]))
     assert rows[["width", "inputs", "estimate"]].values.tolist() == [
         [8, "0 0", 0], [8, "0 1", 1], [8, "1 1", 2], [16, "0 0", 3], [16, "0 1", 4], [16, "1 1", 5],
     ]  # fmt: skip
@@ -239,7 +240,7 @@ def tangents():
 def of_tangents():
     estimates = tangents()
     theory = estimates[["ntk_B", "ntk_eigenvalue", "ntk_log_condition"]].expand_dims(order=["1/n"])
-    return table(Study("s", None, None, [MemberResults({"ensemble": "e"}, {}, estimates, theory)]))
+    return table(Study("s", None, None, [results(estimates, theory)]))
 
 
 def test_tangent_kernels_have_rows_at_the_last_layer_alone(of_tangents):
@@ -251,9 +252,7 @@ def test_a_last_layer_that_could_not_be_estimated_is_not_dropped():
     estimates = tangents()
     estimates["ntk"][1] = np.nan
     estimates["ntk_reason"][1] = Reason.NOT_FINITE
-    rows = table(
-        Study("s", None, None, [MemberResults({"ensemble": "e"}, {}, estimates, xr.Dataset())])
-    )
+    rows = table(Study("s", None, None, [results(estimates, xr.Dataset())]))
     rows = rows[rows["quantity"] == "ntk"]
     assert len(rows) == 3
     assert rows["estimate"].isna().all()

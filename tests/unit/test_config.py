@@ -7,6 +7,7 @@ import pytest
 
 from finitewidth.core.errors import ConfigError
 from finitewidth.models.law import Law
+from finitewidth.models.parameterisation import Parameterisation
 from finitewidth.planning.members import batches, members
 from finitewidth.study.study_file import load, merged, validate
 from study_content import with_value
@@ -235,7 +236,7 @@ def test_hidden_widths_may_differ_from_layer_to_layer():
     m = members(validate(content), "lin")[0]
     assert m.layers == (1, 2, 3, 4)
     assert m.record == 2
-    law = Law.of_member(m.slice(), dimension=4)
+    law = Law.of_member(m, dimension=4)
     assert law.widths == (4, 8, 2, 5, 5)
 
 
@@ -245,7 +246,7 @@ def test_a_ladder_is_one_member_with_a_law_a_width():
     content["studies"] = {"s": {"ensembles": ["lin"], "quantities": ["kernel_mean_1"]}}
     found = members(validate(content), "lin")
     assert [m.name for m in found] == ["C_W-1", "C_W-100"]
-    laws = Law.of_ladder(found[0].slice(), dimension=4)
+    laws = Law.of_ladder(found[0], dimension=4)
     assert [law.widths for law in laws] == [(4, n, n, n) for n in (8, 16, 32, 64)]
     content["ensembles"]["lin"]["ladder"] = [8, 16, 32]
     with pytest.raises(ConfigError, match=r"studies\.s\.quantities"):
@@ -292,7 +293,7 @@ def test_tangent_kernels_are_of_the_last_layer_and_of_few_outputs():
     content["ensembles"]["lin"] |= {"init": {"C_W": 1.0}, "estimate": None}
     first, deep = members(validate(content), "lin")
     assert (first.layers, deep.layers) == ((3,), (40,))
-    assert first.ntk == {"name": "ntk", "lambda_b": None, "lambda_W": None}
+    assert first.ntk == Parameterisation(name="ntk", lambda_b=None, lambda_W=None)
     assert first.ntk_outputs == 2
     assert first.estimate == ("ntk", "ntk_tensors")
     content["ensembles"]["lin"] |= {"sampler": "scalar", "inputs": "one"}

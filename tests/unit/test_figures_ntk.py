@@ -98,8 +98,8 @@ def test_symbols_are_what_was_measured_over_infinite_width():
     for m in study.members:
         infinite = last(m.theory["ntk"].sel(order="infinite_width"))
         spread = np.sqrt(last(m.estimates["ntk_variance"]))
-        rows[0].append([m.about["width"], last(m.estimates["ntk"]) / infinite])
-        rows[1].append([m.about["width"], spread / infinite])
+        rows[0].append([m.about.width, last(m.estimates["ntk"]) / infinite])
+        rows[1].append([m.about.width, spread / infinite])
     assert holds(symbols(top), rows[0])
     assert holds(symbols(bottom), rows[1])
 
@@ -127,7 +127,7 @@ def test_theory_is_a_curve_through_the_theory_of_the_members(name, parameterisat
             if name == "ntk_spectrum":
                 scale = theory.sel(order="infinite_width").values[rank]
             at = at / scale if name == "ntk_spectrum" else np.sqrt(at) / scale
-            assert np.isclose(y[x == m.about["width"]], at, rtol=1e-6)
+            assert np.isclose(y[x == m.about.width], at, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -291,12 +291,12 @@ def test_ways_that_agree_to_the_last_bit_are_named(rows):
         for way in m.estimates["way"].values:
             value = float(m.estimates["way_deviation"].sel(way=way)[-1])
             # Nothing is held against itself, nor one kernel of 0 against another.
-            assert not value > 0 or holds(symbols(top), [[m.about["width"], value]])
+            assert not value > 0 or holds(symbols(top), [[m.about.width, value]])
             if value == 0:
                 every = [x.estimates["way_deviation"].sel(way=way)[-1] for x in study.members]
                 assert any(float(x) for x in every) or str(way) in top.get_title()
             cost = float(m.estimates["way_operations"].sel(way=way))
-            assert holds(symbols(bottom), [[m.about["width"], cost]])
+            assert holds(symbols(bottom), [[m.about.width, cost]])
     assert ("every kernel is 0" in top.get_title()) == (not np.any(rows))
     assert {"layerwise", "jacobian", "jvp", "backward", "rounding"} <= set(legends(top.figure))
     assert (bars(drawn("ntk_times", study).axes[0]) > 0).all()

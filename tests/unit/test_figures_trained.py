@@ -72,7 +72,7 @@ def drawn(name, study):
 def changed(study, **values):
     """The study with estimates of every member put to a value, errors and spreads with them."""
     members = []
-    for m in study.members:
+    for m in study.trained:
         estimates = m.estimates.copy(deep=True)
         for name, value in values.items():
             for end in ("", "_stderr", "_spread"):
@@ -80,7 +80,7 @@ def changed(study, **values):
                     estimates[f"{name}{end}"][:] = value
             estimates[f"{name}_trusted"][:] = 0
         members.append(dataclasses.replace(m, estimates=estimates))
-    return dataclasses.replace(study, members=members)
+    return dataclasses.replace(study, trained=members)
 
 
 def lines_of(ax):
@@ -126,7 +126,7 @@ def test_shares_stay_between_0_and_1_and_logarithms_above_0(plain, name):
 
 def test_bands_are_the_spread_over_replicas(plain):
     top = drawn("training_curves", plain).axes[0]
-    m = next(m for m in plain.members if m.about["widen"] == 1)
+    m = next(m for m in plain.trained if m.about.widen == 1)
     loss = m.estimates["loss_curve"].sel(split="validation").values
     line = next(x for x in top.lines if x.get_label() == "validation")
     assert np.allclose(line.get_ydata(), loss)
@@ -137,13 +137,13 @@ def test_bands_are_the_spread_over_replicas(plain):
 
 def test_alignment_is_what_was_measured(plain):
     figure = drawn("alignment", plain)
-    m = next(m for m in plain.members if m.about["widen"] == 1)
+    m = next(m for m in plain.trained if m.about.widen == 1)
     where = {"state": "trained", "centring": "centred", "split": "train"}
     r2 = m.estimates["alignment_r2"].sel(where).values[1:-1]
     line = next(x for x in figure.axes[0].lines if x.get_label() == "trained, train")
     assert np.allclose(line.get_ydata(), r2)
     every = np.concatenate(lines_of(figure.axes[2]))
-    for m in (m for m in plain.members if m.about["ensemble"] == "mlp"):
+    for m in (m for m in plain.trained if m.about.ensemble == "mlp"):
         n = int(m.estimates["width"].sel(layer=1))
         rest = 1 - float(m.estimates["alignment_r2"].sel(where | {"layer": 1}))
         assert np.isclose(every, (n, rest)).all(1).any()
@@ -210,23 +210,26 @@ def test_no_pair_of_replicas_is_one_sentence(small, name, values):
     study = small
     for key, value in values.items():
         members = []
-        for m in study.members:
+        for m in study.trained:
             estimates = m.estimates.copy(deep=True)
             estimates[key][:] = value
             members.append(dataclasses.replace(m, estimates=estimates))
-        study = dataclasses.replace(study, members=members)
+        study = dataclasses.replace(study, trained=members)
     with pytest.raises(ValueError, match=f"{name} has nothing to draw of the ensembles small: no "):
         draw(name, study)
 
 
 @pytest.mark.parametrize("name", ["activation_spectra", "eigenvectors", "alignment"])
 def test_many_architectures_fit_a_page_or_are_counted(plain, name):
-    (m,) = (m for m in plain.members if m.about["widen"] == 1 and m.about["ensemble"] == "mlp")
+    (m,) = (m for m in plain.trained if m.about.widen == 1 and m.about.ensemble == "mlp")
     many = [
-        dataclasses.replace(m, about={**m.about, "learning_rate": rate, "ensemble": f"e{rate}" * 8})
+        dataclasses.replace(
+            m,
+            about=dataclasses.replace(m.about, learning_rate=rate, ensemble=f"e{rate}" * 8),
+        )
         for rate in range(1, 31)
     ]
-    figure = drawn(name, dataclasses.replace(plain, members=many))
+    figure = drawn(name, dataclasses.replace(plain, trained=many))
     assert (figure.get_size_inches() <= PAGE).all()
     said = figure.legends[0].get_title().get_text()
     panels = len(figure.axes) // (1 if name == "alignment" else 2)

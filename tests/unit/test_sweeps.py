@@ -14,6 +14,7 @@ from finitewidth.models.parameterisation import Rates
 from finitewidth.sampling.ntk_ensemble import sample_ntk
 from finitewidth.theory.predict.neglected import with_neglected
 from finitewidth.theory.predict.predict_ntk import predict_ntk
+from small_members import networks
 
 WIDTHS = [16, 24, 48, 96]
 DIMS = ("layer", "couple", "couple_")
@@ -91,7 +92,7 @@ def test_what_has_no_expansion_with_one_coefficient_is_not_fitted(first):
 
 
 def about(width, ensemble="e", **more):
-    return {"ensemble": ensemble, "width": width, "ladder": None, "hidden": None, **more}
+    return networks(ensemble=ensemble, width=width, **more)
 
 
 def test_members_that_differ_in_their_width_alone_are_a_sweep():
@@ -99,7 +100,7 @@ def test_members_that_differ_in_their_width_alone_are_a_sweep():
     members += [(about(n, "f"), {"width": n}) for n in (8, 16, 32)]
     members += [(about(n, "g"), {"depth": 2}) for n in (8, 16, 32, 64)]
     found = groups(members)
-    assert [[members[k][0]["width"] for k in g] for g in found] == [[16, 24, 48, 96]] * 2
+    assert [[members[k][0].width for k in g] for g in found] == [[16, 24, 48, 96]] * 2
     assert {members[k][1]["depth"] for k in found[0]} == {2}
 
 
@@ -122,7 +123,7 @@ def sampled():
         theory = with_neglected(theory, [law], x, [rates])
         members.append(MemberResults(about(n), {"width": n}, found, theory))
     fitted = extrapolate_sweep(
-        [m.about["width"] for m in members],
+        [m.about.width for m in members],
         [m.estimates for m in members],
         [m.theory for m in members],
     )

@@ -6,6 +6,9 @@ import json
 import pytest
 
 from finitewidth.core.errors import ConfigError
+from finitewidth.members.plain import plain
+from finitewidth.members.trained import PredictedReplicas, Rainbow, TrainedNetworks
+from finitewidth.models.shapes import ConvolutionShape
 from finitewidth.planning.trained_members import trained_batches, trained_members
 from finitewidth.study.study_file import validate
 
@@ -220,18 +223,16 @@ def test_values_where_nothing_is_said():
     assert config.data["gray"].grayscale is True
     (m,), (c,) = (trained_members(config, name) for name in ("m", "c"))
     assert (m.name, m.swept, m.widen, m.folder) == ("only", {}, 1.0, "results/trained/m/only")
-    assert (m.mlp, m.cnn) == ([64, 8, 8, 10], None)
+    assert (m.mlp, m.cnn) == ((64, 8, 8, 10), None)
     assert (m.replicas, m.batch, m.momentum, m.weights) == (8, 64, 0.9, "uniform")
     assert pytest.approx(1 / 3) == m.C_W
     assert m.checkpoint == 1
     assert m.published is None
-    assert m.rainbow == {
-        "networks": 8,
-        "covariance": ["reference", "average", "white"],
-        "widen": [1.0],
-        "layers": ["all"],
-    }
-    assert (c.mlp, c.cnn) == (None, {"channels": [1, 4], "kernel": 5, "stride": 2, "padding": 0})
+    assert m.rainbow == Rainbow(
+        networks=8, covariance=("reference", "average", "white"), widen=(1.0,), layers=("all",)
+    )
+    convolutions = ConvolutionShape(channels=(1, 4), kernel=5, stride=2, padding=0)
+    assert (c.mlp, c.cnn) == (None, convolutions)
 
 
 def test_a_sweep_is_one_member_for_each_combination():
@@ -243,7 +244,7 @@ def test_a_sweep_is_one_member_for_each_combination():
         for law in ("normal", "uniform")
         for factor in ("0.5", "1", "2.25")
     ]
-    assert [m.mlp for m in found[:3]] == [[64, 4, 4, 10], [64, 8, 8, 10], [64, 18, 18, 10]]
+    assert [m.mlp for m in found[:3]] == [(64, 4, 4, 10), (64, 8, 8, 10), (64, 18, 18, 10)]
     assert found[4].swept == {"weights": "uniform", "widen": 1.0}
     assert len({m.folder for m in found}) == 6
 
@@ -252,8 +253,8 @@ def test_widening_a_convolutional_network_leaves_the_channels_of_images():
     content = changed(*C, "widen", [0.1, 3.0])
     narrow, wide = trained_members(validate(content), "c")
     assert (narrow.name, wide.name) == ("widen-0.1", "widen-3")
-    assert narrow.cnn["channels"] == [1, 1]
-    assert wide.cnn["channels"] == [1, 12]
+    assert narrow.cnn.channels == (1, 1)
+    assert wide.cnn.channels == (1, 12)
     # The config's own lists are not touched.
     assert validate(content).trained["c"].cnn.channels == [1, 4]
 
@@ -261,16 +262,16 @@ def test_widening_a_convolutional_network_leaves_the_channels_of_images():
 def test_lists_of_layers_are_kept_as_they_stand():
     content = changed(*M, "rainbow", "layers", ["all", [1], [2], [1, 2]])
     (m,) = trained_members(validate(content), "m")
-    assert m.rainbow["layers"] == ["all", [1], [2], [1, 2]]
+    assert m.rainbow.layers == ("all", (1,), (2,), (1, 2))
 
 
 def test_a_slice_of_a_member_is_plain_data():
     (m,) = trained_members(validate(changed(*M, "published", PUBLISHED)), "m")
-    found = m.slice("published", "rainbow")
+    found = plain(m, TrainedNetworks)
     assert json.loads(json.dumps(found)) == found
     assert {"published", "rainbow", "swept"}.isdisjoint(found)
-    assert m.slice()["published"]["source"] == "a paper"
-    assert m.slice()["published"]["alignment"] is None
+    assert plain(m, PredictedReplicas)["published"]["source"] == "a paper"
+    assert plain(m, PredictedReplicas)["published"]["alignment"] is None
 
 
 def test_members_share_a_job_until_they_are_dear():

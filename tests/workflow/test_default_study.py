@@ -15,7 +15,7 @@ from PIL import Image
 from scipy.stats import norm
 
 from finitewidth.comparison.tables import read_csv
-from finitewidth.planning.members import SWEEPABLE
+from finitewidth.planning.sweep import SWEEPABLE
 from finitewidth.study.study_file import load
 from running import ROOT, snakemake
 

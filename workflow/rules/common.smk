@@ -36,7 +36,7 @@ from finitewidth.core.errors import ConfigError
 from finitewidth.core.files import bounded_sha256, unreadable
 from finitewidth.runtime.folder import check_name, check_writable, occupy
 from finitewidth.study.given_files import check_given
-from finitewidth.planning.members import Member, batches
+from finitewidth.planning.members import batches
 from finitewidth.comparison.report import caption, figure_labels, front_page, table_labels
 from finitewidth_slurm import earlier
 from finitewidth.planning.trained_members import study_members, trained_batches
@@ -45,7 +45,6 @@ from finitewidth.quantities import description
 from finitewidth.quantities.vocabulary import (
     FAMILIES,
     FIGURES,
-    TRAINED_FAMILIES,
     described,
 )
 
@@ -113,7 +112,7 @@ def code_of(script, *modules, members=(), families=(), does=None, figures=()):
     places = [does(FAMILIES[family]) for family in families if does]
     files = {
         *modules,
-        *(table.file_of(m.activation) for m in members if isinstance(m, Member)),
+        *(table.file_of(name) for m in members for name in m.activations),
         *(description.file_of(place) for place in places if place),
     }
     return used(
@@ -125,8 +124,7 @@ def code_of(script, *modules, members=(), families=(), does=None, figures=()):
 
 def families_of(members):
     """What is estimated of members but for tests of normality, which have a rule of their own."""
-    each = (m.estimate if isinstance(m, Member) else TRAINED_FAMILIES for m in members)
-    return {family for families in each for family in families} - {"normality"}
+    return {family for m in members for family in m.families} - {"normality"}
 
 
 def digests_of(files):

@@ -4,17 +4,19 @@ from pathlib import Path
 
 from finitewidth.runtime.job import log, run, stamp
 from finitewidth.estimate.estimate_member import estimate_member
+from finitewidth.members.stages import estimated
 from finitewidth.provenance.artifacts import read_dataset, samples_digest, write_dataset
 
 
 def main(job):
     paths = iter(job.input)
     for config, shards, path in zip(job.params.configs, job.params.shards, job.output, strict=True):
-        ensemble, name = config["member"]["ensemble"], config["member"]["name"]
+        member = estimated(config["member"])
+        ensemble, name = member.ensemble, member.name
         log.info("%s, %s", ensemble, name)
         mine = [next(paths) for _ in range(shards)]
         samples = [read_dataset(shard) for shard in mine]
-        estimates = estimate_member(config["member"], samples, seed=config["seed"])
+        estimates = estimate_member(member, samples, seed=config["seed"])
         mark = stamp(
             job,
             rule="estimate",

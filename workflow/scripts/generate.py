@@ -3,6 +3,8 @@
 from finitewidth.runtime.job import log, progress, run, stamp
 from finitewidth.core.device import label, prepare
 from finitewidth.data.images import from_dataset
+from finitewidth.members.plain import of_plain
+from finitewidth.members.trained import GeneratedNetworks
 from finitewidth.provenance.artifacts import read_dataset, write_dataset
 from finitewidth.trained.generation.generate_member import generate_member
 
@@ -13,8 +15,8 @@ def main(job):
     for config, networks, path in zip(
         job.params.configs, job.input.networks, job.output, strict=True
     ):
-        member = config["member"]
-        ensemble, name = member["ensemble"], member["name"]
+        member = of_plain(config["member"], GeneratedNetworks)
+        ensemble, name = member.ensemble, member.name
         log.info("%s, %s", ensemble, name)
         generated = generate_member(
             member,

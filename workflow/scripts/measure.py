@@ -5,8 +5,10 @@ from pathlib import Path
 from finitewidth.runtime.job import log, run, stamp
 from finitewidth.core.device import label, prepare
 from finitewidth.data.images import from_dataset
+from finitewidth.members.plain import of_plain
+from finitewidth.members.trained import TrainedNetworks
 from finitewidth.provenance.artifacts import read_dataset, write_dataset
-from finitewidth.trained.representations.measure_member import estimate_member
+from finitewidth.trained.representations.measure_member import measure_member
 
 
 def main(job):
@@ -20,10 +22,10 @@ def main(job):
         strict=True,
     )
     for config, networks, *paths in files:
-        member, seed = config["member"], config["seed"]
-        ensemble, name = member["ensemble"], member["name"]
+        member, seed = of_plain(config["member"], TrainedNetworks), config["seed"]
+        ensemble, name = member.ensemble, member.name
         log.info("%s, %s", ensemble, name)
-        measured = estimate_member(
+        measured = measure_member(
             member, images, read_dataset(networks), seed=seed, device=device, on_step=log.info
         )
         mark = stamp(

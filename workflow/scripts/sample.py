@@ -4,6 +4,7 @@ from pathlib import Path
 
 from finitewidth.runtime.job import log, progress, run, stamp
 from finitewidth.core.device import label, prepare
+from finitewidth.members.stages import sampled
 from finitewidth.provenance.artifacts import read_dataset, write_dataset
 from finitewidth.sampling.sample_member import sample_member
 
@@ -12,9 +13,9 @@ def main(job):
     device = prepare(job.params.device)
     seconds = iter(job.output.seconds)
     for config, source, path in zip(job.params.configs, job.input, job.output.samples, strict=True):
-        member, seed, blocks = config["member"], config["seed"], tuple(config["blocks"])
+        member, seed, blocks = sampled(config["member"]), config["seed"], tuple(config["blocks"])
         x = read_dataset(source)["x"].values
-        ensemble, name = member["ensemble"], member["name"]
+        ensemble, name = member.ensemble, member.name
         log.info("%s, %s", ensemble, name)
         samples = sample_member(
             member, x, seed=seed, device=device, blocks=blocks, on_tile=progress("networks")

@@ -1,15 +1,16 @@
 """Rules theory: predict what the estimates of each of several members should be."""
 
 from finitewidth.runtime.job import log, run, stamp
+from finitewidth.members.stages import predicted
 from finitewidth.provenance.artifacts import read_dataset, write_dataset
 from finitewidth.theory.predict.predict_member import predict_member
 
 
 def main(job):
     for config, source, path in zip(job.params.configs, job.input, job.output, strict=True):
-        member = config["member"]
+        member = predicted(config["member"])
         x = read_dataset(source)["x"].values
-        ensemble, name = member["ensemble"], member["name"]
+        ensemble, name = member.ensemble, member.name
         log.info("%s, %s", ensemble, name)
         mark = stamp(
             job,

@@ -6,6 +6,8 @@ from finitewidth.runtime.job import log, progress, run, stamp
 from finitewidth.core.device import label, prepare
 from finitewidth.core.files import sha256
 from finitewidth.data.images import from_dataset
+from finitewidth.members.plain import of_plain
+from finitewidth.members.trained import TrainedNetworks
 from finitewidth.provenance.artifacts import canonical, read_dataset, write_dataset
 from finitewidth.trained.train_member import train_member
 
@@ -16,15 +18,16 @@ def main(job):
     kept = [Path(path).with_name(".training.pt") for path in job.output]
     each = zip(job.params.configs, job.params.checkpoints, kept, job.output, strict=True)
     for config, epochs, state, path in each:
-        member = config["member"]
-        ensemble, name = member["ensemble"], member["name"]
-        log.info("%s, %s: %d replicas on %s", ensemble, name, member["replicas"], device)
+        member = of_plain(config["member"], TrainedNetworks)
+        ensemble, name = member.ensemble, member.name
+        log.info("%s, %s: %d replicas on %s", ensemble, name, member.replicas, device)
         networks = train_member(
-            {**member, "checkpoint": epochs},
+            member,
             images,
             seed=config["seed"],
             device=device,
             kept=state,
+            every=epochs,
             fingerprint=canonical([config, digest, job.params.code, label(device)]),
             on_epoch=progress("epochs"),
         )

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from finitewidth.comparison.compare import table
-from finitewidth.comparison.results import MemberResults, Study
+from finitewidth.comparison.results import Study
 from finitewidth.core.reasons import Reason, sentence, variables
 from finitewidth.estimate.coupled.rungs import estimate_ladder
 from finitewidth.estimate.errors.jackknife import block_bounds, block_sums, jackknife
@@ -20,6 +20,7 @@ from finitewidth.quantities.vocabulary import FROM_LADDER as LADDER
 from finitewidth.sampling.ensemble import sample
 from finitewidth.sampling.mlp.coupled_widths import sample_ladder
 from finitewidth.trained.representations.replicas import over_pairs, over_replicas
+from small_members import results
 
 pytestmark = pytest.mark.fast
 
@@ -34,9 +35,8 @@ def draw(activation="relu", inputs=2, width=6, depth=4, networks=300, C_W=2.0, l
     return sample(law, X[:inputs], networks=networks, seed=1, measure=EVERYTHING, layers=layers)
 
 
-def rows_of(estimates, about=None):
-    member = MemberResults({"ensemble": "e", **(about or {})}, {}, estimates, xr.Dataset())
-    return table(Study("s", None, None, [member]))
+def rows_of(estimates):
+    return table(Study("s", None, None, [results(estimates, xr.Dataset())]))
 
 
 def assert_no_silent_number(rows):
@@ -253,7 +253,7 @@ def test_a_number_whose_exact_mean_is_infinite_is_not_trusted():
         {"inverse_kernel_mean": (("order", *dims), np.stack([exact, 0 * value + 1.5]))},
         coords={"order": ["exact", "infinite_width"], "layer": [2]},
     )
-    rows = table(Study("s", None, None, [MemberResults({"ensemble": "e"}, {}, estimates, theory)]))
+    rows = table(Study("s", None, None, [results(estimates, theory)]))
     assert rows.groupby("width")["trusted"].agg(set).to_dict() == {4: {False}, 16: {True}}
     assert rows.loc[rows["width"] == 4, "reason"].str.startswith("infinite").all()
     assert not np.isinf(rows["z"]).any()

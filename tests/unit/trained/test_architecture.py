@@ -6,13 +6,9 @@ from torch import nn
 
 from finitewidth.core.errors import ConfigError
 from finitewidth.models.shapes import of_member, widened
-from small_networks import CASES, architecture, modules
+from small_networks import CASES, architecture, described, modules
 
 pytestmark = pytest.mark.fast
-
-
-def member(mlp=None, cnn=None):
-    return {"ensemble": "e", "mlp": mlp, "cnn": cnn}
 
 
 @pytest.mark.parametrize("kernel", [1, 2, 3, 5])
@@ -26,11 +22,11 @@ def test_sizes_are_those_of_torch(kernel, stride, padding, size):
     for a, b in ((2, 3), (3, 4)):
         if min(x.shape[2:]) + 2 * padding < kernel:
             with pytest.raises(ConfigError, match=r"e\.cnn\.kernel"):
-                of_member(member(cnn=cnn), (2, *size), 5)
+                of_member(described(cnn=cnn), (2, *size), 5)
             return
         x = nn.Conv2d(a, b, kernel, stride, padding)(x)
         shapes.append(tuple(x.shape[1:]))
-    found = of_member(member(cnn=cnn), (2, *size), 5)
+    found = of_member(described(cnn=cnn), (2, *size), 5)
     assert [(layer.out, *layer.size) for layer in found.layers] == [*shapes, (5, 1, 1)]
     readout = found.layers[-1]
     assert readout.is_linear
@@ -62,9 +58,9 @@ def test_representations_of_a_perceptron_are_channels():
 
 def test_a_convolution_that_sees_all_of_its_input_is_linear():
     cnn = {"channels": [1, 4], "kernel": 5, "stride": 2, "padding": 0}
-    assert of_member(member(cnn=cnn), (1, 5, 5), 3).layers[0].is_linear
+    assert of_member(described(cnn=cnn), (1, 5, 5), 3).layers[0].is_linear
     padded = {**cnn, "padding": 1}
-    assert not of_member(member(cnn=padded), (1, 5, 5), 3).layers[0].is_linear
+    assert not of_member(described(cnn=padded), (1, 5, 5), 3).layers[0].is_linear
 
 
 @pytest.mark.parametrize("case", ["mlp", "strided"])
@@ -72,7 +68,7 @@ def test_resized_changes_hidden_channels_and_nothing_else(case):
     old = architecture(case)
     new = old.resized([11, 2])
     mlp, cnn, shape, classes = CASES[case]
-    by_hand = member(
+    by_hand = described(
         mlp and [mlp[0], 11, 2, mlp[-1]], cnn and {**cnn, "channels": [cnn["channels"][0], 11, 2]}
     )
     assert new == of_member(by_hand, shape, classes)
@@ -87,22 +83,22 @@ def test_widened_rounds_and_leaves_a_channel():
 @pytest.mark.parametrize(
     ("one", "key", "given", "allowed"),
     [
-        (member([63, 5, 10]), "trained.e.mlp", "[63, 5, 10]", "64 first"),
-        (member([64, 5, 9]), "trained.e.mlp", "[64, 5, 9]", "10 last"),
+        (described([63, 5, 10]), "trained.e.mlp", "[63, 5, 10]", "64 first"),
+        (described([64, 5, 9]), "trained.e.mlp", "[64, 5, 9]", "10 last"),
         (
-            member(cnn={"channels": [3, 4], "kernel": 3, "stride": 1, "padding": 0}),
+            described(cnn={"channels": [3, 4], "kernel": 3, "stride": 1, "padding": 0}),
             "trained.e.cnn.channels",
             "[3, 4]",
             "1 first",
         ),
         (
-            member(cnn={"channels": [1, 4], "kernel": 9, "stride": 1, "padding": 0}),
+            described(cnn={"channels": [1, 4], "kernel": 9, "stride": 1, "padding": 0}),
             "trained.e.cnn.kernel",
             "9",
             "at most 8",
         ),
         (
-            member(cnn={"channels": [1, 4, 4], "kernel": 5, "stride": 2, "padding": 0}),
+            described(cnn={"channels": [1, 4, 4], "kernel": 5, "stride": 2, "padding": 0}),
             "trained.e.cnn.kernel",
             "5",
             "at most 2",

@@ -1,6 +1,7 @@
 """What is measured of replicas, against loops over them; and theory in the same shapes."""
 
 import types
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -10,19 +11,23 @@ import xarray as xr
 from scipy import stats
 from scipy.linalg import orthogonal_procrustes
 
+from finitewidth.members.trained import Published, Rainbow
 from finitewidth.quantities.vocabulary import TRAINED_FAMILIES
-from finitewidth.theory.predict.predict_trained import ORDERS, predict_trained
+from finitewidth.theory.predict.predict_trained import predict_trained
+from finitewidth.theory.predict.trained_tables import ORDERS
 from finitewidth.trained.generation import generated as generated_module
 from finitewidth.trained.generation import rainbow
 from finitewidth.trained.generation.generated import generated
 from finitewidth.trained.replica_axes import Replicas
 from finitewidth.trained.representations import spectral
 from finitewidth.trained.representations.replica_estimates import estimates
+from small_members import trained
 from small_networks import (
     CASES,
     accuracy,
     architecture,
     clipped_by_copies,
+    described,
     drawn,
     hidden,
     loaded,
@@ -30,12 +35,12 @@ from small_networks import (
 )
 
 EPOCHS = 4
-SPEC = {
-    "networks": 3,
-    "covariance": ["average", "reference"],
-    "widen": [1.0, 2.0],
-    "layers": [[1], "all"],
-}
+SPEC = Rainbow(
+    networks=3,
+    covariance=("average", "reference"),
+    widen=(1.0, 2.0),
+    layers=((1,), "all"),
+)
 DIMS = {
     "accuracy": ("split",),
     "loss": ("split",),
@@ -387,7 +392,7 @@ def test_generated_networks_are_summed_up_over_replicas():
     error[np.ptp(of_replicas, axis=-1) == 0] = np.nan
     assert np.allclose(dataset["generated_accuracy_stderr"], error, equal_nan=True)
     # What else is asked for changes nothing.
-    alone = {"networks": 3, "covariance": ["reference"], "widen": [2.0], "layers": ["all"]}
+    alone = replace(SPEC, covariance=("reference",), widen=(2.0,), layers=("all",))
     found = generated(replicas, alone, (1, "g"))["generated_each"].values[0, 0, 0]
     place = {"drawn": "all", "source": "reference", "widening": 2.0}
     assert np.array_equal(found, each.sel(place).values)
@@ -404,7 +409,7 @@ def test_identical_replicas_are_as_good_on_average_as_one(case):
         for state, weights in replicas.weights.items()
     }
     replicas = Replicas(replicas.architecture, same, replicas.images)
-    spec = SPEC | {"networks": 60, "widen": [4.0], "layers": ["all"]}
+    spec = replace(SPEC, networks=60, widen=(4.0,), layers=("all",))
     found = generated(replicas, spec, (1, "g"))["generated_accuracy"].isel(drawn=0, widening=0)
     # Means of 180 networks, each with a spread of some 0.1: 6 errors are 0.06.
     assert abs(float(found[0]) - float(found[1])) < 0.06
@@ -431,7 +436,7 @@ def test_replicas_with_permuted_neurons_have_the_average_covariance_of_each(case
 
     stub = types.SimpleNamespace(**vars(rainbow) | {"generate": noted})
     monkeypatch.setattr(generated_module, "rainbow", stub)
-    generated(replicas, SPEC | {"widen": [1.0], "layers": ["all"]}, (1, "g"))
+    generated(replicas, replace(SPEC, widen=(1.0,), layers=("all",)), (1, "g"))
     assert len(seen) == 6
     for average, own in zip(seen[::2], seen[1::2], strict=True):
         for a, b in zip(average, own, strict=True):
@@ -441,17 +446,8 @@ def test_replicas_with_permuted_neurons_have_the_average_covariance_of_each(case
 
 
 def member_of(case, **change):
-    mlp, cnn, _, _ = CASES[case]
-    return {
-        "ensemble": "e",
-        "name": "only",
-        "mlp": mlp,
-        "cnn": cnn,
-        "weights": "uniform",
-        "C_W": 1 / 3,
-        "rainbow": SPEC,
-        "published": None,
-    } | change
+    shape = described(*CASES[case][:2])
+    return trained(**{"name": "only", "mlp": shape.mlp, "cnn": shape.cnn, "rainbow": SPEC} | change)
 
 
 @pytest.mark.parametrize("case", ["mlp", "strided"])
@@ -496,7 +492,7 @@ def test_theory_of_the_start_is_what_weights_drawn_so_have():
 
 def test_what_references_of_trained_networks_leave_out():
     _, dataset = measured("mlp", 3)
-    published = {"source": "x", "accuracy": 0.7, "generated_accuracy": None, "alignment": None}
+    published = Published(source="x", accuracy=0.7, generated_accuracy=None, alignment=None)
     theory = predict_trained(member_of("mlp", published=published), (12, 1, 1), 3, dataset, 1)
     largest = theory["weight_largest_neglected"].sel(state="start").isel(layer=slice(1, None))
     # The limit is further off than the simulation is uncertain, which is a tenth of one draw.
@@ -519,12 +515,9 @@ def test_what_references_of_trained_networks_leave_out():
 
 def test_published_numbers_stand_in_a_row_of_their_own():
     _, dataset = measured("mlp", 3)
-    published = {
-        "source": "a paper",
-        "accuracy": 0.7,
-        "generated_accuracy": 0.6,
-        "alignment": [0.9, 0.8],
-    }
+    published = Published(
+        source="a paper", accuracy=0.7, generated_accuracy=0.6, alignment=(0.9, 0.8)
+    )
     theory = predict_trained(member_of("mlp", published=published), (12, 1, 1), 3, dataset, 1)
     found = theory.sel(order="published")
     assert found["accuracy"].sel(split="validation") == 0.7
@@ -537,6 +530,6 @@ def test_published_numbers_stand_in_a_row_of_their_own():
     assert np.isfinite(found["alignment"]).sum() == 2
     assert theory.attrs["published"] == "a paper"
     # Where nothing measured is like it, the published accuracy stands nowhere.
-    few = member_of("mlp", published=published, rainbow=SPEC | {"widen": [2.0]})
+    few = member_of("mlp", published=published, rainbow=replace(SPEC, widen=(2.0,)))
     theory = predict_trained(few, (12, 1, 1), 3, dataset, 1)
     assert np.isnan(theory["generated_accuracy"].sel(order="published")).all()

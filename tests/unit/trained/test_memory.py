@@ -1,5 +1,7 @@
 """Replicas that do not fit are refused, with how many do."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -7,6 +9,8 @@ from finitewidth.core.errors import ConfigError
 from finitewidth.models.shapes import of_member
 from finitewidth.trained import memory
 from finitewidth.trained.representations.second_moments import moments
+from small_members import trained
+from small_networks import described
 
 GIB = 2**30
 
@@ -17,14 +21,13 @@ def one_gib(monkeypatch):
 
 
 def mlp(*dimensions):
-    member = {"ensemble": "e", "mlp": list(dimensions), "cnn": None}
-    return of_member(member, (dimensions[0], 1, 1), dimensions[-1])
+    return of_member(described(dimensions), (dimensions[0], 1, 1), dimensions[-1])
 
 
 @pytest.mark.parametrize("dimensions", [(3072, 2048, 2048, 10), (64, 16, 10), (16, 512, 512, 10)])
 def test_as_many_as_the_sentence_says_fit_and_no_more(one_gib, dimensions):
     shape = mlp(*dimensions)
-    member = {"ensemble": "big", "replicas": 10**5, "batch": 64}
+    member = trained(ensemble="big", mlp=dimensions, replicas=10**5, batch=64)
     with pytest.raises(ConfigError) as caught:
         memory.check_replicas(shape, member, "cpu")
     sentence = str(caught.value)
@@ -33,9 +36,9 @@ def test_as_many_as_the_sentence_says_fit_and_no_more(one_gib, dimensions):
     assert "\n" not in sentence
     most = int(sentence.split("at most ")[1].split()[0])
     assert 0 < most < 10**5
-    memory.check_replicas(shape, member | {"replicas": most}, "cpu")
+    memory.check_replicas(shape, replace(member, replicas=most), "cpu")
     with pytest.raises(ConfigError):
-        memory.check_replicas(shape, member | {"replicas": most + 1}, "cpu")
+        memory.check_replicas(shape, replace(member, replicas=most + 1), "cpu")
 
 
 def test_at_least_what_weights_and_moments_take():

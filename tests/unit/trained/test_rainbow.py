@@ -19,7 +19,7 @@ from finitewidth.trained.representations.second_moments import moments
 from finitewidth.trained.training import networks
 from finitewidth.trained.training.networks import evaluate, outputs
 from finitewidth.trained.training.sgd import Settings, train
-from small_networks import CASES, accuracy, architecture, drawn, hidden, loaded, permuted
+from small_networks import CASES, accuracy, architecture, described, drawn, hidden, loaded, permuted
 
 
 def stream(seed=1):
@@ -169,7 +169,7 @@ def test_layers_that_are_not_hidden_are_refused():
 def digits():
     """A trained perceptron, and images that it was and was not trained on."""
     data = labelled("d", {"kind": "digits", "validation": 0.3, "normalise": True}, 1)
-    shape = of_member({"ensemble": "e", "mlp": [64, 48, 32, 10], "cnn": None}, (1, 8, 8), 10)
+    shape = of_member(described([64, 48, 32, 10]), (1, 8, 8), 10)
     x, held = (torch.from_numpy(i).view(-1, 64, 1, 1) for i in (data.train_x, data.validation_x))
     y, held_y = (torch.from_numpy(i) for i in (data.train_y, data.validation_y))
     how = Settings(1, 12, 32, 0.05, 0.9, "uniform", 1 / 3, (1, "rainbow"))

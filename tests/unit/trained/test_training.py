@@ -27,7 +27,7 @@ from finitewidth.trained.training.sgd import (
     largest_at_start,
     train,
 )
-from small_networks import CASES, accuracy, architecture, drawn, loaded
+from small_networks import CASES, accuracy, architecture, described, drawn, loaded
 
 IMAGES = 44
 
@@ -125,7 +125,7 @@ def test_curves_begin_before_training_and_end_with_what_is_returned():
 @pytest.mark.parametrize("law", ["normal", "uniform"])
 def test_weights_at_the_start_have_their_law(law):
     how = settings(replicas=20, weights=law, C_W=0.7)
-    shape = of_member({"ensemble": "e", "mlp": [30, 60, 20], "cnn": None}, (30, 1, 1), 20)
+    shape = of_member(described([30, 60, 20]), (30, 1, 1), 20)
     kurtosis = {"normal": 3.0, "uniform": 9 / 5}[law]
     for layer, weight in zip(shape.layers, initial(shape, how), strict=True):
         assert weight.shape == (20, layer.out, layer.fan_in)
@@ -268,9 +268,7 @@ def test_training_starts_anew_from_a_checkpoint_that_is_none(tmp_path):
     path, sprung = tmp_path / ".training.pt", tmp_path / "sprung"
 
     def trained():
-        return train_member(
-            member.slice(), images, seed=1, device="cpu", kept=path, fingerprint="mine"
-        )
+        return train_member(member, images, seed=1, device="cpu", kept=path, fingerprint="mine")
 
     anew = trained()
     torch.save({"fingerprint": "mine", "trap": Trap(sprung)}, path)
@@ -322,7 +320,7 @@ def test_groups_that_fit_the_cache_change_nothing_beyond_rounding(case, monkeypa
 def test_the_threshold_of_outliers_is_met_by_five_percent_of_untrained_matrices():
     """Among 4000 fresh matrices 5 % to within 6 errors: of 200 draws of the threshold, 1.5 %."""
     how = settings(weights="uniform", C_W=1 / 3)
-    shape = of_member({"ensemble": "e", "mlp": [10, 16, 4], "cnn": None}, (10, 1, 1), 4)
+    shape = of_member(described([10, 16, 4]), (10, 1, 1), 4)
     bounds = largest_at_start(shape, how)
     rng = np.random.default_rng(3)
     for (n_in, n_out), bound in zip(((10, 16), (16, 4)), bounds, strict=True):

@@ -5,12 +5,14 @@ Text of a user's is escaped, character by character, so that reStructuredText ta
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from finitewidth.comparison.tables import ORDERS, read_csv
+from finitewidth.members.stages import Tabulated, TabulatedLadder
+from finitewidth.members.trained import TabulatedReplicas
 from finitewidth.provenance.artifacts import ArtifactError, read_stamp
 
 #: Names of the orders of theory, in words.
@@ -34,28 +36,31 @@ def plain(text: object) -> str:
     return "".join(c if c.isalnum() or c == " " else f"\\{c}" for c in line)
 
 
-def ensembles(study: Mapping) -> list[str]:
-    """A line for each ensemble of a study: what its networks are, and how many were drawn."""
-    groups: dict[str, list[Mapping]] = {}
-    for member in study["members"]:
-        groups.setdefault(member["ensemble"], []).append(member)
+Listed = Tabulated | TabulatedReplicas
+
+
+def ensembles(members: Iterable[Listed]) -> list[str]:
+    """A line for each ensemble: what its networks are, and how many were drawn."""
+    groups: dict[str, list[Listed]] = {}
+    for member in members:
+        groups.setdefault(member.ensemble, []).append(member)
     return [_ensemble(name, members) for name, members in groups.items()]
 
 
-def _ensemble(name: str, members: Sequence[Mapping]) -> str:
-    swept = {key: [m["swept"][key] for m in members] for key in members[0]["swept"]}
+def _ensemble(name: str, members: Sequence[Listed]) -> str:
+    swept = {key: [m.swept[key] for m in members] for key in members[0].swept}
     words = [f"{key} {_list(values)}" for key, values in swept.items()]
     first = members[0]
-    if "replicas" in first:
-        count = f"{first['replicas']} trained replicas"
+    if isinstance(first, TabulatedReplicas):
+        count = f"{first.replicas} trained replicas"
     else:
-        said = {"activation": first["activation"], "depth": first["depth"]}
+        said = {"activation": first.activation, "depth": first.depth}
         words = [f"{key} {_list([v])}" for key, v in said.items() if key not in swept] + words
-        count = f"{first['networks']} networks"
-        if first["ladder"]:
-            words.append(f"widths {_list(first['ladder'])} on common random numbers")
+        count = f"{first.networks} networks"
+        if isinstance(first, TabulatedLadder):
+            words.append(f"widths {_list(first.ladder)} on common random numbers")
         elif "width" not in swept:
-            words.append(f"width {_list(first['hidden'] or [first['width']])}")
+            words.append(f"width {_list(first.hidden or [first.width])}")
     each = " each" if len(members) > 1 else ""
     return f"{name}: {count}{each}" + "".join(f"; {word}" for word in words)
 

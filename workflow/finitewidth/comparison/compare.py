@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 from scipy.special import ndtri, stdtr
 
-from finitewidth.comparison.results import MemberResults, Study
+from finitewidth.comparison.results import MemberResults, Study, TrainedResults
 from finitewidth.core.reasons import Reason, sentence
 from finitewidth.quantities.description import Quantity
 from finitewidth.quantities.vocabulary import COEFFICIENTS, DESCRIBED, TABULATED
@@ -49,16 +49,16 @@ def table(study: Study) -> pd.DataFrame:
         What is not trusted has no z nor relative difference, and no order is said to hold there.
         The widths of a ladder stand in the column width like swept ones.
     """
-    swept = list(dict.fromkeys(key for m in study.members for key in m.swept))
+    swept = list(dict.fromkeys(key for m in study.every for key in m.swept))
     if any("rung" in m.estimates.dims for m in study.members) and "width" not in swept:
         swept.append("width")
     parts = []
-    for m in (*study.members, *study.sweeps):
+    for m in (*study.every, *study.sweeps):
         for quantity in study.quantities or TABULATED:
             if quantity in m.estimates:
                 rows = _quantity_rows(m, quantity)
                 rows.insert(0, "study", study.name)
-                rows.insert(1, "ensemble", m.about["ensemble"])
+                rows.insert(1, "ensemble", m.about.ensemble)
                 for place, key in enumerate(swept):
                     if key not in rows:
                         rows.insert(2 + place, key, m.swept.get(key, np.nan))
@@ -69,7 +69,7 @@ def table(study: Study) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[columns]
 
 
-def _quantity_rows(m: MemberResults, quantity: str) -> pd.DataFrame:
+def _quantity_rows(m: MemberResults | TrainedResults, quantity: str) -> pd.DataFrame:
     estimate = m.estimates[quantity]
     measured = xr.Dataset(
         {
@@ -152,7 +152,9 @@ def _distinct(wide: pd.DataFrame, quantity: str, sizes: Mapping[Hashable, int]) 
     return wide
 
 
-def _with_theory(m: MemberResults, quantity: str, wide: pd.DataFrame, dims: list) -> pd.DataFrame:
+def _with_theory(
+    m: MemberResults | TrainedResults, quantity: str, wide: pd.DataFrame, dims: list
+) -> pd.DataFrame:
     if quantity not in m.theory:
         return wide.assign(order="none", theory=np.nan, neglected=np.nan, equation="")
     values = m.theory[quantity]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from finitewidth.comparison.captions import ensembles, notes, outcome, plain
 from finitewidth.config.model import Config
+from finitewidth.members.listed import listed
 from finitewidth.quantities.vocabulary import FIGURES
 from finitewidth.runtime.folder import OURS, write_whole
 
@@ -91,7 +92,9 @@ def _study(about: Mapping) -> str:
 
 
 def _measured(about: Mapping) -> list[str]:
-    lines = [f"- {plain(line)}" for line in ensembles(about)]
+    lines = [
+        f"- {plain(line)}" for line in ensembles(listed(member)[0] for member in about["members"])
+    ]
     return ["What was measured:", "\n".join(lines)]
 
 

@@ -5,39 +5,47 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import xarray as xr
 
 from finitewidth.comparison.extrapolate import extrapolate
 from finitewidth.comparison.sweeps import extrapolate_sweep, groups
+from finitewidth.members.listed import listed
+from finitewidth.members.stages import Tabulated, TabulatedLadder
+from finitewidth.members.trained import TabulatedReplicas
 from finitewidth.provenance.artifacts import read_dataset
 from finitewidth.quantities.vocabulary import quantities_of
 
+About = TypeVar("About", Tabulated, TabulatedReplicas)
+
 
 @dataclass(frozen=True)
-class MemberResults:
-    """One member: its plain description, its estimates and its theory.
+class Results(Generic[About]):
+    """One member: what it is, its estimates and its theory.
 
     Attributes
     ----------
-    about : mapping
-        The member's slice of the config (``ensemble``, ``name``, ``width``, ``activation``, ...).
+    about : TabulatedNetworks, TabulatedLadder or TabulatedReplicas
     swept : mapping
-        The swept keys and this member's values.
+        The swept keys and this member's values; the width is not among those of a sweep.
     estimates, theory : xarray.Dataset
         Tests of normality, coefficients of the expansion in 1/n and generated networks, where
         there are any, stand among the estimates.
+    folder : Path
+        Where its files stand.
     """
 
-    about: Mapping
+    about: About
     swept: Mapping
     estimates: xr.Dataset
     theory: xr.Dataset
+    folder: Path = Path()
 
     @property
     def label(self) -> str:
         """The member in a few words, for legends."""
-        return ", ".join([self.about["ensemble"].replace("_", " "), *self.swept_words])
+        return ", ".join([self.about.ensemble.replace("_", " "), *self.swept_words])
 
     @property
     def swept_words(self) -> list[str]:
@@ -49,20 +57,32 @@ class MemberResults:
 
     def seconds(self) -> xr.Dataset:
         """How long each way of computing a tangent kernel took, where that was measured."""
-        return read_dataset(Path(self.about["folder"]) / "seconds.nc")
+        return read_dataset(self.folder / "seconds.nc")
 
     def has(self, family: str) -> bool:
         """Whether the member estimates a family of quantities."""
         return any(q in self.estimates for q in quantities_of(family))
 
 
+#: Of a member of ``ensembles``, and of one of ``trained``.
+MemberResults = Results[Tabulated]
+TrainedResults = Results[TabulatedReplicas]
+
+
 @dataclass(frozen=True)
 class Study:
-    """A study's name, title, wanted quantities (None for all), members, and sweeps over width.
+    """What a study claims, and the results of its members.
 
-    A sweep is what members that differ in their width alone give together: coefficients of the
-    expansion in 1/n. Its description is that of the widest, and ``width`` is not among its swept
-    keys.
+    Attributes
+    ----------
+    name, title : str
+    quantities : list of str or None
+        The wanted ones, None for all.
+    members, trained : list
+        Of ``ensembles`` and of ``trained``.
+    sweeps : list
+        What members that differ in their width alone give together: coefficients of the expansion
+        in 1/n. The description is that of the widest, and ``width`` is not among the swept keys.
     """
 
     name: str
@@ -70,11 +90,19 @@ class Study:
     quantities: list[str] | None
     members: list[MemberResults]
     sweeps: list[MemberResults] = field(default_factory=list)
+    trained: list[TrainedResults] = field(default_factory=list)
+
+    @property
+    def every(self) -> list[MemberResults | TrainedResults]:
+        """All members: of ensembles, then trained."""
+        return [*self.members, *self.trained]
 
     def estimating(self, families: Iterable[str]) -> Study:
         """The study with those of its members alone that estimate every one of ``families``."""
+        families = list(families)
         members = [m for m in self.members if all(m.has(family) for family in families)]
-        return replace(self, members=members)
+        trained = [m for m in self.trained if all(m.has(family) for family in families)]
+        return replace(self, members=members, trained=trained)
 
     @classmethod
     def read(cls, description: Mapping, place: str = "") -> Study:
@@ -82,36 +110,41 @@ class Study:
 
         ``place`` is what stands before ``results/`` (:func:`finitewidth.runtime.job.place`).
         """
-        each = [{**about, "folder": place + about["folder"]} for about in description["members"]]
-        members = [_read_member(about) for about in each]
-        about = (description["name"], description["title"], description["quantities"])
-        return cls(*about, members, _sweeps(members))
+        members: list[MemberResults] = []
+        trained: list[TrainedResults] = []
+        for about, folder in map(listed, description["members"]):
+            if isinstance(about, TabulatedReplicas):
+                trained.append(_replicas(about, Path(place + folder)))
+            else:
+                members.append(_member(about, Path(place + folder)))
+        words = (description["name"], description["title"], description["quantities"])
+        return cls(*words, members, _sweeps(members), trained)
 
 
-def _read_member(about: Mapping) -> MemberResults:
-    folder = Path(about["folder"])
+def _replicas(about: TabulatedReplicas, folder: Path) -> TrainedResults:
+    estimates = read_dataset(folder / "estimates.nc").merge(read_dataset(folder / "generated.nc"))
+    return Results(about, about.swept, estimates, read_dataset(folder / "theory.nc"), folder)
+
+
+def _member(about: Tabulated, folder: Path) -> MemberResults:
     estimates = read_dataset(folder / "estimates.nc")
-    if "replicas" in about:
-        estimates = estimates.merge(read_dataset(folder / "generated.nc"))
-        return MemberResults(about, about["swept"], estimates, read_dataset(folder / "theory.nc"))
-    if "normality" in about["estimate"]:
+    if "normality" in about.estimate:
         tests = read_dataset(folder / "normality.nc")
         # Groups of p-values have a dimension of their own, `sample` is shared with `quadruple`.
         estimates = estimates.merge(
             tests, compat="override", join="outer", combine_attrs="override"
         )
     theory = read_dataset(folder / "theory.nc")
-    if about["ladder"]:
+    if isinstance(about, TabulatedLadder):
         estimates = estimates.merge(extrapolate(estimates, theory), compat="override")
-    return MemberResults(about, about["swept"], estimates, theory)
+    return Results(about, about.swept, estimates, theory, folder)
 
 
 def _sweeps(members: list[MemberResults]) -> list[MemberResults]:
-    ours = [m for m in members if "replicas" not in m.about]
     found = []
-    for group in groups([(m.about, m.swept) for m in ours]):
-        each = [ours[place] for place in group]
-        width = [m.about["width"] for m in each]
+    for group in groups([(m.about, m.swept) for m in members]):
+        each = [members[place] for place in group]
+        width = [m.about.width for m in each]
         fitted = extrapolate_sweep(width, [m.estimates for m in each], [m.theory for m in each])
         if fitted[0].data_vars:
             swept = {key: value for key, value in each[-1].swept.items() if key != "width"}

@@ -14,10 +14,11 @@ import numpy as np
 import xarray as xr
 
 from finitewidth.comparison.extrapolate import agree, extrapolate
+from finitewidth.members.stages import Tabulated, TabulatedLadder
 from finitewidth.quantities.vocabulary import FROM_SWEEPS, LEAST_RUNGS
 
 
-def groups(members: Sequence[tuple[Mapping, Mapping]]) -> list[list[int]]:
+def groups(members: Sequence[tuple[Tabulated, Mapping]]) -> list[list[int]]:
     """Places of the members that differ in their width alone, narrow ones first.
 
     ``members`` are pairs of a description and its swept keys; groups of fewer widths than a fit
@@ -25,11 +26,11 @@ def groups(members: Sequence[tuple[Mapping, Mapping]]) -> list[list[int]]:
     """
     found: dict[tuple, list[int]] = {}
     for place, (about, swept) in enumerate(members):
-        if "width" not in swept or about["ladder"] or about["hidden"]:
+        if "width" not in swept or isinstance(about, TabulatedLadder) or about.hidden:
             continue
         rest = tuple((key, value) for key, value in swept.items() if key != "width")
-        found.setdefault((about["ensemble"], rest), []).append(place)
-    every = (sorted(g, key=lambda place: members[place][0]["width"]) for g in found.values())
+        found.setdefault((about.ensemble, rest), []).append(place)
+    every = (sorted(g, key=lambda place: members[place][0].width) for g in found.values())
     return [g for g in every if len(g) >= LEAST_RUNGS]
 
 

@@ -17,6 +17,8 @@ from finitewidth.core.fields import (
     distinct,
     key,
 )
+from finitewidth.members.plain import of_plain
+from finitewidth.models.shapes import NetworkShape
 
 Share = Annotated[Real, Field(gt=0, lt=1)]
 _VALIDATION = "a number above 0 and below 1: the share of images held out for validation"
@@ -179,9 +181,7 @@ class Trained(Model):
         "{source: , accuracy: , generated_accuracy: , alignment: }", None
     )
 
-    @property
-    def hidden(self) -> list[int]:
-        """Neurons, or channels, of each hidden layer."""
-        if self.mlp:
-            return self.mlp[1:-1]
-        return self.cnn.channels[1:] if self.cnn else []
+    def shape(self, name: str) -> NetworkShape:
+        """The network that this entry, of that name, describes; one of mlp and cnn is given."""
+        keys = self.model_dump(include={"mlp", "cnn"})
+        return of_plain({"ensemble": name, **keys}, NetworkShape)

@@ -18,8 +18,8 @@ def check_trained(path: str, name: str, trained: Trained, config: Config) -> Non
     if (trained.mlp is None) == (trained.cnn is None):
         given = "neither" if trained.mlp is None else "mlp and cnn"
         raise ConfigError.at(path, given, "one of mlp and cnn")
-    hidden = len(trained.hidden)
-    _check_widths(path, trained)
+    hidden = len(trained.shape(name).hidden)
+    _check_widths(path, name, trained)
     _check_architecture(name, trained, config)
     allowed = f"all, or lists of different layers from 1 to {hidden}"
     for layers in trained.rainbow.layers:
@@ -38,9 +38,9 @@ def check_trained(path: str, name: str, trained: Trained, config: Config) -> Non
         )
 
 
-def _check_widths(path: str, trained: Trained) -> None:
+def _check_widths(path: str, name: str, trained: Trained) -> None:
     """Whether hidden widths stay numbers of neurons, by whatever factors they are widened."""
-    most = WIDEST / max(trained.hidden)
+    most = WIDEST / max(trained.shape(name).hidden)
     for key, factors in (("widen", trained.widen), ("rainbow.widen", trained.rainbow.widen)):
         if max(factors) > most:
             allowed = f"at most {most:.4g}, for hidden widths of at most {WIDEST}"
@@ -57,4 +57,4 @@ def _check_architecture(name: str, trained: Trained, config: Config) -> None:
         shape = (1 if data.grayscale else 3, 32, 32)
     else:
         return
-    of_member({"ensemble": name, **trained.model_dump(include={"mlp", "cnn"})}, shape, 10)
+    of_member(trained.shape(name), shape, 10)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from finitewidth.models.activations.activation import Activation
 from finitewidth.models.activations.table import get
+from finitewidth.models.perceptron import ManyWidths, OneWidth
 
 WEIGHT_LAWS = ("normal", "uniform", "pytorch")
 
@@ -62,29 +62,41 @@ class Law:
     ) -> Law:
         """A law whose hidden layers share one width; for ``pytorch`` weights C_b, C_W are set."""
         widths = (dimension, *(width,) * (depth - 1), outputs or width)
-        about = {"activation": activation, "C_b": C_b, "C_W": C_W, "weights": weights}
-        return cls._of_widths(about, widths)
+        return cls._of_widths(activation, weights, C_b, C_W, widths)
 
     @classmethod
-    def of_member(cls, member: Mapping, *, dimension: int) -> Law:
-        """The law of a config's member, given as plain data, on inputs of n_0 = ``dimension``."""
-        hidden = member["hidden"] or (member["width"],) * (member["depth"] - 1)
-        return cls._of_widths(member, (dimension, *hidden, member["outputs"]))
+    def of_member(cls, member: OneWidth | ManyWidths, *, dimension: int) -> Law:
+        """The law of a config's member, of a ladder at its widest; n_0 = ``dimension``."""
+        m = member
+        hidden = m.hidden or (m.width,) * (m.depth - 1)
+        return cls._of_widths(
+            m.activation, m.weights, m.C_b, m.C_W, (dimension, *hidden, m.outputs)
+        )
 
     @classmethod
-    def of_ladder(cls, member: Mapping, *, dimension: int) -> list[Law]:
+    def of_ladder(cls, member: ManyWidths, *, dimension: int) -> list[Law]:
         """The laws of a ladder's rungs, which differ in their width alone."""
-        depth = member["depth"]
-        return [cls._of_widths(member, (dimension, *(n,) * depth)) for n in member["ladder"]]
+        m = member
+        each = ((dimension, *(n,) * m.depth) for n in m.ladder)
+        return [cls._of_widths(m.activation, m.weights, m.C_b, m.C_W, widths) for widths in each]
 
     @classmethod
-    def _of_widths(cls, member: Mapping, widths: tuple[int, ...]) -> Law:
+    def _of_widths(
+        cls,
+        activation: str,
+        weights: str,
+        C_b: float | None,
+        C_W: float | None,
+        widths: tuple[int, ...],
+    ) -> Law:
         depth = len(widths) - 1
-        if member["weights"] == "pytorch":
+        if weights == "pytorch":
             biases, scales = tuple(1 / (3 * n) for n in widths[:-1]), (1 / 3,) * depth
+        elif C_b is None or C_W is None:
+            raise ValueError(f"weights {weights!r} need C_b and C_W, not {C_b} and {C_W}")
         else:
-            biases, scales = (float(member["C_b"]),) * depth, (float(member["C_W"]),) * depth
-        return cls(member["activation"], tuple(widths), biases, scales, member["weights"])
+            biases, scales = (float(C_b),) * depth, (float(C_W),) * depth
+        return cls(activation, tuple(widths), biases, scales, weights)
 
     @property
     def depth(self) -> int:

@@ -7,7 +7,6 @@ parameters mu; lambda_mu is ``lambda_b[l-1]`` for the biases of layer l and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from finitewidth.models.law import Law
@@ -59,7 +58,15 @@ class Rates:
             )
         return cls((float(lambda_b),) * depth, (float(lambda_W),) * depth)
 
-    @classmethod
-    def of_member(cls, member: Mapping, law: Law) -> Rates:
-        """The rates of a config's member, given as plain data, whose law is ``law``."""
-        return cls.named(law=law, **member["ntk"])
+
+@dataclass(frozen=True, kw_only=True)
+class Parameterisation:
+    """Learning rates as a study file names them: what :meth:`Rates.named` takes besides a law."""
+
+    name: str
+    lambda_b: float | None
+    lambda_W: float | None
+
+    def rates(self, law: Law) -> Rates:
+        """The rates of networks of that law; raises ``ValueError`` as :meth:`Rates.named`."""
+        return Rates.named(self.name, law, self.lambda_b, self.lambda_W)

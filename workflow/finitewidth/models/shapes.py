@@ -2,12 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import prod
 
 from finitewidth.core.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvolutionShape:
+    """Convolutions as a study file describes them.
+
+    ``channels`` are those of the images and of each convolution, ``kernel`` rows and columns of a
+    patch; a linear read-out follows.
+    """
+
+    channels: tuple[int, ...]
+    kernel: int
+    stride: int
+    padding: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkShape:
+    """The network that an entry of ``trained`` describes: either a perceptron or convolutions.
+
+    ``ensemble`` is the name of the entry, ``mlp`` the perceptron's widths, from the components of
+    an image to the classes.
+    """
+
+    ensemble: str
+    mlp: tuple[int, ...] | None
+    cnn: ConvolutionShape | None
+
+    @property
+    def hidden(self) -> tuple[int, ...]:
+        """Neurons, or channels, of each hidden layer."""
+        if self.mlp:
+            return self.mlp[1:-1]
+        return self.cnn.channels[1:] if self.cnn else ()
+
+    def widened(self, factor: float) -> NetworkShape:
+        """The same with hidden widths times a factor, rounded as :func:`widened` does."""
+        hidden = widened(self.hidden, factor)
+        if self.mlp:
+            return replace(self, mlp=(self.mlp[0], *hidden, self.mlp[-1]))
+        assert self.cnn is not None
+        cnn = replace(self.cnn, channels=(self.cnn.channels[0], *hidden))
+        return replace(self, cnn=cnn)
 
 
 @dataclass(frozen=True)
@@ -92,7 +135,7 @@ class Architecture:
         )
 
 
-def of_member(member: Mapping, shape: tuple[int, int, int], classes: int) -> Architecture:
+def of_member(member: NetworkShape, shape: tuple[int, int, int], classes: int) -> Architecture:
     """The architecture of a member of ``trained`` on images of a shape (channels, rows, columns).
 
     Raises
@@ -100,10 +143,11 @@ def of_member(member: Mapping, shape: tuple[int, int, int], classes: int) -> Arc
     ConfigError
         Where the model does not fit the images or their classes.
     """
-    where = f"trained.{member['ensemble']}"
-    if member["mlp"] is not None:
-        return _perceptron(where, member["mlp"], shape, classes)
-    return _convolutional(where, member["cnn"], shape, classes)
+    where = f"trained.{member.ensemble}"
+    if member.mlp is not None:
+        return _perceptron(where, member.mlp, shape, classes)
+    assert member.cnn is not None
+    return _convolutional(where, member.cnn, shape, classes)
 
 
 def widened(widths: Sequence[int], factor: float) -> list[int]:
@@ -124,17 +168,19 @@ def _perceptron(where: str, dimensions: Sequence[int], shape: tuple, classes: in
 
 
 def _convolutional(
-    where: str, cnn: Mapping, shape: tuple[int, int, int], classes: int
+    where: str, cnn: ConvolutionShape, shape: tuple[int, int, int], classes: int
 ) -> Architecture:
     channels, rows, columns = shape
     size = (rows, columns)
-    if cnn["channels"][0] != channels:
+    if cnn.channels[0] != channels:
         raise ConfigError.at(
-            f"{where}.cnn.channels", cnn["channels"], f"{channels} first, the channels of an image"
+            f"{where}.cnn.channels",
+            list(cnn.channels),
+            f"{channels} first, the channels of an image",
         )
-    k, stride, padding = cnn["kernel"], cnn["stride"], cnn["padding"]
+    k, stride, padding = cnn.kernel, cnn.stride, cnn.padding
     layers: list[Layer] = []
-    for before, after in pairwise(cnn["channels"]):
+    for before, after in pairwise(cnn.channels):
         if min(size) + 2 * padding < k:
             raise ConfigError.at(
                 f"{where}.cnn.kernel",
@@ -146,5 +192,5 @@ def _convolutional(
         then = (rows, columns)
         layers.append(Layer(before, after, (k, k), stride, padding, size, then))
         size = then
-    layers.append(Layer(cnn["channels"][-1], classes, size, 1, 0, size, (1, 1)))
+    layers.append(Layer(cnn.channels[-1], classes, size, 1, 0, size, (1, 1)))
     return Architecture(tuple(layers))

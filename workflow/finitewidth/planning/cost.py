@@ -10,13 +10,10 @@ import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from finitewidth.models.activations import table as activations
+from finitewidth.planning.member import Ladder, Member
 from finitewidth.quantities.vocabulary import FAMILIES, FROM_LADDER, FROM_NTK
-
-if TYPE_CHECKING:
-    from finitewidth.planning.members import Member
 
 MiB = 2**20
 #: What an interpreter with its imports takes: MiB, and seconds that are no member's.
@@ -93,7 +90,7 @@ def sampling(member: Member, inputs: int, networks: float | None = None) -> Cost
 
     Parameters
     ----------
-    member : finitewidth.planning.members.Member
+    member : finitewidth.planning.member.Member
     inputs : int
         How many vectors the networks are evaluated on.
     """
@@ -111,8 +108,8 @@ def estimating(member: Member, inputs: int) -> Cost:
 
 def testing(member: Member, inputs: int) -> Cost:
     """What tests of normality of a member take."""
-    groups = member.normality["groups"] * len(member.layers) * inputs
-    per_group = member.normality["networks"] ** 2 * member.normality["neurons"]
+    groups = member.normality.groups * len(member.layers) * inputs
+    per_group = member.normality.networks**2 * member.normality.neurons
     read = member.networks * recorded(member, inputs) / MiB
     return Cost(0.2 + 2e-9 * groups * per_group, 3 * read, 0.1)
 
@@ -130,9 +127,10 @@ def _seconds(stage: str, member: Member, inputs: int, networks: float) -> float:
 def kind(stage: str, member: Member) -> str:
     """What has a list of prices of its own."""
     simple = activations.get(member.activation).is_scale_invariant
+    is_ladder = isinstance(member, Ladder)
     if stage == "theory":
-        return ("two slopes" if simple else "curved") + (", ladder" if member.ladder else "")
-    if member.ladder is not None:
+        return ("two slopes" if simple else "curved") + (", ladder" if is_ladder else "")
+    if is_ladder:
         return "ladder"
     if stage == "estimate":
         return "networks"
@@ -151,7 +149,7 @@ def counts(stage: str, member: Member, inputs: int, networks: float) -> dict[str
 
 def _estimated(member: Member, inputs: int, networks: float) -> dict[str, float]:
     """Numbers that each family reads, and how many families there are."""
-    values = networks * len(member.layers) * len(member.ladder or (1,))
+    values = networks * len(member.layers) * len(member.rungs)
     pairs = math.comb(inputs + 1, 2)
     tangents = networks * (inputs * member.ntk_outputs) ** 2
     found = {
@@ -160,8 +158,9 @@ def _estimated(member: Member, inputs: int, networks: float) -> dict[str, float]
         for name, family in FAMILIES.items()
     }
     found["controls"] = values * pairs * member.depth * member.controls
-    rungs = len(member.ladder or ())
-    found["kernels of two"] = networks * rungs * member.depth * _of_neurons(member, inputs)
+    found["kernels of two"] = (
+        networks * len(member.rungs) * member.depth * _of_neurons(member, inputs)
+    )
     return found | {"families": len(member.estimate)}
 
 
@@ -175,26 +174,14 @@ def _predicted(member: Member, inputs: int, networks: float) -> dict[str, float]
         "kernels": member.depth * pairs,
         "vertices": member.depth * quads * bool(higher),
         "laws": len(member.layers) * len(laws),
-        "rungs": len(member.ladder or ()),
+        "rungs": len(member.rungs),
     }
 
 
 def _drawn(member: Member, inputs: int, networks: float) -> dict[str, float]:
     """Normals a neuron and input; weights; activations that are not two lines; passes over neurons
     for what is recorded; small matrices of kernels; neurons on the way back; control variates."""
-    rungs = member.ladder or (member.width,)
-    neurons = weights = 0
-    for rung in rungs:
-        last = rung if member.ladder else member.outputs
-        if member.hidden:
-            widths = (*member.hidden, last)
-            neurons += sum(widths)
-            weights += sum(a * b for a, b in itertools.pairwise((widths[0], *widths)))
-        else:
-            # In a hundred thousand layers of a width there is nothing to add up.
-            hidden = member.depth - 1
-            neurons += hidden * rung + last
-            weights += hidden * rung * rung + (rung if hidden else 1) * last
+    neurons, weights = _size(member)
     curved = not activations.get(member.activation).is_scale_invariant
     products = math.comb(inputs + 1, 2) * ("quartic" in member.measure)
     recorded = neurons * len(member.layers) / member.depth
@@ -205,7 +192,7 @@ def _drawn(member: Member, inputs: int, networks: float) -> dict[str, float]:
         "weights": networks * weights,
         "curves": networks * neurons * inputs * curved,
         "sums": networks * recorded * (inputs + 2 * products),
-        "matrices": networks * member.depth * len(rungs) * inputs**2,
+        "matrices": networks * member.depth * len(member.rungs) * inputs**2,
         "ways": networks * neurons * inputs * (1 + member.ntk_outputs),
         "controls": networks
         * neurons
@@ -213,6 +200,21 @@ def _drawn(member: Member, inputs: int, networks: float) -> dict[str, float]:
         * member.controls
         * (not _of_neurons(member, inputs)),
     }
+
+
+def _size(member: Member) -> tuple[int, int]:
+    """Neurons and weights of a network, of all rungs of a ladder together."""
+    if member.hidden:
+        widths = (*member.hidden, member.outputs)
+        return sum(widths), sum(a * b for a, b in itertools.pairwise((widths[0], *widths)))
+    neurons = weights = 0
+    # In a hundred thousand layers of a width there is nothing to add up.
+    inner = member.depth - 1
+    for width in member.rungs:
+        last = width if isinstance(member, Ladder) else member.outputs
+        neurons += inner * width + last
+        weights += inner * width * width + (width if inner else 1) * last
+    return neurons, weights
 
 
 def _of_neurons(member: Member, inputs: int) -> bool:
@@ -223,9 +225,9 @@ def _of_neurons(member: Member, inputs: int) -> bool:
 def recorded(member: Member, inputs: int) -> float:
     """Bytes that a network leaves in a file of samples."""
     layers, pairs = len(member.layers), math.comb(inputs + 1, 2)
-    number = 8 * len(member.ladder or (1,)) * layers
+    number = 8 * len(member.rungs) * layers
     total = 8.0
-    if member.ladder is not None:
+    if isinstance(member, Ladder):
         return total + number * pairs * (2 + 4 * member.controls)
     if "preactivations" in member.measure:
         total += layers * inputs * (4 * member.record + 8 * inputs)

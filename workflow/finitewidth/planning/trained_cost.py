@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from finitewidth.config.model_trained import DataSet
@@ -37,8 +36,8 @@ def products(member: TrainedMember) -> int:
     if member.mlp:
         return sum(a * b for a, b in itertools.pairwise(member.mlp))
     assert member.cnn is not None
-    weights = sum(a * b for a, b in itertools.pairwise(member.cnn["channels"]))
-    return weights * _PLACES * member.cnn["kernel"] ** 2
+    weights = sum(a * b for a, b in itertools.pairwise(member.cnn.channels))
+    return weights * _PLACES * member.cnn.kernel**2
 
 
 def training(member: TrainedMember, data: DataSet) -> Cost:
@@ -48,7 +47,7 @@ def training(member: TrainedMember, data: DataSet) -> Cost:
 
 def measuring(member: TrainedMember, data: DataSet) -> Cost:
     """What spectra, clipping and alignment of the replicas take."""
-    moments = 8 * 6 * sum((member.replicas * n) ** 2 for n in _widths(member)) / MiB
+    moments = 8 * 6 * sum((member.replicas * n) ** 2 for n in member.hidden) / MiB
     memory = _memory(member, data) + moments
     return Cost(_seconds("measure", member, data), memory, 1.0 + moments / 6)
 
@@ -66,7 +65,7 @@ def _seconds(stage: str, member: TrainedMember, data: DataSet) -> float:
 def counts(stage: str, member: TrainedMember, data: DataSet) -> dict[str, float]:
     """How often each of the things that cost is done."""
     train, total = images(data)
-    one, widths = products(member), _widths(member)
+    one, widths = products(member), member.hidden
     if stage == "train":
         return {
             "member": 1.0,
@@ -79,12 +78,12 @@ def counts(stage: str, member: TrainedMember, data: DataSet) -> dict[str, float]
             "member": 1.0,
             "moments": total * places * sum((member.replicas * n) ** 2 for n in widths),
         }
-    rainbow: Mapping = member.rainbow
-    ways = len(rainbow["widen"]) + len(rainbow["covariance"]) + len(rainbow["layers"])
-    drawn = member.replicas * rainbow["networks"] * ways
+    rainbow = member.rainbow
+    ways = len(rainbow.widen) + len(rainbow.covariance) + len(rainbow.layers)
+    drawn = member.replicas * rainbow.networks * ways
     return {
         "member": 1.0,
-        "products": drawn * total * one * max(rainbow["widen"]),
+        "products": drawn * total * one * max(rainbow.widen),
         "decompositions": drawn * sum(n**3 for n in widths),
     }
 
@@ -94,13 +93,6 @@ def predicting(member: TrainedMember) -> Cost:
     return Cost(0.4, 100.0, 0.5)
 
 
-def _widths(member: TrainedMember) -> list[int]:
-    if member.mlp:
-        return member.mlp[1:-1]
-    assert member.cnn is not None
-    return member.cnn["channels"][1:]
-
-
 def _weights(member: TrainedMember) -> float:
     """MiB of the weights of all replicas."""
     return 4 * member.replicas * products(member) / MiB
@@ -108,5 +100,5 @@ def _weights(member: TrainedMember) -> float:
 
 def _memory(member: TrainedMember, data: DataSet) -> float:
     """MiB of images and of activations of a set."""
-    columns = sum(_widths(member)) * (_PLACES if member.cnn else 1)
+    columns = sum(member.hidden) * (_PLACES if member.cnn else 1)
     return 4 * images(data)[1] * (1024 + 2 * columns) / MiB + 6 * _weights(member)

@@ -1,42 +1,29 @@
-"""Members of the config's ``trained``: replicas of one architecture, resolved to plain values."""
+"""The members of the config's ``trained``, and the batches of them that share a job."""
 
 from __future__ import annotations
 
 import functools
 import itertools
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from finitewidth.config.model import Config
 from finitewidth.config.model_trained import Trained
-from finitewidth.models.shapes import widened
+from finitewidth.members.plain import of_plain
+from finitewidth.members.trained import Published, Rainbow, TabulatedReplicas
 from finitewidth.planning import cost, trained_cost
-from finitewidth.planning.members import Member, Same, batch_name, members
+from finitewidth.planning.member import Member
+from finitewidth.planning.members import Same, batch_name, members
+from finitewidth.quantities.vocabulary import TRAINED_FAMILIES
 
-#: What training does not depend on.
-NOT_TRAINED = ("rainbow", "published", "checkpoint")
 
+@dataclass(frozen=True, kw_only=True)
+class TrainedMember(TabulatedReplicas):
+    """One point of the sweep over ``widen`` and ``weights``: all that any stage uses.
 
-@dataclass(frozen=True)
-class TrainedMember:
-    """One point of the sweep over ``widen`` and ``weights``; every field is plain data."""
+    ``checkpoint`` is the number of epochs after which the state of training is kept.
+    """
 
-    ensemble: str
-    name: str
-    swept: dict
-    data: str
-    mlp: list[int] | None
-    cnn: dict | None
-    widen: float
-    weights: str
-    C_W: float
-    replicas: int
-    epochs: int
-    batch: int
-    learning_rate: float
-    momentum: float
     checkpoint: int
-    rainbow: dict
-    published: dict | None
 
     @property
     def folder(self) -> str:
@@ -53,9 +40,15 @@ class TrainedMember:
         """What stands in its folder besides the networks."""
         return [f"{self.folder}/{file}.nc" for file in ("estimates", "generated", "theory")]
 
-    def slice(self, *leave_out: str) -> dict:
-        """The member as plain data, without the fields named: a stage's slice of the config."""
-        return {k: v for k, v in asdict(self).items() if k not in ("swept", *leave_out)}
+    @property
+    def activations(self) -> tuple[str, ...]:
+        """None of the table: ReLU stands in the code that trains."""
+        return ()
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Names of the families that are estimated of it."""
+        return tuple(TRAINED_FAMILIES)
 
 
 def trained_members(config: Config, ensemble: str) -> list[TrainedMember]:
@@ -87,18 +80,26 @@ def _readable(value: float | str) -> str:
 def _resolved(
     ensemble: str, name: str, swept: dict, trained: Trained, point: dict
 ) -> TrainedMember:
-    fields = trained.model_dump(exclude={"widen", "weights", "mlp", "cnn"})
-    mlp = trained.mlp and [
-        trained.mlp[0],
-        *widened(trained.mlp[1:-1], point["widen"]),
-        trained.mlp[-1],
-    ]
-    cnn = trained.cnn.model_dump() if trained.cnn else None
-    if cnn:
-        first, *hidden = cnn["channels"]
-        cnn["channels"] = [first, *widened(hidden, point["widen"])]
+    shape = trained.shape(ensemble).widened(point["widen"])
+    published = trained.published
     return TrainedMember(
-        ensemble=ensemble, name=name, swept=swept, mlp=mlp, cnn=cnn, **point, **fields
+        ensemble=ensemble,
+        name=name,
+        swept=swept,
+        data=trained.data,
+        mlp=shape.mlp,
+        cnn=shape.cnn,
+        widen=point["widen"],
+        weights=point["weights"],
+        C_W=trained.C_W,
+        replicas=trained.replicas,
+        epochs=trained.epochs,
+        batch=trained.batch,
+        learning_rate=trained.learning_rate,
+        momentum=trained.momentum,
+        checkpoint=trained.checkpoint,
+        rainbow=of_plain(trained.rainbow.model_dump(), Rainbow),
+        published=of_plain(published.model_dump(), Published) if published else None,
     )
 
 
@@ -136,4 +137,4 @@ def study_members(config: Config, name: str) -> list[Member | TrainedMember]:
     """Members of a study's ensembles, then of its trained networks."""
     given = config.studies[name]
     random = [m for e in given.ensembles or [] for m in members(config, e)]
-    return random + [m for e in given.trained or [] for m in trained_members(config, e)]
+    return [*random, *(m for e in given.trained or [] for m in trained_members(config, e))]

@@ -1,4 +1,8 @@
-"""What each artifact takes from the config: the parameters of its rule, and what its stamp says."""
+"""What each artifact takes from the config: the parameters of its rule, and what its stamp says.
+
+Of a member each stage takes the fields of its own class (:mod:`finitewidth.members.stages`,
+:mod:`finitewidth.members.trained`), so that a change of any other field reruns nothing of it.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,26 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from finitewidth.config.model import Config
-from finitewidth.planning.members import Member, members
+from finitewidth.members.plain import plain
+from finitewidth.members.stages import (
+    EstimatedLadder,
+    EstimatedNetworks,
+    PredictedLadder,
+    PredictedNetworks,
+    SampledLadder,
+    SampledNetworks,
+    TabulatedLadder,
+    TabulatedNetworks,
+)
+from finitewidth.members.trained import (
+    GeneratedNetworks,
+    PredictedReplicas,
+    TabulatedReplicas,
+    TrainedNetworks,
+)
+from finitewidth.planning.member import Member
+from finitewidth.planning.members import members
 from finitewidth.planning.trained_members import (
-    NOT_TRAINED,
     TrainedMember,
     study_members,
     trained_members,
@@ -36,26 +57,24 @@ def sample(config: Config, m: Member, shard: int) -> dict:
     return {
         "seed": config.seed,
         "device": config.device_for(m.task),
-        "member": m.slice("estimate", "normality", "shards"),
+        "member": plain(m, SampledNetworks, SampledLadder),
         "blocks": list(m.shard_bounds(shard)),
     }
 
 
 def estimate(config: Config, m: Member) -> dict:
     """Of a member's estimates, besides its samples."""
-    keys = ("ensemble", "name", "ladder", "weights", "estimate")
-    return {"seed": config.seed, "member": {key: getattr(m, key) for key in keys}}
+    return {"seed": config.seed, "member": plain(m, EstimatedNetworks, EstimatedLadder)}
 
 
 def normality(config: Config, m: Member) -> dict:
     """Of a member's tests of normality."""
-    return {"seed": config.seed, "normality": m.normality}
+    return {"seed": config.seed, "normality": plain(m.normality)}
 
 
 def theory(m: Member) -> dict:
     """Of a member's theory."""
-    not_used = ("sampler", "precision", "measure", "normality", "shards", "controls", "memory")
-    return {"member": m.slice(*not_used)}
+    return {"member": plain(m, PredictedNetworks, PredictedLadder)}
 
 
 def images(config: Config, name: str) -> dict:
@@ -65,37 +84,34 @@ def images(config: Config, name: str) -> dict:
 
 def train(config: Config, m: TrainedMember) -> dict:
     """Of a member's trained networks."""
-    return _of_trained(config, m, "train", *NOT_TRAINED)
+    return _of_trained(config, m, "train", TrainedNetworks)
 
 
 def measure(config: Config, m: TrainedMember) -> dict:
     """Of what is measured of a member's trained networks."""
-    return _of_trained(config, m, "measure", *NOT_TRAINED)
+    return _of_trained(config, m, "measure", TrainedNetworks)
 
 
 def generate(config: Config, m: TrainedMember) -> dict:
     """Of networks drawn from the covariances of a member's."""
-    return _of_trained(config, m, "generate", "published", "checkpoint")
+    return _of_trained(config, m, "generate", GeneratedNetworks)
 
 
 def predict(config: Config, m: TrainedMember) -> dict:
     """Of the theory of a member's trained networks."""
-    return {"seed": config.seed, "member": m.slice("checkpoint")}
+    return {"seed": config.seed, "member": plain(m, PredictedReplicas)}
 
 
-def _of_trained(config: Config, m: TrainedMember, task: str, *leave_out: str) -> dict:
+def _of_trained(config: Config, m: TrainedMember, task: str, seen: type) -> dict:
     device = config.device_for(task)
-    return {"seed": config.seed, "device": device, "member": m.slice(*leave_out)}
+    return {"seed": config.seed, "device": device, "member": plain(m, seen)}
 
 
 def study(config: Config, name: str) -> dict:
     """Of a study's table: what it claims, and where its members stand."""
     given = config.studies[name]
-    not_used = ("shards", "precision", "normality", "checkpoint")
-    listed = [
-        {**m.slice(*not_used), "swept": m.swept, "folder": m.folder}
-        for m in study_members(config, name)
-    ]
+    kinds = (TabulatedNetworks, TabulatedLadder, TabulatedReplicas)
+    listed = [{**plain(m, *kinds), "folder": m.folder} for m in study_members(config, name)]
     about = {"name": name, "title": given.title, "quantities": given.quantities, "members": listed}
     return {"study": about}
 

@@ -1,14 +1,15 @@
-"""One member of a config, as plain data, sampled by whatever fits it."""
+"""One member of a config, sampled by whatever fits it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from finitewidth.members.stages import Sampled, SampledLadder, SampledNetworks
 from finitewidth.models.law import Law
-from finitewidth.models.parameterisation import Rates
 from finitewidth.sampling.ensemble import sample
 from finitewidth.sampling.mlp.coupled_widths import sample_ladder
 from finitewidth.sampling.ntk_ensemble import sample_ntk
@@ -16,7 +17,7 @@ from finitewidth.sampling.ntk_ways import sample_methods
 
 
 def sample_member(
-    member: Mapping,
+    member: Sampled,
     x: np.ndarray,
     *,
     seed: int,
@@ -26,32 +27,40 @@ def sample_member(
 ) -> xr.Dataset:
     """Sample blocks ``blocks[0]`` to ``blocks[1] - 1`` of a member, on inputs x (inputs, n_0).
 
-    ``member`` is a :class:`finitewidth.planning.members.Member` as plain data; raises
-    ``ValueError`` as the samplers do.
+    Raises ``ValueError`` as the samplers do.
     """
-    shared = {
-        "networks": member["networks"],
+    shared: dict[str, Any] = {
+        "networks": member.networks,
         "seed": seed,
-        "name": (member["ensemble"], member["name"]),
-        "layers": member["layers"],
-        "precision": member["precision"],
-        "device": device,
-        "blocks": blocks,
+        "name": (member.ensemble, member.name),
         "on_tile": on_tile,
     }
-    if member["ladder"] is not None:
+    placed: dict[str, Any] = {
+        "layers": member.layers,
+        "precision": member.precision,
+        "device": device,
+        "blocks": blocks,
+    }
+    if isinstance(member, SampledLadder):
         laws = Law.of_ladder(member, dimension=x.shape[1])
-        measured = "conditional_ntk" in member["measure"]
-        rates = [Rates.of_member(member, law) for law in laws] if measured else None
-        return sample_ladder(laws, x, controls=member["controls"], rates=rates, **shared)
+        measured = "conditional_ntk" in member.measure
+        rates = [member.rates(law) for law in laws] if measured else None
+        return sample_ladder(laws, x, controls=member.controls, rates=rates, **shared, **placed)
+    return _networks(member, x, shared, placed)
+
+
+def _networks(
+    member: SampledNetworks, x: np.ndarray, shared: dict[str, Any], placed: dict[str, Any]
+) -> xr.Dataset:
     law = Law.of_member(member, dimension=x.shape[1])
-    if "ntk_methods" in member["measure"]:
-        own = {key: shared[key] for key in ("networks", "seed", "name", "on_tile")}
-        outputs = member["ntk_outputs"]
-        return sample_methods(law, Rates.of_member(member, law), x, outputs=outputs, **own)
-    if "ntk" in member["measure"]:
-        own = {key: member[key] for key in ("sampler", "record", "measure", "memory")}
-        outputs = member["ntk_outputs"]
-        return sample_ntk(law, Rates.of_member(member, law), x, outputs=outputs, **own, **shared)
-    own = {key: member[key] for key in ("sampler", "record", "measure")}
-    return sample(law, x, **own, **shared)
+    if "ntk_methods" in member.measure:
+        return sample_methods(law, member.rates(law), x, outputs=member.ntk_outputs, **shared)
+    recorded: dict[str, Any] = {
+        "sampler": member.sampler,
+        "record": member.record,
+        "measure": member.measure,
+    }
+    if "ntk" in member.measure:
+        recorded |= {"outputs": member.ntk_outputs, "memory": member.memory}
+        return sample_ntk(law, member.rates(law), x, **recorded, **shared, **placed)
+    return sample(law, x, **recorded, **shared, **placed)

@@ -8,21 +8,21 @@ from typing import Any
 from finitewidth.config.model import Config, Study
 from finitewidth.core.errors import ConfigError
 from finitewidth.models.activations.table import get
-from finitewidth.planning.members import Member
+from finitewidth.planning.member import Ladder, Member
 from finitewidth.planning.trained_members import TrainedMember, study_members
-from finitewidth.quantities.vocabulary import FIGURES, LEAST_RUNGS, TRAINED_FAMILIES
+from finitewidth.quantities.vocabulary import FIGURES, LEAST_RUNGS
 
 #: Of the config and of a member of the kind that the figure is of.
 Condition = Callable[[Config, Any], bool]
 
 
 def _has_rungs(config: Config, m: Member) -> bool:
-    return len(m.ladder or ()) >= LEAST_RUNGS
+    return isinstance(m, Ladder) and len(m.ladder) >= LEAST_RUNGS
 
 
 def _has_rungs_of_ntk(config: Config, m: Member) -> bool:
     # Rates of the standard parameterisation grow with the width: there is nothing to expand about.
-    return _has_rungs(config, m) and m.ntk is not None and m.ntk["name"] != "standard"
+    return _has_rungs(config, m) and m.ntk is not None and m.ntk.name != "standard"
 
 
 def _has_rungs_and_pairs(config: Config, m: Member) -> bool:
@@ -97,7 +97,7 @@ def check_figures(config: Config) -> None:
 def _check_study(path: str, study: Study, members: list, config: Config) -> None:
     for figure in study.figures or []:
         entry = FIGURES[figure]
-        able = [m for m in members if set(entry.families) <= _families(m)]
+        able = [m for m in members if set(entry.families) <= set(m.families)]
         named = ", ".join(dict.fromkeys(m.ensemble for m in able or members))
         if not able:
             allowed = f"{figure} of networks that estimate {' and '.join(entry.families)}"
@@ -105,8 +105,3 @@ def _check_study(path: str, study: Study, members: list, config: Config) -> None
         fits, words = NEEDS.get(figure, (None, ""))
         if fits and not any(fits(config, m) for m in able):
             raise ConfigError.at(path, f"{figure} of {named}", f"{figure} of networks with {words}")
-
-
-def _families(m: Member | TrainedMember) -> set[str]:
-    """What a member estimates."""
-    return set(m.estimate if isinstance(m, Member) else TRAINED_FAMILIES)

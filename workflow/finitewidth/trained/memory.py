@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 
 import torch
 
 from finitewidth.core.errors import ConfigError
+from finitewidth.members.trained import TrainedNetworks
 from finitewidth.models.shapes import Architecture
 from finitewidth.trained.replica_axes import COMPARED
 
 
-def check_replicas(architecture: Architecture, member: Mapping, device: str) -> None:
+def check_replicas(architecture: Architecture, member: TrainedNetworks, device: str) -> None:
     """Raise a :class:`ConfigError` that says how many replicas there can be, if these are more."""
     available = _available(torch.device(device))
-    wanted = member["replicas"]
-    if needed(architecture, wanted, member["batch"]) <= available:
+    wanted = member.replicas
+    if needed(architecture, wanted, member.batch) <= available:
         return
     fit, too_many = 0, wanted
     while too_many - fit > 1:
         middle = (fit + too_many) // 2
-        if needed(architecture, middle, member["batch"]) <= available:
+        if needed(architecture, middle, member.batch) <= available:
             fit = middle
         else:
             too_many = middle
     raise ConfigError.at(
-        f"trained.{member['ensemble']}.replicas",
+        f"trained.{member.ensemble}.replicas",
         wanted,
         f"at most {fit} of these networks in the {available / 2**30:.3g} GiB that are free",
     )

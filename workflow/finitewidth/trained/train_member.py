@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import xarray as xr
 from torch import Tensor
 
 from finitewidth.data.images import Labelled
+from finitewidth.members.trained import TrainedNetworks
 from finitewidth.trained.memory import check_replicas
 from finitewidth.trained.trained_member import (
     CURVES,
@@ -22,16 +24,17 @@ from finitewidth.trained.training.sgd import DivergenceError, State, initial, tr
 
 
 def train_member(
-    member: Mapping,
+    member: TrainedNetworks,
     data: Labelled,
     *,
     seed: int,
     device: str,
     kept: Path,
     fingerprint: str,
+    every: int = 1,
     on_epoch: Callable[[int, int], None] = lambda done, total: None,
 ) -> xr.Dataset:
-    """Train the replicas of a member (plain data), or go on where a killed job was.
+    """Train the replicas of a member, or go on where a killed job was.
 
     Parameters
     ----------
@@ -40,6 +43,8 @@ def train_member(
         called to remove once the result is safe.
     fingerprint : str
         Of everything that the result depends on: a state with another one is not taken up.
+    every : int
+        Epochs after which the state is kept.
 
     Returns
     -------
@@ -55,14 +60,14 @@ def train_member(
     """
     architecture = architecture_of(member, data)
     # A batch has no more images than there are.
-    batch = min(member["batch"], len(data.train_x))
-    check_replicas(architecture, {**member, "batch": batch}, device)
+    batch = min(member.batch, len(data.train_x))
+    check_replicas(architecture, replace(member, batch=batch), device)
     settings = settings_of(member, seed)
     sets = tensors_of(architecture, data, device)
 
     def keep(state: State) -> None:
         on_epoch(state.epoch, settings.epochs)
-        if state.epoch % member["checkpoint"] == 0 and 0 < state.epoch < settings.epochs:
+        if state.epoch % every == 0 and 0 < state.epoch < settings.epochs:
             checkpoint.save(state, kept, fingerprint)
 
     try:
@@ -76,7 +81,7 @@ def train_member(
         )
     except DivergenceError as error:
         kept.unlink(missing_ok=True)
-        raise DivergenceError(f"{member['ensemble']}, {member['name']}: {error}") from None
+        raise DivergenceError(f"{member.ensemble}, {member.name}: {error}") from None
     return _networks(state, initial(architecture, settings))
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor
 
 from finitewidth.data.images import Labelled
+from finitewidth.members.trained import TrainedNetworks
 from finitewidth.models.shapes import Architecture, of_member
 from finitewidth.trained.replica_axes import SPLITS, Replicas
 from finitewidth.trained.training.sgd import Settings
@@ -17,16 +16,23 @@ from finitewidth.trained.training.sgd import Settings
 CURVES = [f"{split}_{name}" for split in SPLITS for name in ("loss", "accuracy")]
 
 
-def architecture_of(member: Mapping, data: Labelled) -> Architecture:
+def architecture_of(member: TrainedNetworks, data: Labelled) -> Architecture:
     """The member's architecture on these images; raises ``ConfigError`` where it does not fit."""
     return of_member(member, data.train_x.shape[1:], data.classes)
 
 
-def settings_of(member: Mapping, seed: int) -> Settings:
+def settings_of(member: TrainedNetworks, seed: int) -> Settings:
     """How it is trained, and the stream that its starts and orders are drawn from."""
-    names = ("replicas", "epochs", "batch", "learning_rate", "momentum", "weights", "C_W")
-    stream = (seed, "trained", member["ensemble"], member["name"])
-    return Settings(**{name: member[name] for name in names}, stream=stream)
+    return Settings(
+        replicas=member.replicas,
+        epochs=member.epochs,
+        batch=member.batch,
+        learning_rate=member.learning_rate,
+        momentum=member.momentum,
+        weights=member.weights,
+        C_W=member.C_W,
+        stream=(seed, "trained", member.ensemble, member.name),
+    )
 
 
 def tensors_of(architecture: Architecture, data: Labelled, device: str) -> dict:
@@ -42,7 +48,9 @@ def tensors_of(architecture: Architecture, data: Labelled, device: str) -> dict:
     }
 
 
-def replicas_of(member: Mapping, data: Labelled, networks: xr.Dataset, device: str) -> Replicas:
+def replicas_of(
+    member: TrainedNetworks, data: Labelled, networks: xr.Dataset, device: str
+) -> Replicas:
     """A member's networks and images, on a device."""
     architecture = architecture_of(member, data)
     weights = {

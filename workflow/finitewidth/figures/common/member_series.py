@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -80,7 +81,7 @@ class Measured(NamedTuple):
 
 def names(members: Sequence[MemberResults]) -> list[str]:
     """Each member in as few words as tell it from the others."""
-    if len({m.about["ensemble"] for m in members}) > 1:
+    if len({m.about.ensemble for m in members}) > 1:
         return [m.label for m in members]
     return [", ".join(m.swept_words) or m.label for m in members]
 
@@ -88,13 +89,13 @@ def names(members: Sequence[MemberResults]) -> list[str]:
 def without_width(m: MemberResults) -> tuple:
     """What members of one curve over width share: all that their ensemble sweeps but the width."""
     swept = tuple((k, v) for k, v in m.swept.items() if k != "width")
-    return m.about["ensemble"], swept
+    return m.about.ensemble, swept
 
 
 def over_width(members: Iterable[MemberResults]) -> dict[str, list[MemberResults]]:
     """Members that differ in their width alone, narrow ones first, by a name for them all."""
     groups: dict[tuple, list[MemberResults]] = {}
-    for m in sorted(members, key=lambda m: m.about["width"]):
+    for m in sorted(members, key=lambda m: m.about.width):
         groups.setdefault(without_width(m), []).append(m)
     found = {}
     for (ensemble, swept), group in groups.items():
@@ -126,10 +127,10 @@ def gram(m: MemberResults) -> np.ndarray | None:
         matrix[a, b] = matrix[b, a] = m.theory["overlap"].values
         return matrix
     known = "covariance" in m.theory and int(m.theory["layer"][0]) == 1
-    if not known or m.about["C_W"] in (None, 0):
+    if not known or m.about.C_W in (None, 0):
         return None
     first = m.theory["covariance"].sel(order="infinite_width").isel(layer=0).values
-    return (first - m.about["C_b"]) / m.about["C_W"]
+    return (first - m.about.C_b) / m.about.C_W
 
 
 def anew(
@@ -145,16 +146,17 @@ def anew(
     overlaps, which tell all that there is to normal weights and to no others.
     """
     overlaps = gram(m)
-    if overlaps is None or m.about["weights"] != "normal" or (width and m.about["hidden"]):
+    if overlaps is None or m.about.weights != "normal" or (width and m.about.hidden):
         return None
     size, vectors = np.linalg.eigh(overlaps[:inputs, :inputs])
     x = np.sqrt(len(size)) * vectors * np.sqrt(np.clip(size, 0, None))
-    about = {**m.about, **({"width": width} if width else {})}
-    if width and about["outputs"] == m.about["width"]:
-        about |= {"outputs": width}
+    about = m.about
+    if width:
+        outputs = width if about.outputs == about.width else about.outputs
+        about = replace(about, width=width, outputs=outputs)
     law = Law.of_member(about, dimension=len(size))
     try:
-        return predict(law, x, list(layers), list(families), networks=about["networks"])
+        return predict(law, x, list(layers), list(families), networks=about.networks)
     except (ValueError, ArithmeticError):
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from finitewidth.core.indices import pairs
 from finitewidth.figures.common import style
 from finitewidth.figures.common.member_series import Measured
 from finitewidth.models.law import Law
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import Parameterisation
 from finitewidth.theory.predict import predicted_ntk
 
 #: What a tangent kernel depends on, and what a label calls it.
@@ -33,11 +34,10 @@ _ABOUT: dict[str, Callable[[Any], str]] = {
 _AGREE = 1e-6
 
 
-def _rates(ntk: dict) -> str:
-    given = (ntk["lambda_b"], ntk["lambda_W"])
-    if None in given:
-        return f"{ntk['name']} rates"
-    return rf"$\lambda_b={given[0]:g}$, $\lambda_W={given[1]:g}$"
+def _rates(ntk: Parameterisation) -> str:
+    if ntk.lambda_b is None or ntk.lambda_W is None:
+        return f"{ntk.name} rates"
+    return rf"$\lambda_b={ntk.lambda_b:g}$, $\lambda_W={ntk.lambda_W:g}$"
 
 
 def series(
@@ -52,15 +52,15 @@ def series(
     groups: dict[tuple, list[MemberResults]] = {}
     for m in study.members:
         if m.has(family):
-            groups.setdefault(tuple(repr(m.about[key]) for key in keys), []).append(m)
+            groups.setdefault(tuple(repr(getattr(m.about, key)) for key in keys), []).append(m)
     found = {}
     for group, members in groups.items():
         others = [other for other in groups if other[0] == group[0]]
         differ = [k for k in range(1, len(keys)) if any(o[k] != group[k] for o in others)]
         chosen = [k for k in range(1, len(keys)) if k in differ or keys[k] in said]
         about = members[0].about
-        words = [_ABOUT[keys[k]](about[keys[k]]) for k in (0, *chosen)]
-        members.sort(key=lambda m: tuple(m.about[key] for key in along))
+        words = [_ABOUT[keys[k]](getattr(about, keys[k])) for k in (0, *chosen)]
+        members.sort(key=lambda m: tuple(getattr(m.about, key) for key in along))
         found[", ".join(word for word in words if word)] = members
     return found
 
@@ -68,7 +68,7 @@ def series(
 def same_law(one: MemberResults, other: MemberResults, *along: str) -> bool:
     """Whether two members differ in ``along`` at most."""
     keys = [key for key in _ABOUT if key not in along]
-    return all(repr(one.about[key]) == repr(other.about[key]) for key in keys)
+    return all(getattr(one.about, key) == getattr(other.about, key) for key in keys)
 
 
 def first_input(members: Sequence[MemberResults]) -> int | None:
@@ -128,7 +128,7 @@ def theory(members: Sequence[MemberResults], quantity: str, order: str, **where:
 
 def widths_between(members: Sequence[MemberResults]) -> np.ndarray:
     """Widths for a curve over those of members, and a little beyond."""
-    n = [m.about["width"] for m in members]
+    n = [m.about.width for m in members]
     low, high = (min(n) / 1.1, max(n) * 1.1) if min(n) < max(n) else (n[0] / 1.7, n[0] * 1.7)
     between = np.geomspace(low, high, 40).round().astype(int)
     return np.unique([*between[between > 0], *n])
@@ -136,7 +136,7 @@ def widths_between(members: Sequence[MemberResults]) -> np.ndarray:
 
 def depths_between(members: Sequence[MemberResults]) -> np.ndarray:
     """Depths for a curve over those of members: all of them, or 16 that lie evenly."""
-    L = [m.about["depth"] for m in members]
+    L = [m.about.depth for m in members]
     return np.unique([*np.geomspace(min(L), max(L), 16).round().astype(int), *L])
 
 
@@ -166,11 +166,13 @@ class Between:
         self.members, self.key, self.values, self.a = members, key, np.asarray(values), a
         x = _inputs(members[0], a)
         self._found: list[dict] = []
-        if x is not None and members[0].about["hidden"] is None:
+        if x is not None and members[0].about.hidden is None:
             for value in self.values:
-                about = {**members[0].about, key: int(value)}
+                about = members[0].about
+                sizes = {"width": about.width, "depth": about.depth, key: int(value)}
+                about = replace(about, width=sizes["width"], depth=sizes["depth"])
                 law = Law.of_member(about, dimension=x.shape[1])
-                case = predicted_ntk.TangentCase(law, Rates.of_member(about, law), x)
+                case = predicted_ntk.TangentCase(law, about.rates(law), x)
                 with np.errstate(all="ignore"):
                     self._found.append(getattr(predicted_ntk, family)(case))
 
@@ -180,7 +182,7 @@ class Between:
         Where it cannot be computed again from what the files say, or not to the same numbers, it
         is theirs, at the members alone.
         """
-        own = np.array([m.about[self.key] for m in self.members])
+        own = np.array([getattr(m.about, self.key) for m in self.members])
         known = theory(self.members, quantity, order, a=self.a or 0, rank=rank)
         if not self._found or not np.isfinite(known).any():
             return own, known

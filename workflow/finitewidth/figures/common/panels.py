@@ -41,7 +41,7 @@ class CannotDrawError(ValueError):
 
 def cannot_draw(figure: str, members: Sequence, why: str) -> CannotDrawError:
     """The error that names a figure, the ensembles of its members, and why there is nothing."""
-    names = ", ".join(dict.fromkeys(m.about["ensemble"] for m in members)) or "none"
+    names = ", ".join(dict.fromkeys(m.about.ensemble for m in members)) or "none"
     return CannotDrawError(
         f"the figure {figure} has nothing to draw of the ensembles {names}: {why}"
     )

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from finitewidth.comparison.results import MemberResults, Study
+from finitewidth.comparison.results import Study, TrainedResults
 from finitewidth.figures.common import style
 
 #: Colours of networks before and after training.
@@ -18,42 +18,36 @@ PARTS = ("", "_stderr", "_trusted")
 BANDS = "bands: one standard deviation over replicas"
 
 
-def trained_members(study: Study) -> list[MemberResults]:
-    """The study's members that were trained."""
-    return [m for m in study.members if "replicas" in m.about]
-
-
-#: What members share that differ in nothing but their widths.
-_ALIKE = ("data", "weights", "C_W", "epochs", "batch", "learning_rate", "momentum")
-
-
-def typical(study: Study) -> list[MemberResults]:
+def typical(study: Study) -> list[TrainedResults]:
     """One of all members that differ in their widths alone: the one with the widths as given."""
-    found: dict[tuple, MemberResults] = {}
-    for m in sorted(trained_members(study), key=lambda m: abs(np.log(m.about["widen"]))):
+    found: dict[tuple, TrainedResults] = {}
+    for m in sorted(study.trained, key=lambda m: abs(np.log(m.about.widen))):
         found.setdefault(_kind(m), m)
     return list(found.values())
 
 
-def alike(study: Study, m: MemberResults) -> list[MemberResults]:
+def alike(study: Study, m: TrainedResults) -> list[TrainedResults]:
     """Those that differ from m in their widths alone, and m itself, narrowest first."""
-    same = [x for x in trained_members(study) if _kind(x) == _kind(m)]
+    same = [x for x in study.trained if _kind(x) == _kind(m)]
     return sorted(same, key=lambda x: tuple(x.estimates["width"].values))
 
 
-def _kind(m: MemberResults) -> tuple:
-    shape = (m.about["cnn"] is None, m.estimates.sizes["layer"])
-    return (*shape, *(m.about[key] for key in _ALIKE))
+def _kind(m: TrainedResults) -> tuple:
+    """What members share that differ in nothing but their widths."""
+    about = m.about
+    sgd = (about.epochs, about.batch, about.learning_rate, about.momentum)
+    shape = (about.cnn is None, m.estimates.sizes["layer"])
+    return (*shape, about.data, about.weights, about.C_W, *sgd)
 
 
-def title(m: MemberResults) -> str:
+def title(m: TrainedResults) -> str:
     """The ensemble and its channels, for example "digits mlp 64-128-64-10"."""
     widths = "-".join(str(n) for n in m.estimates["width"].values)
-    law = f", {m.about['weights']} weights" if "weights" in m.swept else ""
-    return f"{m.about['ensemble'].replace('_', ' ')} {widths}{law}"
+    law = f", {m.about.weights} weights" if "weights" in m.swept else ""
+    return f"{m.about.ensemble.replace('_', ' ')} {widths}{law}"
 
 
-def with_error(m: MemberResults, quantity: str, where: dict) -> str:
+def with_error(m: TrainedResults, quantity: str, where: dict) -> str:
     """A mean over replicas with its standard error, where there is one; "" where it is unknown."""
     value, error = (
         float(m.estimates[name].sel(where)) for name in (quantity, f"{quantity}_stderr")

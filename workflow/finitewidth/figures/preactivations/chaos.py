@@ -75,8 +75,8 @@ def _panel(ax: Axes, m: MemberResults, layer: int) -> None:
             "label": style.ORDERS["double_scaling"]["label"],
         }
         style.curve(ax, centre + spread * u, density, "double_scaling", **look)
-    ratio = layer / m.about["width"]
-    name = f"{m.about['activation']}, $n={m.about['width']}$"
+    ratio = layer / m.about.width
+    name = f"{m.about.activation}, $n={m.about.width}$"
     ax.set_title(rf"{name}, $\ell/n={ratio:.4g}$", fontsize="small")
     ax.set_xlim(mean - 4.5 * sd, mean + 4.5 * sd)
     ax.set_yticks([])
@@ -105,19 +105,19 @@ def log_norm_moments(study: Study) -> Figure:
         layers = m.estimates["layer"].values
         layers = layers[layers > 1]
         theory = _everywhere(m, layers)
-        size = {"width": f"$n={m.about['width']}$", "depth": f"$L={m.about['depth']}$"}
+        size = {"width": f"$n={m.about.width}$", "depth": f"$L={m.about.depth}$"}
         words = ", ".join([name, *(text for key, text in size.items() if key not in m.swept)])
         for ax, quantity in zip(axes, ("log_norm_mean", "log_norm_variance"), strict=True):
             start = half_log_G if quantity == "log_norm_mean" else 0.0
             at = [list(m.estimates["layer"].values).index(n) for n in layers]
             unit = _line(m.theory, quantity, "double_scaling", layers) - start
             measured = Measured.of(m.estimates, quantity, layer=at, input=0)
-            tau = (layers - 1) / m.about["width"]
+            tau = (layers - 1) / m.about.width
             style.points(ax, tau, *measured.plus(-start).over(unit), **look, label=words)
             finer = theory["layer"].values
             unit = _line(theory, quantity, "double_scaling", finer) - start
             exact = (_line(theory, quantity, "exact", finer) - start) / unit
-            tau = (finer - 1) / m.about["width"]
+            tau = (finer - 1) / m.about.width
             panels.curve(ax, tau, exact, "exact", color=look["color"])
     dashes = style.ORDERS["double_scaling"]
     for ax, quantity in zip(axes, ("mean", "variance"), strict=True):
@@ -141,7 +141,7 @@ def _everywhere(m: MemberResults, layers: np.ndarray) -> xr.Dataset:
     The norm of the input stands in no file of an ensemble that measures the log-norm alone. Such
     networks have no bias and are scale-invariant: another norm moves the mean, and that is all.
     """
-    if m.about["weights"] != "normal":
+    if m.about.weights != "normal":
         return m.theory.sel(layer=layers)
     finer = between(layers)
     found = anew(m, ["log_norm"], finer)

@@ -51,7 +51,7 @@ def _end(figure: Figure, members: Sized, every: Sized) -> None:
 
 def _titles(members: list[MemberResults]) -> list[str]:
     """The activation, where that tells members apart."""
-    activations = [m.about["activation"] for m in members]
+    activations = [m.about.activation for m in members]
     return activations if len(set(activations)) == len(members) else names(members)
 
 

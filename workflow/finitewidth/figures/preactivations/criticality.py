@@ -42,7 +42,7 @@ def phase_diagram(study: Study) -> Figure:
     other below 1 and part above. Weights of PyTorch's own law have no place in the plane.
     """
     members = [m for m in study.members if m.has("covariance")]
-    placed = [m for m in members if m.about["C_W"] is not None]
+    placed = [m for m in members if m.about.C_W is not None]
     if not placed:
         raise panels.cannot_draw(
             "phase_diagram", members, "weights of the law pytorch have no C_b and C_W to choose"
@@ -54,7 +54,7 @@ def phase_diagram(study: Study) -> Figure:
     reach = max(0.1, np.max(every[np.isfinite(every)], initial=0.0))
     norm = TwoSlopeNorm(0, -reach, reach)
     for (ax,), (name, of) in zip(columns, groups.items(), strict=True):
-        C_b, C_W = (np.array([m.about[key] for m in of]) for key in ("C_b", "C_W"))
+        C_b, C_W = np.array([(m.about.C_b, m.about.C_W) for m in of]).T
         b = np.linspace(0, max(0.1, 2.5 * C_b.max()), _POINTS)
         w = np.linspace(0.6 * C_W.min(), max(1.2 * C_W.max(), 0.1), _POINTS)
         phase = _phase(get(name), *np.meshgrid(b, w))
@@ -231,19 +231,20 @@ def _by_activation(members: Sequence[MemberResults], most: int) -> dict[str, lis
     """As many activations as fit, each with as many members as can be told apart."""
     groups: dict[str, list[MemberResults]] = {}
     for m in members:
-        groups.setdefault(m.about["activation"], []).append(m)
+        groups.setdefault(m.about.activation, []).append(m)
     return {name: of[:_MOST_MEMBERS] for name, of in list(groups.items())[:most]}
 
 
 def _labels(members: list[MemberResults]) -> list[str]:
     """Each by its C_W, and by what else tells it from the others of its panel."""
     words = {"width": "n", "depth": "L", "C_b": "C_b"}
-    keys = [k for k in words if len({m.about[k] for m in members}) > 1]
+    keys = [k for k in words if len({getattr(m.about, k) for m in members}) > 1]
     labels = []
     for m in members:
-        drawn = m.about["C_W"]
+        drawn = m.about.C_W
         first = "PyTorch's law" if drawn is None else f"$C_W={drawn:.4g}$"
-        rest = [f"${words[k]}={m.about[k]:.4g}$" for k in keys if m.about[k] is not None]
+        told = {k: getattr(m.about, k) for k in keys}
+        rest = [f"${words[k]}={v:.4g}$" for k, v in told.items() if v is not None]
         labels.append(", ".join([first, *rest]))
     if len(set(labels)) < len(labels):
         labels = [f"{label}, {m.label}" for label, m in zip(labels, members, strict=True)]
@@ -251,6 +252,6 @@ def _labels(members: list[MemberResults]) -> list[str]:
 
 
 def _title(members: list[MemberResults]) -> str:
-    widths = sorted({m.about["width"] for m in members})
+    widths = sorted({m.about.width for m in members})
     size = f" ($n={widths[0]}$)" if len(widths) == 1 else ""
-    return f"{members[0].about['activation']}{size}"
+    return f"{members[0].about.activation}{size}"

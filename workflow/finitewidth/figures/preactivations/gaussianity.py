@@ -33,7 +33,7 @@ def pooled_correlator(study: Study) -> Figure:
     figure, columns = panels.panels(len(shown), 2, width=wide, height=2.0)
     shown = dict(list(shown.items())[: len(columns)])
     for (top, bottom), (name, group) in zip(columns, shown.items(), strict=True):
-        width = np.array([m.about["width"] for m in group])
+        width = np.array([m.about.width for m in group])
         found = [_pooled(m, m.estimates, m.theory) for m in group]
         exact = np.array([theory["exact"] for _, theory in found])
         measured = Measured(*(np.array(part) for part in zip(*(f for f, _ in found), strict=True)))
@@ -70,7 +70,7 @@ def quadruple(study: Study) -> Figure:
     figure, columns = panels.panels(len(shown), width=wide, height=high)
     shown = dict(list(shown.items())[: len(columns)])
     for (ax,), (name, group) in zip(columns, shown.items(), strict=True):
-        width = np.array([m.about["width"] for m in group])
+        width = np.array([m.about.width for m in group])
         for color, marker, sample, label in (
             (style.PALETTE[0], "o", "ensemble", "networks"),
             (style.PALETTE[1], "s", "gaussian", "Gaussian control"),
@@ -106,7 +106,7 @@ def normality(study: Study) -> Figure:
     shown = every[: len(columns)]
     for (ax,), (name, test) in zip(columns, shown, strict=True):
         group = [m for m in groups[name] if test in m.estimates["test"].values]
-        width = np.array([m.about["width"] for m in group])
+        width = np.array([m.about.width for m in group])
         for color, marker, sample, label, shift in (
             (style.PALETTE[0], "o", "ensemble", "networks", 0.94),
             (style.PALETTE[1], "s", "gaussian", "Gaussian control", 1.06),
@@ -181,11 +181,11 @@ def _between(
     read: Callable[[xr.Dataset, int], dict[str, float]],
 ) -> tuple[np.ndarray, dict]:
     """Widths, and what ``read`` finds in theory there: between those measured where it can be."""
-    width = np.array([m.about["width"] for m in group])
+    width = np.array([m.about.width for m in group])
     n, found = width, [read(m.theory, first_input(m)) for m in group]
     finer = np.geomspace(width[0], width[-1], _BETWEEN).round().astype(int)
     finer = np.union1d(finer, width)
-    anews = [anew(group[0], families, [group[0].about["depth"]], int(w)) for w in finer]
+    anews = [anew(group[0], families, [group[0].about.depth], int(w)) for w in finer]
     known = [a for a in anews if a is not None]
     if len(width) > 1 and len(known) == len(anews):
         n, found = finer, [read(a, first_input(group[0])) for a in known]

@@ -49,7 +49,7 @@ def intralayer(study: Study) -> Figure:
     figure, ((top, bottom),) = panels.panels(1, 2, width=5.5, height=2.3)
     many = len(members)
     # Shades tell an order, which one sweep of widths has.
-    one = len({m.about["ensemble"] for m in members}) == 1 and set(members[0].swept) == {"width"}
+    one = len({m.about.ensemble for m in members}) == 1 and set(members[0].swept) == {"width"}
     looks = [{"color": c} for c in style.shades(many)] if one else panels.looks(many)
     for m, look, name in zip(members, looks, names(members), strict=True):
         k = first_input(m)
@@ -162,7 +162,7 @@ def _map(
     drawn: set,
 ) -> QuadMesh:
     """The cells of one sweep of widths, with contours of l/n; widths stand at equal steps."""
-    widths = np.array([m.about["width"] for m in group])
+    widths = np.array([m.about.width for m in group])
     x, y = np.arange(len(layers) + 1) - 0.5, np.arange(len(widths) + 1) - 0.5
     image = ax.pcolormesh(x, y, np.where(faint, np.nan, excess), norm=norm, cmap="RdBu_r")
     hatched = np.ma.masked_where(~faint, np.zeros(excess.shape))
@@ -192,7 +192,7 @@ def _map(
 
 def _measuring(study: Study) -> list[MemberResults]:
     members = [m for m in study.members if m.has("four_point")]
-    return sorted(members, key=lambda m: m.about["width"])
+    return sorted(members, key=lambda m: m.about.width)
 
 
 def _square(m: MemberResults, k: int, theory: xr.Dataset) -> np.ndarray:

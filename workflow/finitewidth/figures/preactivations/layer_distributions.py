@@ -161,7 +161,7 @@ def output_density(study: Study) -> Figure:
             "output_density", study.members,
             "none has linear networks with normal weights and no bias that estimate distribution",
         )  # fmt: skip
-    every = sorted(every, key=lambda m: m.about["depth"])
+    every = sorted(every, key=lambda m: m.about.depth)
     figure, columns = panels.panels(min(len(every), _MOST_PANELS), 2, width=2.6, height=2.0)
     members = every[: len(columns)]
     for (top, bottom), m, name in zip(columns, members, names(members), strict=True):
@@ -189,7 +189,7 @@ def output_density(study: Study) -> Figure:
         style.unity(bottom)
         style.fit_ratio(bottom, most=0.4)
         bottom.set(xlabel=r"$z/\sqrt{G}$")
-        size = f"$L={m.about['depth']}$, $n={m.about['width']}$"
+        size = f"$L={m.about.depth}$, $n={m.about.width}$"
         told = {"depth", "width"} >= set(m.swept) and name != m.label
         top.set_title(size if told else f"{name}\n{size}", fontsize="small")
         if top.get_subplotspec().is_first_col():
@@ -215,7 +215,7 @@ def _end(
 
 
 def _is_deep_linear(m: MemberResults) -> bool:
-    return (m.about["activation"], m.about["weights"], m.about["C_b"]) == ("linear", "normal", 0)
+    return (m.about.activation, m.about.weights, m.about.C_b) == ("linear", "normal", 0)
 
 
 def _with_layers(study: Study, family: str, most: int) -> tuple[list, list]:

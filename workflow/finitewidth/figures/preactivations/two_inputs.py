@@ -85,7 +85,8 @@ def _cells(count: int) -> tuple[Figure, list[list]]:
 
 
 def _law_of(m: MemberResults) -> tuple:
-    return tuple(m.about[key] for key in ("activation", "C_b", "C_W", "depth", "weights"))
+    about = m.about
+    return about.activation, about.C_b, about.C_W, about.depth, about.weights
 
 
 def _overlaps(m: MemberResults) -> np.ndarray:
@@ -131,8 +132,8 @@ def _measured(m: MemberResults, i: int, j: int, component: tuple) -> tuple[float
 def _theory(m: MemberResults, i: int) -> tuple[float, dict[str, tuple[np.ndarray, np.ndarray]]]:
     """K of one input, and each component in units of K as a line over the angle."""
     radius = np.sqrt(2 * _overlaps(m)[i, i])
-    n = m.about["width"]
-    law = Law.of_ladder({**m.about, "ladder": [n]}, dimension=2)[0]
+    n = m.about.width
+    law = Law.of_member(m.about, dimension=2)
     layer = int(m.estimates["layer"].values[-1])
     angles = np.linspace(0, np.pi, _ANGLES)
     lines = {title: np.empty(_ANGLES) for title in _COMPONENTS}

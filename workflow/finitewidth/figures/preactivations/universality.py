@@ -71,7 +71,7 @@ def _panel(ax: Axes, m: MemberResults, colors: dict, name: str) -> None:
                 panels.curve(ax, hidden / n, y, order, color=colors[n], linewidth=0.9)
         measured = Measured.of(m.estimates, "kernel_covariance", rung=rung, **first).at(seen)
         style.points(ax, hidden / n, *measured.over(K**2), color=colors[n])
-    title = name if m.about["activation"] in name else f"{name}, {m.about['activation']}"
+    title = name if m.about.activation in name else f"{name}, {m.about.activation}"
     slope = _slope(m)
     if slope is not None and (K > 0).any():
         x = np.array([hidden.min() / widths.max(), hidden.max() / widths.min()])
@@ -88,10 +88,10 @@ def _panel(ax: Axes, m: MemberResults, colors: dict, name: str) -> None:
 def _slope(m: MemberResults) -> float | None:
     """Of the activation's class, where it has a critical point and the member stands there."""
     try:
-        point = critical_point(get(m.about["activation"]))
+        point = critical_point(get(m.about.activation))
     except ValueError:
         return None
-    here = (m.about["C_b"], m.about["C_W"])
-    if None in here or not np.allclose(here, (point.C_b, point.C_W), rtol=1e-6, atol=1e-9):
+    if m.about.C_b is None or m.about.C_W is None:
         return None
-    return point.vertex_slope
+    here, critical = (m.about.C_b, m.about.C_W), (point.C_b, point.C_W)
+    return point.vertex_slope if np.allclose(here, critical, rtol=1e-6, atol=1e-9) else None

@@ -46,7 +46,7 @@ def ntk_concentration(study: Study) -> Figure:
     figure, columns = panels(len(known), 2, width=2.5, height=2.1)
     for (top, bottom), (label, a) in zip(columns, known, strict=False):
         members = groups[label]
-        n = np.array([m.about["width"] for m in members])
+        n = np.array([m.about.width for m in members])
         between = Between(members, "width", widths_between(members), "ntk", a)
         scale, is_theory = _scale(members, "ntk", a=a)
         if is_theory:
@@ -118,7 +118,7 @@ def ntk_spectrum(study: Study) -> Figure:
     words = [left_out(columns, known, "laws")]
     for (ax,), label in zip(columns, known, strict=False):
         members = groups[label]
-        n = np.array([m.about["width"] for m in members])
+        n = np.array([m.about.width for m in members])
         between = Between(members, "width", widths_between(members), "ntk_spectrum")
         every_scale_is_theory = True
         drawn = []

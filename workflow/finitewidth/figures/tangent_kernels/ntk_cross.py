@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -41,7 +43,7 @@ def ntk_cross(study: Study) -> Figure:
     rows = [q for q in _CROSS if any(q in m.estimates for ms in groups.values() for m in ms)]
     if not rows:
         raise cannot_draw("ntk_cross", study.members, "none of D, F, P and Q is estimated")
-    widths = sorted({m.about["width"] for members in groups.values() for m in members})
+    widths = sorted({m.about.width for members in groups.values() for m in members})
     places = dict(zip(widths, np.linspace(-_APART, _APART, len(widths) + 1), strict=False))
     colors = dict(zip(widths, style.shades(len(widths)), strict=True))
     figure, columns = panels(len(groups), len(rows), width=2.6, height=1.9)
@@ -52,23 +54,23 @@ def ntk_cross(study: Study) -> Figure:
             mine = [m for m in members if quantity in m.estimates]
             _theory(ax, mine, quantity, a, colors)
             for n in widths:
-                of_width = [m for m in mine if m.about["width"] == n]
-                L = np.array([m.about["depth"] for m in of_width])
+                of_width = [m for m in mine if m.about.width == n]
+                L = np.array([m.about.depth for m in of_width])
                 if not of_width:
                     continue
                 found = measured(of_width, quantity, a=a).times(n)
-                look = {"color": colors[n], "markersize": 2.4, "elinewidth": 0.7}
+                look: dict[str, Any] = {"color": colors[n], "markersize": 2.4, "elinewidth": 0.7}
                 at_depth = L + places[n] * (len(widths) > 1)
                 style.points(ax, at_depth, *found, label=f"$n={n}$", **look)
             shown = [m for m in fitted if f"{quantity}_1" in m.estimates]
-            L = np.array([m.about["depth"] for m in shown])
+            L = np.array([m.about.depth for m in shown])
             look = {"color": style.PALETTE[3], "fmt": "s", "label": "extrapolated"}
             if len(L):
                 style.points(ax, L + _APART, *measured(shown, f"{quantity}_1", a=a), **look)
             zero_line(ax)
             plain_numbers(ax)
         titled(column[0], label + of_input(a))
-        whole_axis(column[-1], [m.about["depth"] for m in members])
+        whole_axis(column[-1], [m.about.depth for m in members])
         column[-1].set_xlabel("depth $L$")
     for column in columns[:: columns[0][0].get_gridspec().ncols]:
         for ax, quantity in zip(column, rows, strict=True):
@@ -89,9 +91,9 @@ def _theory(ax: Axes, members: list[MemberResults], quantity: str, a: int, color
     """Lines over depth: the coefficient of 1/n, the same at every width, and what is exact."""
     family = "dntk" if quantity.startswith("dntk") else "ntk_tensors"
     drawn = None
-    for n in sorted({m.about["width"] for m in members}, reverse=True):
-        mine = [m for m in members if m.about["width"] == n]
-        L = [m.about["depth"] for m in mine]
+    for n in sorted({m.about.width for m in members}, reverse=True):
+        mine = [m for m in members if m.about.width == n]
+        L = [m.about.depth for m in mine]
         between = Between(mine, "depth", np.arange(min(L), max(L) + 1), family, a)
         curve(ax, *_times(n, between(quantity, "exact")), "exact", color=colors[n], linewidth=0.8)
         x, line = _times(n, between(quantity, "1/n"))

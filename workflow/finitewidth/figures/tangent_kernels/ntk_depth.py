@@ -33,7 +33,6 @@ from finitewidth.figures.common.panels import (
 )
 from finitewidth.models.activations.table import get
 from finitewidth.models.law import Law
-from finitewidth.models.parameterisation import Rates
 from finitewidth.theory.mlp.criticality import critical_point
 from finitewidth.theory.mlp_ntk.scaling_limits import asymptotics, bare_growth, ratio
 
@@ -55,7 +54,7 @@ def ntk_fluctuations(study: Study) -> Figure:
         _against_aspect(first, label, members, a, look)
     log_axis(first, "x", "y")
     first.set(xlabel="$L/n$", ylabel=r"$\mathrm{Var}\,\Theta/\Theta^2$")
-    widths = sorted({m.about["width"] for label in doubled for m in groups[label][0]})
+    widths = sorted({m.about.width for label in doubled for m in groups[label][0]})
     colors = dict(zip(widths, style.shades(len(widths)), strict=True))
     for (ax,), label in zip(columns[1:], doubled, strict=False):
         _against_tau(ax, label, *groups[label], colors)
@@ -97,7 +96,7 @@ def _against_aspect(ax: Axes, label: str, members: list[MemberResults], a: int, 
                     line = np.where(line > 0, line / infinite[1] ** 2, np.nan)
                 curve(ax, L * _inverse_width(mine[0]), line, order, color=color, linewidth=0.8)
                 break
-    x = np.array([m.about["depth"] * _inverse_width(m) for m in members])
+    x = np.array([m.about.depth * _inverse_width(m) for m in members])
     found = measured(members, "ntk_variance", a=a)
     found = found.over(measured(members, "ntk", a=a).value ** 2)
     slope = _slope(members[0])
@@ -110,16 +109,16 @@ def _against_aspect(ax: Axes, label: str, members: list[MemberResults], a: int, 
 
 def _by_width(members: list[MemberResults]) -> list[list[MemberResults]]:
     """Members of each width, the shallowest first."""
-    widths = sorted({m.about["width"] for m in members})
+    widths = sorted({m.about.width for m in members})
     return [
-        sorted((m for m in members if m.about["width"] == n), key=lambda m: m.about["depth"])
+        sorted((m for m in members if m.about.width == n), key=lambda m: m.about.depth)
         for n in widths
     ]
 
 
 def _inverse_width(m: MemberResults) -> float:
     """1/n, its mean over hidden layers where these differ."""
-    hidden = m.about["hidden"] or [m.about["width"]]
+    hidden = m.about.hidden or [m.about.width]
     return float(np.mean([1 / n for n in hidden]))
 
 
@@ -130,24 +129,24 @@ def _slope(m: MemberResults) -> float | None:
     """
     about = m.about
     try:
-        critical, power = critical_point(get(about["activation"])), None
-        power = asymptotics(get(about["activation"])).variance
+        critical, power = critical_point(get(about.activation)), None
+        power = asymptotics(get(about.activation)).variance
     except ValueError:
         return None
-    given = np.array([about["C_W"], about["C_b"]], float)
-    if about["weights"] != "normal" or about["hidden"] is not None or power.power:
+    given = np.array([about.C_W, about.C_b], float)
+    if about.weights != "normal" or about.hidden is not None or power.power:
         return None
     if not np.allclose(given, [critical.C_W, critical.C_b], rtol=1e-6, atol=1e-9):
         return None
-    rates = Rates.of_member(about, Law.of_member(about, dimension=about["width"]))
+    rates = about.rates(Law.of_member(about, dimension=about.width))
     return None if any(rates.lambda_b) else power.coefficient
 
 
 def _against_tau(ax: Axes, label: str, members: list[MemberResults], a: int, colors: dict) -> None:
     """E[Theta^2]/E[Theta]^2 of one activation, width by width, and its law in double scaling."""
-    tau = {id(m): (m.about["depth"] - 1) * _inverse_width(m) for m in members}
+    tau = {id(m): (m.about.depth - 1) * _inverse_width(m) for m in members}
     for mine in _by_width(members):
-        n = mine[0].about["width"]
+        n = mine[0].about.width
         L, line = Between(mine, "depth", depths_between(mine), "ntk", a)(
             "ntk_second_moment", "exact"
         )
@@ -155,7 +154,7 @@ def _against_tau(ax: Axes, label: str, members: list[MemberResults], a: int, col
         x = [tau[id(m)] for m in mine]
         look = {"color": colors[n], "label": f"$n={n}$"}
         style.points(ax, x, *measured(mine, "ntk_second_moment", a=a), **look)
-    activation = get(members[0].about["activation"])
+    activation = get(members[0].about.activation)
     fine = np.linspace(0, max(tau.values()), 80)
     curve(ax, fine, ratio(activation, fine), "double_scaling", color="k")
     growth = np.log(bare_growth(activation, 1.0))
@@ -169,11 +168,11 @@ def _against_tau(ax: Axes, label: str, members: list[MemberResults], a: int, col
 
 def ntk_criticality(study: Study) -> Figure:
     """n Var Theta/(Theta^2 L) against depth: flat at a critical point of the NTK, else not."""
-    groups = _drawable(study, "ntk_criticality", lambda m: m.about["depth"] > 1)
+    groups = _drawable(study, "ntk_criticality", lambda m: m.about.depth > 1)
     figure, ((ax,),) = panels(1, width=5.4, height=3.4)
     for look, (label, (members, a)) in zip(looks(len(groups)), groups.items(), strict=True):
         # Of each depth the widest, whose higher orders are smallest.
-        widest = {m.about["depth"]: m for m in sorted(members, key=lambda m: m.about["width"])}
+        widest = {m.about.depth: m for m in sorted(members, key=lambda m: m.about.width)}
         for mine in _by_width(list(widest.values())):
             between = Between(mine, "depth", depths_between(mine), "ntk", a)
             infinite = between("ntk", "infinite_width")
@@ -192,6 +191,6 @@ def ntk_criticality(study: Study) -> Figure:
     ax.set_xlabel("depth $L$")
     ax.set_ylabel(r"$n\,\mathrm{Var}\,\Theta/(\Theta^2 L)$")
     log_axis(ax, "y")
-    sweep_axis(ax, [m.about["depth"] for members, _ in groups.values() for m in members])
+    sweep_axis(ax, [m.about.depth for members, _ in groups.values() for m in members])
     legend(figure)
     return figure

@@ -30,7 +30,7 @@ def ntk_methods(study: Study) -> Figure:
     figure, columns = panels(len(groups), 2, width=3.0, height=2.3)
     missing = False
     for (top, bottom), (label, members) in zip(columns, groups.items(), strict=False):
-        n = np.array([m.about["width"] for m in members])
+        n = np.array([m.about.width for m in members])
         agreed, compared = [], False
         for look, way in _ways(members):
             value, error, trusted = (
@@ -70,7 +70,7 @@ def ntk_times(study: Study) -> Figure:
     groups = series(study, "ntk_methods", "width")
     figure, columns = panels(len(groups), width=3.0, height=2.6)
     for (ax,), (label, members) in zip(columns, groups.items(), strict=False):
-        n = np.array([m.about["width"] for m in members])
+        n = np.array([m.about.width for m in members])
         seconds = [m.seconds() for m in members]
         for look, way in _ways(members):
             best, spread = (

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from finitewidth.comparison.results import MemberResults, Study
+from finitewidth.comparison.results import Study, TrainedResults
 from finitewidth.figures.common import style
 from finitewidth.figures.common.panels import (
     cannot_draw,
@@ -54,7 +54,7 @@ def alignment(study: Study) -> Figure:
     return figure
 
 
-def _against_layer(ax: Axes, m: MemberResults) -> None:
+def _against_layer(ax: Axes, m: TrainedResults) -> None:
     layers = m.estimates["layer"].values
     hidden = layers[1:-1]
     for state, color in STATES.items():
@@ -76,7 +76,7 @@ def _against_layer(ax: Axes, m: MemberResults) -> None:
     whole_axis(ax, hidden)
 
 
-def _against_width(ax: Axes, m: MemberResults, group: list[MemberResults]) -> str:
+def _against_width(ax: Axes, m: TrainedResults, group: list[TrainedResults]) -> str:
     """Layers of several widths, four at most; what is left out, in words."""
     hidden = m.estimates["layer"].values[1:-1]
     places = np.linspace(0, len(hidden) - 1, min(len(hidden), len(_LOOKS))).round().astype(int)

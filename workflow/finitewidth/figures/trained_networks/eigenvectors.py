@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
-from finitewidth.comparison.results import MemberResults, Study
+from finitewidth.comparison.results import Study, TrainedResults
 from finitewidth.figures.common import style
 from finitewidth.figures.common.panels import cannot_draw, left_out, legend, log_axis
 from finitewidth.figures.common.replica_bands import STATES, band, fit_log, typical
@@ -39,7 +39,7 @@ def eigenvectors(study: Study) -> Figure:
     figure, axes = style.grid(len(shown), 4, width=1.9, height=max(1.15, 1.9 - 0.1 * len(shown)))
     for row, (m, basis, layer) in zip(axes, shown, strict=True):
         image = _compare(m, basis, layer, row)
-        name = m.about["ensemble"].replace("_", " ")
+        name = m.about.ensemble.replace("_", " ")
         row[0].set_ylabel(f"{name}\n{basis} {layer}", fontsize=style.points_of(7))
         for ax in row:
             ax.tick_params(labelsize=style.points_of(7))
@@ -59,12 +59,12 @@ def eigenvectors(study: Study) -> Figure:
     return figure
 
 
-def _known(m: MemberResults, basis: str, layer: int) -> bool:
+def _known(m: TrainedResults, basis: str, layer: int) -> bool:
     cosine = m.estimates["eigenvector_cosine_01"].sel(basis=basis, layer=layer)
     return bool(cosine.notnull().any())
 
 
-def _compare(m: MemberResults, basis: str, layer: int, row: np.ndarray) -> AxesImage:
+def _compare(m: TrainedResults, basis: str, layer: int, row: np.ndarray) -> AxesImage:
     spectrum, *images, diagonal = row
     cosine = m.estimates["eigenvector_cosine_01"].sel(basis=basis, layer=layer)
     count = int(cosine.notnull().any(("aligned", "rank_b")).sum())
@@ -91,7 +91,7 @@ def _compare(m: MemberResults, basis: str, layer: int, row: np.ndarray) -> AxesI
     return image
 
 
-def _spectrum(ax: Axes, m: MemberResults, basis: str, layer: int, count: int) -> None:
+def _spectrum(ax: Axes, m: TrainedResults, basis: str, layer: int, count: int) -> None:
     quantity, where = "weight_eigenvalue", {"state": "trained", "layer": layer}
     if basis == "activations":
         quantity, where = "activation_eigenvalue", {**where, "centring": "uncentred"}

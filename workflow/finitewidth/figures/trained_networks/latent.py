@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from finitewidth.comparison.results import MemberResults, Study
+from finitewidth.comparison.results import Study, TrainedResults
 from finitewidth.figures.common.panels import (
     cannot_draw,
     left_out,
@@ -35,7 +35,7 @@ _LEAST = (1.9, 1.55)
 def activation_spectra(study: Study) -> Figure:
     """Eigenvalues of the input of each layer, and accuracy when it is projected on the first k."""
 
-    def wanted(m: MemberResults, number: int) -> bool:
+    def wanted(m: TrainedResults, number: int) -> bool:
         # Images of one channel have one component.
         return int(m.estimates["width"].sel(layer=number - 1)) > 1
 
@@ -45,7 +45,7 @@ def activation_spectra(study: Study) -> Figure:
 def weight_spectra(study: Study) -> Figure:
     """Eigenvalues of W^T W/n_out beside Marchenko-Pastur, and accuracy with the first k kept."""
 
-    def wanted(m: MemberResults, number: int) -> bool:
+    def wanted(m: TrainedResults, number: int) -> bool:
         law = {"state": "trained", "layer": number}
         return int(m.estimates["weight_eigenvalue"].sel(law).notnull().sum()) > 1
 
@@ -76,7 +76,7 @@ def _spectra(study: Study, name: str, wanted: Callable, draw: Callable) -> Figur
     return figure
 
 
-def _of_activations(m: MemberResults, number: int, top: Axes, bottom: Axes) -> None:
+def _of_activations(m: TrainedResults, number: int, top: Axes, bottom: Axes) -> None:
     at = {"centring": "uncentred", "layer": number - 1}
     # Images are no other before training.
     states = ["trained"] if number == 1 else list(STATES)
@@ -91,7 +91,7 @@ def _of_activations(m: MemberResults, number: int, top: Axes, bottom: Axes) -> N
     bottom.set_xlim(0.93, 1.08 * max(ranks.sizes["rank"], 2))
 
 
-def _of_weights(m: MemberResults, number: int, top: Axes, bottom: Axes) -> None:
+def _of_weights(m: TrainedResults, number: int, top: Axes, bottom: Axes) -> None:
     states = {state: {"state": state, "layer": number} for state in STATES}
     law = m.theory["weight_eigenvalue"].sel({**states["start"], "order": "marchenko_pastur"})
     law = law.dropna("rank")
@@ -107,7 +107,7 @@ def _of_weights(m: MemberResults, number: int, top: Axes, bottom: Axes) -> None:
     whole_axis(bottom, law["rank"].values)
 
 
-def _curves(ax: Axes, m: MemberResults, quantity: str, states: dict, *others: np.ndarray) -> None:
+def _curves(ax: Axes, m: TrainedResults, quantity: str, states: dict, *others: np.ndarray) -> None:
     """Spectra of the states, on a logarithmic axis where anything is above 0."""
     values = [m.estimates[quantity].sel(where).values for where in states.values()]
     if any((v > 0).any() for v in values):
@@ -118,7 +118,7 @@ def _curves(ax: Axes, m: MemberResults, quantity: str, states: dict, *others: np
         band(ax, m.estimates, quantity, where, limits=(0, None), **look)
 
 
-def _clipped(m: MemberResults, number: int, basis: str, ax: Axes) -> None:
+def _clipped(m: TrainedResults, number: int, basis: str, ax: Axes) -> None:
     where = {"basis": basis, "layer": number}
     band(ax, m.estimates, "clipped_accuracy", where, limits=(0, 1), color=STATES["trained"])
     whole = float(m.estimates["accuracy"].sel(split="validation"))

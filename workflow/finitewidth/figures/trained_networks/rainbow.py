@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from finitewidth.comparison.results import MemberResults, Study
+from finitewidth.comparison.results import Study, TrainedResults
 from finitewidth.figures.common import style
 from finitewidth.figures.common.panels import left_out, legend, panels, sweep_axis, titled
 from finitewidth.figures.common.replica_bands import BANDS, PARTS, STATES, alike, title, typical
@@ -30,7 +30,7 @@ def rainbow(study: Study) -> Figure:
     return figure
 
 
-def _by_width(ax: Axes, m: MemberResults, group: list[MemberResults]) -> None:
+def _by_width(ax: Axes, m: TrainedResults, group: list[TrainedResults]) -> None:
     n = np.array([int(x.estimates["width"].sel(layer=1)) for x in group])
     names = ("accuracy", "accuracy_stderr", "accuracy_trusted", "accuracy_spread")
     value, error, trusted, spread = (
@@ -75,7 +75,7 @@ def _by_width(ax: Axes, m: MemberResults, group: list[MemberResults]) -> None:
     sweep_axis(ax, [*n, *np.round(own).astype(int)])
 
 
-def _by_layers(ax: Axes, m: MemberResults) -> None:
+def _by_layers(ax: Axes, m: TrainedResults) -> None:
     drawn = m.estimates["drawn"].values
     places = np.arange(len(drawn))
     widening = min(m.estimates["widening"].values, key=lambda f: abs(np.log(f)))

@@ -1,13 +1,14 @@
-"""One member of a config, as plain data, predicted by whatever fits it."""
+"""One member of a config, predicted by whatever fits it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
 
 from finitewidth.core.indices import pairs
+from finitewidth.members.stages import Predicted, PredictedLadder, PredictedNetworks
 from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
 from finitewidth.quantities.vocabulary import FAMILIES, FROM_NTK
@@ -40,46 +41,51 @@ def _transported(
     return {name: getattr(found, moment) for name, moment in _TRANSPORTED.items() if name in wanted}
 
 
-def _predicted(member: Mapping, law: Law, x: np.ndarray) -> xr.Dataset:
-    of_ntk = [family for family in member["estimate"] if family in FROM_NTK]
-    rest = [family for family in member["estimate"] if family not in FROM_NTK]
+#: The prediction, the laws that it is of, and their rates where there are tangent kernels.
+_Found = tuple[xr.Dataset, list[Law], list[Rates] | None]
+
+
+def _networks(member: PredictedNetworks, x: np.ndarray) -> _Found:
+    law = Law.of_member(member, dimension=x.shape[1])
+    of_ntk = [family for family in member.estimate if family in FROM_NTK]
+    rest = [family for family in member.estimate if family not in FROM_NTK]
     theory = predict(
         law,
         x,
-        member["layers"],
+        member.layers,
         rest,
-        neurons=min(4, member["record"]),
-        networks=member["networks"],
+        neurons=min(4, member.record),
+        networks=member.networks,
     )
+    rates = member.rates(law) if of_ntk else None
     # How far rounding takes ways of computing one number apart is no matter of theory.
     of_ntk = [family for family in of_ntk if family != "ntk_methods"]
-    if of_ntk:
-        rates = Rates.of_member(member, law)
-        theory = theory.merge(predict_ntk(law, rates, x, member["layers"], of_ntk))
-    return theory
+    if rates and of_ntk:
+        theory = theory.merge(predict_ntk(law, rates, x, member.layers, of_ntk))
+    return theory, [law], [rates] if rates else None
 
 
-def predict_member(member: Mapping, x: np.ndarray) -> xr.Dataset:
+def _ladder(member: PredictedLadder, x: np.ndarray) -> _Found:
+    laws = Law.of_ladder(member, dimension=x.shape[1])
+    exact = _transported(laws, x, member.layers, member.estimate)
+    families = [family for family in member.estimate if family != "ntk_mean"]
+    theory = predict_ladder(laws, x, member.layers, families, exact)
+    if "ntk_mean" not in member.estimate:
+        return theory, laws, None
+    rates = [member.rates(law) for law in laws]
+    return theory.merge(predict_ntk_ladder(laws, rates, x, member.layers)), laws, rates
+
+
+def predict_member(member: Predicted, x: np.ndarray) -> xr.Dataset:
     """Every order of theory for a member on the inputs x (inputs, n_0), and what each leaves out.
 
-    ``member`` is a :class:`finitewidth.planning.members.Member` as plain data; its C_b and C_W, and
-    how they were chosen, become attributes, and n_0 (``dimension``). Raises ``ValueError`` as the
-    predictions do.
+    Attributes of the dataset are C_b and C_W, how they were chosen (``init``), the activation, and
+    n_0 (``dimension``). Raises ``ValueError`` as the predictions do.
     """
-    rates = None
-    if member["ladder"] is not None:
-        laws = Law.of_ladder(member, dimension=x.shape[1])
-        exact = _transported(laws, x, member["layers"], member["estimate"])
-        families = [family for family in member["estimate"] if family != "ntk_mean"]
-        theory = predict_ladder(laws, x, member["layers"], families, exact)
-        if "ntk_mean" in member["estimate"]:
-            rates = [Rates.of_member(member, law) for law in laws]
-            theory = theory.merge(predict_ntk_ladder(laws, rates, x, member["layers"]))
+    if isinstance(member, PredictedLadder):
+        theory, laws, rates = _ladder(member, x)
     else:
-        laws = [Law.of_member(member, dimension=x.shape[1])]
-        if any(family in FROM_NTK for family in member["estimate"]):
-            rates = [Rates.of_member(member, laws[0])]
-        theory = _predicted(member, laws[0], x)
+        theory, laws, rates = _networks(member, x)
     theory = with_neglected(theory, laws, x, rates)
     if rates is not None and "pair" not in theory.dims:
         # Tangent kernels depend on these alone, so that their theory can be drawn in between.
@@ -89,6 +95,11 @@ def predict_member(member: Mapping, x: np.ndarray) -> xr.Dataset:
         a, b = theory["pair_a"].values, theory["pair_b"].values
         about = {"long_name": "x_a . x_b / n_0 of the inputs", "units": "1"}
         theory = theory.assign_coords(overlap=("pair", overlaps(x)[a, b], about))
-    chosen = {key: member[key] for key in ("activation", "init", "C_b", "C_W")}
-    chosen["dimension"] = x.shape[1]
+    chosen = {
+        "activation": member.activation,
+        "init": member.init,
+        "C_b": member.C_b,
+        "C_W": member.C_W,
+        "dimension": x.shape[1],
+    }
     return theory.assign_attrs({k: v for k, v in chosen.items() if v is not None})

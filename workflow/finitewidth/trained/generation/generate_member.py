@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import xarray as xr
 
 from finitewidth.data.images import Labelled
+from finitewidth.members.trained import GeneratedNetworks
 from finitewidth.trained.generation.generated import generated
 from finitewidth.trained.trained_member import replicas_of
 
 
 def generate_member(
-    member: Mapping,
+    member: GeneratedNetworks,
     data: Labelled,
     networks: xr.Dataset,
     *,
@@ -22,5 +23,5 @@ def generate_member(
 ) -> xr.Dataset:
     """Networks generated from the covariances of a member's replicas, and their accuracy."""
     replicas = replicas_of(member, data, networks, device)
-    stream = (seed, "rainbow", member["ensemble"], member["name"])
-    return generated(replicas, member["rainbow"], stream, on_network)
+    stream = (seed, "rainbow", member.ensemble, member.name)
+    return generated(replicas, member.rainbow, stream, on_network)

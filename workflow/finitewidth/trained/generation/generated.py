@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import torch
 import xarray as xr
 
 from finitewidth.core.torch_random import torch_stream
+from finitewidth.members.trained import Rainbow
 from finitewidth.models.shapes import widened
 from finitewidth.trained.generation import rainbow
 from finitewidth.trained.replica_axes import Replicas
@@ -20,7 +21,7 @@ from finitewidth.trained.training.networks import each, evaluate
 
 def generated(
     replicas: Replicas,
-    spec: Mapping,
+    spec: Rainbow,
     stream: tuple,
     on_network: Callable[[int, int], None] = lambda done, total: None,
 ) -> xr.Dataset:
@@ -29,9 +30,8 @@ def generated(
     Parameters
     ----------
     replicas : Replicas
-    spec : mapping
-        ``networks`` (for each replica), ``covariance``, ``widen`` and ``layers``, lists, as in the
-        config.
+    spec : Rainbow
+        Which networks.
     stream : tuple
         Seed and name of the random streams.
     on_network : callable, optional
@@ -46,22 +46,22 @@ def generated(
     """
     architecture, weights = replicas.architecture, replicas.weights["trained"]
     x, y = replicas.images["train"][0], replicas.images["validation"]
-    subsets = [None if s == "all" else [k - 1 for k in s] for s in spec["layers"]]
-    names = ["all" if s == "all" else " ".join(map(str, s)) for s in spec["layers"]]
-    shape = (len(subsets), len(spec["covariance"]), len(spec["widen"]))
-    found = np.zeros((*shape, replicas.count, spec["networks"]))
+    subsets = [None if isinstance(s, str) else [k - 1 for k in s] for s in spec.layers]
+    names = spec.drawn
+    shape = (len(subsets), len(spec.covariance), len(spec.widen))
+    found = np.zeros((*shape, replicas.count, spec.networks))
     own, white = rainbow.roots(weights), rainbow.white_roots(weights)
     # Alignments of every replica to every other, before each layer; the images are everybody's.
     cross = [m.second for m in moments(architecture, weights, x)][1:]
     for reference in range(replicas.count):
         roots = {"reference": each(own, reference), "white": each(white, reference)}
-        if "average" in spec["covariance"]:
+        if "average" in spec.covariance:
             found_turns = [torch.from_numpy(rotation(_to(c, reference))) for c in cross]
             turns = [None, *(turn.to(x.device) for turn in found_turns)]
             roots["average"] = rainbow.averaged_roots(architecture, weights, turns)
         for index in np.ndindex(shape):
-            layers, covariance = subsets[index[0]], spec["covariance"][index[1]]
-            factor = spec["widen"][index[2]]
+            layers, covariance = subsets[index[0]], spec.covariance[index[1]]
+            factor = spec.widen[index[2]]
             # Its own stream, whatever else the config asks for.
             name = (*stream, names[index[0]], covariance, factor, reference)
             shapes, drawn = rainbow.generate(
@@ -69,7 +69,7 @@ def generated(
                 each(weights, reference),
                 roots[covariance],
                 x,
-                networks=spec["networks"],
+                networks=spec.networks,
                 stream=torch_stream(*name),
                 layers=layers,
                 widths=widened(architecture.widths[1:-1], factor),
@@ -82,7 +82,7 @@ def generated(
         "generated_accuracy", dims, long_name="accuracy of generated networks"
     )
     variables["generated_each"] = ((*dims, "replica", "network"), found, about)
-    coords = {"drawn": names, "source": spec["covariance"], "widening": spec["widen"]}
+    coords = {"drawn": names, "source": list(spec.covariance), "widening": list(spec.widen)}
     return xr.Dataset(variables, coords)
 
 

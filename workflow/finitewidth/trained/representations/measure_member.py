@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import xarray as xr
 
 from finitewidth.data.images import Labelled
+from finitewidth.members.trained import TrainedNetworks
 from finitewidth.trained.representations.replica_estimates import estimates
 from finitewidth.trained.trained_member import CURVES, replicas_of, settings_of
 from finitewidth.trained.training.sgd import largest_at_start
 
 
-def estimate_member(
-    member: Mapping,
+def measure_member(
+    member: TrainedNetworks,
     data: Labelled,
     networks: xr.Dataset,
     *,

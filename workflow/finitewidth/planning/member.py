@@ -1,0 +1,114 @@
+"""A member of a config: all that any stage uses of it, its files, and its division into shards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from finitewidth.core.blocks import block_size
+from finitewidth.members.stages import (
+    Described,
+    Drawn,
+    EstimatedLadder,
+    EstimatedNetworks,
+    Estimating,
+    NormalityTests,
+    PredictedLadder,
+    PredictedNetworks,
+    SampledLadder,
+    SampledNetworks,
+    TabulatedLadder,
+    TabulatedNetworks,
+)
+from finitewidth.models.perceptron import Perceptron
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned(Described, Drawn, Estimating, Perceptron):
+    """One point of an ensemble's sweep: either :class:`Networks` or a :class:`Ladder`.
+
+    Attributes
+    ----------
+    swept : dict
+        The swept keys with this member's values.
+    normality : NormalityTests
+    shards : int
+        Files of samples that are asked for.
+    """
+
+    swept: dict[str, Any]
+    precision: str
+    normality: NormalityTests
+    shards: int
+
+    @property
+    def block(self) -> int:
+        """Networks that share one random stream."""
+        return block_size(self.sampler, max(self.width, self.outputs))
+
+    @property
+    def blocks(self) -> int:
+        """Number of blocks that the member's networks make (the last may be short)."""
+        return -(-self.networks // self.block)
+
+    def shard_bounds(self, shard: int) -> tuple[int, int]:
+        """First block and one past the last of a shard: whole blocks, as even as they come."""
+        shards = self.shard_count
+        return self.blocks * shard // shards, self.blocks * (shard + 1) // shards
+
+    @property
+    def shard_count(self) -> int:
+        """Files of samples: as the config asks, but never fewer than one block each."""
+        return min(self.shards, self.blocks)
+
+    @property
+    def task(self) -> str | None:
+        """What a GPU would be had for: sampling, with tangent kernels or without, but for what is
+        computed on the CPU anyhow."""
+        if self.sampler == "scalar" or "ntk_methods" in self.measure:
+            return None
+        return "sample" if self.ntk is None else "ntk"
+
+    @property
+    def folder(self) -> str:
+        """Where its files stand."""
+        return f"results/ensembles/{self.ensemble}/{self.name}"
+
+    @property
+    def samples(self) -> list[str]:
+        """Its files of samples, shard by shard."""
+        return [f"{self.folder}/samples/{shard}.nc" for shard in range(self.shard_count)]
+
+    @property
+    def seconds(self) -> list[str]:
+        """How long each way of computing a tangent kernel took: no two runs agree on that."""
+        return [f"{self.folder}/seconds.nc"] if "ntk_methods" in self.measure else []
+
+    @property
+    def activations(self) -> tuple[str, ...]:
+        """Names of the activations whose code its stages run."""
+        return (self.activation,)
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Names of the families that are estimated of it."""
+        return self.estimate
+
+    @property
+    def results(self) -> list[str]:
+        """What stands in its folder besides samples."""
+        tests = ["normality.nc"] if "normality" in self.estimate else []
+        return [f"{self.folder}/{file}" for file in ["estimates.nc", "theory.nc", *tests]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Networks(Planned, SampledNetworks, EstimatedNetworks, PredictedNetworks, TabulatedNetworks):
+    """Networks of one width, with all that any stage uses."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ladder(Planned, SampledLadder, EstimatedLadder, PredictedLadder, TabulatedLadder):
+    """Networks at several widths on common random numbers, with all that any stage uses."""
+
+
+Member = Networks | Ladder
