@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -16,6 +16,8 @@ STATES = ("start", "trained")
 SPLITS = ("train", "validation")
 CENTRINGS = ("uncentred", "centred")
 BASES = ("activations", "weights")
+#: Eigenvectors of two replicas, compared before one is turned onto the other, and after.
+ALIGNED = ("as they are", "aligned")
 #: Leading eigenvectors that two replicas are compared by.
 COMPARED = 50
 
@@ -57,12 +59,3 @@ class Replicas:
 def own(second: Tensor) -> np.ndarray:
     """Each replica's own second moments, shape (replica, n, n), of (replica, n, replica_, n_)."""
     return torch.einsum("rarb->rab", second).cpu().numpy()
-
-
-def padded(arrays: Sequence[np.ndarray | None], shape: tuple[int, ...]) -> np.ndarray:
-    """Arrays of shapes up to ``shape`` along a new first axis; NaN where one is None or ends."""
-    out = np.full((len(arrays), *shape), np.nan)
-    for place, array in zip(out, arrays, strict=True):
-        if array is not None:
-            place[tuple(slice(n) for n in array.shape)] = array
-    return out

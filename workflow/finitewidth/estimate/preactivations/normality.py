@@ -17,6 +17,7 @@ import numpy as np
 import xarray as xr
 
 from finitewidth.core import reasons
+from finitewidth.core.labelled import Labels, nothing
 from finitewidth.core.random import numpy_stream
 from finitewidth.core.reasons import Reason
 from finitewidth.estimate.preactivations.radial import dispersion, null_dispersions, p_value
@@ -75,8 +76,16 @@ def normality(
         recorded,
         min(neurons, recorded),
     )
-    p_values = []
-    for place, layer in enumerate(ensemble_samples.layers):
+    layers = ensemble_samples.layers
+    labels: Labels = {
+        "test": TESTS,
+        "sample": SAMPLES,
+        "layer": layers,
+        "input": range(ensemble_samples.size("input")),
+        "group": range(groups),
+    }
+    p_values = nothing(labels)
+    for place, layer in enumerate(layers):
         width = int(ensemble_samples.widths[place])
         z = ensemble_samples.of_layer("preactivation", place)[:used].astype(float)
         kernel = np.einsum("naa->na", ensemble_samples.of_layer("kernel", place)[:used])
@@ -84,10 +93,14 @@ def normality(
         rng = numpy_stream(seed, ensemble, member, "normality control", int(layer))
         null = null_dispersions(width, networks, numpy_stream(seed, "radial null", width, networks))
         with np.errstate(all="ignore"):
-            pair = (z / unit[:, None], kernel / unit**2), _control(z.shape, width, rng)
-        p_values.append([_layer(x, square, chosen, null) for x, square in pair])
-    # (layer, sample, test, input, group)
-    return _dataset(np.transpose(p_values, (2, 1, 0, 3, 4)), ensemble_samples.layers)
+            tested = {
+                "ensemble": (z / unit[:, None], kernel / unit**2),
+                "gaussian": _control(z.shape, width, rng),
+            }
+        for sample, (x, square) in tested.items():
+            found = _layer(x, square, chosen, null)
+            p_values.loc[{"sample": sample, "layer": int(layer)}] = found
+    return _dataset(p_values)
 
 
 def _check(available: int, recorded: int, networks: int, neurons: int) -> None:
@@ -126,38 +139,37 @@ def _control(shape: tuple[int, ...], width: int, rng: np.random.Generator) -> tu
     return z, (np.sum(z**2, axis=2) + others) / width
 
 
-def _layer(z: Array, kernel: Array, chosen: Array, null: Array) -> Array:
-    """p-values of shape (test, input, group), from z (network, input, neuron) and the kernel."""
+def _layer(z: Array, kernel: Array, chosen: Array, null: Array) -> xr.DataArray:
+    """p-values along (test, input, group), from z (network, input, neuron) and the kernel."""
     size = len(z) // len(chosen)
-    result = np.full((len(TESTS), z.shape[1], len(chosen)), np.nan)
+    result = nothing({"test": TESTS, "input": range(z.shape[1]), "group": range(len(chosen))})
     for group, subset in enumerate(chosen):
         at = slice(group * size, (group + 1) * size)
         for a in range(z.shape[1]):
             x = z[at, a][:, subset]
             if np.all(np.isfinite(x)) and np.all(np.isfinite(kernel[at, a])):
-                result[:, a, group] = (
-                    *_of_neurons(x),
-                    p_value(dispersion(kernel[at, a]), null),
-                )
+                found = _of_neurons(x) | {"radial": p_value(dispersion(kernel[at, a]), null)}
+                for test, p in found.items():
+                    result.loc[{"test": test, "input": a, "group": group}] = p
     return result
 
 
-def _of_neurons(x: Array) -> tuple[float, float]:
+def _of_neurons(x: Array) -> dict[str, float]:
     """p-values of Henze-Zirkler's and Hotelling's tests for x of shape (network, neuron)."""
     # Here, for it takes seconds to import.
     import pingouin
 
-    return (
-        float(pingouin.multivariate_normality(x).pval),
-        float(pingouin.multivariate_ttest(x)["pval"].iloc[0]),
-    )
+    return {
+        "henze_zirkler": float(pingouin.multivariate_normality(x).pval),
+        "hotelling_mean": float(pingouin.multivariate_ttest(x)["pval"].iloc[0]),
+    }
 
 
-def _dataset(p_values: Array, layers: Array) -> xr.Dataset:
-    """The dataset of p-values of shape (test, sample, layer, input, group)."""
-    groups = p_values.shape[-1]
-    known = np.all(np.isfinite(p_values), axis=-1)
-    rejected = np.sum(p_values <= LEVEL, axis=-1)
+def _dataset(p_values: xr.DataArray) -> xr.Dataset:
+    """The dataset of p-values along (test, sample, layer, input, group)."""
+    groups = p_values.sizes["group"]
+    known = np.isfinite(p_values.values).all(axis=-1)
+    rejected = (p_values <= LEVEL).sum("group").values
     shrunk = (rejected + 2) / (groups + 4)
     rate = np.where(known, rejected / groups, np.nan)
     stderr = np.where(known, np.sqrt(shrunk * (1 - shrunk) / (groups + 4)), np.nan)
@@ -169,7 +181,7 @@ def _dataset(p_values: Array, layers: Array) -> xr.Dataset:
     name = "share of groups of networks whose p-value is at most 5 %"
     return xr.Dataset(
         {
-            "p_value": ((*dims, "group"), p_values, {"long_name": "p-value", "units": "1"}),
+            "p_value": ((*dims, "group"), p_values.values, {"long_name": "p-value", "units": "1"}),
             "rejection_rate": (dims, rate, {"long_name": name, "units": "1"}),
             "rejection_rate_stderr": (
                 dims,
@@ -181,8 +193,8 @@ def _dataset(p_values: Array, layers: Array) -> xr.Dataset:
         coords={
             "test": list(TESTS),
             "sample": list(SAMPLES),
-            "layer": layers,
-            "input": np.arange(p_values.shape[3]),
+            "layer": p_values["layer"].values,
+            "input": np.arange(p_values.sizes["input"]),
             "group": np.arange(groups),
         },
     )

@@ -77,10 +77,8 @@ def functions(known: Sequence[Family], families: Collection[str]) -> list[Callab
 
 def variable(about: Quantity, orders: Orders) -> xr.Variable:
     """One quantity with the dimension ``order``, NaN where an order is missing."""
-    shape = next(iter(orders.values())).shape
-    values = np.full((len(ORDERS), *shape), np.nan)
-    for order, array in orders.items():
-        values[ORDERS.index(order)] = array
+    missing = np.full(next(iter(orders.values())).shape, np.nan)
+    values = np.stack([orders.get(order, missing) for order in ORDERS])
     attributes = {
         "long_name": about.meaning,
         "units": "1",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from finitewidth.core.labelled import Labels
 from finitewidth.core.random import numpy_stream
 from finitewidth.members.trained import PredictedReplicas, Published
 from finitewidth.models.shapes import of_member
@@ -21,7 +22,6 @@ from finitewidth.theory.predict.trained_tables import (
     ORDERS,
     SPLITS,
     STATES,
-    Labels,
     described,
     table,
 )

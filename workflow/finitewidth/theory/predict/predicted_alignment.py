@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from finitewidth.core.labelled import Labels, nothing
 from finitewidth.models.shapes import Architecture
 from finitewidth.theory.predict.trained_tables import (
     DRAWS,
     STATES,
-    Labels,
     described,
     left_out,
-    nothing,
     table,
 )
 from finitewidth.theory.spectra.procrustes import chance_r2, chance_r2_of_spectra
@@ -36,7 +35,7 @@ def alignment(
     stream : Generator
         Of the simulation.
     """
-    white = nothing(labels, "state", "layer")
+    white = nothing({"state": labels["state"], "layer": labels["layer"]})
     coloured, error = white.copy(), white.copy()
     for number, layer in enumerate(architecture.layers[:-1], 1):
         samples = int(estimates["samples"].sel(layer=number))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from finitewidth.core.indices import pairs, quads
+from finitewidth.quantities.vocabulary import SAMPLES
 from finitewidth.theory.mlp import linear, mean_squares
 from finitewidth.theory.predict.case import Case, Orders
 
@@ -183,12 +184,12 @@ def quadruple(case: Case) -> dict[str, Orders]:
     """
     if not case.networks or case.networks < 1:
         raise ValueError("the statistic of quadruples depends on the number of networks: give it")
-    floor = np.full((2, *case.shape), np.sqrt(2 / (np.pi * case.networks)))
-    known = floor.copy()
-    known[0] *= case.only_in(1, 1.0, len(case.x))
+    alive = np.where(np.isneginf(case.log_K), np.nan, 1.0)
+    floor = alive * np.sqrt(2 / (np.pi * case.networks))
+    ensemble = floor * case.only_in(1, 1.0, len(case.x))
     if case.has_slopes and case.is_normal:
         # Var(z_i z_j z_k z_l) = E[Ghat^4], four different neurons being conditionally independent.
-        known[0] = floor[0] * np.sqrt(case.moment_ratios[3])
-    dead = np.isneginf(case.log_K)
-    floor[:, dead] = known[:, dead] = np.nan
-    return {"quadruple": {"infinite_width": floor, "exact": known}}
+        ensemble = floor * np.sqrt(case.moment_ratios[3])
+    known = {"ensemble": ensemble, "gaussian": floor}
+    exact = np.stack([known[sample] for sample in SAMPLES])
+    return {"quadruple": {"infinite_width": np.stack([floor for _ in SAMPLES]), "exact": exact}}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import xarray as xr
 
+from finitewidth.core.labelled import filled, nothing
 from finitewidth.quantities.vocabulary import LEVEL, SAMPLES, TESTS
 from finitewidth.theory.predict.case import Case
 
@@ -20,15 +22,20 @@ def normality(case: Case) -> dict[str, dict[str, np.ndarray]]:
     |z|^2/n has the variance 2 K^2/n + (1 + 2/n) Var(Ghat) + ..., and both parts are of order 1/n.
     So its limit is no level, and nothing is said but in layer 1, where Ghat is a number.
     """
-    shape = (len(TESTS), len(SAMPLES), *case.shape)
-    infinite = np.full(shape, LEVEL)
+    labels = {
+        "test": TESTS,
+        "sample": SAMPLES,
+        "layer": case.layers,
+        "input": range(len(case.x)),
+    }
+    infinite, exact = filled(LEVEL, labels), nothing(labels)
     if not case.is_normal:
-        infinite[:, SAMPLES.index("ensemble")] = np.nan
-    later = np.array(case.layers) > 1
-    infinite[TESTS.index("radial"), SAMPLES.index("ensemble"), later] = np.nan
-    exact = np.full(shape, np.nan)
+        infinite.loc[{"sample": "ensemble"}] = np.nan
+    for layer in case.layers:
+        if layer > 1:
+            infinite.loc[{"test": "radial", "sample": "ensemble", "layer": layer}] = np.nan
     for test in ("hotelling_mean", "radial"):
-        exact[TESTS.index(test), SAMPLES.index("gaussian")] = LEVEL
-    for values in (infinite, exact):
-        values[:, :, np.isneginf(case.log_K)] = np.nan
-    return {"rejection_rate": {"infinite_width": infinite, "exact": exact}}
+        exact.loc[{"test": test, "sample": "gaussian"}] = LEVEL
+    alive = xr.DataArray(~np.isneginf(case.log_K), dims=("layer", "input"))
+    orders = {"infinite_width": infinite, "exact": exact}
+    return {"rejection_rate": {order: v.where(alive).values for order, v in orders.items()}}

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
+from finitewidth.core.labelled import Labels
 from finitewidth.members.trained import TrainedNetworks
 from finitewidth.models.shapes import Architecture
-from finitewidth.theory.predict.trained_tables import DRAWS, Labels, described, left_out, table
+from finitewidth.theory.predict.trained_tables import DRAWS, described, left_out, table
 from finitewidth.theory.spectra.marchenko_pastur import MarchenkoPastur, largest_by_simulation
 
 #: Draws of largest eigenvalues: more, since an error of eight replicas that luck makes half as

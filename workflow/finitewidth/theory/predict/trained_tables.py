@@ -8,23 +8,14 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from finitewidth.core.labelled import Labels, nothing
+
 ORDERS = ("chance", "spectrum", "marchenko_pastur", "tracy_widom", "simulation", "published")
 STATES = ("start", "trained")
 SPLITS = ("train", "validation")
 CENTRINGS = ("uncentred", "centred")
 #: Draws of each simulation: its error is then a tenth of the spread of one measurement or less.
 DRAWS = 100
-
-#: Dimension -> its labels.
-Labels = Mapping[str, Sequence | np.ndarray]
-#: Dimension -> a label, or several.
-Place = Mapping[str, Hashable | Sequence | np.ndarray]
-
-
-def nothing(labels: Labels, *dims: str) -> xr.DataArray:
-    """NaN along the dimensions ``dims`` of ``labels``, with these."""
-    shape = [len(labels[dim]) for dim in dims]
-    return xr.DataArray(np.full(shape, np.nan), {dim: list(labels[dim]) for dim in dims}, dims)
 
 
 def table(
@@ -49,7 +40,7 @@ def table(
     place
         Where these values stand: a label, or several, of a dimension; everywhere along the others.
     """
-    result = nothing(labels, "order", *dims)
+    result = nothing({dim: labels[dim] for dim in ("order", *dims)})
     for order, values in orders.items():
         result.loc[{"order": order, **place}] = values
     return xr.Variable(result.dims, result.values, dict(about))

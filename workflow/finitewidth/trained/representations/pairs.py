@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any
 
 import numpy as np
 
+from finitewidth.core.labelled import nothing
 from finitewidth.trained.replica_axes import (
+    ALIGNED,
     BASES,
     CENTRINGS,
     COMPARED,
@@ -23,27 +27,32 @@ from finitewidth.trained.representations.second_moments import Moments
 def alignment(replicas: Replicas, seen: Mapping[tuple[str, str], list[Moments]]) -> dict:
     """rho and r^2 of every pair on both splits, and what chance gives, fitted on training."""
     depth = replicas.architecture.depth
-    shape = (len(STATES), len(CENTRINGS), len(SPLITS), depth + 1)
-    rho = np.full((max(len(replicas.pairs), 1), *shape), np.nan)
-    chance = np.full((replicas.count, *shape), np.nan)
-    for s, state in enumerate(STATES):
-        for c, centring in enumerate(CENTRINGS):
-            for layer in range(1, depth):
-                fit, held = (seen[state, split][layer].taken(centring) for split in SPLITS)
-                cross = [m.second.cpu().numpy() for m in (fit, held)]
-                traces = [np.trace(own(m.second), axis1=1, axis2=2) for m in (fit, held)]
-                for p, (a, b) in enumerate(replicas.pairs):
-                    turn = rotation(cross[0][a, :, b])
-                    for k in (0, 1):
-                        found = correlation(turn, cross[k][a, :, b], traces[k][a], traces[k][b])
-                        rho[p, s, c, k, layer] = found
-                turns = rotation(fit.chance.cpu().numpy())
-                for k, m in enumerate((fit, held)):
-                    following = np.roll(traces[k], -1)
-                    by_chance = correlation(turns, m.chance.cpu().numpy(), traces[k], following)
-                    chance[:, s, c, k, layer] = explained(by_chance)
-    dims = ("state", "centring", "split", "layer")
+    labels = {
+        "state": STATES,
+        "centring": CENTRINGS,
+        "split": SPLITS,
+        "layer": range(depth + 1),
+    }
     pairs = replicas.pairs
+    of_pairs = nothing({"pair": range(max(len(pairs), 1)), **labels})
+    chance = nothing({"replica": range(replicas.count), **labels})
+    for state, centring, layer in product(STATES, CENTRINGS, range(1, depth)):
+        moments = {split: seen[state, split][layer].taken(centring) for split in SPLITS}
+        cross = {split: m.second.cpu().numpy() for split, m in moments.items()}
+        traces = {s: np.trace(own(m.second), axis1=1, axis2=2) for s, m in moments.items()}
+        place = {"state": state, "centring": centring, "layer": layer}
+        # Fitted on training images, and held against both.
+        for p, (a, b) in enumerate(pairs):
+            turn = rotation(cross["train"][a, :, b])
+            for split, trace in traces.items():
+                found = correlation(turn, cross[split][a, :, b], trace[a], trace[b])
+                of_pairs.loc[{**place, "pair": p, "split": split}] = found
+        turns = rotation(moments["train"].chance.cpu().numpy())
+        for split, trace in traces.items():
+            random = moments[split].chance.cpu().numpy()
+            by_chance = correlation(turns, random, trace, np.roll(trace, -1))
+            chance.loc[{**place, "split": split}] = explained(by_chance)
+    dims, rho = tuple(labels), of_pairs.values
     return (
         over_pairs(rho, pairs, SINGLE).variables(
             "alignment", dims, long_name="correlation rho of two replicas after alignment"
@@ -53,7 +62,7 @@ def alignment(replicas: Replicas, seen: Mapping[tuple[str, str], list[Moments]])
             dims,
             long_name="variance explained of a replica by an aligned other, r^2",
         )
-        | over_replicas(chance, SINGLE).variables(
+        | over_replicas(chance.values, SINGLE).variables(
             "alignment_chance", dims, long_name="r^2 of activations on samples paired at random"
         )
     )
@@ -67,23 +76,36 @@ def eigenvectors(
 ) -> dict:
     """|cosine| between eigenvectors of two trained replicas, as they are and aligned."""
     depth, pairs = replicas.architecture.depth, replicas.pairs
-    shape = (len(BASES), 2, depth + 1, COMPARED, COMPARED)
-    found = np.full((max(len(pairs), 1), *shape), np.nan)
+    labels = {
+        "basis": BASES,
+        "aligned": ALIGNED,
+        "layer": range(depth + 1),
+        "rank_a": range(1, COMPARED + 1),
+        "rank_b": range(1, COMPARED + 1),
+    }
+    found = nothing({"pair": range(max(len(pairs), 1)), **labels})
+
+    def compare(first: np.ndarray, second: np.ndarray, turn: np.ndarray | None, **at: Any) -> None:
+        for aligned, turned in zip(ALIGNED, (None, turn), strict=True):
+            found.loc[{"aligned": aligned, **at}] = cosines(first, second, turned, COMPARED)
+
     for p, (a, b) in enumerate(pairs):
         turn = None
         for layer in range(1, depth + 1):
             # Weights see the representation before them; that of the images is everybody's.
             first, second = weight_frames[layer - 1][a], weight_frames[layer - 1][b]
-            found[p, 1, 0, layer] = cosines(first, second, None, COMPARED)
-            found[p, 1, 1, layer] = cosines(first, second, turn, COMPARED)
+            compare(first, second, turn, pair=p, basis="weights", layer=layer)
             if layer < depth:
                 turn = rotation(seen["trained", "train"][layer].second[a, :, b].cpu().numpy())
                 first, second = frames[layer][a], frames[layer][b]
-                found[p, 0, 0, layer] = cosines(first, second, None, COMPARED)
-                found[p, 0, 1, layer] = cosines(first, second, turn, COMPARED)
-    dims = ("basis", "aligned", "layer", "rank_a", "rank_b")
-    of_two = (dims, found[0], {"long_name": "|cosine| of replicas 0 and 1", "units": "1"})
-    return {"eigenvector_cosine_01": of_two} | over_pairs(found, pairs, SINGLE).variables(
+                compare(first, second, turn, pair=p, basis="activations", layer=layer)
+    dims = tuple(labels)
+    of_two = (
+        dims,
+        found.sel(pair=0).values,
+        {"long_name": "|cosine| of replicas 0 and 1", "units": "1"},
+    )
+    return {"eigenvector_cosine_01": of_two} | over_pairs(found.values, pairs, SINGLE).variables(
         "eigenvector_cosine",
         dims,
         long_name="|cosine| between eigenvectors of two replicas, mean over pairs",

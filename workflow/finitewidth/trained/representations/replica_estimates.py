@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from finitewidth.trained.replica_axes import (
+    ALIGNED,
     BASES,
     CENTRINGS,
     SPLITS,
@@ -87,7 +88,7 @@ def estimates(
         "split": list(SPLITS),
         "centring": list(CENTRINGS),
         "basis": list(BASES),
-        "aligned": ["as they are", "aligned"],
+        "aligned": list(ALIGNED),
     }
     dataset = xr.Dataset(found, coords)
     ranks = {d: np.arange(1, n + 1) for d, n in dataset.sizes.items() if str(d).startswith("rank")}
@@ -100,7 +101,10 @@ def _training(replicas: Replicas) -> dict:
         evaluate(replicas.architecture, replicas.weights["trained"], *replicas.images[split])
         for split in SPLITS
     ]
-    loss, accuracy = (np.stack([e[k].cpu().numpy() for e in each], 1) for k in (0, 1))
+    loss, accuracy = (
+        np.stack([tensor.cpu().numpy() for tensor in of_splits], 1)
+        for of_splits in zip(*each, strict=True)
+    )
     about = "of trained networks"
     return over_replicas(accuracy).variables(
         "accuracy", ("split",), long_name=f"share of right answers {about}"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import product
 
 import numpy as np
 import torch
 import xarray as xr
 
+from finitewidth.core.labelled import nothing
 from finitewidth.core.rounding import ROUNDING
 from finitewidth.trained.replica_axes import (
     BASES,
@@ -15,7 +17,6 @@ from finitewidth.trained.replica_axes import (
     STATES,
     Replicas,
     own,
-    padded,
 )
 from finitewidth.trained.representations import spectra
 from finitewidth.trained.representations.rank_truncation import clipped_accuracy
@@ -31,80 +32,77 @@ def activation_spectra(
     replicas: Replicas, seen: Mapping[tuple[str, str], list[Moments]]
 ) -> tuple[list[np.ndarray], dict]:
     """Spectra on the training images; the eigenvectors are the trained, uncentred ones."""
-    count, depth, most = replicas.count, replicas.architecture.depth, replicas.ranks
-    values, frames = [], []
-    for state in STATES:
-        for centring in CENTRINGS:
-            of_layers = []
-            for layer in range(depth):
-                second = seen[state, "train"][layer].taken(centring).second
-                value, frame = spectra.eigen(own(second))
-                of_layers.append(np.broadcast_to(value, (count, value.shape[-1])))
-                if (state, centring) == ("trained", "uncentred"):
-                    frames.append(np.broadcast_to(frame, (count, *frame.shape[1:])))
-            values.append([*of_layers, None])
-    filled = [padded(of_layers, (count, most)) for of_layers in values]
-    # (replica, state, centring, layer, rank)
-    table = np.stack(filled).reshape(2, 2, depth + 1, count, most).transpose(3, 0, 1, 2, 4)
+    count, depth, frames = replicas.count, replicas.architecture.depth, []
+    labels = {
+        "state": STATES,
+        "centring": CENTRINGS,
+        "layer": range(depth + 1),
+        "replica": range(count),
+    }
+    values = nothing({**labels, "rank": range(1, replicas.ranks + 1)})
+    participation, slope = nothing(labels), nothing(labels)
+    for state, centring, layer in product(STATES, CENTRINGS, range(depth)):
+        value, frame = spectra.eigen(own(seen[state, "train"][layer].taken(centring).second))
+        # Of the images there is one for all replicas.
+        value = np.broadcast_to(value, (count, value.shape[-1]))
+        if (state, centring) == ("trained", "uncentred"):
+            frames.append(np.broadcast_to(frame, (count, *frame.shape[1:])))
+        place = {"state": state, "centring": centring, "layer": layer}
+        values.loc[{**place, "rank": slice(1, value.shape[-1])}] = value
+        participation.loc[place] = spectra.participation_ratio(value)
+        slope.loc[place] = spectra.power_law_slope(value)
+    table = _by_replica(values)
     scalar = ("state", "centring", "layer")
-    participation = _of_layers(spectra.participation_ratio, values, count, depth)
-    slope = _of_layers(spectra.power_law_slope, values, count, depth)
     # Moments are sums of products in single precision, known to a share of the largest eigenvalue.
     known = SINGLE * np.nanmax(table, axis=(0, -1), keepdims=True, initial=0)[0]
     return frames, over_replicas(table, known).variables(
         "activation_eigenvalue",
         (*scalar, "rank"),
         long_name="eigenvalues of the second moments of activations",
-    ) | over_replicas(participation).variables(
+    ) | over_replicas(_by_replica(participation)).variables(
         "activation_participation", scalar, long_name="participation ratio of activations"
-    ) | over_replicas(slope).variables(
+    ) | over_replicas(_by_replica(slope)).variables(
         "activation_slope", scalar, long_name="alpha of eigenvalues of activations ~ rank^-alpha"
     )
 
 
-def _of_layers(function: Callable, values: list, count: int, depth: int) -> np.ndarray:
-    """A function of each spectrum, shape (replica, state, centring, layer)."""
-    nothing = np.full(count, np.nan)
-    flat = [nothing if v is None else function(v) for of_layers in values for v in of_layers]
-    return np.stack(flat).reshape(2, 2, depth + 1, count).transpose(3, 0, 1, 2)
+def _by_replica(values: xr.DataArray) -> np.ndarray:
+    """The numbers with the replica first, and the other dimensions in their order."""
+    return values.transpose("replica", ...).values
 
 
 def weight_spectra(replicas: Replicas, largest: Sequence[float]) -> tuple[list[np.ndarray], dict]:
     """Spectra of W^T W/n_out; the eigenvectors are those of trained weights."""
-    count = replicas.count
-    values: dict[str, list[np.ndarray | None]] = {state: [None] for state in STATES}
     frames = []
+    labels = {
+        "state": STATES,
+        "layer": range(replicas.architecture.depth + 1),
+        "replica": range(replicas.count),
+    }
+    values = nothing({**labels, "rank": range(1, replicas.ranks + 1)})
+    participation, first, outliers = nothing(labels), nothing(labels), nothing(labels)
     for state in STATES:
-        for weight in replicas.weights[state]:
+        each = zip(replicas.weights[state], largest, strict=True)
+        for layer, (weight, edge) in enumerate(each, 1):
             value, frame = spectra.weight_eigen(weight.double().cpu().numpy())
-            values[state].append(value)
+            place = {"state": state, "layer": layer}
+            values.loc[{**place, "rank": slice(1, value.shape[-1])}] = value
+            participation.loc[place] = spectra.participation_ratio(value)
+            first.loc[place] = value[:, 0]
+            outliers.loc[place] = (value > edge).sum(1)
             if state == "trained":
                 frames.append(frame)
-    nothing = np.full(count, np.nan)
-    bound = [np.nan, *largest]
-
-    def of_spectra(function: Callable) -> np.ndarray:
-        each = [
-            [
-                nothing if v is None else function(v, edge)
-                for v, edge in zip(values[s], bound, strict=True)
-            ]
-            for s in STATES
-        ]
-        return np.moveaxis(np.array(each), 2, 0)
-
-    table = np.stack([padded(values[s], (count, replicas.ranks)) for s in STATES])
-    table = np.moveaxis(table, 2, 0)
+    table = _by_replica(values)
     dims = ("state", "layer")
     # Weights are what they are, and their singular values are found in double precision.
     known = ROUNDING["float64"] * np.nanmax(table, axis=(0, -1), keepdims=True, initial=0)[0]
     return frames, over_replicas(table, known).variables(
         "weight_eigenvalue", (*dims, "rank"), long_name="eigenvalues of W^T W/n_out"
-    ) | over_replicas(of_spectra(lambda v, _: spectra.participation_ratio(v))).variables(
+    ) | over_replicas(_by_replica(participation)).variables(
         "weight_participation", dims, long_name="participation ratio of W^T W"
-    ) | over_replicas(of_spectra(lambda v, _: v[:, 0])).variables(
+    ) | over_replicas(_by_replica(first)).variables(
         "weight_largest", dims, long_name="largest eigenvalue of W^T W/n_out"
-    ) | over_replicas(of_spectra(lambda v, edge: (v > edge).sum(1))).variables(
+    ) | over_replicas(_by_replica(outliers)).variables(
         "weight_outliers",
         dims,
         long_name="eigenvalues of W^T W/n_out beyond what 95 % of untrained weights reach",
@@ -112,6 +110,7 @@ def weight_spectra(replicas: Replicas, largest: Sequence[float]) -> tuple[list[n
 
 
 def covariances(seen: Sequence[Moments], frames: Sequence[np.ndarray]) -> xr.Dataset:
+    """Second moments, means and eigenvectors of each representation."""
     found = {}
     for layer, (m, frame) in enumerate(zip(seen, frames, strict=True)):
         dims = (f"replica_{layer}", f"channel_{layer}")
@@ -131,27 +130,32 @@ def clipping(replicas: Replicas, bases: Mapping[str, list[np.ndarray]]) -> dict:
     architecture, count = replicas.architecture, replicas.count
     weights, (x, y) = replicas.weights["trained"], replicas.images["validation"]
     whole = evaluate(architecture, weights, x, y)[1].cpu().numpy()
-    curves = np.full((len(BASES), architecture.depth + 1, count, replicas.ranks), np.nan)
-    needed = np.full((len(BASES), architecture.depth + 1, count), np.nan)
-    for b, basis in enumerate(BASES):
+    labels = {
+        "basis": BASES,
+        "layer": range(architecture.depth + 1),
+        "replica": range(count),
+    }
+    curves = nothing({**labels, "rank": range(1, replicas.ranks + 1)})
+    needed = nothing(labels)
+    for basis in BASES:
         for number in range(architecture.depth):
             frame = torch.from_numpy(bases[basis][number].copy()).to(x)
             curve = clipped_accuracy(architecture, weights, number, frame, x, y).cpu().numpy()
-            curves[b, number + 1, :, : curve.shape[1]] = curve
+            place = {"basis": basis, "layer": number + 1}
+            curves.loc[{**place, "rank": slice(1, curve.shape[1])}] = curve
             # But for rounding: of 100 answers one may be lost.
             enough = curve >= whole[:, None] - LOSS - 1e-9
             # From there on never less: the last rank that is not enough, and one.
-            needed[b, number + 1] = (
+            needed.loc[place] = (
                 1
                 + curve.shape[1]
                 - np.argmin(np.concatenate([enough[:, ::-1], np.zeros((count, 1), bool)], 1), 1)
             )
-    curves, needed = np.moveaxis(curves, 2, 0), np.moveaxis(needed, 2, 0)
     dims = ("basis", "layer")
-    return over_replicas(curves).variables(
+    return over_replicas(_by_replica(curves)).variables(
         "clipped_accuracy",
         (*dims, "rank"),
         long_name="accuracy when a layer sees the first components of its input",
-    ) | over_replicas(needed).variables(
+    ) | over_replicas(_by_replica(needed)).variables(
         "rank_needed", dims, long_name="least rank that costs at most 0.01 of accuracy"
     )
