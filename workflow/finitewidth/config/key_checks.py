@@ -44,7 +44,7 @@ def _check_ensemble(path: str, ensemble: Ensemble, config: Config) -> None:
     # How many vectors a user's array has is not known before it is read.
     counts = [getattr(config.inputs[name], "count", None) or 0 for name in ensemble.inputs]
     count = max(counts)
-    if ensemble.ladder is not None:
+    if ensemble.is_ladder:
         _check_ladder(path, ensemble, count)
         return
     if ensemble.sampler == "marginal" and ensemble.weights != "normal":
@@ -199,7 +199,7 @@ def _check_study(path: str, study: Study, config: Config) -> None:
         estimated |= {q for names in TRAINED_FAMILIES.values() for q in names}
     for e in ensembles:
         own = {q for family in families_of(e) for q in FAMILIES[family].names}
-        if e.ladder is None:
+        if not e.is_ladder:
             own &= set(FROM_SWEEPS)
         if len(set(e.ladder or e.width or [])) >= LEAST_RUNGS:
             estimated |= {name for name, c in COEFFICIENTS.items() if c.of in own}

@@ -218,6 +218,11 @@ class Ensemble(Model):
         None,
     )
 
+    @property
+    def is_ladder(self) -> bool:
+        """Whether its networks are drawn at several widths together."""
+        return self.ladder is not None
+
 
 class Style(Model):
     """How figures look, besides what the project sets."""
@@ -315,7 +320,7 @@ def families_of(ensemble: Ensemble) -> tuple[str, ...]:
     """The families of estimates of an ensemble, defaults filled in."""
     if ensemble.estimate is not None:
         return tuple(ensemble.estimate)
-    if ensemble.ladder is not None:
+    if ensemble.is_ladder:
         return FROM_LADDER[:1]
     families: tuple[str, ...] = DEFAULT_FAMILIES if "preactivations" in ensemble.measure else ()
     if "ntk" in ensemble.measure:

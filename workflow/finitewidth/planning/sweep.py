@@ -24,7 +24,7 @@ SWEEPABLE = ("activation", "input_set", "width", "depth", "C_W", "C_b")
 
 def expand(name: str, ensemble: Ensemble) -> list[Member]:
     """The members of an ensemble, in the order of its lists."""
-    member = _networks if ensemble.ladder is None else _ladder
+    member = _ladder if ensemble.is_ladder else _networks
     axes = _axes(ensemble)
     swept_keys = [key for key, values in axes.items() if len(values) > 1]
     # Beside the critical point, C_W is what differs from member to member.
