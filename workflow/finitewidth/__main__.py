@@ -1,4 +1,4 @@
-"""``python -m finitewidth``: what stands behind its commands is imported by those that need it."""
+"""``python -m finitewidth``: reads the command, and imports the one module that carries it out."""
 
 from __future__ import annotations
 

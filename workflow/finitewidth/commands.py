@@ -1,6 +1,4 @@
-"""The commands of ``python -m finitewidth`` but ``run``: what made a file (``trace``, ``stamp``),
-what a config takes (``estimate``), whether it is one (``check``), and a run as one file
-(``archive``)."""
+"""``python -m finitewidth``: the commands trace, stamp, estimate, check and archive."""
 
 from __future__ import annotations
 

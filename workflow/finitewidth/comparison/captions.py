@@ -1,6 +1,6 @@
-"""What captions of the report say and no template can: words for members, how tables turned out.
+"""Sentences for captions of the report: what the members are, and how tables turned out.
 
-Text of a user's is escaped, character by character, so that reStructuredText takes it as text.
+A user's text is escaped, character by character, so that reStructuredText takes it as text.
 """
 
 from __future__ import annotations

@@ -116,13 +116,12 @@ def _quantity_rows(m: MemberResults | TrainedResults, quantity: str) -> pd.DataF
 
 
 def as_normal(ratio: pd.Series, about: Mapping) -> pd.Series:
-    """Differences in units of their standard errors, as z that are standard normal where theory is
-    right.
+    """z, standard normal where theory is right, from differences in units of their standard errors.
 
-    An error of few replicas is itself known badly: the ratio is Student's t of the
-    ``degrees_of_freedom`` that the error's attributes tell, and z is what is as rare of a normal
-    variable (Student 1908). Errors without that attribute come from so many blocks that ratio and
-    z are the same.
+    The error of few replicas is known badly. The ratio then follows Student's t, with the
+    ``degrees_of_freedom`` among the error's attributes, and z is the normal number that is as rare
+    (Student 1908). An error without that attribute comes from so many blocks that z is the ratio
+    itself.
     """
     if "degrees_of_freedom" not in about:
         return ratio

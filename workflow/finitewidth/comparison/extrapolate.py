@@ -16,12 +16,12 @@ from finitewidth.core import reasons
 from finitewidth.core.reasons import Reason
 from finitewidth.quantities.vocabulary import COEFFICIENTS, LEAST_RUNGS
 
-#: Orders of 1/n in a fit, at least; more where points are so precise that these do not describe
-#: them, and there are widths enough.
+#: Fewest orders of 1/n in a fit. There are more if precise points need them and there are enough
+#: widths.
 TERMS = 3
-#: A fit that chance makes worse less often than this does not describe its points.
+#: A fit does not describe its points if chance alone would be as bad less often than this.
 _LEAST_P = 1e-3
-#: What widths say of one limit differs by rounding alone where there is one.
+#: If there is a common limit, what different widths say of it agrees up to this rounding.
 _ROUNDING = 1e-6
 
 

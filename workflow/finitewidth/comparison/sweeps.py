@@ -1,4 +1,4 @@
-"""Sweeps over width of members that have random numbers of their own, extrapolated as ladders are.
+"""Sweeps over width of independent members, extrapolated in 1/n like ladders.
 
 Tangent kernels' tensors of order 1/n are measured in members of one width each. Where an ensemble
 sweeps the width, and its members differ in nothing else, they are put together as the rungs of a
@@ -50,8 +50,8 @@ def extrapolate_sweep(
     -------
     estimates, theory : xarray.Dataset
         The coefficients of ``vocabulary.COEFFICIENTS`` that belong to quantities of
-        ``vocabulary.FROM_SWEEPS``. Those are left out of which theory does not have one and the
-        same first order at every width, as of rates that grow with the width.
+        ``vocabulary.FROM_SWEEPS``. A coefficient is left out if theory's first order is not the
+        same at every width, as with learning rates that grow with the width.
     """
     n = np.asarray(width)
     held: dict[str, tuple] = {}

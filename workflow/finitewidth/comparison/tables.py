@@ -50,7 +50,7 @@ _START = r"(^|[,;|\t\r\n\"])(\s*)"
 def _no_formula(value: object) -> object:
     """Text with an apostrophe before what would be a formula: a spreadsheet then shows it as text.
 
-    One more where one stands already, so that :func:`_as_given` gives it back.
+    A text that begins with an apostrophe gets another one, so that :func:`_as_given` can undo this.
     """
     if not isinstance(value, str):
         return value

@@ -56,8 +56,9 @@ def explicit_tile_size(
 ) -> int:
     """The same for the explicit sampler: a block, or on a GPU as many as fill it.
 
-    There weights of one layer, its neurons in single and in double precision, and what is recorded
-    are 2 GiB together at most in single precision, where one network is not beyond that.
+    On a GPU a tile holds the weights of one layer, its neurons in single and in double precision,
+    and what is recorded. Together they take at most 2 GiB in single precision, unless a single
+    network takes more.
     """
     if device == "cpu":
         return block
@@ -87,7 +88,7 @@ def ladder_tile_size(
 
 
 def _blocks_of(block: int, networks: int) -> int:
-    """As many networks, but whole blocks where that is one or more."""
+    """So many networks, rounded down to whole blocks unless they are fewer than one block."""
     networks = max(1, min(networks, MOST_NETWORKS))
     return networks if networks < block else networks // block * block
 
@@ -124,7 +125,7 @@ def ntk_tile_size(
         Where a single network takes more.
     """
     neurons, columns = sum(widths[1:]), inputs * (1 + outputs)
-    # Drawn numbers, activations and slopes of every layer, and a few times the way back.
+    # Drawn numbers, activations and slopes of every layer, and a few arrays of the backward pass.
     numbers = 3 * neurons * inputs + 4 * max(widths) * columns
     # Twice as many as of preactivations: there are more small matrices to a tile, too.
     tile = min(block, max(1, 2 * TILE // (max(widths[1:]) * inputs)))

@@ -13,7 +13,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,39}$")]
 
 
 def key(allowed: str, default: Any = ..., **rules: Any) -> Any:
-    """A field whose errors (and whose line in config/README.md) say what is ``allowed``."""
+    """A field. Its errors, and its line in config/README.md, say what is ``allowed``."""
     return Field(default, description=allowed, **rules)
 
 

@@ -42,7 +42,8 @@ def unreadable(path: str | Path) -> str | None:
 
 
 def _system_devices() -> set[int]:
-    """The file systems that are none, but for the one that all else stands on."""
+    """Device numbers of the system's own file systems (of devices and processes, for example),
+    without the one that ordinary files stand on."""
     found = {os.stat(place).st_dev for place in _SYSTEM if os.path.isdir(place)}
     return found - {os.stat("/").st_dev}
 

@@ -6,9 +6,9 @@ import numpy as np
 
 Array = np.ndarray
 
-#: By the precision in which networks were computed: what a sum over neurons is known to, as a share
-#: of what was summed. In double precision sums over networks round as much as the networks do, and
-#: a jackknife multiplies what they lose by up to the root of its blocks, hence more than 2^-53.
+#: Relative error of a sum over neurons, by the precision in which networks were computed. In double
+#: precision, sums over networks lose as much by rounding as the networks do. A jackknife multiplies
+#: that loss by up to the root of its blocks, hence more than 2^-53.
 ROUNDING = {"float32": 2.0**-24, "float64": 2.0**-42}
 
 #: Of the rounding of one network: what all of them may have in common (0.06 was measured of the

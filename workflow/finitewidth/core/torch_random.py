@@ -1,4 +1,4 @@
-"""Named random streams of torch: apart, since most of what draws numbers has no use for torch."""
+"""Named random streams of torch, apart from those of numpy, which need no torch."""
 
 from __future__ import annotations
 

@@ -28,10 +28,10 @@ _HEADERS = {
 
 
 class ArrayError(Exception):
-    """A file that does not hold what it should, as a sentence's end: what is allowed instead.
+    """A file that does not hold what it should; the message says what is allowed instead.
 
-    ``variable`` is the one that is wrong, None where it is the file; ``words`` are the names that
-    it has, where that one is not among them.
+    ``variable`` is the wrong variable, None if the whole file is wrong. If there is no such
+    variable, ``words`` are the names of those that the file has.
     """
 
     def __init__(
@@ -58,7 +58,8 @@ def check_readable(path: str | Path) -> None:
 def shape_of(path: str | Path, variable: str | None) -> tuple[int, ...]:
     """The shape of an .npy array, or of a variable of a netCDF file: its numbers are not read.
 
-    Raises ``ArrayError`` as :func:`from_npy` and :func:`from_netcdf` do, as far as that tells.
+    Raises ``ArrayError`` like :func:`from_npy` and :func:`from_netcdf`, for what the shape alone
+    can tell.
     """
     if Path(path).suffix == ".npy":
         with _npy(path) as (_, shape, _):

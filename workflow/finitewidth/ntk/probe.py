@@ -119,13 +119,13 @@ def check_calls(function: Function, x: torch.Tensor, probe: Probe, saved: Saved)
 
 
 def check_one_input(function: Function, x: torch.Tensor, probe: Probe, saved: Saved) -> None:
-    """Raise :class:`NoFunctionError` if outputs depend on the inputs beside.
+    """Raise :class:`NoFunctionError` if an output depends on the other inputs of its batch.
 
-    The model is called with other inputs beside each: for each binary digit of an input's number
-    those are kept that have it, and those that do not, so that of any two one is kept without the
-    other. Last, all stand among as many others, in reverse order. Values are held closely where
-    shapes are the same, and loosely where rounding may differ; derivatives loosely, since rounding
-    may turn a ReLU over.
+    The model is called with other inputs in place of some. For each binary digit of an input's
+    number, those inputs that have the digit are kept, and then those that do not have it. So of any
+    two inputs one is kept without the other. Last, all of them stand among as many others, in
+    reverse order. Values are held closely where shapes are the same, and loosely where rounding may
+    differ; derivatives loosely, since rounding may turn a ReLU over.
     """
     x, eps = x[probe.kept], _eps(probe.z)
     number = torch.arange(len(x), device=x.device)

@@ -179,8 +179,8 @@ def _predicted(member: Member, inputs: int, networks: float) -> dict[str, float]
 
 
 def _drawn(member: Member, inputs: int, networks: float) -> dict[str, float]:
-    """Normals a neuron and input; weights; activations that are not two lines; passes over neurons
-    for what is recorded; small matrices of kernels; neurons on the way back; control variates."""
+    """How much is drawn and computed: a normal each neuron and input; weights; activations that are
+    not two lines; sums over neurons; small matrices; neurons in the backward pass; controls."""
     neurons, weights = _size(member)
     curved = not activations.get(member.activation).is_scale_invariant
     products = math.comb(inputs + 1, 2) * ("quartic" in member.measure)

@@ -1,5 +1,4 @@
-"""Every job of a config with what it should take: what a cluster is asked for, and what is
-printed before anything is submitted."""
+"""Every job of a config, with the time, memory and disk that it should take."""
 
 from __future__ import annotations
 

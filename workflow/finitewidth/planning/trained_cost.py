@@ -46,7 +46,7 @@ def training(member: TrainedMember, data: DataSet) -> Cost:
 
 
 def measuring(member: TrainedMember, data: DataSet) -> Cost:
-    """What spectra, clipping and alignment of the replicas take."""
+    """What spectra, rank truncation and alignment of the replicas take."""
     moments = 8 * 6 * sum((member.replicas * n) ** 2 for n in member.hidden) / MiB
     memory = _memory(member, data) + moments
     return Cost(_seconds("measure", member, data), memory, 1.0 + moments / 6)

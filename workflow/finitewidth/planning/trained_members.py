@@ -71,7 +71,7 @@ def _members(same: Same, ensemble: str) -> tuple[TrainedMember, ...]:
 
 
 def _readable(value: float | str) -> str:
-    """Short, but not so short that two values of a sweep would share a folder."""
+    """A value as text: short, but different for different values of a sweep."""
     if isinstance(value, str):
         return value
     return f"{value:g}" if float(f"{value:g}") == value else repr(value)

@@ -1,10 +1,10 @@
 """A run as one file that a person can unpack elsewhere: code, config, results and crate.
 
-Packed are the results that the crate names, each only if it still is the file with that SHA-256;
-the user's own input files; what Snakemake recorded of the results, without times, so that it knows
-there what depends on a change; and the commit of the code, since there is no git there. The same
-folder gives the same bytes. Nothing outside the folder is packed, whatever the crate, the config or
-links say: the folder may be somebody else's.
+An archive holds the results that the crate names, each only if it still has the SHA-256 that stands
+there; the user's own input files; Snakemake's records of the results, without times, so that an
+edit in the unpacked folder reruns what depends on it; and the commit of the code, since the
+unpacked folder has no git. The same folder gives the same bytes. Nothing outside the folder is
+packed, whatever the crate, the config or links say: the folder may be somebody else's.
 """
 
 from __future__ import annotations
@@ -117,7 +117,8 @@ def _code() -> Iterator[tuple[str, Path]]:
 
 
 def _study_files(files: Iterable[str | Path], entries: dict) -> tuple[list[str], list[str]]:
-    """The study files as they are called in the archive, and what to say of those from outside."""
+    """Names of the study files in the archive, and a sentence for each that stands outside the
+    folder."""
     names, sentences = [], []
     for file in map(Path, files):
         ours = file.resolve().is_relative_to(ROOT)

@@ -63,7 +63,7 @@ _NO_DATES = {"pdf": {"CreationDate": None}, "png": {"Software": None}, "svg": {"
 
 
 class ArtifactError(Exception):
-    """A file of results that cannot be read as what it should be."""
+    """A file of results that cannot be read, or is not the kind of file that it should be."""
 
 
 class DamagedError(ArtifactError):
@@ -293,8 +293,8 @@ def check(path: str | Path) -> None:
 
 
 def _without_formula(text: re.Match) -> str:
-    """A text of JSON in which no sign stands where a spreadsheet, which cuts the line into cells,
-    could take it for the beginning of a formula."""
+    """A text of JSON with every sign escaped that a spreadsheet could take for the beginning of a
+    formula, wherever it cuts the line into cells."""
     return re.sub(r"(?<![0-9A-Za-z])[=+@-]", lambda sign: f"\\u{ord(sign[0]):04x}", text[0])
 
 

@@ -23,8 +23,8 @@ REBUILD = "FINITEWIDTH_REBUILD"
 COMMIT_FILE = PACKAGE.parents[1] / "COMMIT.json"
 #: How a stamp spells a module, or an entry of a registry.
 _MODULE = re.compile(r"(\w+/)*\w+\.py(:\w+\.\w+)?")
-#: Modules that hold descriptions, of which each stage uses a few: what counts is the entries that a
-#: rule names, so that to add or to change another reruns nothing.
+#: Modules of descriptions, of which each stage uses a few. Only the entries that a rule names
+#: count, so that adding or changing another one reruns nothing.
 REGISTRIES = frozenset(
     f"quantities/{name}.py"
     for name in ("preactivations", "coupled", "tangent_kernels", "trained_networks")
@@ -51,7 +51,8 @@ def used(*scripts: str | Path, entries: tuple[str, ...] = ()) -> dict:
 
 
 def changed(modules: Mapping[str, str]) -> list[str]:
-    """Names of those modules, of what ``used`` said of them, that are gone or are others now."""
+    """Names of the modules of a stamp that are gone, or have another digest than ``used`` gave
+    them."""
     found = []
     for name, digest in modules.items():
         file, _, entry = name.partition(":")

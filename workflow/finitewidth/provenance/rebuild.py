@@ -83,7 +83,7 @@ def _config(ancestry: Ancestry) -> str:
 def _with_given(ancestry: Ancestry, folder: Path, scratch: Path) -> Path:
     """A folder in ``scratch`` with links to what the user gave, relative to it as to ``folder``.
 
-    As deep as those that lie above the folder want it, whose links are to stay in there, too.
+    The folder lies deep enough in ``scratch`` that links to files above it stay in there, too.
     """
     every = (path for path, artifact in ancestry.artifacts.items() if artifact.kind == "given")
     # Of which ``..`` stands in front alone.

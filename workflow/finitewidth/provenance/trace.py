@@ -59,8 +59,8 @@ class Ancestry:
 class Tracer:
     """Traces artifacts whose stamps name paths in ``folder``, each file read once.
 
-    ``configs`` are the study files among which the one is sought that gives an artifact: as a rule
-    what runs kept in `results/configs`, and then what stands in the folder.
+    ``configs`` are study files. The one that gives an artifact is sought among them; by default in
+    those that runs kept in `results/configs`, then in those of the folder.
     """
 
     def __init__(self, folder: str | Path = ".", configs: Sequence[str | Path] | None = None):

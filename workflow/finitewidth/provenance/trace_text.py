@@ -13,7 +13,7 @@ from finitewidth.provenance.trace import Ancestry, Artifact, differences, flatte
 _SHOWN = 12
 #: Characters of a value that it shows.
 _LONG = 300
-#: Shards that a tree shows of those of a member that are all well.
+#: How many shards of a member a tree shows if nothing is wrong with any of them.
 _SHARDS = 1
 
 

@@ -1,5 +1,4 @@
-"""What a person is told of a run besides its progress: warnings at once, and at the end where
-results stand, or why a job failed, in one sentence that comes last."""
+"""What a person is told of a run: warnings at once, and at the end the results or the failure."""
 
 from __future__ import annotations
 
@@ -50,7 +49,7 @@ class Outcome:
     errors: list[str] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
-    #: Whether anything was printed that came by standard error, as what a Snakefile refuses.
+    #: Whether anything from standard error was printed, for example the sentence of a refusal.
     heard: bool = False
     text: Untraced = field(default_factory=Untraced)
 
@@ -158,7 +157,7 @@ class Outcome:
         told = list(dict.fromkeys(map(self.sentence, self.failures.values())))
         if len(told) > MOST:
             told = [f"{len(told) - MOST} more failed: see Snakemake's log.", *told[-MOST:]]
-        # A job that failed and that Snakemake does not name, as one that was killed with it.
+        # Jobs that failed without being named by Snakemake, for example killed together with it.
         return lines + (told or list(self.own.values())[:MOST])
 
 

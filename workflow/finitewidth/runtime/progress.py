@@ -1,4 +1,4 @@
-"""The line of progress of a run: what is running, how many jobs are done, how long it takes yet.
+"""The line of progress of a run: which jobs are running, how many are done, how much time is left.
 
 This is the process that draws (``following.py`` has the one that is followed). On a terminal it
 writes one line over and over; into a file or a pipe, a line now and then. It prints at once what is
@@ -126,7 +126,7 @@ class Screen:
             pass
 
     def draw(self, progress: Progress) -> None:
-        """Show how far the run is, where that is news."""
+        """Show how far the run is, if that changed."""
         if self.over:
             width = max(20, _width(self.file) - 1)
             line = progress.line()

@@ -243,5 +243,5 @@ class NtkRecorder:
             self._tile["dntk"] = dntk
 
     def end_tile(self, at: slice) -> None:
-        """Store what was taken last as that of the networks ``at``."""
+        """Store the values taken last in the places ``at`` of their networks."""
         _store(self._tile, self.arrays, at)

@@ -13,7 +13,7 @@ from finitewidth.trained.replica_axes import COMPARED
 
 
 def check_replicas(architecture: Architecture, member: TrainedNetworks, device: str) -> None:
-    """Raise a :class:`ConfigError` that says how many replicas there can be, if these are more."""
+    """Raise a :class:`ConfigError` if there are too many replicas; it says how many would fit."""
     available = _available(torch.device(device))
     wanted = member.replicas
     if needed(architecture, wanted, member.batch) <= available:

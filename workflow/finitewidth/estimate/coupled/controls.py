@@ -38,7 +38,7 @@ ORDERS = {
 #: Networks a coefficient that is fitted, at least.
 _NETWORKS_A_COEFFICIENT = 20
 #: Largest kurtosis of a control over the number of neurons that it is fitted to. Beyond it a few
-#: rare neurons decide what is fitted, and what the fit does to those that were not drawn.
+#: rare neurons decide the fit, and the fit says nothing of those that were not drawn.
 _KURTOSIS = 0.03
 
 
@@ -59,8 +59,8 @@ def adjusted(
     -------
     callable or None
         Given a slice of networks, an array of shape (network, order + 1, layer, target): the
-        targets as they are, less controls of order 1, up to order 2 and so on. None where networks
-        are too few to fit any.
+        targets themselves, then the targets less controls up to order 1, up to order 2, and so on.
+        None if there are too few networks to fit any.
     int
         That order.
     """
@@ -86,7 +86,7 @@ def adjusted(
 
 
 def _told_from_tails(chain: Chain, networks: int) -> Chain:
-    """The chain with as many controls as its neurons can tell from what rare neurons do."""
+    """The chain without controls that rare neurons decide."""
     kept = np.flatnonzero(chain.kurtosis <= _KURTOSIS * networks * chain.width)
     if len(kept) == len(chain.kurtosis):
         return chain

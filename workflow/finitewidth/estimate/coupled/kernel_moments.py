@@ -27,12 +27,12 @@ from finitewidth.estimate.samples import Samples
 
 Array = np.ndarray
 
-#: Neurons are drawn in single precision: what controls leave over is no better known than this.
+#: Neurons are drawn in single precision: the rest that controls leave is known to this share only.
 _ROUNDING = 2.0**-24
-#: Networks that differ by no more than so many roundings of their kernel are one.
+#: Networks count as equal if their kernels differ by at most so many roundings.
 _ROUNDINGS = 4
-#: Share of the look ahead by the log-spread that is left to plain cumulants, which have one of
-#: their own: it speaks where kernels are far from gamma variables.
+#: Weight of the look ahead by the log-spread for cumulants without controls. They have a look ahead
+#: of their own; this one speaks where kernels are far from gamma variables.
 _FAR = 0.1
 
 
@@ -123,7 +123,7 @@ def kernel_moments(samples: Samples, kernel: Array, bounds: Array) -> dict[str, 
         ("kernel_third", flat[..., same]),
     ):
         found[name] = found[name].doubted(of)
-    # Controls take most of what is spread so widely, and what they leave is judged by itself.
+    # Controls take most of such a spread away, and the rest is judged by itself.
     thin = np.reshape([thinness(n) for n in samples.widths], (-1, 1, 1))
     factors = {
         "kernel_mean": pair_list,

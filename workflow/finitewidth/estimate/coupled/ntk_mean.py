@@ -1,8 +1,8 @@
 """Mean tangent kernel over the networks of each rung of a ladder.
 
-The samples are averaged over the way back already, E[Theta | forward pass], which is a function of
-the normals that drive the layers before: the controls of
-:mod:`finitewidth.estimate.coupled.controls` fit.
+The samples are already averaged over the backward pass. What is left, E[Theta | forward pass], is a
+function of the normals of the layers before, so the controls of
+:mod:`finitewidth.estimate.coupled.controls` apply.
 """
 
 from __future__ import annotations

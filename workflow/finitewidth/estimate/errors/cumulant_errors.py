@@ -1,11 +1,11 @@
-"""Errors of second and third cumulants of a kernel, most of all where no controls were taken.
+"""Errors of the second and third cumulants of a kernel, with controls and, above all, without.
 
 What one network adds to a variance or a third cumulant is skew even where the kernel is not. The
 jackknife's error is then small just where the estimate is, and z spreads more than it should. A
 second error follows from the law of the kernel: in the second layer it is a mean over neurons, near
 to a gamma variable, and every layer more brings it nearer to a log-normal one, a product. Which of
 them follows from one number, the kernel's skewness, and that is known from few networks if it is
-read off L-moments. This error depends less on the networks that were met, but on a law; few
+read off L-moments. This error depends less on which networks were drawn, but it assumes a law; few
 networks take it, many the jackknife's. Symptoms of what single networks add are not asked: those
 who see none are the ensembles that lack their tail.
 """
@@ -30,7 +30,7 @@ _LIMIT = {2: 0.8, 3: 1.0}
 #: Fewest networks that a third cumulant is believed of. What they add has a kurtosis of 93 even
 #: where the kernel is Gaussian, and to pick kernels whose skewness is small picks small cumulants.
 _THIRD = 250
-#: Networks at which the jackknife counts as much as the law.
+#: With this many networks the jackknife's error and the law's have equal weights.
 _EVEN = 1000
 #: What is added to the square of the error, relative to it: in units of the estimate's skewness
 #: squared, of the jackknife's (Gayen) and of the law's; and, of the law's alone, in units of
@@ -158,11 +158,11 @@ class KernelLaw:
 def widened(
     estimate: Estimate, rungs: Array, law: KernelLaw, order: int, networks: int, plain: Array
 ) -> tuple[Estimate, Array]:
-    """The estimate of a cumulant with an error that z is 1 in the mean square of.
+    """The estimate of a cumulant with an error such that z has mean square 1.
 
     The error is a geometric mean of the jackknife's and the law's. For the mean of N numbers of
-    skewness s, E[t^2] = 1 + (3 + 2 s^2)/N + ... (Gayen 1949, Biometrika 36, 353), and less where
-    the error is not taken from the same numbers.
+    skewness s, E[t^2] = 1 + (3 + 2 s^2)/N + ... (Gayen 1949, Biometrika 36, 353), and it is less
+    where the error does not come from the same numbers.
 
     Parameters
     ----------
@@ -179,11 +179,11 @@ def widened(
     Returns
     -------
     Estimate and array
-        Not trusted where the estimate's own skewness is more than this expansion bears, unless
-        controls leave nothing but rounding.
+        Not trusted where the estimate is too skew for this expansion, unless controls leave nothing
+        but rounding.
     """
     jackknife = networks / (networks + _EVEN)
-    # Thinner tails than the law's are less skew, too, as far as networks are enough to tell.
+    # Tails thinner than the law's are also less skew, if there are enough networks to tell.
     own = np.minimum(law.skewness, 1) * np.minimum(1 / law.ratio, 1) ** jackknife
     more = (jackknife * _GAYEN + (1 - jackknife) * _OF_LAW[order]) * own**2
     of_few = _OF_FEW[order] + _OF_SKEW_FEW * own**2

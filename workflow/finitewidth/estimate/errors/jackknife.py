@@ -99,7 +99,7 @@ def block_bounds(networks: int, blocks: int = BLOCKS) -> Array:
     ----------
     networks : int
     blocks : int
-        How many; as many as there are networks, if these are fewer.
+        How many; never more than there are networks.
 
     Returns
     -------
@@ -110,7 +110,8 @@ def block_bounds(networks: int, blocks: int = BLOCKS) -> Array:
     Raises
     ------
     ValueError
-        With fewer than 50 networks (or than ``blocks``, if that is less), or fewer than 3 blocks.
+        With fewer than 3 blocks, or with too few networks: 50 are needed, or ``blocks`` of them if
+        that is less.
     """
     if blocks < 3:
         raise ValueError(f"a jackknife needs at least 3 blocks, not {blocks}")

@@ -1,11 +1,11 @@
-"""Whether an ensemble can have met the networks that decide a moment: a look ahead of its largest.
+"""Whether an ensemble is large enough to contain the rare networks that decide a moment.
 
-The symptoms of :mod:`finitewidth.estimate.errors.trust` are seen in what an ensemble met. A mean of
-powers x of a network's size may be decided by networks rarer than one in an ensemble, and an
-ensemble that has met none of them looks sound: the kurtosis of 50 networks cannot exceed some 50
-whatever the truth is. How widely log x is spread is known from few networks, though, and tells how
-far the tail goes that was not met. From it follows the skewness that the mean should have, and with
-it how often the error is too small just where the mean is. docs/estimates.md says how often that
+The symptoms of :mod:`finitewidth.estimate.errors.trust` are looked for among the networks that were
+drawn. A mean of powers x of a network's size may be decided by networks rarer than one in an
+ensemble, and an ensemble that has met none of them looks sound: the kurtosis of 50 networks cannot
+exceed some 50 whatever the truth is. But the spread of log x is known from few networks, and it
+tells how far the tail reaches beyond them. From it follows the skewness that the mean should have,
+and from that how often mean and error are too small together. docs/estimates.md says how often that
 errs.
 """
 
@@ -43,9 +43,9 @@ def skewness_ahead(sizes: Array, order: float, thin: float | Array = 1.0) -> Arr
 
     With the variance v of log(sizes^order) over networks that count as sizes^(order 3/4), a
     log-normal variable has the skewness (e^v + 2) sqrt(e^v - 1) (Aitchison and Brown 1957, The
-    Lognormal Distribution, section 2.3); the mean of N has 1/sqrt(N) of it. Where it is as if only
-    m networks counted, m = (sum w)^2/sum w^2 with these weights w, it is at least 1/sqrt(m), that
-    of a number of rare events.
+    Lognormal Distribution, section 2.3); the mean of N has 1/sqrt(N) of it. With these weights w,
+    only about m = (sum w)^2/sum w^2 networks count; the skewness is at least 1/sqrt(m), that of a
+    number of rare events.
 
     Parameters
     ----------

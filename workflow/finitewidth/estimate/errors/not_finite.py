@@ -1,4 +1,4 @@
-"""Which networks hold numbers that are not finite: of interest only where an estimate is not."""
+"""How many networks hold numbers that are not finite, and which is the first."""
 
 from __future__ import annotations
 

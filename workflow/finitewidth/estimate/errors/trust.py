@@ -19,18 +19,21 @@ from finitewidth.core.reasons import Reason
 
 Array = np.ndarray
 
-#: Believable skewness of the estimate itself, which is that of its pseudo-values over sqrt(blocks):
-#: beyond it, deviations of more than 3 standard errors are some four times as frequent as they
-#: should be, with long tails far more.
+#: Largest believable skewness of the estimate itself: that of its pseudo-values over sqrt(blocks).
+#: Beyond it, deviations of more than 3 standard errors are some four times as frequent as they
+#: should be, and with long tails far more frequent.
 _SKEWNESS = 0.25
-#: Skewness of pseudo-values within this many of its standard deviations under normality is chance.
+#: A skewness of pseudo-values may be chance up to this many standard deviations, those of normal
+#: values.
 _CHANCE = 4.2
-#: Believable share of one block in the variance, believable relative error of the variance, and the
-#: level of the outlier test that excuses larger ones where blocks are few.
+#: Largest believable share of one block in the variance, and largest believable relative error of
+#: the variance. Where blocks are few, larger ones are excused by a test for an outlier of this
+#: level.
 _SHARE, _VARIANCE = 0.5, 0.3
 _LEVEL = 2e-4
-#: Believable tail index, how often chance may take a tail as short as that of index _SHORT below
-#: it, and the share and the least number of blocks that it is read off.
+#: A tail index below _TAIL is not believed. With few blocks the limit is lower: so low that a tail
+#: of index _SHORT is found below it with probability _LEVEL only. The index is read off the largest
+#: tenth of the blocks, if there are _LEAST_BLOCKS of them.
 _TAIL, _SHORT = 1.3, 3
 _TENTH, _LEAST_BLOCKS = 10, 50
 
@@ -56,15 +59,15 @@ def share_limit(blocks: int) -> float:
 def variance_limit(blocks: int) -> float:
     """Largest believable relative error of the variance: 0.3.
 
-    With fewer than 70 blocks, what values have with one at Grubbs' critical share and the others
-    of kurtosis 4, which normal ones seldom exceed.
+    With fewer than 70 blocks it is larger: the error when one value has Grubbs' critical share and
+    the others have kurtosis 4. Normal values seldom exceed that.
     """
     share = _outlier(blocks)
     return max(np.sqrt(share**2 + 4 * (1 - share) ** 2 / blocks), _VARIANCE)
 
 
 def tail_limit(blocks: int) -> float:
-    """Least believable tail index: 1.3; less with fewer than 150 blocks, 0 with fewer than 50.
+    """Least believable tail index: 1.3; less with fewer than 150 blocks, and 0 with fewer than 50.
 
     Of k values beyond a threshold Hill's estimate of the index is k times the true one over a gamma
     variable of shape k.

@@ -1,4 +1,4 @@
-"""Estimates of P and Q: how the differential of the neural tangent kernel goes with the outputs.
+"""Estimates of P and Q: correlations of the differential of the tangent kernel with the outputs.
 
 With Gaussian weights of the last layer (PDLT chapter 11; the differential is that of one step of
 gradient descent)

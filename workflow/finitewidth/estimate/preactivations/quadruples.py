@@ -110,7 +110,8 @@ def quadruple(z: Array, quadruples: Quadruples, bounds: Array) -> Estimate:
 
     estimate = jackknife(sums, bounds, estimator).take(0)
     # Noise of either sign hides a long tail from pseudo-values. But the statistic is the size of
-    # that noise, so where few blocks decide its variance, other ensembles may have another size.
+    # that noise. If few blocks decide the variance of the noise, its size may be another in the
+    # next ensemble.
     noise = np.sum(quadruples.weights * sums["four"] ** 2, axis=-1)
     uncertainty = np.sqrt(np.sum((noise - noise.mean()) ** 2)) / np.sum(noise)
     return estimate.doubted(~(uncertainty < _KNOWN_NOISE), Reason.UNKNOWN_VARIANCE, uncertainty)

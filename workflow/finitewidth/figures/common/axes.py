@@ -13,10 +13,10 @@ from matplotlib.transforms import ScaledTranslation
 from finitewidth.figures.common import style
 from finitewidth.figures.common.panels import log_axis
 
-#: Decades that an axis of both signs shows at most, and the share of numbers that may be nearer to
-#: 0 than those, where it is a plain one: noise around 0 has no order of magnitude.
+#: Most decades that an axis of both signs shows, and the share of the numbers, those nearest to 0,
+#: that may lie in its linear part: noise around 0 has no order of magnitude.
 _DECADES, _NOISE = 9, 0.2
-#: Numbers that are less than this factor apart need no logarithm where one is not above 0.
+#: Numbers of both signs that differ by less than this factor need no logarithm.
 _PLAIN = 100
 #: Inches from the axes to a legend below them: tick labels and the axis' name stand between.
 _BELOW = 0.42

@@ -138,10 +138,10 @@ def legend(
     measured: bool = True,
     but: Collection[str] = (),
 ) -> None:
-    """Below all panels: which line is which order of theory, of those drawn, and ``more`` handles.
+    """A legend below all panels: the orders of theory that are drawn, and the handles ``more``.
 
-    Then what the panels' own artists are called, each name once, without those in ``but``, and
-    ``words`` above them. It is as wide as the figure at most, which grows by its height.
+    Then the labels of the panels' own artists, each once, without those in ``but``. ``words`` stand
+    above them. The legend is at most as wide as the figure, and the figure grows by its height.
     """
     lines = {line.get_gid() for ax in figure.axes for line in ax.lines}
     point = Line2D([], [], color="0.3", marker="o", linestyle="", markersize=3.2, label="measured")

@@ -124,11 +124,11 @@ def points(
     ax : Axes
     x, value, error, trusted : arrays of one shape
         Where not ``trusted`` the symbol is open and the bar faint; a faint bar does not stretch the
-        axis. A bar has no sign: that of a value divided by a negative number is as long as before.
+        axis. Bars have no sign: dividing a value by -1 leaves its bar as it was.
     tail : array, optional
-        +1 or -1 where the mean has a heavy tail on that side, where a faint bar ends in an arrow.
+        +1 or -1 where the mean has a heavy tail on that side: a faint bar ends in an arrow there.
     limits : pair of float, optional
-        What the value cannot go beyond, and no bar does: 0 and 1 of a share.
+        Bounds of the value, where bars are cut: 0 and 1 for a share.
     options
         Of :meth:`Axes.errorbar`.
     """
@@ -210,7 +210,7 @@ def unity(ax: Axes) -> None:
 def fit_ratio(ax: Axes, *, least: float = 0.02, most: float = 0.6) -> None:
     """Limits around 1 that show the points of a ratio panel and cut only its longest bars.
 
-    What is further off than ``most`` is an arrow at the edge, so that the others can be read.
+    Points further off than ``most`` become arrows at the edge, so that the others can be read.
     """
     reach = least
     for line in ax.lines:

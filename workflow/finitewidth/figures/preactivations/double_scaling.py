@@ -102,7 +102,7 @@ def _density(ax: Axes, m: MemberResults, here: dict) -> None:
 
 
 def _above(density: np.ndarray, lowest: float) -> np.ndarray:
-    """A density as far down as a little below the lowest that was measured."""
+    """A density, NaN far below the lowest one that was measured."""
     return np.where(density > 0.2 * lowest, density, np.nan)
 
 

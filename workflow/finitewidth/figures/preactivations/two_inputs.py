@@ -22,8 +22,8 @@ _COMPONENTS = {
     r"$G^{\{1\}}_{01}$": ((0, 1),),
 }
 _ANGLES = 61
-#: How many laws fit on a page, and how many if each has two rows; how far norms may be apart that
-#: count as equal.
+#: How many laws fit on a page, and how many if each has two rows. Norms count as equal up to this
+#: relative difference.
 _MOST_LAWS, _ROWS, _EQUAL = 5, 2, 1e-6
 
 

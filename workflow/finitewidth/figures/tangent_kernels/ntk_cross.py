@@ -1,4 +1,4 @@
-"""How tangent kernels go with preactivations, and how training changes them."""
+"""Tangent kernels and preactivations (D, F), and how training changes tangent kernels (P, Q)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Latent dimensions: spectra of activations and of weights, and what clipping to them costs."""
+"""Latent dimensions: spectra of activations and weights, and accuracy against rank."""
 
 from __future__ import annotations
 

@@ -41,7 +41,8 @@ def _by_width(ax: Axes, m: TrainedResults, group: list[TrainedResults]) -> None:
     style.points(ax, n, value, error, trusted, limits=(0, 1), **look)
     _band(ax, n, value, spread, look["color"])
     seen = [value]
-    # The first of each: all layers, from the reference, as wide as it where the config says so.
+    # The first entry of each axis: all layers, from the reference, of the same width, if the study
+    # file begins with these.
     made = [
         np.array([float(_first(x.estimates[f"generated_accuracy{part}"])) for x in group])
         for part in PARTS

@@ -30,7 +30,7 @@ _WITH_ARGUMENT = re.compile(r"(\w+)\((-?[0-9.]+(?:[eE][-+]?[0-9]+)?)\)")
 
 
 def _argument(text: str) -> float | None:
-    """The number that ``text`` writes, if it is one of a size that can be meant."""
+    """The number that ``text`` spells, or None if it is no number of a reasonable size."""
     try:
         value = float(text)
     except ValueError:

@@ -1,10 +1,10 @@
-"""The tangent kernel averaged over its way back: E[Theta | the forward pass], exactly.
+"""The tangent kernel averaged over the backward pass: E[Theta | the forward pass], exactly.
 
-Given a forward pass, what the weights W do to derivatives U of the layer above is known along the
-span of the activations and normal off it (see :mod:`finitewidth.sampling.mlp.marginal_ntk`). Second
-moments of the derivatives delta and of c_x = z_x . delta then obey a linear recursion from layer to
-layer, whose coefficients are sums over neurons (Rao and Blackwell; derived here). What is left to
-fluctuate is the forward pass alone.
+Given a forward pass, the weights W act on derivatives U of the layer above in a known way along the
+span of the activations, and as normal variables off it (see
+:mod:`finitewidth.sampling.mlp.marginal_ntk`). Second moments of the derivatives delta and of c_x =
+z_x . delta then obey a linear recursion from layer to layer, whose coefficients are sums over
+neurons (Rao and Blackwell; derived here). What is left to fluctuate is the forward pass alone.
 """
 
 from __future__ import annotations

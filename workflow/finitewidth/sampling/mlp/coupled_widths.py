@@ -67,7 +67,7 @@ def sample_ladder(
     controls : bool
         Whether to record what estimators reduce their variance with.
     rates : sequence of Rates, optional
-        One a rung: tangent kernels are recorded, averaged over their way back.
+        One a rung: tangent kernels are recorded, averaged over the backward pass.
     precision : str
         Of neurons; kernels are summed and kept in float64.
     blocks : (int, int), optional
@@ -155,7 +155,7 @@ class _Kept:
         )
 
     def put(self, at: slice, tile: _Kept) -> None:
-        """Store what was found of a tile as that of the networks ``at``."""
+        """Store the values of a tile in the places ``at`` of its networks."""
         for name, array in vars(self).items():
             if array is not None:
                 array[at] = getattr(tile, name).cpu().numpy()

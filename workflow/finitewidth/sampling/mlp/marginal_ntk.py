@@ -31,7 +31,7 @@ _DEEP = 8
 
 @dataclass
 class _Hidden:
-    """What the way back needs of one hidden layer; tensors of one tile of networks."""
+    """What the backward pass needs of one hidden layer; tensors of one tile of networks."""
 
     s: torch.Tensor  #: (networks, inputs, n), S, or Q where inputs nearly coincide
     gate: torch.Tensor  #: (networks, inputs, n), sigma'(z)
@@ -204,8 +204,9 @@ def gram_factor(s: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, bool]:
     on_cpu = s.device.type == "cpu"
     if on_cpu or s.dtype == torch.float64:
         gram = torch.bmm(s, s.transpose(1, 2)).double()
-    # LAPACK is ten times as fast as going column by column, where it will do. A GPU would have to
-    # be waited for to tell, and a network there must not depend on those beside it.
+    # Where LAPACK succeeds it is ten times as fast as going column by column. Not on a GPU: to
+    # learn whether it succeeded one would have to wait for it, and there no network may depend on
+    # others of its batch.
     if on_cpu:
         factor, failed = torch.linalg.cholesky_ex(gram)
         if not bool(failed.any()):

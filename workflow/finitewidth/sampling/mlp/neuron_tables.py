@@ -17,8 +17,8 @@ from finitewidth.models.activations.activation import Activation
 
 Array = np.ndarray
 
-#: What enters the next kernel, and what else enters a tangent kernel on its way back: powers of z,
-#: s = sigma(z) and d = sigma'(z).
+#: What enters the next kernel, and what else enters a tangent kernel in the backward pass: powers
+#: of z, s = sigma(z) and d = sigma'(z).
 KERNEL, TANGENT = ("s2",), ("s2", "d2", "z1s1d1", "z2d2", "s2d2")
 #: Nodes of log g are multiples of this, and reach so far beyond its value at infinite width.
 STEP, _REACH = 1 / 16, 8.0

@@ -29,10 +29,10 @@ PAIR_KERNEL = ("s2.0", "s1.1", "s0.2")
 _POWER = 6
 #: Angles of the table, and nodes of Gauss-Legendre on each of its panels.
 _ANGLES, _PANEL = 129, 16
-#: Numbers of Hermite polynomials, of which the least is taken that is enough.
+#: Numbers of Hermite polynomials to try: the first that is enough is taken.
 _DEGREES = (16, 24, 32, 48, 64, 96, 128)
-#: What may lie beyond them of one power of sigma, as a share of the root of its mean square; more
-#: of the higher powers, which covariances and third moments are made of.
+#: How much of a power of sigma these polynomials may miss, as a share of its root mean square.
+#: Higher powers may miss more: they make covariances and third moments alone.
 _BEYOND = np.array([1e-4] + [3e-3] * (_POWER - 2))
 #: Trapezoidal rule over u, where Hermite functions of those degrees and powers of sigma live.
 _U = np.arange(-18, 18 + 1 / 64, 1 / 32)

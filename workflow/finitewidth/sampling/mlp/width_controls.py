@@ -1,4 +1,4 @@
-"""What the layers of a ladder leave behind as controls: functions of neurons of known expectation.
+"""Control variates of a ladder's layers: means over neurons of functions with known expectation.
 
 Either of the neurons, whose expectations given the layer's kernel stand in tables beside the
 samples, or of the standard normals that made them.
@@ -21,8 +21,8 @@ from finitewidth.sampling.mlp.neuron_tables import KERNEL, TANGENT, moment_names
 from finitewidth.sampling.mlp.pair_tables import PAIR_KERNEL, pair_moments
 from finitewidth.sampling.record import Room
 
-#: Highest degree of the polynomials that control several inputs; less, but 2 at least, where there
-#: would be more of them than the second number.
+#: Highest degree of the polynomials that control several inputs, and the most polynomials there may
+#: be. Where the degree would give more, it is lowered, to 2 at the least.
 DEGREE, MOST_CONTROLS = 6, 50
 _KNOWN = {
     "log_kernel": "logarithm of a layer's kernel",

@@ -1,10 +1,10 @@
 """Means <s^(p)(z_a) s^(q)(z_b)> of derivatives of an activation at two inputs.
 
-By Price's theorem these are all derivatives of <s_a s_b> and <s'_a s'_b> by the covariances. For
-two slopes they are understood so: s'' and what follows are distributions, and their means are
-derivatives of the arc-cosine kernel. Where the correlation is +-1, or a variance is 0, those do not
-exist and are given as 0, which is right where what they multiply does not leave that set: equal
-inputs, and multiples of an input of a network without bias.
+By Price's theorem these are all derivatives of <s_a s_b> and <s'_a s'_b> by the covariances. With
+two slopes, s'' and higher derivatives are distributions, and their means are derivatives of the
+arc-cosine kernel. These do not exist where the correlation is +-1 or a variance is 0. There 0 is
+returned. That is right if the factors beside them stay there, too: for equal inputs, and for
+multiples of one input in a network without bias.
 """
 
 from __future__ import annotations

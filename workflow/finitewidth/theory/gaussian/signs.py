@@ -2,8 +2,8 @@
 
 ReLU and its family, gelu and erf are linear combinations of 1, z, sgn(y) and z sgn(y), where the
 gate y is z itself or z plus independent noise. Stein's lemma <z_a h> = sum_s Cov(z_a, y_s) <d_s h>
-turns every product of them into means of signs under conditions y_s = 0; of these all are
-arcsines, but that of four signs, which Price's theorem makes an integral over one variable.
+turns every product of them into means of signs under conditions y_s = 0; All of these are arcsines
+except the mean of four signs, which by Price's theorem is an integral over one variable.
 """
 
 from __future__ import annotations

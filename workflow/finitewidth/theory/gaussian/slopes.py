@@ -87,7 +87,7 @@ def both_gates(plus: float, minus: float, angle: np.ndarray) -> np.ndarray:
 
 
 def snapped_angle(K11: np.ndarray, K22: np.ndarray, K12: np.ndarray) -> np.ndarray:
-    """The angle of :func:`closed_forms.angle`, exactly 0 or pi where it is so but for rounding."""
+    """The angle of :func:`closed_forms.angle`; exactly 0 or pi if it is 0 or pi up to rounding."""
     t = closed_forms.angle(K11, K22, K12)
     near = 2 * np.sin(t / 2) ** 2 <= _ROUNDING
     far = 2 * np.cos(t / 2) ** 2 <= _ROUNDING

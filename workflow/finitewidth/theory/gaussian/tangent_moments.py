@@ -112,7 +112,7 @@ def _one_chunk(activation: Activation, K: np.ndarray) -> np.ndarray:
 
     def products(z: np.ndarray) -> np.ndarray:
         s, s1, s2, s3, s4, s5 = activation.jet(z)
-        # Less their values at 0, so that variances do not cancel where K is small.
+        # Values at 0 are subtracted, so that variances do not cancel where K is small.
         square, slope = s * s - s0, s1 * s1 - d0
         q = z * z / scale[:, None]
         second, fourth = q - 1, (q - 6) * q + 3

@@ -1,4 +1,4 @@
-"""Gaussian means of products of a smooth function in up to four dimensions, by sums over lattices.
+"""Gaussian means of products of a smooth function in up to four dimensions, by trapezoidal sums.
 
 For a function that is analytic in a strip of half-width d the trapezoidal rule of step h is wrong
 by exp(-2 pi d/h) only, and the Gaussian weight ends the sum (Trefethen and Weideman 2014). The

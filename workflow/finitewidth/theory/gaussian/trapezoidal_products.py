@@ -1,4 +1,4 @@
-"""Lattices on which products of s, s' and s'' at up to four inputs are summed."""
+"""Trapezoidal sums of products of s, s' and s'' at up to four inputs."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from finitewidth.theory.gaussian.trapezoidal import axis, pivoted_cholesky
 
 # -log of the error that a lattice in 0 to 4 dimensions is laid out for.
 _DIGITS = (44.0, 44.0, 44.0, 40.0, 32.0)
-# Points beyond which a lattice of two inputs is dearer than panels, or is not summed at all; and
-# one of more is made coarser.
+# Most points of a grid: of two inputs, beyond which panels are cheaper; of two inputs, beyond which
+# nothing is summed; of three and of four inputs, beyond which the grid is made coarser.
 _PLANE, _MOST, _BUDGET = 400_000, 10**7, {3: 10_000_000, 4: 40_000_000}
-# Steps this much wider than they should be, in 3 and 4 dimensions, are good for five digits.
+# In 3 and 4 dimensions, steps that are this many times too wide still give five digits.
 _COARSEST = {3: 1.5, 4: 1.25}
 # Points of one temporary array; bounds the memory, not the result.
 _CHUNK = 2**14
@@ -47,7 +47,7 @@ def gram(activation: Activation, K: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     if lines is None:
         return _unknown(K)
     plane = len(lines[0][0]) * len(lines[1][0]) if len(K) == 2 else 0
-    # Panels do not resolve what oscillates, and lattices only as far as they end.
+    # Panels do not resolve functions that oscillate; a grid does, as far as it reaches.
     if plane > _PLANE and activation.name not in trigonometric.NAMES:
         return _on_panels(activation, K)
     if plane > _MOST:

@@ -177,7 +177,7 @@ def _chain(law: Law, K: np.ndarray, rules: MeanRules) -> Iterator:
         yield layer, floor, weight, g
         if layer == len(K) or not np.isfinite(K[layer - 1]):
             return
-        # A network that is zero is so surely, and begins again where there is a bias.
+        # Where K is 0 every network is zero, and the law begins anew with the next bias.
         p = nodes.take(g, weight) if K[layer - 1] > 0 else None
         if nodes.too_many:
             return
@@ -210,7 +210,8 @@ def _moments(weight: np.ndarray, g: np.ndarray, K: float) -> np.ndarray:
 def _lost(
     moments: np.ndarray, weight: np.ndarray, g: np.ndarray, K: float, floor: float
 ) -> np.ndarray:
-    """Bounds, (8,), of what targets dropped or under the floor take from :func:`_moments`."""
+    """How much :func:`_moments` may be off, (8,): bounds for the targets that are dropped or lie
+    under the floor."""
     mean, _, variance, _, fourth, inverse, _, log_variance = moments
     dropped = abs(1 - weight.sum())
     # Targets are dropped where hardly any of the law is: within ten standard deviations.

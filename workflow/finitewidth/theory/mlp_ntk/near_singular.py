@@ -48,8 +48,8 @@ class Gap:
         return self.sign * (self.one + self.two - self.gap) / 2
 
     def eigenvalues(self) -> np.ndarray:
-        """Both, the larger one first, (2,); 0 where Theta is singular, NaN where that is not known
-        for rounding."""
+        """Both, the larger one first, (2,). The smaller is 0 where Theta is singular, and NaN where
+        rounding hides whether it is."""
         total, apart = self.one + self.two, self.one - self.two
         most = (total + np.hypot(apart, 2 * self.across)) / 2
         if self.gap == 0 or most == 0:

@@ -140,7 +140,7 @@ class _Layer:
         self.state, self.C_W, self.lambda_W, self.n = state, C_W, lambda_W, n
         self.m = derivative_means(activation, state.K)
         self.local = four_means(activation, state.K)
-        # Two slopes: networks take s'' as 0, where means of s'' as a distribution are not.
+        # With two slopes a network's own s'' is 0, although means of s'' as a distribution are not.
         self.bends = activation.slopes is None
 
     def next(self, K: np.ndarray, theta: np.ndarray) -> NTKFirstOrder:

@@ -57,9 +57,9 @@ class Case:
     def has_limit(self) -> np.ndarray:
         """In which layers the kernel recursion is the limit of infinite width, (T,).
 
-        A bias that is not normal stays so however wide the network is, and with it the
-        preactivation of its layer, whose Gaussian means the next layers' recursion takes. (The
-        width of the input counts among those that grow: it makes the first layer Gaussian.)
+        A bias that is not normal stays so at any width, and so does the preactivation of its layer.
+        But the recursion of the next layers takes Gaussian means of it. (The width of the input
+        counts among those that grow: it makes the first layer Gaussian.)
         """
         if self.is_normal or self.law.activation.is_linear:
             return np.ones(len(self.layers), dtype=bool)

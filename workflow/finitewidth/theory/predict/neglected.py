@@ -1,4 +1,4 @@
-"""How much each order of theory leaves out: the next term where it is known, else its likely size.
+"""How much each order of theory leaves out: the next term if it is known, else its likely size.
 
 What is not known is taken from what is: how much the kernel, or the tangent kernel, of one network
 fluctuates, and by how much the second order of its variance is smaller than the first.
@@ -23,9 +23,9 @@ from finitewidth.theory.predict.steps import Steps, steps
 
 #: Orders of the expansion with their power of 1/n.
 _POWERS = {"infinite_width": 0, "1/n": 1, "1/n^2": 2}
-#: A term that happens to be small does not make the next one small: that is taken to be at least
-#: what spread and step make of the quantity's own unit, of tangent kernels half as much, and of
-#: means of kernels, which fluctuations move by their second derivatives alone, an eighth.
+#: A term that happens to be small does not make the next one small. The next one is taken to be at
+#: least spread times step in the quantity's own unit; half as much for tangent kernels; and an
+#: eighth for means of kernels, which fluctuations move through second derivatives alone.
 _LEAST_OF_MEANS, _LEAST_OF_TANGENTS = 1 / 8, 1 / 2
 _MEANS = ("covariance", "neuron_covariance", "correlation", "kernel_mean")
 #: Quantity -> its unit: exponents of sqrt(K) and of sqrt(Theta), index by index of its inputs, as
@@ -111,10 +111,11 @@ def _neglected(name: str, dims: tuple[str, ...], orders: Orders, sizes: _Sizes) 
 def _best(
     orders: Orders, exact: np.ndarray, first: np.ndarray, least: np.ndarray, step: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What is known best of a number, and the likely size of what even that leaves out.
+    """The best value known of a number, and the likely size of what even that leaves out.
 
-    ``first`` is the size of a first order, ``least`` that of a first order which is small by
-    chance, as seen in the next one; further orders are smaller by ``step`` each.
+    ``first`` is the size of a first order. ``least`` is the size that a first order counts with at
+    least where the next order is told from it, in case it is small by chance. Each further order is
+    smaller by ``step``.
     """
     best: np.ndarray | None = None
     last = left = np.full_like(exact, np.nan)

@@ -31,8 +31,9 @@ MOST_INPUTS = 3
 _DEGENERATE = 1e-6
 #: Eigenvalues under so many roundings of the largest are not known from the matrix itself.
 _LOST = 100 * np.finfo(float).eps
-#: What tensors of first order are known to, as a share of their largest entry (docs/theory.md 8.3),
-#: and how well a correction has to be known next to what it corrects.
+#: Relative errors of tensors of first order, in units of their largest entry: without kinks and
+#: with them (docs/theory.md 8.3). And the largest error that a correction may have, in units of
+#: what it corrects.
 _KNOWN, _AT_KINKS, _WANTED = 1e-9, 1e-12, 1e-3
 
 

@@ -1,4 +1,4 @@
-"""How large the orders of an expansion in 1/n are, from how much networks fluctuate."""
+"""Estimates of the sizes of the orders in 1/n, from how much networks fluctuate."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def steps(law: Law, x: np.ndarray, layers: Sequence[int], rates: Rates | None = 
 
     The spread is Var(Ghat)/K^2, or Var(Theta)/Theta^2, to first order. The step of kernels is the
     ratio of the second order of Var(Ghat) to the first, which on one input is known; for curved
-    activations no less than their spread, as that ratio may vanish by chance. The step of tangent
-    kernels is half the sum of both spreads. Where only layers beyond the second add to a step,
-    their share of the sum of 1/n is taken: layer 1 is Gaussian, and layer 2 has one order.
+    activations it is at least their spread, since that ratio may vanish by chance. The step of
+    tangent kernels is half the sum of both spreads. Where only layers beyond the second add to a
+    step, their share of the sum of 1/n is taken: layer 1 is Gaussian, and layer 2 has one order.
 
     Parameters
     ----------

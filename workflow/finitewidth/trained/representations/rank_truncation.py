@@ -1,7 +1,7 @@
 """Accuracy when a layer sees its input through its first k components only, for every k.
 
 No network is copied. What each component adds to the preactivations is one outer product, so that
-from k to k + 1 the clipped layer costs as much as one of its inputs; behind it many ranks go
+from k to k + 1 the truncated layer costs as much as one of its inputs; behind it many ranks go
 through the rest of the network together.
 """
 

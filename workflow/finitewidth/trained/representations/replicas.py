@@ -18,7 +18,7 @@ Array = np.ndarray
 
 #: Fewest replicas that an error is taken from.
 LEAST = 3
-#: Replicas that differ by no more than so many roundings of their number agree.
+#: Replicas agree if they differ by at most so many roundings of their number.
 _ROUNDINGS = 4
 #: Networks are trained and evaluated in single precision.
 SINGLE = ROUNDING["float32"]
@@ -28,10 +28,10 @@ SINGLE = ROUNDING["float32"]
 class Summary:
     """Mean, its standard error, and the standard deviation from one replica or pair to another.
 
-    All of one shape; the error is NaN, and not trusted, of fewer than three replicas, and where
-    these agree but for rounding. Besides how
-    many ``replicas`` there are, and how many of their numbers, or of their pairs', are ``missing``
-    for not being finite (-1 where all are: then there is nothing to measure).
+    All have one shape. The error is NaN and not trusted with fewer than three replicas, and where
+    all agree up to rounding. ``replicas`` is how many there are; ``missing`` how many of their
+    numbers, or of their pairs', are not finite (-1 where none is: then there is nothing to
+    measure).
     """
 
     mean: Array

@@ -24,7 +24,7 @@ from finitewidth.trained.representations.replicas import SINGLE, over_replicas
 from finitewidth.trained.representations.second_moments import Moments
 from finitewidth.trained.training.networks import evaluate
 
-#: Accuracy that a clipped network may lose at its ``rank_needed``.
+#: Accuracy that a network may lose when it is truncated at its ``rank_needed``.
 LOSS = 0.01
 
 

@@ -19,7 +19,7 @@ from finitewidth.models.shapes import Architecture, Layer
 
 #: Numbers that stand in memory together while networks are evaluated, without gradients.
 _NUMBERS = 2**24
-#: The same on the CPU, where nothing is gained from more than what is in cache.
+#: The same on the CPU, where more than fits in cache gains nothing.
 _FEW = 2**21
 #: A product with fewer outputs is several times faster on the CPU the other way round.
 _NARROW = 32
