@@ -31,7 +31,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from finitewidth.members.plain import of_plain
 from finitewidth.models.shapes import Architecture, NetworkShape, of_member
-from finitewidth.trained.representations.rank_truncation import clipped_accuracy
+from finitewidth.trained.representations.rank_truncation import truncated_accuracy
 from finitewidth.trained.representations.second_moments import _Sum, moments
 from finitewidth.trained.representations.spectra import eigen
 from finitewidth.trained.training.networks import chunks, each, representations
@@ -285,7 +285,7 @@ def clip_row(name, architecture, weights, basis, frames, x, y) -> None:
     stride = 1 if name.startswith("digits") else 16
 
     def ours():
-        return [clipped_accuracy(architecture, weights, k, f[None], x, y)[0] for k, f in frames]
+        return [truncated_accuracy(architecture, weights, k, f[None], x, y)[0] for k, f in frames]
 
     def theirs():
         return [copies(architecture, weights, k, f, x, y, stride) for k, f in frames]

@@ -9,7 +9,7 @@ import pytest
 
 from finitewidth.comparison.tables import to_markdown, to_tex
 from finitewidth.core.errors import ConfigError
-from finitewidth.provenance.projections import slices
+from finitewidth.provenance.projections import parts
 from finitewidth.provenance.rebuild import _with_given
 from finitewidth.provenance.trace import Ancestry, Artifact
 from finitewidth.study.study_file import load, validate
@@ -149,7 +149,7 @@ def test_no_output_lies_outside_results():
     odd["inputs"]["results"] |= {"count": 2}
     odd["inputs"]["CON"] |= {"count": 2}
     for given in (*(load([path]) for path in known), validate(odd)):
-        paths = [path for one in slices(given) for path in one.paths]
+        paths = [path for one in parts(given) for path in one.paths]
         assert paths
         for path in paths:
             assert re.fullmatch(r"results(/[A-Za-z0-9][\w.,=+-]*)+\.\w+", path), path

@@ -129,7 +129,7 @@ def gone(path):
         (FIGURE, flipped, "was altered"),
         (FIGURE.replace("png", "pdf"), flipped, "was altered"),
         (ESTIMATES, altered, "was altered"),
-        (ESTIMATES, restamped, "another slice of the config"),
+        (ESTIMATES, restamped, "another part of the config"),
         (SHARD, flipped, "was altered"),
         (SHARD, truncated, "was altered"),
         (SHARD, swapped, "its stamp is that of sample ensemble=linear member=C_W-1"),

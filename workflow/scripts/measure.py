@@ -1,4 +1,4 @@
-"""Rules measure: spectra, rank truncation and alignment of the replicas of each of several members."""
+"""Rules measure: spectra, rank truncation and alignment of several members' replicas."""
 
 from pathlib import Path
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import integrate
 
-from finitewidth.theory.gaussian.signs import four_signs, gated_moments, sign_mean
+from finitewidth.theory.gaussian.signs import four_signs, sign_mean, sign_moments
 
 
 def random_covariance(seed, rank=4, size=4):
@@ -65,7 +65,7 @@ def test_four_absolute_values_in_a_plane():
     K = (A @ A.T)[None]
     S = np.block([[K, K], [K, K]])
     zero, one = np.zeros((1, 4)), np.ones((1, 4))
-    assert gated_moments(S, zero, one).item() == pytest.approx(8 * whole / (2 * np.pi), rel=1e-11)
+    assert sign_moments(S, zero, one).item() == pytest.approx(8 * whole / (2 * np.pi), rel=1e-11)
 
 
 def test_batches_are_rows():
@@ -73,9 +73,9 @@ def test_batches_are_rows():
     S = np.block([[K, K], [K, K]])
     rng = np.random.default_rng(0)
     even, odd = rng.normal(size=(2, 6, 4))
-    together = gated_moments(S, even, odd)
+    together = sign_moments(S, even, odd)
     for k in range(6):
         one = slice(k, k + 1)
-        assert gated_moments(S[one], even[one], odd[one]).item() == pytest.approx(
+        assert sign_moments(S[one], even[one], odd[one]).item() == pytest.approx(
             together[k], rel=1e-9
         )

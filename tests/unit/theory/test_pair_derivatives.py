@@ -71,7 +71,7 @@ def test_closed_forms_against_integrals(name, K):
 
 @pytest.mark.parametrize("name", ["tanh", "arctan", "silu", "softplus", "sigmoid"])
 def test_lattices_against_panels(name):
-    # Panels in polar coordinates share nothing with lattices but the derivatives themselves.
+    # Panels in polar coordinates share nothing with grids but the derivatives themselves.
     activation = get(name)
     kernel = np.array([0.5, 3.0]), np.array([2.0, 1e-4]), np.array([1.0, -0.5 * np.sqrt(3e-4)])
     found = pair_derivatives(activation, *kernel)

@@ -45,15 +45,15 @@ def test_closed_forms_against_lattices(name, size, rank):
     activation = get(name)
     A = np.random.default_rng(rank).normal(size=(4, rank))
     K = size * A @ A.T / np.diagonal(A @ A.T).max()
-    closed, lattice = quartic(activation, K), quartic(activation, K, method="quadrature")
-    gap = np.abs(closed.values - lattice.values)
+    closed, grid = quartic(activation, K), quartic(activation, K, method="quadrature")
+    gap = np.abs(closed.values - grid.values)
     assert np.all(gap < 1e-7 * scale(activation, K))
-    assert np.all(gap <= closed.errors + lattice.errors)
+    assert np.all(gap <= closed.errors + grid.errors)
 
 
 @pytest.mark.parametrize("name", SMOOTH)
 def test_far_out_errors_are_said(name, one_factor):
-    # Beyond the reach of its lattice, the estimate covers what is missing.
+    # Beyond the reach of its grid, the estimate covers what is missing.
     activation = get(name)
     K, expected = one_factor(activation, 10 * LOADINGS, 100 * REST, [[1, 1, 1, 1]])
     fine, coarse = (
@@ -159,7 +159,7 @@ def test_errors():
 
 
 def test_steep_activations_on_two_inputs_cost_no_more_than_others():
-    # At a variance of 1e7 silu is a ReLU up to 1e-6; lattices would have 1e10 points there.
+    # At a variance of 1e7 silu is a ReLU up to 1e-6; grids would have 1e10 points there.
     K = 1e7 * np.array([[1.0, 0.3], [0.3, 0.5]])
     steep, kinked = (quartic(get(name), K) for name in ("silu", "relu"))
     np.testing.assert_allclose(steep.values, kinked.values, rtol=1e-5)

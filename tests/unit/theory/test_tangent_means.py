@@ -161,7 +161,7 @@ def test_four_factors_of_networks(activation, scale, assert_mean):
     [("tanh", 60.0, "_PLANE", 0), ("silu", 90.0, "_PLANE", 0), ("sin", 3.0, "_WAVES", np.inf)],
 )
 def test_two_ways_agree(activation, K, name, value, monkeypatch):
-    # Lattices against panels for two inputs, and against exponentials for sin.
+    # Grids against panels for two inputs, and against exponentials for sin.
     K = K * np.array([[1.0, 0.3], [0.3, 0.8]])
     one = four_means(get(activation), K)
     monkeypatch.setattr(trapezoidal_products if name == "_PLANE" else module, name, value)

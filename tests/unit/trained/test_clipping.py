@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from finitewidth.trained.representations import rank_truncation
-from finitewidth.trained.representations.rank_truncation import clipped_accuracy
+from finitewidth.trained.representations.rank_truncation import truncated_accuracy
 from small_networks import CASES, accuracy, architecture, clipped_by_copies, drawn, loaded
 
 
@@ -32,7 +32,7 @@ def test_every_rank_is_that_of_a_copy_with_projected_weights(
     shape = architecture(case)
     n = getattr(shape.layers[number], basis)
     basis = frames(2, n, n)
-    found = clipped_accuracy(shape, weights, number, basis, x, y)
+    found = truncated_accuracy(shape, weights, number, basis, x, y)
     assert found.shape == (2, n)
     assert torch.allclose(found, clipped_by_copies(case, weights, number, basis, x, y), atol=1e-12)
     whole = [accuracy(loaded(case, weights, k), x, y) for k in range(2)]
@@ -47,7 +47,7 @@ def test_right_singular_vectors_keep_the_whole_layer_in_as_many_as_its_outputs(c
     shape = architecture(case)
     for number, weight in enumerate(weights):
         basis = torch.linalg.svd(weight, full_matrices=False).Vh.transpose(1, 2)
-        found = clipped_accuracy(shape, weights, number, basis, x, y)
+        found = truncated_accuracy(shape, weights, number, basis, x, y)
         whole = [accuracy(loaded(case, weights, k), x, y) for k in range(2)]
         assert found[:, -1].tolist() == pytest.approx(whole)
 
@@ -62,13 +62,13 @@ def test_the_first_components_decide():
     x = torch.ones(5, 6, 1, 1, dtype=torch.float64)
     basis = torch.eye(6, dtype=torch.float64)[None]
     ones, twos = torch.full((5,), 1), torch.full((5,), 2)
-    found = clipped_accuracy(shape, [first, last], 0, basis, x, ones)
+    found = truncated_accuracy(shape, [first, last], 0, basis, x, ones)
     assert found.tolist() == [[1, 0, 0, 0, 0, 0]]
-    found = clipped_accuracy(shape, [first, last], 0, basis, x, twos)
+    found = truncated_accuracy(shape, [first, last], 0, basis, x, twos)
     assert found.tolist() == [[0, 1, 1, 1, 1, 1]]
 
 
 def test_a_basis_of_neither_channels_nor_patches_is_refused():
     weights, x, y = drawn("strided", 2, 5)
     with pytest.raises(ValueError, match="basis of 5 components, allowed are 4 or 36"):
-        clipped_accuracy(architecture("strided"), weights, 1, frames(2, 5, 5), x, y)
+        truncated_accuracy(architecture("strided"), weights, 1, frames(2, 5, 5), x, y)

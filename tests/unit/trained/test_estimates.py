@@ -320,9 +320,9 @@ def test_a_loss_of_exactly_one_percent_is_allowed(monkeypatch):
             lambda *_, r=right: (None, torch.tensor([r / 100], dtype=torch.float64)),
         )
         curve = torch.tensor([[right - 2, right - 1, right - 1, right, right]]).double() / 100
-        monkeypatch.setattr(spectral, "clipped_accuracy", lambda *_, c=curve: c)
+        monkeypatch.setattr(spectral, "truncated_accuracy", lambda *_, c=curve: c)
         bases = {b: [np.zeros((1, 2, 2))] * 2 for b in spectral.BASES}
-        found = spectral.clipping(replicas, bases)["rank_needed"][1]
+        found = spectral.truncation(replicas, bases)["rank_needed"][1]
         assert found[0, 1:].tolist() == [2, 2], right
 
 

@@ -5,7 +5,7 @@ import torch
 
 from finitewidth.models.shapes import widened
 from finitewidth.trained.generation import rainbow
-from finitewidth.trained.representations.rank_truncation import clipped_accuracy
+from finitewidth.trained.representations.rank_truncation import truncated_accuracy
 from finitewidth.trained.representations.second_moments import moments
 from finitewidth.trained.training import networks, sgd
 from finitewidth.trained.training.networks import evaluate
@@ -46,7 +46,7 @@ def test_so_does_what_is_measured(case, meta):
             assert {v.device.type for v in (m.centred().second, m.first, m.chance)} == {"meta"}
             count = shape.layers[layer].channels
             frame = torch.empty(REPLICAS, count, count, device="meta")
-            curve = clipped_accuracy(shape, weights, layer, frame, x, y)
+            curve = truncated_accuracy(shape, weights, layer, frame, x, y)
             assert curve.shape == (REPLICAS, count)
             assert curve.device.type == "meta"
         roots = rainbow.roots(weights)

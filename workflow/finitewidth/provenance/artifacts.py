@@ -1,6 +1,6 @@
 """The only place that reads or writes a file of results: atomically, and never without its stamp.
 
-A stamp says what made a file: rule and wildcards, the slice of the config, the digest of every
+A stamp says what made a file: rule and wildcards, the part of the config, the digest of every
 input, the code and the packages. It holds no time, host or absolute path, so that the same run
 gives the same bytes.
 """

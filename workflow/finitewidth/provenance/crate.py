@@ -213,7 +213,7 @@ class _Crate:
     def _fact(self, name: str, value: str) -> str:
         about = {
             "code": "SHA-256 of the code's syntax trees, git commit and version",
-            "config_sha256": "SHA-256 of the slice of the config that the files depend on",
+            "config_sha256": "SHA-256 of the part of the config that the files depend on",
             "device": "what it was computed on",
             "packages": "versions of the packages that the code imports",
         }[name]

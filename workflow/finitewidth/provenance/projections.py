@@ -38,7 +38,7 @@ from finitewidth.planning.trained_members import (
 
 
 @dataclass(frozen=True)
-class Slice:
+class Part:
     """One artifact's part of a config; artifacts that are written together share it."""
 
     rule: str
@@ -122,8 +122,9 @@ def figures(config: Config, name: str) -> dict:
 
 
 def as_text(about: dict) -> str:
-    """A slice as a parameter of a rule whose outputs the report shows, which writes parameters into
-    a script of its page as they are: JSON in which no text can end a script."""
+    """A part of a config as a parameter of a rule whose outputs the report shows. The report writes
+    parameters into a script of its page as they are, so this is JSON in which no text can end a
+    script."""
     return json.dumps(about).replace("<", "\\u003c")
 
 
@@ -137,16 +138,16 @@ def gallery(config: Config) -> dict:
     return {"formats": config.formats, "studies": studies}
 
 
-def slices(config: Config) -> Iterator[Slice]:
-    """Every artifact of a config with its slice."""
+def parts(config: Config) -> Iterator[Part]:
+    """Every artifact of a config with its part."""
     for name in config.inputs:
         inputs = (f"results/inputs/{name}.nc",)
-        yield Slice("inputs", {"name": name}, vectors(config, name), inputs)
+        yield Part("inputs", {"name": name}, vectors(config, name), inputs)
     for ensemble in config.ensembles:
         for m in members(config, ensemble):
             yield from _of_member(config, m)
     for name in config.data:
-        yield Slice("data", {"data": name}, images(config, name), (f"results/data/{name}.nc",))
+        yield Part("data", {"data": name}, images(config, name), (f"results/data/{name}.nc",))
     for ensemble in config.trained:
         for t in trained_members(config, ensemble):
             named = {"ensemble": ensemble, "member": t.name}
@@ -156,16 +157,16 @@ def slices(config: Config) -> Iterator[Slice]:
                 ("generate", generate(config, t), ("generated",)),
                 ("predict", predict(config, t), ("theory",)),
             ):
-                yield Slice(rule, named, taken, tuple(f"{t.folder}/{file}.nc" for file in files))
+                yield Part(rule, named, taken, tuple(f"{t.folder}/{file}.nc" for file in files))
     for name, given in config.studies.items():
         taken, folder = study(config, name), f"results/studies/{name}"
         tables = tuple(f"{folder}/comparison.{ending}" for ending in TABLES)
-        yield Slice("compare", {"study": name}, taken, tables)
+        yield Part("compare", {"study": name}, taken, tables)
         for figure in given.figures or []:
             paths = tuple(f"{folder}/figures/{figure}.{x}" for x in config.formats)
             named = {"study": name, "figure": figure}
-            yield Slice("figure", named, figures(config, name), paths)
-    yield Slice("gallery", {}, gallery(config), (GALLERY,))
+            yield Part("figure", named, figures(config, name), paths)
+    yield Part("gallery", {}, gallery(config), (GALLERY,))
 
 
 #: The page of all figures.
@@ -174,13 +175,13 @@ GALLERY = "results/figures.md"
 TABLES = ("csv", "md", "tex", "html")
 
 
-def _of_member(config: Config, m: Member) -> Iterator[Slice]:
+def _of_member(config: Config, m: Member) -> Iterator[Part]:
     named = {"ensemble": m.ensemble, "member": m.name}
     for shard, path in enumerate(m.samples):
         # What was timed is written beside the one shard that such a member has.
         paths = (path, *m.seconds)
-        yield Slice("sample", {**named, "shard": str(shard)}, sample(config, m, shard), paths)
-    yield Slice("estimate", named, estimate(config, m), (f"{m.folder}/estimates.nc",))
-    yield Slice("theory", named, theory(m), (f"{m.folder}/theory.nc",))
+        yield Part("sample", {**named, "shard": str(shard)}, sample(config, m, shard), paths)
+    yield Part("estimate", named, estimate(config, m), (f"{m.folder}/estimates.nc",))
+    yield Part("theory", named, theory(m), (f"{m.folder}/theory.nc",))
     if "normality" in m.estimate:
-        yield Slice("normality", named, normality(config, m), (f"{m.folder}/normality.nc",))
+        yield Part("normality", named, normality(config, m), (f"{m.folder}/normality.nc",))

@@ -20,7 +20,7 @@ from finitewidth.provenance.artifacts import (
     read_stamp,
 )
 from finitewidth.provenance.digests import canonical, digest_of_data, samples_digest
-from finitewidth.provenance.projections import Slice, slices
+from finitewidth.provenance.projections import Part, parts
 from finitewidth.study.study_file import load
 
 
@@ -68,7 +68,7 @@ class Tracer:
         self.configs = [str(c) for c in (_configs(self.folder) if configs is None else configs)]
         self._artifacts: dict[str, Artifact] = {}
         self._match = functools.cache(self._matches)
-        self._slices = functools.cache(_slices)
+        self._parts = functools.cache(_parts)
 
     def trace(self, path: str) -> Ancestry:
         """The ancestry of ``path``, relative to the folder.
@@ -137,7 +137,7 @@ class Tracer:
         except ArtifactError:
             artifact.problems.append("was altered: its bytes do not have its own digest")
         if digest_of_data(stamp["config"]) != stamp["config_sha256"]:
-            artifact.problems.append("has another slice of the config than its stamp's digest says")
+            artifact.problems.append("has another part of the config than its stamp's digest says")
         if changed := code.changed(stamp["code"]["modules"]):
             commit = stamp["code"]["commit"]
             artifact.problems.append(
@@ -176,11 +176,12 @@ class Tracer:
         return max(each, key=each.__getitem__, default=None)
 
     def _matches(self, path: str, config: str) -> str:
-        """What differs between an artifact's slice and the config's; "" where nothing does."""
+        """What differs between the part of a config in a stamp and that of ``config``; "" if
+        nothing."""
         artifact = self._artifacts[path]
         if artifact.stamp is None:
             return ""
-        by_path, by_name = self._slices(self.folder / config)
+        by_path, by_name = self._parts(self.folder / config)
         named = _name(artifact.stamp)
         if path.startswith("results/") and by_path.get(path) != named:
             if path not in by_path:
@@ -193,7 +194,7 @@ class Tracer:
     def _target(self, artifact: Artifact, config: str | None) -> str:
         if config is None or artifact.stamp is None or artifact.path.startswith("results/"):
             return artifact.path
-        _, by_name = self._slices(self.folder / config)
+        _, by_name = self._parts(self.folder / config)
         paths = by_name[_name(artifact.stamp)].paths
         same_kind = [p for p in paths if Path(p).suffix == Path(artifact.path).suffix]
         return next(iter(same_kind), artifact.path)
@@ -237,16 +238,16 @@ def _name(stamp: Mapping) -> str:
     return " ".join([stamp["rule"], *(f"{k}={v}" for k, v in sorted(stamp["wildcards"].items()))])
 
 
-def _slices(config: Path) -> tuple[dict[str, str], dict[str, Slice]]:
-    """Of every artifact of a config, its name by its path and its slice by its name; none if the
+def _parts(config: Path) -> tuple[dict[str, str], dict[str, Part]]:
+    """Of every artifact of a config, its name by its path and its part by its name; none if the
     file is not a config."""
     try:
         study_file = load([config])
     except ConfigError:
         return {}, {}
     by_path: dict[str, str] = {}
-    by_name: dict[str, Slice] = {}
-    for piece in slices(study_file):
+    by_name: dict[str, Part] = {}
+    for piece in parts(study_file):
         name = _name({"rule": piece.rule, "wildcards": piece.wildcards})
         by_name[name] = piece
         by_path |= dict.fromkeys(piece.paths, name)

@@ -9,7 +9,7 @@ from finitewidth.core.errors import visible
 from finitewidth.provenance.digests import OWN
 from finitewidth.provenance.trace import Ancestry, Artifact, differences, flattened
 
-#: Keys of a slice that a tree shows; `--json` has them all.
+#: Keys of a part of the config that a tree shows; `--json` has them all.
 _SHOWN = 12
 #: Characters of a value that it shows.
 _LONG = 300
@@ -103,7 +103,7 @@ def _about(artifact: Artifact, left_out: int) -> Iterator[str]:
     stamp, made = artifact.stamp, artifact.stamp["code"]
     wildcards = [f"{k}={v}" for k, v in stamp["wildcards"].items()]
     yield " ".join(["rule", stamp["rule"], *wildcards])
-    # What stands on top of a slice says most of it; the members of a study come last.
+    # What stands on top of a part says most of it; the members of a study come last.
     keys = sorted(flattened(stamp["config"]).items(), key=lambda pair: pair[0].count("."))
     pairs = [f"{k}={v}" if len(v) <= _LONG else f"{k}={v[:_LONG]}…" for k, v in keys[: _SHOWN + 1]]
     rest = [f"… {len(keys) - _SHOWN} more keys"] if len(keys) > _SHOWN else []

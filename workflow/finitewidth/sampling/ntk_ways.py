@@ -18,7 +18,7 @@ from finitewidth.ntk.network import WAYS, tangent_kernel
 from finitewidth.ntk.structured import sequential
 from finitewidth.sampling.ensemble import check_inputs
 from finitewidth.sampling.mlp.explicit import draw_layer
-from finitewidth.sampling.record import Room
+from finitewidth.sampling.record import Workspace
 from finitewidth.sampling.streams import Streams
 
 
@@ -53,9 +53,9 @@ def sample_methods(
     operations = np.zeros((networks, len(WAYS)), dtype=np.int64)
     taken: dict[str, list[float]] = {way: [] for way in WAYS}
     for network in range(networks):
-        room, weights, biases = Room(), [], []
+        workspace, weights, biases = Workspace(), [], []
         for layer in range(1, law.depth + 1):
-            W, b = draw_layer(law, layer, stream, torch.float64, tensor.device, room)
+            W, b = draw_layer(law, layer, stream, torch.float64, tensor.device, workspace)
             last = slice(k) if layer == law.depth else slice(None)
             weights.append(W[0, last])
             biases.append(weights[-1].new_zeros(len(weights[-1])) if b is None else b[0, last])

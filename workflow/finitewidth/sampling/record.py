@@ -11,7 +11,7 @@ import torch
 from finitewidth.core.indices import pairs, quad_positions, quads
 
 
-class Room:
+class Workspace:
     """Memory used again from layer to layer: fresh memory costs as much as a computation."""
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class Recorder:
     ):
         self.layers = frozenset(layers)
         self.inputs = inputs
-        self.room = Room()
+        self.workspace = Workspace()
         self._neurons = neurons
         self._moments = "preactivations" in measure
         self._tile: list[dict[str, torch.Tensor]] = []
@@ -148,7 +148,9 @@ class Recorder:
             kernel = torch.bmm(z, z.transpose(1, 2))
             return {"square": torch.diagonal(kernel, dim1=1, dim2=2), "kernel": kernel}
         networks, _, width = z.shape
-        products = self.room("products", (networks, len(self._pairs), width), z.dtype, z.device)
+        products = self.workspace(
+            "products", (networks, len(self._pairs), width), z.dtype, z.device
+        )
         for place, (a, b) in enumerate(self._pairs):
             torch.mul(z[:, a], z[:, b], out=products[:, place])
         if self.inputs == 1:
@@ -203,7 +205,7 @@ class NtkRecorder:
     """
 
     def __init__(self, networks: int, inputs: int, outputs: int, with_dntk: bool = False):
-        self.inputs, self.outputs, self.room = inputs, outputs, Room()
+        self.inputs, self.outputs, self.workspace = inputs, outputs, Workspace()
         two = (networks, outputs, outputs)
         self.arrays: dict[str, np.ndarray] = {
             "ntk": np.zeros((*two, inputs, inputs)),

@@ -85,7 +85,7 @@ def _of_activations(m: TrainedResults, number: int, top: Axes, bottom: Axes) -> 
     slope = with_error(m, "activation_slope", {"state": "trained", **at})
     words = [f"dim. {dimension}" if dimension else "", rf"$\alpha$ = {slope}" if slope else ""]
     titled(top, title(m), f"input of layer {number}", *words)
-    _clipped(m, number, "activations", bottom)
+    _truncated(m, number, "activations", bottom)
     ranks = m.estimates["activation_eigenvalue"].sel({"state": "trained", **at}).dropna("rank")
     log_axis(bottom, "x")
     bottom.set_xlim(0.93, 1.08 * max(ranks.sizes["rank"], 2))
@@ -103,7 +103,7 @@ def _of_weights(m: TrainedResults, number: int, top: Axes, bottom: Axes) -> None
             ax.axvline(beyond, color="0.6", linewidth=0.8, label="so many beyond the start's edge")
     words = f"{beyond:.3g} beyond the start's edge" if np.isfinite(beyond) else ""
     titled(top, title(m), f"weights of layer {number}", words)
-    _clipped(m, number, "weights", bottom)
+    _truncated(m, number, "weights", bottom)
     whole_axis(bottom, law["rank"].values)
 
 
@@ -118,7 +118,7 @@ def _curves(ax: Axes, m: TrainedResults, quantity: str, states: dict, *others: n
         band(ax, m.estimates, quantity, where, limits=(0, None), **look)
 
 
-def _clipped(m: TrainedResults, number: int, basis: str, ax: Axes) -> None:
+def _truncated(m: TrainedResults, number: int, basis: str, ax: Axes) -> None:
     where = {"basis": basis, "layer": number}
     band(ax, m.estimates, "clipped_accuracy", where, limits=(0, 1), color=STATES["trained"])
     whole = float(m.estimates["accuracy"].sel(split="validation"))

@@ -61,7 +61,7 @@ class Activation:
         function has a kink.
     strip : float, optional
         Half-width of a strip around the real axis in which the function is analytic and not much
-        larger than on the axis: it fixes how fine a lattice has to be. None where there is a kink.
+        larger than on the axis: it fixes how fine a grid has to be. None where there is a kink.
     """
 
     name: str

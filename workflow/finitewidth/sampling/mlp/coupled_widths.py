@@ -31,7 +31,7 @@ from finitewidth.sampling.mlp.width_controls import (
     means_of_normals,
     of_neurons,
 )
-from finitewidth.sampling.record import Room
+from finitewidth.sampling.record import Workspace
 from finitewidth.sampling.streams import Streams, tiles
 
 
@@ -106,14 +106,14 @@ def sample_ladder(
         if rates and controls
         else None,
     )
-    tensor, room = torch.from_numpy(x).to(device), Room()
+    tensor, workspace = torch.from_numpy(x).to(device), Workspace()
     summed = last - 1 if rates else 0
     tile = ladder_tile_size(size, widths, len(x), device, kept.numbers, summed)
     stream = partial(torch_stream, seed, *name, "networks", device=device)
     for at, streams in tiles(stream, (first, stop), size, networks, tile):
         tile_kept = kept.of_tile(streams.networks, device)
         dtype = getattr(torch, precision)
-        _sample_tile(laws, rates, tensor, layers, names, streams, room, dtype, tile_kept)
+        _sample_tile(laws, rates, tensor, layers, names, streams, workspace, dtype, tile_kept)
         kept.put(at, tile_kept)
         on_tile(at.stop, end - begin)
     found = _dataset(kept, np.arange(begin, end), widths, np.array(layers), names, len(x))
@@ -140,16 +140,16 @@ class _Kept:
         return sum(math.prod(v.shape[1:]) for v in vars(self).values() if v is not None)
 
     def of_tile(self, networks: int, device: str) -> _Kept:
-        """Room for a tile's own, on its device."""
+        """Workspace for a tile's own, on its device."""
 
-        def room(array: np.ndarray | torch.Tensor) -> torch.Tensor:
+        def workspace(array: np.ndarray | torch.Tensor) -> torch.Tensor:
             dtype = torch.as_tensor(array).dtype
             return torch.empty((networks, *array.shape[1:]), dtype=dtype, device=device)
 
         return _Kept(
-            room(self.kernel),
+            workspace(self.kernel),
             *(
-                None if v is None else room(v)
+                None if v is None else workspace(v)
                 for v in (self.driven, self.drive, self.ntk, self.driven_ntk)
             ),
         )
@@ -189,7 +189,7 @@ def _sample_tile(
     layers: Sequence[int],
     names: Sequence[str],
     streams: Streams,
-    room: Room,
+    workspace: Workspace,
     dtype: torch.dtype,
     kept: _Kept,
 ) -> None:
@@ -227,15 +227,15 @@ def _sample_tile(
         if layer == last:
             return
         shape = (networks, inputs, max(widths))
-        normals = streams.normal_(room("normals", shape, dtype, x.device))
+        normals = streams.normal_(workspace("normals", shape, dtype, x.device))
         if kept.drive is not None and names and not of_neurons(names):
-            kept.drive[:, :, layer - 1] = means_of_normals(normals, names, widths, room)
+            kept.drive[:, :, layer - 1] = means_of_normals(normals, names, widths, workspace)
         for rung, (law, n) in enumerate(zip(laws, widths, strict=True)):
-            z = room(f"z{n}", (networks, inputs, n), dtype, x.device).copy_(normals[..., :n])
-            z = correlate(grams[rung], z, room)
+            z = workspace(f"z{n}", (networks, inputs, n), dtype, x.device).copy_(normals[..., :n])
+            z = correlate(grams[rung], z, workspace)
             before = z.clone() if rates else z
             s = law.activation.on_tensor_(torch, z)
-            gram = gram_of(s, room)
+            gram = gram_of(s, workspace)
             grams[rung] = law.C_b[layer] + law.C_W[layer] / n * gram
             if rates:
                 unit = log_scales[rung].exp() if apart else None

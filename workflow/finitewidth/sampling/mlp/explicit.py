@@ -7,7 +7,7 @@ import math
 import torch
 
 from finitewidth.models.law import Law
-from finitewidth.sampling.record import Recorder, Room
+from finitewidth.sampling.record import Recorder, Workspace
 from finitewidth.sampling.streams import Streams
 
 
@@ -34,7 +34,9 @@ def sample_tile(
     log_scale = x.new_zeros(networks, x.shape[0]) if law.is_scale_invariant else None
     last = max(recorder.layers)
     for layer in range(1, last + 1):
-        weights, biases = draw_layer(law, layer, streams, dtype, x.device, recorder.room, "weights")
+        weights, biases = draw_layer(
+            law, layer, streams, dtype, x.device, recorder.workspace, "weights"
+        )
         z = torch.bmm(weights, s)
         if biases is not None:
             z += biases[:, :, None]
@@ -53,16 +55,16 @@ def draw_layer(
     streams: Streams,
     dtype: torch.dtype,
     device: torch.device,
-    room: Room,
+    workspace: Workspace,
     name: str | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """The weights (networks, n_l, n_{l-1}) of one layer and its biases (networks, n_l), or None.
 
-    ``name`` is that of the memory in ``room``; each layer has its own where it is left out.
+    ``name`` is that of the memory in ``workspace``; each layer has its own where it is left out.
     """
     draw = _normal if law.weights == "normal" else _uniform
     fan_in, fan_out, networks = law.widths[layer - 1], law.widths[layer], streams.networks
-    weights = room(name or f"weights{layer}", (networks, fan_out, fan_in), dtype, device)
+    weights = workspace(name or f"weights{layer}", (networks, fan_out, fan_in), dtype, device)
     draw(weights, law.C_W[layer - 1] / fan_in, streams)
     if law.C_b[layer - 1] == 0:
         return weights, None

@@ -29,7 +29,7 @@ def sample_tile(
     networks = streams.networks
     weights, biases = [], []
     for layer in range(1, law.depth + 1):
-        W, b = draw_layer(law, layer, streams, dtype, x.device, kernels.room)
+        W, b = draw_layer(law, layer, streams, dtype, x.device, kernels.workspace)
         if b is None and rates.lambda_b[layer - 1] > 0:
             # A bias of variance 0 is there, and learns.
             b = W.new_zeros(1).expand(networks, W.shape[1])

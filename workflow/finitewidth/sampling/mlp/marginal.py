@@ -13,7 +13,7 @@ import math
 import torch
 
 from finitewidth.models.law import Law
-from finitewidth.sampling.record import Recorder, Room
+from finitewidth.sampling.record import Recorder, Workspace
 from finitewidth.sampling.streams import Streams
 
 #: A pivot below this share of its diagonal is the rounding of a dependent input, and exactly 0.
@@ -52,7 +52,7 @@ def sample_tile(
             f"the marginal sampler integrates out normal weights only, not {law.weights} ones:"
             " use the explicit sampler"
         )
-    networks, inputs, room = streams.networks, x.shape[0], recorder.room
+    networks, inputs, workspace = streams.networks, x.shape[0], recorder.workspace
     shared = law.C_b[0] + law.C_W[0] / law.widths[0] * (x @ x.T)
     gram = shared.expand(networks, inputs, inputs)
     log_scale = x.new_zeros(networks, inputs) if law.is_scale_invariant else None
@@ -63,21 +63,21 @@ def sample_tile(
             gram, log_scale = unit_diagonal(gram, log_scale)
             stretch = _stretch(law, layer, recorder, streams.most) if inputs == 1 else 0
             if stretch:
-                gain = _log_norm_gain(law, layer, stretch, streams, dtype, room, x)
+                gain = _log_norm_gain(law, layer, stretch, streams, dtype, workspace, x)
                 log_scale = log_scale + gain
                 layer += stretch
                 continue
         shape = (networks, inputs, law.widths[layer])
-        normals = streams.normal_(room("normals", shape, dtype, x.device))
-        z = correlate(gram, normals, room)
+        normals = streams.normal_(workspace("normals", shape, dtype, x.device))
+        z = correlate(gram, normals, workspace)
         recorder.put(layer, z, log_scale)
         if layer < last:
             s = law.activation.on_tensor_(torch, z)
-            gram = law.C_b[layer] + law.C_W[layer] / law.widths[layer] * gram_of(s, room)
+            gram = law.C_b[layer] + law.C_W[layer] / law.widths[layer] * gram_of(s, workspace)
         layer += 1
 
 
-def gram_of(s: torch.Tensor, room: Room) -> torch.Tensor:
+def gram_of(s: torch.Tensor, workspace: Workspace) -> torch.Tensor:
     """Sums over neurons of s_a s_b, float64, shape (networks, inputs, inputs)."""
     if s.shape[1] == 1:
         return torch.linalg.vector_norm(s, dim=2, keepdim=True).double().square_()
@@ -90,11 +90,11 @@ def gram_of(s: torch.Tensor, room: Room) -> torch.Tensor:
             return gram
     # Summed in float64 even where s is float32: the part of one input that is independent of the
     # others is a difference of these sums, and must not be lost for inputs that nearly coincide.
-    s = room("double", s.shape, torch.float64, s.device).copy_(s)
+    s = workspace("double", s.shape, torch.float64, s.device).copy_(s)
     return torch.bmm(s, s.transpose(1, 2))
 
 
-def correlate(gram: torch.Tensor, normals: torch.Tensor, room: Room) -> torch.Tensor:
+def correlate(gram: torch.Tensor, normals: torch.Tensor, workspace: Workspace) -> torch.Tensor:
     """Turn independent normals into rows of covariance ``gram``; may overwrite ``normals``."""
     if gram.shape[1] == 1:
         scale = gram.sqrt().to(normals.dtype)
@@ -104,7 +104,7 @@ def correlate(gram: torch.Tensor, normals: torch.Tensor, room: Room) -> torch.Te
     if gram.shape[1] == 2:
         return _correlate_two(gram, normals)
     factor = semidefinite_factor(gram).to(normals.dtype)
-    out = room("correlated", normals.shape, normals.dtype, normals.device)
+    out = workspace("correlated", normals.shape, normals.dtype, normals.device)
     return torch.bmm(factor, normals, out=out)
 
 
@@ -178,7 +178,7 @@ def _log_norm_gain(
     count: int,
     streams: Streams,
     dtype: torch.dtype,
-    room: Room,
+    workspace: Workspace,
     x: torch.Tensor,
 ) -> torch.Tensor:
     """Growth of the log-scale over ``count`` unrecorded layers, one input, no bias.
@@ -188,7 +188,7 @@ def _log_norm_gain(
     Returns shape (networks, 1).
     """
     shape = (count, streams.networks, law.widths[layer])
-    normals = streams.normal_(room("stretch", shape, dtype, x.device), axis=1)
+    normals = streams.normal_(workspace("stretch", shape, dtype, x.device), axis=1)
     s = law.activation.on_tensor_(torch, normals)
     squares = torch.linalg.vector_norm(s, dim=2).double().square_()
     factors = [law.C_W[k] / law.widths[k] for k in range(layer, layer + count)]

@@ -89,7 +89,7 @@ def _forward(
     dtype: torch.dtype,
 ) -> tuple[list[_Hidden], torch.Tensor, torch.Tensor]:
     """Every hidden layer, and z^(L) of the outputs wanted with its conditional kernel."""
-    inputs, room, activation = len(x), kernels.room, law.activation
+    inputs, workspace, activation = len(x), kernels.workspace, law.activation
     networks = streams.networks
     gram = (x @ x.T).expand(networks, inputs, inputs)
     factor = semidefinite_factor(gram[:1]).expand(networks, inputs, inputs)
@@ -107,10 +107,10 @@ def _forward(
         root = factor * math.sqrt(gain / fan_in)
         # What drives the first layer is not looked at again.
         where = f"drawn {layer}" if layer > 1 else "fresh"
-        drawn = streams.normal_(room(where, (networks, inputs, n), dtype, x.device))
-        z = _times(root.to(dtype), drawn, room(f"z{layer}", drawn.shape, dtype, x.device))
+        drawn = streams.normal_(workspace(where, (networks, inputs, n), dtype, x.device))
+        z = _times(root.to(dtype), drawn, workspace(f"z{layer}", drawn.shape, dtype, x.device))
         if C_b > 0:
-            bias = streams.normal_(room("bias", (networks, 1, n), dtype, x.device))
+            bias = streams.normal_(workspace("bias", (networks, 1, n), dtype, x.device))
             z.add_(bias, alpha=math.sqrt(C_b))
         if hidden:
             hidden[-1].drawn = drawn
@@ -120,7 +120,7 @@ def _forward(
         if layer == law.depth:
             output = z[..., : kernels.outputs].double() * math.sqrt(unit)
             return hidden, output, C_b + C_W / fan_in * gram
-        s, gate = _activate(activation, z, room(f"s{layer}", z.shape, dtype, x.device))
+        s, gate = _activate(activation, z, workspace(f"s{layer}", z.shape, dtype, x.device))
         gram, factor, regular = gram_factor(s)
         inverse = pseudo_inverse(factor, regular)
         if inputs > 1 and not regular:
@@ -145,7 +145,7 @@ def _backward(
     dtype: torch.dtype,
 ) -> torch.Tensor:
     """The tangent kernel, (networks, output, output, input, input), float64."""
-    inputs, outputs, room = len(x), kernels.outputs, kernels.room
+    inputs, outputs, workspace = len(x), kernels.outputs, kernels.workspace
     networks = streams.networks
     weight = [(x @ x.T).expand(networks, inputs, inputs), *(h.gram for h in hidden)]
     count = [law.widths[layer] for layer in range(law.depth)]
@@ -167,7 +167,7 @@ def _backward(
             on_span = here.drawn[..., :outputs].transpose(1, 2).double()
         else:
             on_span = torch.bmm(rows, here.drawn.transpose(1, 2)).double()
-        fresh = room(
+        fresh = workspace(
             "fresh top" if rows is None else "fresh", (networks, below.shape[1], n), dtype, x.device
         )
         streams.normal_(fresh)
@@ -176,9 +176,9 @@ def _backward(
         scale = math.sqrt(law.C_W[layer] / n)
         mix = torch.bmm(on_span - lost, here.inverse).mul_(scale).to(dtype)
         # Where the layer above has not its own rows, which are still read.
-        target = room(f"rows {layer % 2}", (networks, outputs * inputs, n), dtype, x.device)
+        target = workspace(f"rows {layer % 2}", (networks, outputs * inputs, n), dtype, x.device)
         each = target.view(networks, outputs, inputs, n)
-        back = target if rows is not None else room("top", fresh.shape, dtype, x.device)
+        back = target if rows is not None else workspace("top", fresh.shape, dtype, x.device)
         _times((below * scale).to(dtype), fresh, back)
         torch.baddbmm(back, mix, here.s, out=back)
         torch.mul(back.view(networks, outputs, -1, n), here.gate[:, None], out=each)

@@ -19,7 +19,7 @@ from finitewidth.models.law import Law
 from finitewidth.sampling.mlp.conditional_ntk import LayerSums
 from finitewidth.sampling.mlp.neuron_tables import KERNEL, TANGENT, moment_names, neuron_moments
 from finitewidth.sampling.mlp.pair_tables import PAIR_KERNEL, pair_moments
-from finitewidth.sampling.record import Room
+from finitewidth.sampling.record import Workspace
 
 #: Highest degree of the polynomials that control several inputs, and the most polynomials there may
 #: be. Where the degree would give more, it is lowered, to 2 at the least.
@@ -130,7 +130,7 @@ def means_of_neurons(
 
 
 def means_of_normals(
-    normals: torch.Tensor, names: Sequence[str], widths: Sequence[int], room: Room
+    normals: torch.Tensor, names: Sequence[str], widths: Sequence[int], workspace: Workspace
 ) -> torch.Tensor:
     """Means of the controls over the first n columns of ``normals``, for each width n.
 
@@ -139,30 +139,34 @@ def means_of_normals(
     values = _of_one if normals.shape[1] == 1 else _of_several
     ordered = sorted(set(widths))
     sums = normals.new_zeros((len(normals), len(ordered), len(names)), dtype=torch.float64)
-    for place, value in enumerate(values(normals, names, room)):
+    for place, value in enumerate(values(normals, names, workspace)):
         for step, (start, stop) in enumerate(pairwise((0, *ordered))):
             sums[:, step, place] = value[:, start:stop].sum(1)
     means = sums.cumsum(1) / sums.new_tensor(ordered)[:, None]
     return means[:, [ordered.index(n) for n in widths]]
 
 
-def _of_one(normals: torch.Tensor, names: Sequence[str], room: Room) -> Iterator[torch.Tensor]:
+def _of_one(
+    normals: torch.Tensor, names: Sequence[str], workspace: Workspace
+) -> Iterator[torch.Tensor]:
     """Values of each control of one input, shape (networks, width), one after the other."""
     u = normals[:, 0]
     for name in names:
         if name == "He2":
-            yield torch.mul(u, u, out=_like(u, "power", room)).sub_(1)
+            yield torch.mul(u, u, out=_like(u, "power", workspace)).sub_(1)
         elif name == "odd2":
-            yield torch.abs(u, out=_like(u, "power", room)).mul_(u)
+            yield torch.abs(u, out=_like(u, "power", workspace)).mul_(u)
         else:
-            yield torch.sign(u, out=_like(u, "power", room))
+            yield torch.sign(u, out=_like(u, "power", workspace))
 
 
-def _of_several(normals: torch.Tensor, names: Sequence[str], room: Room) -> Iterator[torch.Tensor]:
+def _of_several(
+    normals: torch.Tensor, names: Sequence[str], workspace: Workspace
+) -> Iterator[torch.Tensor]:
     """The same for several inputs: products of Hermite polynomials, one a factor an input."""
     powers = [[int(k) for k in name.removeprefix("He").split(".")] for name in names]
-    found = _hermite(normals, max(map(max, powers)), room)
-    out = _like(normals[:, 0], "product", room)
+    found = _hermite(normals, max(map(max, powers)), workspace)
+    out = _like(normals[:, 0], "product", workspace)
     for degrees in powers:
         factors = [found[k][:, a] for a, k in enumerate(degrees) if k]
         value = factors[0]
@@ -171,14 +175,14 @@ def _of_several(normals: torch.Tensor, names: Sequence[str], room: Room) -> Iter
         yield value
 
 
-def _like(u: torch.Tensor, name: str, room: Room) -> torch.Tensor:
-    return room(name, tuple(u.shape), u.dtype, u.device)
+def _like(u: torch.Tensor, name: str, workspace: Workspace) -> torch.Tensor:
+    return workspace(name, tuple(u.shape), u.dtype, u.device)
 
 
-def _hermite(u: torch.Tensor, most: int, room: Room) -> dict[int, torch.Tensor]:
+def _hermite(u: torch.Tensor, most: int, workspace: Workspace) -> dict[int, torch.Tensor]:
     """He_1 to He_most of u: He_{k+1} = u He_k - k He_{k-1}."""
     found = {1: u}
     for k in range(1, most):
-        value = found[k + 1] = torch.mul(u, found[k], out=_like(u, f"He{k + 1}", room))
+        value = found[k + 1] = torch.mul(u, found[k], out=_like(u, f"He{k + 1}", workspace))
         value.sub_(found[k - 1] if k > 1 else 1.0, alpha=k)
     return found

@@ -3,7 +3,7 @@
 By integration by parts dF/dK12 = <s1' s2'> and dF/dK11 = <s1'' s2>/2, so that every second
 derivative is a mean of derivatives of sigma up to the fourth. Closed forms for two slopes, erf,
 gelu, sin and cos (derivatives of :mod:`finitewidth.theory.gaussian.closed_forms`); for what else is
-smooth, lattices, or panels where lattices would be large.
+smooth, grids, or panels where grids would be large.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from finitewidth.theory.gaussian.expectations import (
 )
 from finitewidth.theory.gaussian.trapezoidal import axis
 
-# -log of the error that lattices are laid out for: a fourth derivative has a pole of order five,
+# -log of the error that grids are laid out for: a fourth derivative has a pole of order five,
 # which costs six decimal digits.
 _DIGITS = 48.0
-# Points of one temporary array, and of a lattice beyond which panels are cheaper.
+# Points of one temporary array, and of a grid beyond which panels are cheaper.
 _CHUNK = 2**18
 _LATTICE = 400_000
 
@@ -80,7 +80,9 @@ def pair_derivatives(
     if method == "auto":
         if activation.slopes is not None:
             return _two_slopes(activation, K11, K22, K12)
-        closed = {"erf": _erf, "gelu": _gelu, "sin": _waves, "cos": _waves}.get(activation.name)
+        closed = {"erf": _erf, "gelu": _gelu, "sin": _trigonometric, "cos": _trigonometric}.get(
+            activation.name
+        )
         if closed is not None:
             return closed(activation, K11, K22, K12)
     _require_smooth(activation)
@@ -240,7 +242,7 @@ def _gelu(
     )
 
 
-def _waves(
+def _trigonometric(
     activation: Activation, K11: np.ndarray, K22: np.ndarray, K12: np.ndarray
 ) -> PairDerivatives:
     """Of exp(-(K11 + K22)/2) times sinh or cosh of K12: K11 and K22 enter as factors."""

@@ -14,14 +14,14 @@ import numpy as np
 from finitewidth.models.activations.activation import Activation
 from finitewidth.theory.gaussian import closed_forms
 from finitewidth.theory.gaussian.expectations import expectation, pair_expectation
-from finitewidth.theory.gaussian.slopes import both_gates
+from finitewidth.theory.gaussian.slopes import both_slopes
 from finitewidth.theory.gaussian.trapezoidal import axis
 
 #: Orders (p, q), p >= q, that are computed; (q, p) is the transpose.
 ORDERS = ((0, 0), (1, 1), (2, 0), (2, 2), (3, 1), (4, 0), (3, 3), (4, 2), (5, 1))
-# -log of the error that lattices are laid out for: see tangent_moments.
+# -log of the error that grids are laid out for: see tangent_moments.
 _DIGITS = 52.0
-# Points of a lattice beyond which panels are cheaper.
+# Points of a grid beyond which panels are cheaper.
 _LATTICE = 400_000
 # 1 - |correlation| under which two inputs are one: the rounding of a correlation, with room.
 _SAME = 1e-13
@@ -30,7 +30,7 @@ _SAME = 1e-13
 def derivative_means(activation: Activation, K: np.ndarray) -> dict[tuple[int, int], np.ndarray]:
     """<s^(p)_a s^(q)_b> for z ~ N(0, K): arrays (N, N) by the orders (p, q) and (q, p) of ORDERS.
 
-    Closed forms for two slopes, sin and cos; sums over lattices, or panels where these would be
+    Closed forms for two slopes, sin and cos; sums over grids, or panels where these would be
     large, for what else is smooth.
 
     Parameters
@@ -47,7 +47,7 @@ def derivative_means(activation: Activation, K: np.ndarray) -> dict[tuple[int, i
     if activation.slopes is not None:
         found = _two_slopes(activation, K)
     elif activation.name in ("sin", "cos"):
-        found = _waves(activation.name, K)
+        found = _trigonometric(activation.name, K)
     elif activation.derivatives is None:
         raise ValueError(f"{activation.name} has no derivatives in the table")
     else:
@@ -68,7 +68,7 @@ def _two_slopes(activation: Activation, K: np.ndarray) -> dict:
     root = np.where(regular, np.sqrt(K1) * np.sqrt(K2) * np.sin(t), 1.0)
     c = np.where(regular, (plus - minus) ** 2 / (2 * np.pi), 0.0)
     a, b = np.where(K1 > 0, K1, 1.0), np.where(K2 > 0, K2, 1.0)
-    gates = np.where(alive, both_gates(plus, minus, t), activation.derivative(np.zeros(())) ** 2)
+    gates = np.where(alive, both_slopes(plus, minus, t), activation.derivative(np.zeros(())) ** 2)
     one, three = c / root, c / root**3
     return {
         (0, 0): closed_forms.two_slopes(plus, minus, K1, K2, root * 0 + K),
@@ -83,7 +83,7 @@ def _two_slopes(activation: Activation, K: np.ndarray) -> dict:
     }
 
 
-def _waves(name: str, K: np.ndarray) -> dict:
+def _trigonometric(name: str, K: np.ndarray) -> dict:
     """Every second derivative changes the sign; sin' is cos."""
     variance = np.diagonal(K)
     both = (closed_forms.sin, closed_forms.cos)

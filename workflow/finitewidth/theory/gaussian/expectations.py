@@ -195,7 +195,7 @@ def covariance(
     if formula is None:
         sigma = activation.function
         if activation.name in trigonometric.NAMES:
-            return _on_lattices(activation, K11, K22, K12, error)
+            return _by_trapezoidal_sums(activation, K11, K22, K12, error)
         return pair_expectation(lambda z1, z2: sigma(z1) * sigma(z2), K11, K22, K12, error=error)
     value = formula(K11, K22, K12)
     if not error:
@@ -204,7 +204,7 @@ def covariance(
     return value, 16 * np.finfo(float).eps * scale
 
 
-def _on_lattices(
+def _by_trapezoidal_sums(
     activation: Activation, K11: np.ndarray, K22: np.ndarray, K12: np.ndarray, error: bool
 ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
     """The quadrature of :func:`covariance` for functions that oscillate, one pair at a time."""

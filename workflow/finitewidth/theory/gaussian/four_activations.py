@@ -12,9 +12,9 @@ from finitewidth.models.activations.activation import Activation
 from finitewidth.theory.gaussian import signs, trapezoidal, trigonometric
 from finitewidth.theory.gaussian.expectations import METHODS, moment, pair_expectation
 
-# Steps of the lattice whose result tells the error of the finer one.
+# Steps of the grid whose result tells the error of the finer one.
 _STRETCH = 1.25
-# Beyond this variance, in squares of the strip's half-width, panels are cheaper than lattices.
+# Beyond this variance, in squares of the strip's half-width, panels are cheaper than grids.
 _STEEP = 200.0
 # Share of the scale that interpolating in tables costs, at most.
 _TABLE = 3e-11
@@ -40,7 +40,7 @@ def quartic(
     """<sigma(z_a) sigma(z_b) sigma(z_c) sigma(z_d)> for z ~ N(0, K) and all a <= b <= c <= d.
 
     Closed forms for sin and cos; arcsines and one integral over one variable for two slopes, erf
-    and gelu (:mod:`finitewidth.theory.gaussian.signs`); lattices for what else is analytic
+    and gelu (:mod:`finitewidth.theory.gaussian.signs`); grids for what else is analytic
     (:mod:`finitewidth.theory.gaussian.trapezoidal`).
 
     Parameters
@@ -49,9 +49,9 @@ def quartic(
     K : ndarray, shape (N, N)
         May be singular: equal, opposite, proportional and zero inputs are ordinary.
     method : str
-        ``"auto"``, or ``"quadrature"``: lattices for every activation without a kink.
+        ``"auto"``, or ``"quadrature"``: grids for every activation without a kink.
     estimate : bool
-        Whether to estimate the errors; lattices then take about one and a half times as long.
+        Whether to estimate the errors; grids then take about one and a half times as long.
 
     Raises
     ------
@@ -71,19 +71,21 @@ def quartic(
         scale = _scale(activation, K, index) if estimate else np.nan
         return Quartic(values, rounding * scale)
     if activation.strip is None:
-        raise ValueError(f"{activation.name} has a kink: its lattices would not converge")
-    return _on_lattices(activation, K, index, estimate)
+        raise ValueError(f"{activation.name} has a kink: its grids would not converge")
+    return _by_trapezoidal_sums(activation, K, index, estimate)
 
 
 def has_closed_form(activation: Activation) -> bool:
-    """Whether no lattice is needed, whose points grow with the square root of each variance."""
+    """Whether no grid is needed, whose points grow with the square root of each variance."""
     return _closed_form(activation) is not None
 
 
 def _closed_form(activation: Activation) -> _ClosedForm | None:
     if activation.slopes is not None:
         return _two_slopes
-    return {"erf": _erf, "gelu": _gelu, "sin": _waves, "cos": _waves}.get(activation.name)
+    return {"erf": _erf, "gelu": _gelu, "sin": _trigonometric, "cos": _trigonometric}.get(
+        activation.name
+    )
 
 
 def _scale(activation: Activation, K: np.ndarray, index: np.ndarray) -> np.ndarray:
@@ -96,7 +98,7 @@ def _blocks(K: np.ndarray, index: np.ndarray) -> np.ndarray:
     return K[index[:, :, None], index[:, None, :]]
 
 
-def _waves(
+def _trigonometric(
     activation: Activation, K: np.ndarray, index: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     return trigonometric.quartic(activation.name, _blocks(K, index)), np.full(len(index), 1e-14)
@@ -114,7 +116,7 @@ def _gelu(
     """z Phi(z) is the mean of z (1 + sgn(z + e))/2 over standard normal e."""
     k = _blocks(K, index)
     half, gate = np.full((len(k), 4), 0.5), k + np.eye(4)
-    return signs.gated_moments(np.block([[k, k], [k, gate]]), half, half), _rounding(gate)
+    return signs.sign_moments(np.block([[k, k], [k, gate]]), half, half), _rounding(gate)
 
 
 def _two_slopes(
@@ -163,7 +165,7 @@ def slope_products(
                 np.where(own, p * odd + o * even, odd),
             )
         S = _blocks(K, np.concatenate([index[rows, :plain], lead], axis=1))
-        values[rows] = signs.gated_moments(S, even, odd)
+        values[rows] = signs.sign_moments(S, even, odd)
         errors[rows] = _rounding(S[:, plain:, plain:])
     if not activation.is_linear:
         values[(np.diagonal(K)[index[:, plain:]] == 0).any(axis=1)] = 0.0
@@ -207,10 +209,10 @@ def _in_the_plane(
     return pair_expectation(products, K[0, 0], K[1, 1], K[0, 1], error=True)
 
 
-def _on_lattices(
+def _by_trapezoidal_sums(
     activation: Activation, K: np.ndarray, index: np.ndarray, estimate: bool
 ) -> Quartic:
-    """Quadruples of the same inputs share a lattice; equal inputs count once."""
+    """Quadruples of the same inputs share a grid; equal inputs count once."""
     first = [
         next(a for a in range(b + 1) if K[a, a] == K[a, b] == K[b, b] or a == b)
         for b in range(len(K))

@@ -17,7 +17,7 @@ from finitewidth.theory.gaussian.trapezoidal_products import axes, gram, points
 
 # Points of one temporary array; bounds the memory, not the result.
 _CHUNK = 2**14
-# Variance beyond which the exponentials of sin and cos are exact enough, and lattices large.
+# Variance beyond which the exponentials of sin and cos are exact enough, and grids large.
 _WAVES = 2.0
 
 
@@ -34,8 +34,8 @@ def four_means(activation: Activation, K: np.ndarray) -> FourMeans:
     """All of :class:`FourMeans` for z ~ N(0, K).
 
     Arcsines and one integral for two slopes (:mod:`finitewidth.theory.gaussian.signs`);
-    exponentials for sin and cos unless K is small; sums over lattices for what else is smooth, or
-    panels for two inputs where a lattice would be large. Errors are below 1e-8 of the largest value
+    exponentials for sin and cos unless K is small; sums over grids for what else is smooth, or
+    panels for two inputs where a grid would be large. Errors are below 1e-8 of the largest value
     at that K; of three different inputs up to K of 6 squares of ``activation.strip``, of four up to
     1. Beyond they grow to 1e-5, and from 13 squares (two for four inputs) on those values are NaN.
 
@@ -53,9 +53,9 @@ def four_means(activation: Activation, K: np.ndarray) -> FourMeans:
     if activation.slopes is not None:
         return _two_slopes(activation, K)
     if activation.name in ("sin", "cos") and K.max(initial=0.0) > _WAVES:
-        return _waves(activation.name, K)
+        return _trigonometric(activation.name, K)
     if activation.strip is None:
-        raise ValueError(f"{activation.name} has a kink: its lattices would not converge")
+        raise ValueError(f"{activation.name} has a kink: its grids would not converge")
     return _integrated(activation, K)
 
 
@@ -90,7 +90,7 @@ def _pair_products(activation: Activation, K: np.ndarray) -> tuple[np.ndarray, n
     return two_slopes(*activation.slope_pair, K1, K2, K), slope_covariance(activation, K1, K2, K)
 
 
-def _waves(name: str, K: np.ndarray) -> FourMeans:
+def _trigonometric(name: str, K: np.ndarray) -> FourMeans:
     """A product of four cosines is a mean of cosines of signed sums, of mean exp(-variance/2)."""
     index, shape = _indices(len(K)), (len(K),) * 4
     blocks = K[index[:, :, None], index[:, None, :]]
@@ -123,7 +123,7 @@ def _waves(name: str, K: np.ndarray) -> FourMeans:
 
 
 def _integrated(activation: Activation, K: np.ndarray) -> FourMeans:
-    """Sets of up to three inputs have a lattice each, then those of four for what is left."""
+    """Sets of up to three inputs have a grid each, then those of four for what is left."""
     inputs = range(len(K))
     result = FourMeans(*(np.zeros((len(K),) * 4) for _ in range(4)))
     two = np.zeros((2, *K.shape))

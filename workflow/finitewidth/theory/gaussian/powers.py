@@ -52,7 +52,7 @@ def power_derivatives(activation: Activation, K: ArrayLike, power: int, count: i
     if activation.slopes is not None:
         return _of_slopes(activation.slope_pair, K, power, count)
     if activation.name in ("sin", "cos"):
-        return _of_waves(activation.name, K, power, count)
+        return _of_trigonometric(activation.name, K, power, count)
     positive = np.where(K > 0, K, 1.0)
     root = np.sqrt(positive)[..., None]
     f = activation.function
@@ -83,7 +83,7 @@ def _of_slopes(slopes: tuple[float, float], K: np.ndarray, power: int, count: in
     return np.stack(rows)
 
 
-def _of_waves(name: str, K: np.ndarray, power: int, count: int) -> np.ndarray:
+def _of_trigonometric(name: str, K: np.ndarray, power: int, count: int) -> np.ndarray:
     q, c = (np.array(x) for x in _WAVES[power])
     # sin(z) = cos(z - pi/2): frequencies 2, 6 (q = 2, 18) change their sign.
     sign = np.array([1, -1, 1, -1]) if name == "sin" else 1

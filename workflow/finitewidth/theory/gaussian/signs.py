@@ -22,7 +22,7 @@ _NOTHING = 1e-13
 _PLANE, _LINE = 1e-11, 1e-9
 
 
-def gated_moments(covariance: np.ndarray, even: np.ndarray, odd: np.ndarray) -> np.ndarray:
+def sign_moments(covariance: np.ndarray, even: np.ndarray, odd: np.ndarray) -> np.ndarray:
     """Means of z_1 ... z_p prod_s (even_s + odd_s sgn(y_s)).
 
     Parameters
@@ -38,12 +38,12 @@ def gated_moments(covariance: np.ndarray, even: np.ndarray, odd: np.ndarray) -> 
     """
     plane = _in_a_plane(covariance[:, -even.shape[1] :, -even.shape[1] :])
     if not plane.any():
-        return _gated_moments(covariance, even, odd, merge=False)
+        return _sign_moments(covariance, even, odd, merge=False)
     values = np.empty(len(covariance))
-    values[~plane] = _gated_moments(covariance[~plane], even[~plane], odd[~plane], merge=False)
+    values[~plane] = _sign_moments(covariance[~plane], even[~plane], odd[~plane], merge=False)
     for k in np.flatnonzero(plane):
         one = slice(k, k + 1)
-        values[one] = _gated_moments(covariance[one], even[one], odd[one], merge=True)
+        values[one] = _sign_moments(covariance[one], even[one], odd[one], merge=True)
     return values
 
 
@@ -58,7 +58,7 @@ def _in_a_plane(covariance: np.ndarray) -> np.ndarray:
     return result
 
 
-def _gated_moments(
+def _sign_moments(
     covariance: np.ndarray, even: np.ndarray, odd: np.ndarray, merge: bool
 ) -> np.ndarray:
     gates = even.shape[1]

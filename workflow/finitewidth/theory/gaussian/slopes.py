@@ -77,11 +77,11 @@ def slope_covariance(
 def _two_slopes(
     activation: Activation, K11: np.ndarray, K22: np.ndarray, K12: np.ndarray
 ) -> np.ndarray:
-    found = both_gates(*activation.slope_pair, snapped_angle(K11, K22, K12))
+    found = both_slopes(*activation.slope_pair, snapped_angle(K11, K22, K12))
     return np.where((K11 > 0) & (K22 > 0), found, activation.derivative(np.zeros(())) ** 2)
 
 
-def both_gates(plus: float, minus: float, angle: np.ndarray) -> np.ndarray:
+def both_slopes(plus: float, minus: float, angle: np.ndarray) -> np.ndarray:
     """<sigma' sigma'> of slopes ``plus`` and ``minus`` at an angle, the angle's shape."""
     return plus * minus + (plus - minus) ** 2 * (np.pi - angle) / (2 * np.pi)
 

@@ -14,7 +14,7 @@ from finitewidth.theory.gaussian.trapezoidal import axis
 
 # Variances that are integrated in one go: what fits into the cache.
 _CHUNK = 32
-# -log of the error that lattices are laid out for: a fifth derivative has a pole of order six,
+# -log of the error that grids are laid out for: a fifth derivative has a pole of order six,
 # which costs seven decimal digits. Beyond so many points panels are no dearer.
 _DIGITS, _POINTS = 52.0, 1500
 # Beyond this variance the mean of the k-th derivative of f is taken as <f He_k(u)>/K^(k/2), with
@@ -53,7 +53,7 @@ def tangent_moments(activation: Activation, K: ArrayLike) -> TangentMoments:
     if activation.slopes is not None:
         return _two_slopes(activation, K)
     if activation.name in ("sin", "cos"):
-        return _waves(activation.name, K)
+        return _trigonometric(activation.name, K)
     if activation.derivatives is None:
         raise ValueError(f"{activation.name} has no derivatives in the table")
     return _integrated(activation, K)
@@ -77,7 +77,7 @@ def _two_slopes(activation: Activation, K: np.ndarray) -> TangentMoments:
     )
 
 
-def _waves(name: str, K: np.ndarray) -> TangentMoments:
+def _trigonometric(name: str, K: np.ndarray) -> TangentMoments:
     """Squares are (1 -+ cos 2z)/2; in forms that do not cancel where K is small."""
     sign = 1.0 if name == "sin" else -1.0
     decay, y = np.exp(-2 * K), -np.expm1(-2 * K)

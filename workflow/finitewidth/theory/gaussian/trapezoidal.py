@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-# -log of the error that a lattice in 0 to 4 dimensions is laid out for. Measured errors are under
+# -log of the error that a grid in 0 to 4 dimensions is laid out for. Measured errors are under
 # 1e-12, 1e-11 and 4e-10 of the scale in two, three and four dimensions: what multiplies
 # exp(-digits) grows with the powers.
 _DIGITS = (36.0, 36.0, 36.0, 32.0, 29.0)
@@ -21,7 +21,7 @@ _DIGITS = (36.0, 36.0, 36.0, 32.0, 29.0)
 _CHUNK = 2**16
 # The same for the innermost variable and for the entries of its table.
 _INNER, _ENTRIES = 2**12, 2**18
-# Beyond this many points of the outer variables a lattice is made coarser, at the cost of error.
+# Beyond this many points of the outer variables a grid is made coarser, at the cost of error.
 _BUDGET = 4_000_000
 # An axis of more points than this is not laid out: who can do without counts them, for others its
 # weights are NaN. It is that of a tanh whose variance is some 1e9.
@@ -142,7 +142,7 @@ def _nested(
     powers: Sequence[tuple[int, ...]],
     reach: float,
 ) -> np.ndarray:
-    """The sum over the lattice spanned by ``axes``, within a ball in the outer three variables."""
+    """The sum over the grid spanned by ``axes``, within a ball in the outer three variables."""
     (u1, w1), (u2, w2), (u3, w3), inner = axes
     first, second = (g.ravel() for g in np.meshgrid(u1, u2, indexing="ij"))
     weight = np.outer(w1, w2).ravel()

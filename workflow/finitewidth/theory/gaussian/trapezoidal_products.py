@@ -12,7 +12,7 @@ from finitewidth.theory.gaussian import trigonometric
 from finitewidth.theory.gaussian.expectations import pair_expectation
 from finitewidth.theory.gaussian.trapezoidal import axis, pivoted_cholesky
 
-# -log of the error that a lattice in 0 to 4 dimensions is laid out for.
+# -log of the error that a grid in 0 to 4 dimensions is laid out for.
 _DIGITS = (44.0, 44.0, 44.0, 40.0, 32.0)
 # Most points of a grid: of two inputs, beyond which panels are cheaper; of two inputs, beyond which
 # nothing is summed; of three and of four inputs, beyond which the grid is made coarser.
@@ -106,7 +106,7 @@ def _coarser(u: np.ndarray, factor: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def points(lines: list[Axis]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Chunks of the lattice spanned by d ``lines``, within a ball: u (d, m) and weights (m,)."""
+    """Chunks of the grid spanned by d ``lines``, within a ball: u (d, m) and weights (m,)."""
     nodes, weights = zip(*lines, strict=True)
     outer, weight = np.zeros((0, 1)), np.ones(1)
     for u, w in zip(nodes[:-1], weights[:-1], strict=True):

@@ -11,7 +11,7 @@ from finitewidth.models.parameterisation import Rates
 from finitewidth.theory.gaussian.closed_forms import two_slopes
 from finitewidth.theory.gaussian.expectations import covariance, second_moment
 from finitewidth.theory.gaussian.slopes import (
-    both_gates,
+    both_slopes,
     mean_square_slope,
     slope_covariance,
     snapped_angle,
@@ -116,7 +116,7 @@ def _scale_invariant(law: Law, rates: Rates, start: np.ndarray, layers: list[int
                 new, slopes = log_W[0] + log_norm, np.zeros_like(rho)
             else:
                 new = log_W[k] + np.log(gain) + log_G[k - 1] + log_norm
-                slopes = both_gates(plus, minus, snapped_angle(one, one, rho)) / gain * passes
+                slopes = both_slopes(plus, minus, snapped_angle(one, one, rho)) / gain * passes
                 if plus != minus:
                     rho = two_slopes(plus, minus, one, one, rho) / gain
             old = log_up[k] + log_theta + np.log(np.diagonal(slopes))

@@ -132,7 +132,7 @@ def moments_of_gap(
     if activation.slopes is not None:
         return _two_slopes(*activation.slope_pair, K, gap, sign, new_sign)
     if activation.name in ("sin", "cos"):
-        sine, cosine = _waves(K, gap)
+        sine, cosine = _trigonometric(K, gap)
         return (sine, cosine) if activation.name == "sin" else (cosine, sine)
     if gap > _WIDE * K.sum():
         K12 = sign * (K.sum() - gap) / 2
@@ -177,8 +177,8 @@ def _of_sizes(apart: float, product: float, t: float) -> float:
     return apart + 2 * product * (2 * np.sin(t / 2) ** 2 - 2 / np.pi * rest)
 
 
-def _waves(K: np.ndarray, gap: float) -> tuple[float, float]:
-    """<(sin z_1 - sin z_2)^2> and that of cos, by products of waves of z_1 - z_2 and z_1 + z_2."""
+def _trigonometric(K: np.ndarray, gap: float) -> tuple[float, float]:
+    """<(sin z_1 - sin z_2)^2> and the same of cos, by products of sin and cos of z_1 -+ z_2."""
     moved = -np.expm1(-gap / 2)
     h = (K[0] - K[1]) / 2
     both = np.exp(-(K.sum() - gap / 2)) * (moved - 2 * np.exp(-gap / 2) * np.sinh(h) ** 2)

@@ -21,7 +21,7 @@ Orders = dict[str, np.ndarray]
 #: by layer: at depth 1e5 that is most of the time, for expansions that say nothing there.
 DEEPEST = 1000
 #: Largest variance for which products of three or four different activations are summed on
-#: lattices: beyond it that takes minutes.
+#: grids: beyond it that takes minutes.
 STEEPEST = 1000.0
 #: Beyond so many inputs no correction to the covariance of different ones: their pairs cost too
 #: much.

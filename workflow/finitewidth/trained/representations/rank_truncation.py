@@ -21,7 +21,7 @@ _NUMBERS = 2**20
 
 
 @torch.no_grad()
-def clipped_accuracy(
+def truncated_accuracy(
     architecture: Architecture,
     weights: Sequence[Tensor],
     number: int,

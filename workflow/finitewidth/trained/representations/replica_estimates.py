@@ -25,8 +25,8 @@ from finitewidth.trained.representations.replicas import over_replicas
 from finitewidth.trained.representations.second_moments import moments
 from finitewidth.trained.representations.spectral import (
     activation_spectra,
-    clipping,
     covariances,
+    truncation,
     weight_spectra,
 )
 from finitewidth.trained.training.networks import evaluate
@@ -76,8 +76,8 @@ def estimates(
     on_step("alignment")
     found |= alignment(replicas, seen)
     found |= eigenvectors(replicas, seen, frames, weight_frames)
-    on_step("clipping")
-    found |= clipping(replicas, {"activations": frames, "weights": weight_frames})
+    on_step("rank truncation")
+    found |= truncation(replicas, {"activations": frames, "weights": weight_frames})
     samples = [m.samples for m in seen["trained", "train"]]
     about = {"long_name": "samples of training images that moments are means of", "units": "1"}
     found["samples"] = ("layer", np.array([*samples, 0]), about)

@@ -19,7 +19,7 @@ from finitewidth.trained.replica_axes import (
     own,
 )
 from finitewidth.trained.representations import spectra
-from finitewidth.trained.representations.rank_truncation import clipped_accuracy
+from finitewidth.trained.representations.rank_truncation import truncated_accuracy
 from finitewidth.trained.representations.replicas import SINGLE, over_replicas
 from finitewidth.trained.representations.second_moments import Moments
 from finitewidth.trained.training.networks import evaluate
@@ -125,7 +125,7 @@ def covariances(seen: Sequence[Moments], frames: Sequence[np.ndarray]) -> xr.Dat
     return xr.Dataset(found)
 
 
-def clipping(replicas: Replicas, bases: Mapping[str, list[np.ndarray]]) -> dict:
+def truncation(replicas: Replicas, bases: Mapping[str, list[np.ndarray]]) -> dict:
     """Accuracy on validation images against rank, and the least rank that costs at most 1 %."""
     architecture, count = replicas.architecture, replicas.count
     weights, (x, y) = replicas.weights["trained"], replicas.images["validation"]
@@ -140,7 +140,7 @@ def clipping(replicas: Replicas, bases: Mapping[str, list[np.ndarray]]) -> dict:
     for basis in BASES:
         for number in range(architecture.depth):
             frame = torch.from_numpy(bases[basis][number].copy()).to(x)
-            curve = clipped_accuracy(architecture, weights, number, frame, x, y).cpu().numpy()
+            curve = truncated_accuracy(architecture, weights, number, frame, x, y).cpu().numpy()
             place = {"basis": basis, "layer": number + 1}
             curves.loc[{**place, "rank": slice(1, curve.shape[1])}] = curve
             # But for rounding: of 100 answers one may be lost.
