@@ -307,9 +307,8 @@ def _measured(ensemble: Ensemble) -> tuple[str, ...]:
         ntk = ("conditional_ntk",) if "ntk_mean" in families_of(ensemble) else ()
         return ("conditional_kernel", *ntk)
     families = families_of(ensemble)
-    quartic = ("quartic",) if any("quartic" in FAMILIES[f].records for f in families) else ()
-    sextic = ("sextic",) if "six_point" in families else ()
-    return (*ensemble.measure, *quartic, *sextic)
+    needed = {name for f in families for name in FAMILIES[f].records}
+    return (*ensemble.measure, *(name for name in ("quartic", "sextic") if name in needed))
 
 
 def _measures_ntk(ensemble: Ensemble) -> bool:

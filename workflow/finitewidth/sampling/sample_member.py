@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
+import torch
 import xarray as xr
 
+from finitewidth.models.activations.table import check_on_tensors
 from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
 from finitewidth.sampling.ensemble import sample
@@ -27,8 +29,10 @@ def sample_member(
     """Sample blocks ``blocks[0]`` to ``blocks[1] - 1`` of a member, on inputs x (inputs, n_0).
 
     ``member`` is a :class:`finitewidth.planning.members.Member` as plain data; raises
-    ``ValueError`` as the samplers do.
+    ``ValueError`` as the samplers do, ``ConfigError`` for an activation of an extension that torch
+    computes otherwise.
     """
+    check_on_tensors(torch, member["activation"])
     shared = {
         "networks": member["networks"],
         "seed": seed,

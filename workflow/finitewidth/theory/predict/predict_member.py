@@ -47,12 +47,12 @@ def _predicted(member: Mapping, law: Law, x: np.ndarray) -> xr.Dataset:
         law,
         x,
         member["layers"],
-        rest,
+        [family for family in rest if FAMILIES[family].theory],
         neurons=min(4, member["record"]),
         networks=member["networks"],
     )
     # How far rounding takes ways of computing one number apart is no matter of theory.
-    of_ntk = [family for family in of_ntk if family != "ntk_methods"]
+    of_ntk = [family for family in of_ntk if FAMILIES[family].theory]
     if of_ntk:
         rates = Rates.of_member(member, law)
         theory = theory.merge(predict_ntk(law, rates, x, member["layers"], of_ntk))
@@ -70,7 +70,7 @@ def predict_member(member: Mapping, x: np.ndarray) -> xr.Dataset:
     if member["ladder"] is not None:
         laws = Law.of_ladder(member, dimension=x.shape[1])
         exact = _transported(laws, x, member["layers"], member["estimate"])
-        families = [family for family in member["estimate"] if family != "ntk_mean"]
+        families = [family for family in member["estimate"] if FAMILIES[family].theory]
         theory = predict_ladder(laws, x, member["layers"], families, exact)
         if "ntk_mean" in member["estimate"]:
             rates = [Rates.of_member(member, law) for law in laws]
