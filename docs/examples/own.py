@@ -68,7 +68,7 @@ KINDS = [InputKind("spiral", Spiral, spiral)]
 
 
 def participations(layer):
-    """E[sum z_i^2]^2 / E[sum z_i^4] over the recorded neurons, from sums over networks."""
+    """E[z^2]^2/E[z^4] over all recorded neurons, shape (input,)."""
     from finitewidth.estimate.errors.jackknife import block_sums, jackknife
 
     z = layer.z  # (network, input, neuron)

@@ -8,6 +8,7 @@ config/README.md.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -19,7 +20,7 @@ import numpy as np
 from finitewidth.core.errors import ConfigError
 from finitewidth.core.random import numpy_stream
 from finitewidth.data.kinds.kind import InputKind, Kind
-from finitewidth.extensions.loaded import declared, entry_of, extension_of
+from finitewidth.extensions.loaded import check, declared, entry_of
 
 #: Kinds by their names.
 KINDS: dict[str, ModuleType | InputKind] = {
@@ -29,25 +30,23 @@ KINDS: dict[str, ModuleType | InputKind] = {
 }
 
 
-def _check(name: str, own: InputKind) -> None:
-    """Raise ``ConfigError`` for a kind of an extension that is none."""
+def _wrong(name: str, own: InputKind) -> tuple[str, str] | None:
+    """Why a kind of an extension is none: what is given, and what is allowed."""
     model = own.Inputs
     if not (isinstance(model, type) and issubclass(model, Kind)):
-        given, allowed = f"{name}.Inputs that is no model of keys", "a class below Kind"
-    elif get_args(getattr(model.model_fields.get("kind"), "annotation", None)) != (name,):
-        given, allowed = f"{name}.Inputs without its kind", f'the key kind: Literal["{name}"]'
-    elif "count" not in model.model_fields and not hasattr(model, "count"):
-        given, allowed = f"{name}.Inputs without count", "a key or a property count"
-    elif not callable(own.vectors):
-        given, allowed = f"{name}.vectors that is no function", "a function"
-    else:
-        return
-    raise extension_of("KINDS", name).refused(given, allowed)
+        return f"{name}.Inputs that is no model of keys", "a class below Kind"
+    if get_args(getattr(model.model_fields.get("kind"), "annotation", None)) != (name,):
+        return f"{name}.Inputs without its kind", f'the key kind: Literal["{name}"]'
+    if "count" not in model.model_fields and not hasattr(model, "count"):
+        return f"{name}.Inputs without count", "a key or a property count"
+    if not callable(own.vectors):
+        return f"{name}.vectors that is no function", "a function"
+    return None
 
 
 _OWN = declared("KINDS", InputKind, set(KINDS))
 for _name, _kind in _OWN.items():
-    _check(_name, _kind)
+    check("KINDS", _name, functools.partial(_wrong, _name, _kind))
 KINDS |= _OWN
 
 

@@ -102,6 +102,17 @@ def _items(one: Extension, table: str, value: Any) -> list[tuple[Any, Any]]:
     raise one.refused(f"{table} that is {describe(value)}", TABLES[table])
 
 
+def check(table: str, name: str, wrong: Callable[[], tuple[str, str] | None]) -> None:
+    """Raise ``ConfigError`` where ``wrong`` says what is given and what is allowed, or fails."""
+    try:
+        problem = wrong()
+    except Exception as error:
+        told = f"{name}, which cannot be tried out ({type(error).__name__}: {error})"
+        problem = told, "what docs/extensions.md says of each field"
+    if problem:
+        raise _origins[table, name].refused(*problem)
+
+
 def extension_of(table: str, name: str) -> Extension:
     """The extension that declares something; ``KeyError`` where none does."""
     return _origins[table, name]
@@ -150,16 +161,17 @@ def _module(one: Extension) -> ModuleType:
     except SyntaxError as error:
         line = f" in line {error.lineno}" if error.lineno else ""
         raise _failed(one, f"which is no Python{line} ({error.msg})") from error
-    except ConfigError as error:
-        said = str(error)
-        if said == _AT_TOP:
-            raise _failed(
-                one, f"whose line {_line(one, error)} cannot be run, since {said}"
-            ) from error
-        raise
     except (Exception, SystemExit) as error:
-        told = f"{type(error).__name__}: {error}"
-        raise _failed(one, f"whose line {_line(one, error)} raises {told}") from error
+        line = f"whose line {_line(one, error)}"
+        # What is imported only now waits for this extension itself.
+        waits = isinstance(error, ImportError) and error.name in sys.modules
+        if str(error) == _AT_TOP or (
+            waits and str(getattr(error, "name", "")).startswith("finitewidth.")
+        ):
+            raise _failed(one, f"{line} cannot be run, since {_AT_TOP}") from error
+        if isinstance(error, ConfigError):
+            raise
+        raise _failed(one, f"{line} raises {type(error).__name__}: {error}") from error
 
 
 def _failed(one: Extension, why: str) -> ConfigError:

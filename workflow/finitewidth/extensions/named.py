@@ -6,6 +6,7 @@ runs no code (docs/security.md).
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import re
@@ -80,7 +81,12 @@ def named() -> tuple[Extension, ...]:
     ConfigError
         In one sentence, where one is missing or cannot be one.
     """
-    words = re.split(f"[{re.escape(_SEPARATORS)}]", os.environ.get(VARIABLE, ""))
+    return _named(os.environ.get(VARIABLE, ""), os.getcwd())
+
+
+@functools.lru_cache(maxsize=8)
+def _named(value: str, folder: str) -> tuple[Extension, ...]:
+    words = re.split(f"[{re.escape(_SEPARATORS)}]", value)
     found: dict[str, Extension] = {}
     for word in filter(None, map(str.strip, words)):
         one = _extension(word)

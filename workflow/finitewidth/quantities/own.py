@@ -10,6 +10,7 @@ from typing import Any
 from finitewidth.core.errors import one_of
 from finitewidth.extensions.loaded import (
     OwnFunction,
+    check,
     check_new,
     declared,
     entry_of,
@@ -41,8 +42,7 @@ ORDERS = ("infinite_width", "1/n", "1/n^2", "double_scaling", "exact")
 def _families() -> dict[str, Family]:
     found = declared("FAMILIES", Family, ())
     for name, family in found.items():
-        if problem := _wrong(family):
-            raise extension_of("FAMILIES", name).refused(*problem)
+        check("FAMILIES", name, functools.partial(_wrong, family))
     return {name: _held(family) for name, family in found.items()}
 
 
@@ -55,21 +55,26 @@ def figures(known: Collection[str], families: Collection[str]) -> dict[str, Figu
     """Figures of extensions; ``known`` are the library's own, ``families`` all there are."""
     found = declared("FIGURES", FigureEntry, known)
     for name, entry in found.items():
-        one = extension_of("FIGURES", name)
-        if not callable(entry.module):
-            raise one.refused(f"{name} without a function", "FigureEntry(function, ...)")
-        if not isinstance(entry.caption, str) or not entry.caption.strip():
-            raise one.refused(f"{name} without a caption", "a sentence")
-        if not isinstance(entry.families, tuple | list) or not entry.families:
-            raise one.refused(f"{name} without families", "a tuple of names of families")
-        for family in entry.families:
-            if family not in families:
-                raise one.refused(f"{name} of the family {family!r}", one_of(families))
+        check("FIGURES", name, functools.partial(_wrong_figure, name, entry, families))
     parts = {name: _part("FIGURES", name, entry.module) for name, entry in found.items()}
     return {
         name: FigureEntry(parts[name], tuple(entry.families), entry.caption)
         for name, entry in found.items()
     }
+
+
+def _wrong_figure(
+    name: str, entry: FigureEntry, families: Collection[str]
+) -> tuple[str, str] | None:
+    """What of a figure cannot be as it is, and what is allowed."""
+    if not callable(entry.module):
+        return f"{name} without a function", "FigureEntry(function, ...)"
+    if not isinstance(entry.caption, str) or not entry.caption.strip():
+        return f"{name} without a caption", "a sentence"
+    if not isinstance(entry.families, tuple | list) or not entry.families:
+        return f"{name} without families", "a tuple of names of families"
+    unknown = [family for family in entry.families if family not in families]
+    return (f"{name} of the family {unknown[0]!r}", one_of(families)) if unknown else None
 
 
 def check_names(known: Collection[Family], trained: Mapping[str, Sequence[str]]) -> None:

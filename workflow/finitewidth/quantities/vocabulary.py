@@ -69,7 +69,7 @@ DESCRIBED: dict[str, Quantity] = {
 _ROOMS = (preactivations, coupled, tangent_kernels, trained_networks)
 #: Every figure by its name.
 FIGURES: dict[str, FigureEntry] = {name: f for room in _ROOMS for name, f in room.FIGURES.items()}
-FIGURES |= own.figures(FIGURES, {*FAMILIES, *trained_networks.FAMILIES})
+FIGURES |= own.figures(FIGURES, [*FAMILIES, *trained_networks.FAMILIES])
 
 #: Tests of normality, what they are run on, and the p-value at which they reject.
 TESTS = ("henze_zirkler", "hotelling_mean", "radial")

@@ -7,13 +7,14 @@ critical points) is computed from what an entry holds.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from finitewidth.extensions.loaded import declared, entry_of, extension_of
+from finitewidth.extensions.loaded import check, declared, entry_of
 from finitewidth.models.activations.activation import Activation
 from finitewidth.models.activations.own import wrong, wrong_on_tensors
 
@@ -30,8 +31,7 @@ for _file in sorted(_FOLDER.glob("[a-z]*.py")):
             FAMILIES[_file.stem] = _module.with_argument
 
 for _name, _own in declared("ACTIVATIONS", Activation, {*TABLE, *FAMILIES}).items():
-    if _problem := wrong(_own):
-        raise extension_of("ACTIVATIONS", _name).refused(*_problem)
+    check("ACTIVATIONS", _name, functools.partial(wrong, _own))
     TABLE[_name] = _own
 
 _WITH_ARGUMENT = re.compile(r"(\w+)\((-?[0-9.]+(?:[eE][-+]?[0-9]+)?)\)")
@@ -71,8 +71,8 @@ def get(name: str) -> Activation:
 
 def check_on_tensors(torch: ModuleType, name: str) -> None:
     """Raise ``ConfigError`` where an activation of an extension is another function to torch."""
-    if entry_of("ACTIVATIONS", name) and (problem := wrong_on_tensors(torch, TABLE[name])):
-        raise extension_of("ACTIVATIONS", name).refused(*problem)
+    if entry_of("ACTIVATIONS", name):
+        check("ACTIVATIONS", name, lambda: wrong_on_tensors(torch, TABLE[name]))
 
 
 def file_of(name: str) -> str:
