@@ -15,7 +15,7 @@ OWN = ROOT / "docs" / "examples" / "own.py"
 STUDY = ROOT / "docs" / "examples" / "own.yaml"
 VARIABLE = "FINITEWIDTH_EXTENSIONS"
 
-#: Forks a child for each piece of code, once what many of them import is there, but nothing of ours.
+#: Forks a child for each piece of code, once all is imported that makes no registry.
 _FORKS = """
 import json, os, sys, tempfile, traceback
 import numpy, pydantic, yaml

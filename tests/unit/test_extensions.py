@@ -65,12 +65,17 @@ REFUSED = {
     "raises": ("x = 1\ny = 1 / 0\n", "line 2 raises ZeroDivisionError"),
     "exits": ("import sys\n\nsys.exit(3)\n", "line 3 raises SystemExit"),
     "no Python": ("def f(:\n", "no Python in line 1"),
-    "a package that is not there": ("import nothing_of_that_name\n", "line 1 raises ModuleNotFound"),
+    "a package that is not there": (
+        "import nothing_of_that_name\n",
+        "line 1 raises ModuleNotFound",
+    ),
     "what asks for extensions": (
-        "import numpy\nfrom finitewidth.models.law import Law\n", "line 2 cannot be run",
+        "import numpy\nfrom finitewidth.models.law import Law\n",
+        "line 2 cannot be run",
     ),
     "figures at its top": (
-        "from finitewidth.figures.common import panels\n", "import that inside the function",
+        "from finitewidth.figures.common import panels\n",
+        "import that inside the function",
     ),
     # Tables.
     "nothing": ("ACTIVATION = 1\n", "one or more of ACTIVATIONS, KINDS, FAMILIES, FIGURES"),
@@ -81,12 +86,16 @@ REFUSED = {
     "a family as a name": ("FAMILIES = ['covariance']\n", "a list of Family"),
     # Names.
     "an activation of the library": (changed('"bump",', '"tanh",'), "that the library has not"),
-    "an activation with a number": (changed('"bump",', '"leaky_relu",'), "that the library has not"),
+    "an activation with a number": (
+        changed('"bump",', '"leaky_relu",'),
+        "that the library has not",
+    ),
     "a name with a sign": (changed('"bump",', '"my-bump",'), "letters, digits and _"),
     "a name beyond a folder's": (changed('"bump",', f'"{"b" * 41}",'), "at most 40"),
     "twice": (TEXT + "\nACTIVATIONS = ACTIVATIONS * 2\n", "a name once"),
     "a kind of the library": (
-        changed('"spiral", Spiral', '"arc", Spiral'), "that the library has not",
+        changed('"spiral", Spiral', '"arc", Spiral'),
+        "that the library has not",
     ),
     "a family of the library": (
         changed('Family(\n        "participation"', 'Family(\n        "covariance"'),
@@ -101,16 +110,29 @@ REFUSED = {
         "that the library has not",
     ),
     "a figure of the library": (
-        changed('"participation_by_layer": ', '"covariance": '), "that the library has not",
+        changed('"participation_by_layer": ', '"covariance": '),
+        "that the library has not",
     ),
     # Activations.
-    "no derivatives": (changed("        derivatives=bump_derivatives,\n", ""), "slopes, or derivat"),
+    "no derivatives": (
+        changed("        derivatives=bump_derivatives,\n", ""),
+        "slopes, or derivat",
+    ),
     "no strip": (changed("        strip=1.5,\n", ""), "slopes, or derivatives and strip"),
-    "a wrong derivative": (changed("lambda z: -z * bump(z)", "lambda z: z * bump(z)"), "derivative of"),
+    "a wrong derivative": (
+        changed("lambda z: -z * bump(z)", "lambda z: z * bump(z)"),
+        "derivative of",
+    ),
     "a wrong third derivative": (changed("(3 - q) * z", "(2 - q) * z"), "five derivatives"),
     "four derivatives": (changed(", ((10 - q) * q - 15) * z]", "]"), "(6, *z.shape)"),
-    "slopes of another function": (changed("        strip=1.5", "        slopes=(1.0, 0.0),\n        strip=1.5"), "on both sides of 0"),
-    "no function": (changed("        bump,\n        lambda", "        None,\n        lambda"), "a function"),
+    "slopes of another function": (
+        changed("        strip=1.5", "        slopes=(1.0, 0.0),\n        strip=1.5"),
+        "on both sides of 0",
+    ),
+    "no function": (
+        changed("        bump,\n        lambda", "        None,\n        lambda"),
+        "a function",
+    ),
     "a strip in words": (changed("strip=1.5", "strip='1.5'"), "TypeError"),
     "records of a number": (changed('records=("preactivation",)', "records=3"), "TypeError"),
     "a function that fails": (changed("np.exp(-z * z / 2)", "z.nothing"), "AttributeError"),
@@ -118,18 +140,39 @@ REFUSED = {
     "a kind of another name": (changed('"spiral", Spiral', '"coil", Spiral'), 'Literal["coil"]'),
     "no model": (changed("Spiral, spiral)", "dict, spiral)"), "a class below Kind"),
     "vectors that are none": (changed("Spiral, spiral)", "Spiral, 3)"), "vectors that is no func"),
-    "no count": (changed("    count: Count = ", "    number: Count = "), "a key or a property count"),
+    "no count": (
+        changed("    count: Count = ", "    number: Count = "),
+        "a key or a property count",
+    ),
     # Families.
     "records": (changed('records=("preactivation",)', 'records=("z",)'), "some of kernel"),
     "dimensions": (changed("AT_INPUT,\n", '("input",),\n'), "layer and then some of"),
-    "of nothing": (changed('records=("pre', 'made_of="networks",\n        records=("pre'), "one of layer"),
-    "no estimator": (changed("estimator=participations", "estimator='a:b'"), "estimator that is no"),
-    "no quantities": (changed("FAMILIES = [", "FAMILIES = [Family('a', (), ('kernel',), len),"), "tuple of Quantity"),
+    "of nothing": (
+        changed('records=("pre', 'made_of="networks",\n        records=("pre'),
+        "one of layer",
+    ),
+    "no estimator": (
+        changed("estimator=participations", "estimator='a:b'"),
+        "estimator that is no",
+    ),
+    "no quantities": (
+        changed("FAMILIES = [", "FAMILIES = [Family('a', (), ('kernel',), len),"),
+        "tuple of Quantity",
+    ),
     # Figures.
-    "a family that is not": (changed('        ("participation",),\n', '        ("parts",),\n'), "one of covariance"),
-    "no caption": (changed('"Participation ratio of a neuron against layer, beside the Gaussian one."', "''"), "a sentence"),
-    "a module": (changed("FigureEntry(\n        participation_by_layer", "FigureEntry(\n        'a.b'"), "FigureEntry(function"),
-}  # fmt: skip
+    "a family that is not": (
+        changed('        ("participation",),\n', '        ("parts",),\n'),
+        "one of covariance",
+    ),
+    "no caption": (
+        changed('"Participation ratio of a neuron against layer, beside the Gaussian one."', "''"),
+        "a sentence",
+    ),
+    "a module": (
+        changed("FigureEntry(\n        participation_by_layer", "FigureEntry(\n        'a.b'"),
+        "FigureEntry(function",
+    ),
+}
 
 
 @pytest.fixture(scope="module")
@@ -235,23 +278,26 @@ EDITS = {
     "a docstring": (("E[z^2]^2/E[z^4] over all", "The same over all"), set()),
     "a helper of the activation": (("-0.5 * z * z", "-z * z / 2"), {"ACTIVATIONS.bump"}),
     "its derivatives": (("1 + 0 * z", "1.0 + 0 * z"), {"ACTIVATIONS.bump"}),
-    "a key of the inputs": (('a number above 0: degrees', 'above 0: degrees'), {"KINDS.spiral"}),
+    "a key of the inputs": (("a number above 0: degrees", "above 0: degrees"), {"KINDS.spiral"}),
     "their vectors": (("x[:, 0], x[:, 1]", "x[:, 1], x[:, 0]"), {"KINDS.spiral"}),
-    "the estimator": (("correct_bias=True", "correct_bias=False"), {"FAMILIES.participation.estimator"}),
+    "the estimator": (
+        ("correct_bias=True", "correct_bias=False"),
+        {"FAMILIES.participation.estimator"},
+    ),
     "the theory": (("1 / (3 + values)", "1 / (values + 3)"), {"FAMILIES.participation.theory"}),
     "the description": (("ratio of a neuron, E", "ratio, E"), {"FAMILIES.participation"}),
     "the figure": (('fmt="o"', 'fmt="s"'), {"FIGURES.participation_by_layer"}),
     "what runs by itself": (("# A figure of it", "np.seterr(all='ignore')\n# A figure"), ALL),
     "a name that all use": (("import numpy as np", "import numpy as np  # more"), set()),
     "one more activation": (
-        ("ACTIVATIONS = [\n", 'ACTIVATIONS = [\n    Activation("more", bump, bump, bump, bump, bump),\n'),
+        ("ACTIVATIONS = [\n", 'ACTIVATIONS = [\n    Activation("more", *[bump] * 5),\n'),
         set(),
     ),
     "one more figure": (
         ("FIGURES = {\n", 'FIGURES = {\n    "more": FigureEntry(bump, ("participation",), "x"),\n'),
         set(),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", EDITS)
@@ -344,6 +390,39 @@ def test_what_torch_cannot_differentiate_is_refused():
     given, allowed = wrong_on_tensors(torch, one)
     assert "on_tensor_" in given
     assert "differentiates" in allowed
+
+
+#: Draws random studies whose activation is that of the extension, and runs the first accepted one.
+RANDOM = """
+import pathlib, sys, tempfile, warnings
+import random_studies, whole_runs
+warnings.simplefilter("ignore")
+random_studies.ACTIVATIONS = ("bump",)
+folder = pathlib.Path(tempfile.mkdtemp())
+for seed in range({seed}, {seed} + 40):
+    content = random_studies.drawn(seed, folder, {kind!r})
+    first = content["ensembles"]["e0"]
+    first["estimate"] = sorted({{*first["estimate"], *{families!r}}})
+    # Of the other ensembles of the study, which tests elsewhere run, one is enough.
+    content["ensembles"], content["studies"]["s"]["ensembles"] = {{"e0": first}}, ["e0"]
+    content.pop("trained", None), content["studies"]["s"].pop("trained", None)
+    config, _ = random_studies.accepted(content, folder)
+    if config and "bump" in first["activation"]:
+        found = whole_runs.run(config, folder)
+        print(found.faults, len(found.rows), sorted(set(found.rows["quantity"])))
+        break
+"""
+
+
+@pytest.mark.parametrize("kind", ["layers", "ntk", "ways", "ladder"])
+def test_random_studies_of_its_activation_run_to_their_end(kind):
+    """A trusted z beyond 6 has odds of 2e-9 a row."""
+    families = ["participation"] if kind == "layers" else []
+    (told,) = said([(OWN, RANDOM.format(seed=7000, kind=kind, families=families))])
+    faults, rows, quantities = re.fullmatch(r"(\[.*\]) (\d+) (\[.*\])\n", told).groups()
+    assert faults == "[]"
+    assert int(rows) > 0
+    assert ("participation" in quantities) == (kind == "layers")
 
 
 def test_the_document_shows_the_code_that_is_tested():

@@ -174,6 +174,12 @@ def _module(one: Extension) -> ModuleType:
         raise _failed(one, f"{line} raises {type(error).__name__}: {error}") from error
 
 
+def _waits(error: BaseException) -> bool:
+    """Whether an import failed on a module of ours that is being imported, and waits itself."""
+    name = error.name if isinstance(error, ImportError) else None
+    return name is not None and name.startswith("finitewidth.") and name in sys.modules
+
+
 def _failed(one: Extension, why: str) -> ConfigError:
     return ConfigError(
         f"{VARIABLE}: given {one.file}, {why}, allowed is a file that can be run"
