@@ -107,7 +107,11 @@ REFUSED = {
     ),
     "a quantity of the library": (
         changed('"participation",\n                AT', '"intralayer",\n                AT'),
-        "that the library has not",
+        "a name that is new",
+    ),
+    "a quantity of errors": (
+        changed('"participation",\n                AT', '"covariance_stderr",\n                AT'),
+        "errors and coefficients",
     ),
     "a figure of the library": (
         changed('"participation_by_layer": ', '"covariance": '),
@@ -392,37 +396,196 @@ def test_what_torch_cannot_differentiate_is_refused():
     assert "differentiates" in allowed
 
 
-#: Draws random studies whose activation is that of the extension, and runs the first accepted one.
+#: Draws random studies of each kind whose activation is that of the extension, and runs the first
+#: that is accepted.
 RANDOM = """
-import pathlib, sys, tempfile, warnings
+import pathlib, tempfile, warnings
 import random_studies, whole_runs
 warnings.simplefilter("ignore")
 random_studies.ACTIVATIONS = ("bump",)
-folder = pathlib.Path(tempfile.mkdtemp())
-for seed in range({seed}, {seed} + 40):
-    content = random_studies.drawn(seed, folder, {kind!r})
-    first = content["ensembles"]["e0"]
-    first["estimate"] = sorted({{*first["estimate"], *{families!r}}})
-    # Of the other ensembles of the study, which tests elsewhere run, one is enough.
-    content["ensembles"], content["studies"]["s"]["ensembles"] = {{"e0": first}}, ["e0"]
-    content.pop("trained", None), content["studies"]["s"].pop("trained", None)
-    config, _ = random_studies.accepted(content, folder)
-    if config and "bump" in first["activation"]:
-        found = whole_runs.run(config, folder)
-        print(found.faults, len(found.rows), sorted(set(found.rows["quantity"])))
-        break
+for kind in {kinds!r}:
+    folder = pathlib.Path(tempfile.mkdtemp())
+    for seed in range(7000, 7040):
+        content = random_studies.drawn(seed, folder, kind)
+        first = content["ensembles"]["e0"]
+        first["estimate"] += ["participation"] * (kind == "layers")
+        # Of the other ensembles of the study, which tests elsewhere run, none is needed.
+        content["ensembles"], content["studies"]["s"]["ensembles"] = {{"e0": first}}, ["e0"]
+        content.pop("trained", None), content["studies"]["s"].pop("trained", None)
+        config, _ = random_studies.accepted(content, folder)
+        if config and config.ensembles["e0"].activation == ["bump"]:
+            found = whole_runs.run(config, folder)
+            has_family = "participation" in set(found.rows["quantity"])
+            print(kind, len(found.rows), has_family, found.faults)
+            break
 """
 
 
-@pytest.mark.parametrize("kind", ["layers", "ntk", "ways", "ladder"])
-def test_random_studies_of_its_activation_run_to_their_end(kind):
+def test_random_studies_of_its_activation_run_to_their_end():
     """A trusted z beyond 6 has odds of 2e-9 a row."""
-    families = ["participation"] if kind == "layers" else []
-    (told,) = said([(OWN, RANDOM.format(seed=7000, kind=kind, families=families))])
-    faults, rows, quantities = re.fullmatch(r"(\[.*\]) (\d+) (\[.*\])\n", told).groups()
-    assert faults == "[]"
-    assert int(rows) > 0
-    assert ("participation" in quantities) == (kind == "layers")
+    kinds = ["layers", "ntk", "ways", "ladder"]
+    (told,) = said([(OWN, RANDOM.format(kinds=kinds))])
+    for kind, line in zip(kinds, told.splitlines(), strict=True):
+        word, rows, has_family, faults = line.split(" ", 3)
+        assert (word, faults) == (kind, "[]")
+        assert int(rows) > 0
+        assert has_family == str(kind == "layers")
+
+
+#: Families of a ladder and of tangent kernels, with theory and without.
+OTHER_FAMILIES = """
+import numpy as np
+from finitewidth.quantities.description import AT_INPUT, Family, Quantity
+
+
+def spread(ladder):
+    from finitewidth.estimate.errors.jackknife import block_sums, jackknife
+    shape = ladder.diagonal.shape[1:]  # (rung, layer, input)
+    k = ladder.diagonal.reshape(-1, np.prod(shape))
+    sums = block_sums(lambda at: {"k": k[at], "kk": k[at] ** 2}, ladder.bounds)
+    ratio = lambda s, count: s["kk"] * count / s["k"] ** 2 - 1
+    found = jackknife(sums, ladder.bounds, ratio, correct_bias=True)
+    return {"kernel_spread": found.take(np.arange(k.shape[1]).reshape(shape))}
+
+
+def spread_theory(rung):
+    return {"kernel_spread": {"infinite_width": np.zeros((len(rung.layers), len(rung.x)))}}
+
+
+def trace(last):
+    from finitewidth.estimate.errors.jackknife import block_sums, jackknife
+    theta = np.einsum("nooaa->na", last.read["ntk"]) / last.read["ntk"].shape[1]
+    sums = block_sums(lambda at: {"t": theta[at]}, last.bounds)
+    name = "own_trace"
+    return {name: jackknife(sums, last.bounds, lambda s, count: s["t"] / count)}
+
+
+def trace_theory(case):
+    return {"own_trace": {"infinite_width": np.diagonal(case.theta)}}
+
+
+def silent(last):
+    return {"silent": trace(last)["own_trace"]}
+
+
+def silent_spread(ladder):
+    return {"silent_spread": spread(ladder)["kernel_spread"]}
+
+
+IN_LADDER = ("rung", *AT_INPUT)
+FAMILIES = [
+    Family("spread", (Quantity("kernel_spread", IN_LADDER, "Var/E^2", unit=()),),
+           ("conditional_kernel",), spread, spread_theory, made_of="ladder"),
+    Family("silent_spread", (Quantity("silent_spread", IN_LADDER, "the same"),),
+           ("conditional_kernel",), silent_spread, made_of="ladder"),
+    Family("trace", (Quantity("own_trace", AT_INPUT, "Theta", unit=((0, 2),)),),
+           ("ntk",), trace, trace_theory, made_of="last_layer"),
+    Family("silent", (Quantity("silent", AT_INPUT, "Theta"),), ("ntk",), silent,
+           made_of="last_layer"),
+]
+"""
+#: Studies with these, or with these alone, run to their tables.
+RUN_OTHERS = """
+import pathlib, tempfile, warnings
+import whole_runs
+from finitewidth.study.study_file import validate
+warnings.simplefilter("ignore")
+shared = {"activation": "tanh", "init": "critical", "depth": 3, "inputs": "x", "networks": 2000}
+for ensemble in (
+    {"ladder": [8, 16, 32, 64], "estimate": ["kernel_moments", "spread", "silent_spread"]},
+    {"ladder": [8, 16], "estimate": ["silent_spread"]},
+    {"width": 16, "measure": ["ntk"], "estimate": ["ntk", "trace", "silent"]},
+    {"width": 16, "measure": ["ntk"], "estimate": ["silent"]},
+):
+    config = validate({
+        "seed": 1, "device": "cpu",
+        "inputs": {"x": {"kind": "sphere", "dimension": 3, "count": 2, "norm": 1.7}},
+        "ensembles": {"e": {**shared, **ensemble}}, "studies": {"s": {"ensembles": ["e"]}},
+    })
+    found = whole_runs.run(config, pathlib.Path(tempfile.mkdtemp()))
+    assert not found.faults, found.faults
+    rows = found.rows
+    own = rows[rows["quantity"].isin(["kernel_spread", "silent_spread", "own_trace", "silent"])]
+    off = rows[rows["quantity"].isin(["own_trace"])]
+    same = rows[(rows["quantity"] == "ntk") & rows["inputs"].isin(["0 0", "1 1"])]
+    same = same[same["order"] == "infinite_width"]
+    print(found.faults, sorted(set(own["quantity"])), sorted(set(own["order"])),
+          set(off["estimate"].round(9)) == set(same["estimate"].round(9)), own["trusted"].any())
+"""
+
+
+def test_families_of_ladders_and_of_tangent_kernels_with_theory_and_without(tmp_path):
+    (tmp_path / "more.py").write_text(OTHER_FAMILIES)
+    (told,) = said([(tmp_path / "more.py", RUN_OTHERS)])
+    assert told.splitlines() == [
+        "[] ['kernel_spread', 'silent_spread'] ['infinite_width', 'none'] True True",
+        "[] ['silent_spread'] ['none'] True True",
+        "[] ['own_trace', 'silent'] ['infinite_width', 'none'] True True",
+        "[] ['silent'] ['none'] True True",
+    ]
+
+
+#: Calls of what an extension declares, as jobs do.
+_CALL = {
+    "estimator": "from finitewidth.quantities.vocabulary import FAMILIES as F\n"
+    "F['participation'].estimator(None)",
+    "theory": "from finitewidth.quantities.vocabulary import FAMILIES as F\n"
+    "F['participation'].theory(None)",
+    "vectors": "from finitewidth.data.inputs import vectors\nvectors('turned', {'kind': 'spiral',"
+    " 'count': 2, 'dimension': 3, 'turn': 1.0, 'growth': 1.0}, 1)",
+    "tensors": "import torch\nfrom finitewidth.models.activations import table\n"
+    "table.check_on_tensors(torch, 'bump')",
+}
+_ARRAYS = "type('E', (), dict.fromkeys(['value', 'stderr', 'reason'], np.zeros((2, 2))))()"
+#: What a function of the extension gives, and a word of the sentence that its job ends in.
+IN_JOBS = {
+    "no quantities": ("estimator", "estimator=lambda layer: {}", "a dictionary of participation"),
+    "another one": ("estimator", "estimator=lambda layer: {'a': 1}", "that gives ['a']"),
+    "no dictionary": ("estimator", "estimator=lambda layer: [1]", "that gives list"),
+    "no estimate": ("estimator", "estimator=lambda layer: {'participation': 1.0}", "axes (input)"),
+    "another shape": (
+        "estimator",
+        f"estimator=lambda layer: {{'participation': {_ARRAYS}}}",
+        "axes (input)",
+    ),
+    "another theory": ("theory", "theory=lambda case: {'a': {}}", "quantities among participation"),
+    "no orders": ("theory", "theory=lambda case: {'participation': np.ones(2)}", "orders among"),
+    "another order": (
+        "theory",
+        "theory=lambda case: {'participation': {'second': np.ones((2, 2))}}",
+        "orders among infinite_width",
+    ),
+    "theory of another shape": (
+        "theory",
+        "theory=lambda case: {'participation': {'exact': np.ones(2)}}",
+        "axes (layer, input)",
+    ),
+    "one vector": ("vectors", "    return x[0]\n", "(inputs, n_0)"),
+    "a list": ("vectors", "    return x.tolist()\n", "list of shape"),
+    "too few vectors": ("vectors", "    return x[:1]\n", "1 vectors where count is 2"),
+    "vectors with a hole": ("vectors", "    return x * np.nan\n", "NaN"),
+    "complex ones": ("vectors", "    return x * 1j\n", "real numbers"),
+    "another slope": ("tensors", "s: z * s", "derivative, on tensors"),
+}
+_REPLACED = {
+    "estimator": "estimator=participations",
+    "theory": "theory=participation_theory",
+    "vectors": "    return x\n",
+    "tensors": "s: -z * s",
+}
+
+
+def test_what_a_function_gives_otherwise_ends_its_job_in_a_sentence(tmp_path):
+    cases = []
+    for k, (called, new, _) in enumerate(IN_JOBS.values()):
+        (tmp_path / f"own{k}.py").write_text(changed(_REPLACED[called], new))
+        cases.append((tmp_path / f"own{k}.py", _CALL[called]))
+    cases += [(OWN, _CALL["vectors"]), (OWN, _CALL["tensors"])]
+    answers = said(cases)
+    for (_, _, words), told in zip(IN_JOBS.values(), answers[:-2], strict=True):
+        assert told.startswith("ConfigError: "), told
+        assert words in told
+    assert answers[-2:] == ["", ""]
 
 
 def test_the_document_shows_the_code_that_is_tested():

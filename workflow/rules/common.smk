@@ -42,7 +42,7 @@ from finitewidth.provenance.code import PACKAGE, used
 from finitewidth.runtime.environment import prepare
 from finitewidth.core.files import bounded_sha256, unreadable
 from finitewidth.runtime.folder import OURS, check_name, check_writable, occupy
-from finitewidth.study.given_files import check_given
+from finitewidth.study.given_files import check_given, given_files
 from finitewidth.planning.members import Member, batches
 from finitewidth.comparison.report import caption, figure_labels, front_page, table_labels
 from finitewidth_slurm import earlier

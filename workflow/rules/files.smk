@@ -15,8 +15,8 @@ def in_place(files):
 
 def input_files(wildcards):
     """A user's own file is an input of the rule, so that a change of it is seen."""
-    file = getattr(STUDY_FILE.inputs[wildcards.name], "file", None)
-    return [file] if file else []
+    mine = f"inputs.{wildcards.name}.file"
+    return [file for key, file in given_files(STUDY_FILE) if key == mine]
 
 
 def images_from(wildcards):

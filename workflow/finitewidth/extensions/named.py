@@ -27,6 +27,8 @@ PREFIX = "extensions/"
 _SEPARATORS = f",{os.pathsep}"
 #: What a package of an extension may hold, so that each run can keep a copy.
 _MOST_FILES, _MOST_BYTES = 1000, 2**24
+#: What a file of Python may hold, which is read as text.
+MOST_TEXT = 2**20
 _FILE = "the path of a Python file with a name of letters, digits and _"
 
 
@@ -163,6 +165,8 @@ def _bounded(one: Extension) -> Extension:
         given = f"{len(sizes)} files of {sum(sizes) / 2**20:.0f} MiB together"
         allowed = f"a package of {_MOST_FILES} files and {_MOST_BYTES // 2**20} MiB at most"
         raise one.refused(given, allowed)
+    if one.file.stat().st_size > MOST_TEXT:
+        raise one.refused(f"{one.file.stat().st_size} bytes", f"a file of {MOST_TEXT} at most")
     return one
 
 

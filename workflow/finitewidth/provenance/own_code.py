@@ -20,7 +20,7 @@ from typing import NamedTuple
 from finitewidth.core.errors import ConfigError
 from finitewidth.core.files import unreadable
 from finitewidth.extensions.kept import copies
-from finitewidth.extensions.named import VARIABLE, Extension, at, named
+from finitewidth.extensions.named import MOST_TEXT, VARIABLE, Extension, at, named
 from finitewidth.provenance.parsed import imported, parse, without_docstrings
 
 _ENTRY = re.compile(r"extensions/((?:\w+/)*\w+\.py):(\w+)\.(\w+?)(?:\.(\w+))?")
@@ -49,7 +49,7 @@ def code_in(one: Extension, entry: str) -> Code | None:
     """The same, of an extension that stands anywhere; None where its text cannot be read."""
     found = _ENTRY.fullmatch(entry)
     try:
-        if not found or unreadable(one.file):
+        if not found or unreadable(one.file) or one.file.stat().st_size > MOST_TEXT:
             return None
         text = _text(one.file.read_bytes())
         code = text.entry(*found.groups()[1:])

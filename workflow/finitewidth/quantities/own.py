@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -34,6 +35,18 @@ _FROM: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 _MORE = {*AT_INPUTS, *AT_PAIRS, *AT_COUPLES, "quad", "rank", "bin", "probability", "neuron",
          "neuron_"} - {"layer"}  # fmt: skip
+#: Names of quantities; those that end otherwise belong to errors, and to coefficients of 1/n.
+_NAME = re.compile(
+    r"(?!.*_(stderr|trusted|reason|diagnostic|neglected|rungs|left|right|a|b|c|d|1|2)$)"
+    r"[A-Za-z]\w{0,39}",
+    re.ASCII,
+)
+_NAMED = (
+    "a name of at most 40 letters, digits and _ that starts with a letter, is no dimension, and"
+    " does not end as names of errors and coefficients do (_stderr, _1, ...)"
+)
+_TAKEN = {"width", "order", "overlap", "sample", "test", "way", "way_operations", "network",
+          "not_finite_networks", "not_finite_first"}  # fmt: skip
 #: Orders that theory may tell of.
 ORDERS = ("infinite_width", "1/n", "1/n^2", "double_scaling", "exact")
 
@@ -89,7 +102,8 @@ def check_names(known: Collection[Family], trained: Mapping[str, Sequence[str]])
         one = extension_of("FAMILIES", name)
         check_new(one, "FAMILIES", name, names)
         for quantity in family.names:
-            check_new(one, f"FAMILIES, in {name}, a quantity", quantity, quantities)
+            if quantity in quantities:
+                raise one.refused(f"{name} with the quantity {quantity}", "a name that is new")
             quantities.add(quantity)
 
 
@@ -113,13 +127,28 @@ def _wrong(family: Family) -> tuple[str, str] | None:
         return f"{name}.records {family.records!r}", f"a tuple of {allowed}"
     if not family.quantities or not all(isinstance(q, Quantity) for q in family.quantities):
         return f"{name}.quantities that are none", "a tuple of Quantity"
+    if not (family.most_inputs is None or isinstance(family.most_inputs, int)):
+        return f"{name}.most_inputs {family.most_inputs!r}", "a whole number, or None"
+    if not (isinstance(family.price, int | float) and callable(family.reads)):
+        return f"{name}.price or reads of another kind", "a number, and a function"
     for q in family.quantities:
-        if not (isinstance(q.name, str) and q.name.isidentifier() and q.name.isascii()):
-            return f"the quantity {q.name!r}", "a name of letters, digits and _"
+        if not all(isinstance(text, str) for text in (q.name, q.meaning, q.equation, q.source)):
+            return f"{name} with a quantity whose texts are none", "name, meaning, equation, source"
+        if not _NAME.fullmatch(q.name) or q.name in _TAKEN | _MORE | {"layer", "rung"}:
+            return f"the quantity {q.name!r}", _NAMED
         rest = q.dims[len(begin) :]
         if q.dims[: len(begin)] != begin or not set(rest) <= _MORE or len(set(rest)) < len(rest):
             allowed = f"{', '.join(begin)} and then some of {', '.join(sorted(_MORE))}"
             return f"{q.name} of dimensions {q.dims!r}", allowed
+        for given, needed in (
+            (q.known_diagonal, {"input", "input_"}), (q.symmetries, {"couple", "couple_"}),
+        ):  # fmt: skip
+            if given and not needed <= set(rest):
+                has = "symmetries" if given is q.symmetries else "known_diagonal"
+                return (
+                    f"{q.name} with {has}",
+                    f"that with dimensions {' and '.join(sorted(needed))}",
+                )
     return None
 
 
