@@ -9,6 +9,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import yaml
+
 from running import ROOT
 
 OWN = ROOT / "docs" / "examples" / "own.py"
@@ -57,6 +59,15 @@ def said(cases: Sequence[tuple[object, str]], **more: str) -> list[str]:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def small(folder: Path) -> Path:
+    """The study of the document, with one small member."""
+    content = yaml.safe_load(STUDY.read_text())
+    content["ensembles"]["bumps"] |= {"activation": "bump", "networks": 400, "width": 8, "depth": 2}
+    content["formats"] = ["png"]
+    (folder / "study.yaml").write_text(yaml.safe_dump(content))
+    return folder / "study.yaml"
 
 
 def run(module: str, *arguments: object, extensions: object = "", **more: str):

@@ -4,12 +4,10 @@ import json
 import re
 import shutil
 import tarfile
-from pathlib import Path
 
 import pytest
-import yaml
 
-from extending import OWN, STUDY, VARIABLE, as_package, distribution, run
+from extending import OWN, VARIABLE, as_package, distribution, run, small
 from finitewidth.core.files import sha256
 from finitewidth.provenance.artifacts import read_dataset, read_stamp
 from running import artifacts, planned, together
@@ -18,15 +16,6 @@ FIGURE = "results/studies/own/figures/participation_by_layer.png"
 THEORY = "results/ensembles/bumps/only/theory.nc"
 ESTIMATES = "results/ensembles/bumps/only/estimates.nc"
 BY_ESTIMATES = {"FAMILIES.participation", "FAMILIES.participation.estimator"}
-
-
-def small(folder: Path) -> Path:
-    """The study of the document, with one small member."""
-    content = yaml.safe_load(STUDY.read_text())
-    content["ensembles"]["bumps"] |= {"activation": "bump", "networks": 400, "width": 8, "depth": 2}
-    content["formats"] = ["png"]
-    (folder / "study.yaml").write_text(yaml.safe_dump(content))
-    return folder / "study.yaml"
 
 
 @pytest.fixture(scope="module")
