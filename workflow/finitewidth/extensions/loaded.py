@@ -163,11 +163,7 @@ def _module(one: Extension) -> ModuleType:
         raise _failed(one, f"which is no Python{line} ({error.msg})") from error
     except (Exception, SystemExit) as error:
         line = f"whose line {_line(one, error)}"
-        # What is imported only now waits for this extension itself.
-        waits = isinstance(error, ImportError) and error.name in sys.modules
-        if str(error) == _AT_TOP or (
-            waits and str(getattr(error, "name", "")).startswith("finitewidth.")
-        ):
+        if str(error) == _AT_TOP or _waits(error):
             raise _failed(one, f"{line} cannot be run, since {_AT_TOP}") from error
         if isinstance(error, ConfigError):
             raise

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from finitewidth.core.errors import ConfigError
-from finitewidth.core.files import unreadable
+from finitewidth.core.files import bounded_sha256, unreadable
 from finitewidth.extensions.kept import copies
 from finitewidth.extensions.named import MOST_TEXT, VARIABLE, Extension, at, named
 from finitewidth.provenance.own_text import Code, text_of
@@ -49,7 +49,10 @@ def code_in(one: Extension, entry: str) -> Code | None:
             total.hexdigest()[:16],
             frozenset(n for n in imports if n.partition(".")[0] != mine),
         )
-    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+    except RecursionError:
+        # Python runs what is nested so deeply, and its own parser does not write it out.
+        return Code(bounded_sha256(one.file)[:16], frozenset())
+    except (OSError, SyntaxError, ValueError, MemoryError):
         return None
 
 
