@@ -81,7 +81,7 @@ def declared(table: str, kind: type[_Item], known: Collection[str]) -> dict[str,
             check_new(one, table, name, known)
             if name in found:
                 other = _origins[table, name]
-                where = "once" if other is one else f"which {other.file} has not"
+                where = "once" if other is one else f"that {other.file} has not"
                 raise one.refused(f"{table} with the name {name}", f"a name {where}")
             found[name] = item
             _origins[table, name] = one
