@@ -3,6 +3,7 @@
 # make test-fast   style, lint and the tests that answer within 90 seconds
 # make slurm-test   install SLURM and test the workflow on a real one, of this machine alone
 # make CONFIG=config/paper.yaml   run another study file
+# make EXTENSIONS=my.py CONFIG=...   with activations, quantities, figures or inputs of your own
 # make estimate CONFIG=config/paper.yaml   say what that takes, before anything runs
 # make report      the results as one page: results/report.html
 # make calibrate   measure over hundreds of seeds whether errors are right (hours)
@@ -17,6 +18,10 @@ READY := .venv/.ready
 # Make hands CONFIG on to the shell in the environment, which takes nothing in it for a command. Our
 # own reader reads it (docs/security.md).
 STUDY = $(if $(CONFIG),--configfile $$CONFIG)
+# Files of your own that are run (docs/extensions.md): from here or the environment alone.
+ifneq ($(EXTENSIONS),)
+export FINITEWIDTH_EXTENSIONS := $(EXTENSIONS)
+endif
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
 SNAKEMAKE = $(BIN)/python -m finitewidth run $(STUDY) --cores $(CORES) --workflow-profile workflow/profiles/default
@@ -89,7 +94,7 @@ hooks: $(READY)
 
 # config/README.md and config/schema.json, from the model.
 docs: $(READY)
-	$(BIN)/python -m finitewidth.config.reference
+	env -u FINITEWIDTH_EXTENSIONS $(BIN)/python -m finitewidth.config.reference
 
 benchmark: $(READY)
 	$(BIN)/python benchmarks/sampling.py

@@ -1,6 +1,7 @@
 """Many command lines of Snakemake, each in a child of one process that has imported it.
 
-Reads a JSON list of [folder, argument, ...] from stdin; writes a JSON list of [status, what was
+Reads a JSON list of [folder, argument, ...] from stdin, where FINITEWIDTH_...=value is one of its
+environment; writes a JSON list of [status, what was
 printed], where -14 is a child that took longer than two minutes.
 """
 
@@ -25,7 +26,9 @@ def run(said: int, folder: str, *arguments: str) -> None:
     os.dup2(said, 1)
     os.dup2(said, 2)
     signal.alarm(120)
-    sys.argv[:] = ["snakemake", "--directory", folder, *arguments]
+    words = [word for word in arguments if not word.startswith("FINITEWIDTH_")]
+    os.environ.update(word.split("=", 1) for word in arguments if word not in words)
+    sys.argv[:] = ["snakemake", "--directory", folder, *words]
     cli.main()
 
 

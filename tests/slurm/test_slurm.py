@@ -22,6 +22,8 @@ from slurm_run import (
     running,
 )  # fmt: skip
 
+from extending import OWN, VARIABLE, small
+from finitewidth.provenance.artifacts import read_stamp
 from running import digests, rests, snakemake
 
 pytestmark = pytest.mark.slurm
@@ -57,6 +59,18 @@ def only(expected, *files):
     """Digests of these files and of the inputs."""
     kept = {file.removeprefix("results/") for file in files} | {"inputs/pair.nc"}
     return {name: digest for name, digest in expected.items() if name in kept}
+
+
+def test_jobs_run_the_extension_that_is_named_where_the_controller_is(cluster, site, tmp_path, new):
+    (tmp_path / "own.py").write_text(OWN.read_text())
+    estimates = "results/ensembles/bumps/only/estimates.nc"
+    words = (estimates, "--config", f"study={small(tmp_path)}")
+    # Named from the folder of the run, which is where the controller works, and not where it began.
+    with Run(cluster, site, tmp_path, *words, **{VARIABLE: "own.py"}) as run:
+        run.succeeds()
+    assert {job.rule for job in new()} == {"sample_bumps", "estimate_bumps"}
+    used = read_stamp(tmp_path / estimates)["code"]["modules"]
+    assert "extensions/own.py:FAMILIES.participation.estimator" in used
 
 
 def test_every_kind_of_job_runs_where_it_belongs(cluster, site, tmp_path, kinds, local_kinds, new):

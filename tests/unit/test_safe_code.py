@@ -33,14 +33,16 @@ KNOWN = {
     ("workflow/finitewidth/runtime/run.py", "os.execv"):
         "becomes Snakemake, with words that were typed",
     ("workflow/rules/provenance.smk", "shell"): "copies a file, every path of it in quotes",
-    ("workflow/finitewidth/figures/__init__.py", "importlib.import_module"):
-        "names come from the table of figures, not from a config",
+    ("workflow/finitewidth/extensions/loaded.py", "importlib.import_module"):
+        "runs what the person at the keyboard names, and no study file can",
+    ("workflow/finitewidth/extensions/loaded.py", "loader.exec_module"):
+        "the same, of a file alone",
     ("workflow/finitewidth/models/activations/table.py", "importlib.import_module"):
         "names of files in the library's own folder",
     ("workflow/finitewidth/data/inputs.py", "importlib.import_module"):
         "names of files in the library's own folder",
     ("workflow/finitewidth/quantities/description.py", "importlib.import_module"):
-        "places come from the descriptions of families, not from a config",
+        "places come from the descriptions of families and figures, not from a config",
 }  # fmt: skip
 
 
@@ -95,7 +97,7 @@ class Finder(ast.NodeVisitor):
             or (last == "extractall" and not says("filter", "data"))
             or (last == "extract" and "tarfile" in self.names and not says("filter", "data"))
             or (name == "importlib.import_module" and not isinstance(node.args[0], ast.Constant))
-            or last in ("read_pickle", "to_pickle", "from_pickle")
+            or last in ("exec_module", "load_module", "read_pickle", "to_pickle", "from_pickle")
             # **words may hold anything.
             or (None in given and SUBPROCESS.fullmatch(name))
         )
@@ -184,6 +186,7 @@ def test_nothing_that_is_read_is_run():
         "import pandas as pd\npd.read_pickle(f)",
         "import runpy\nrunpy.run_path(f)",
         "import importlib\nimportlib.import_module(name)",
+        "import importlib.util\nspec.loader.exec_module(module)",
     ],
 )
 def test_what_is_unsafe_is_found(snippet):

@@ -113,7 +113,7 @@ def test_what_is_like_nothing_is_asked_nothing():
 
 def test_an_unknown_activation_is_told_how_to_add_one():
     said = refused(with_value(RANDOM, ("ensembles", "plain", "activation"), "snake"))
-    assert "docs/own-ensemble.md says how to add one" in said
+    assert "docs/extensions.md" in said
     assert "allowed is one of" in said
 
 

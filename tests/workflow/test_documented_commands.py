@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from extending import OWN
 from finitewidth.__main__ import main
 from finitewidth.runtime.run import arguments
 from running import ROOT, TINY, together
@@ -113,7 +114,12 @@ def planned(own, tmp_path_factory):
                     said = shlex.join(["snakemake", *words])
                     # Of a report, whether there are results to report.
                     said = said.replace("--report results/report.html", "")
-                    lines[f"{line}: {said}"] = planning(said, own, folder)
+                    # A reader's own file is the example.
+                    named = [
+                        f"FINITEWIDTH_EXTENSIONS={OWN}" for _ in re.findall("EXTENSIONS=", line)
+                    ]
+                    first, *words = planning(said, own, folder)
+                    lines[f"{line}: {said}"] = [first, *named, *words]
     # Many come to the same.
     different = list({tuple(map(str, each)): each for each in lines.values()}.values())
     outcomes = dict(zip(map(str, different), together(different), strict=True))

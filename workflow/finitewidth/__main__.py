@@ -16,8 +16,17 @@ def main(arguments: list[str] | None = None) -> int:
         from finitewidth.runtime.run import run
 
         return run(words[1:])
-    from finitewidth.commands import main as commands
+    from finitewidth.core.errors import ConfigError
 
+    try:
+        from finitewidth.extensions.named import hand_on
+
+        # What is typed names files from here; rebuilding works elsewhere.
+        hand_on()
+        from finitewidth.commands import main as commands
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 1
     return commands(words)
 
 

@@ -28,14 +28,21 @@ if INSTALLED != VERSION:
         " the rules of another version"
     )
 
-from finitewidth.study import handed
-from finitewidth.provenance import projections
+from finitewidth.core.errors import ConfigError
+
+try:
+    # What extensions declare is read, and refused, where registries are made.
+    from finitewidth.study import handed
+except ConfigError as error:
+    sys.exit(str(error))
+from finitewidth.data import inputs as input_vectors
+from finitewidth.extensions import kept as kept_extensions, named as extensions
+from finitewidth.provenance import own_code, projections
 from finitewidth.provenance.code import PACKAGE, used
 from finitewidth.runtime.environment import prepare
-from finitewidth.core.errors import ConfigError
 from finitewidth.core.files import bounded_sha256, unreadable
-from finitewidth.runtime.folder import check_name, check_writable, occupy
-from finitewidth.study.given_files import check_given
+from finitewidth.runtime.folder import OURS, check_name, check_writable, occupy
+from finitewidth.study.given_files import check_given, given_files
 from finitewidth.planning.members import batches
 from finitewidth.comparison.report import caption, figure_labels, front_page, table_labels
 from finitewidth_slurm import earlier
@@ -66,6 +73,8 @@ try:
     check_writable(".snakemake")
     CONTENT, STUDY_FILE = handed.read(config, source("../../config.yaml"))
     check_given(STUDY_FILE)
+    # What extensions say may not change between this and the last job.
+    kept_extensions.hand_on_copies(OURS / "extensions")
 except ConfigError as error:
     # Snakemake prints a text that a Snakefile exits with, and nothing beside it.
     sys.exit(str(error))
@@ -111,14 +120,15 @@ def code_of(script, *modules, members=(), families=(), does=None, figures=()):
     """
     places = [does(FAMILIES[family]) for family in families if does]
     files = {
-        *modules,
+        *map(str, modules),
         *(table.file_of(name) for m in members for name in m.activations),
         *(description.file_of(place) for place in places if place),
     }
+    own = {file for file in files if file.startswith(extensions.PREFIX)}
     return used(
         source(f"../scripts/{script}"),
-        *(PACKAGE / file for file in sorted(files)),
-        entries=tuple(described(families, figures)),
+        *(PACKAGE / file for file in sorted(files - own)),
+        entries=(*described(families, figures), *sorted(own)),
     )
 
 

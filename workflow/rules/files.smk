@@ -1,8 +1,6 @@
 # Which files there are: of inputs, of a study, of a figure, of the whole run.
 from types import SimpleNamespace
 
-from finitewidth.runtime.folder import OURS
-
 #: What names every file of the run, and the code that ran, beside them.
 CRATE = "results/ro-crate-metadata.json"
 CODE = "results/code"
@@ -16,9 +14,9 @@ def in_place(files):
 
 
 def input_files(wildcards):
-    """A user's own array is an input of the rule, so that a change of it is seen."""
-    spec = STUDY_FILE.inputs[wildcards.name]
-    return [spec.file] if spec.kind == "array" else []
+    """A user's own file is an input of the rule, so that a change of it is seen."""
+    mine = f"inputs.{wildcards.name}.file"
+    return [file for key, file in given_files(STUDY_FILE) if key == mine]
 
 
 def images_from(wildcards):

@@ -13,6 +13,19 @@ GIVEN = OURS / "configs" / NAME
 if not GIVEN.exists():
     write_whole(GIVEN, TEXT)
 
+#: Extensions that the study uses, and where copies of their files are kept for the same reason.
+OF_EXTENSIONS = own_code.used(
+    [
+        *(table.file_of(m.activation) for m in MEMBERS.values()),
+        *(input_vectors.file_of(STUDY_FILE.inputs[m.inputs].kind) for m in MEMBERS.values()),
+        *described(
+            {family for m in MEMBERS.values() for family in m.estimate},
+            {figure for _, figure in DRAWN},
+        ),
+    ]
+)
+EXTENSIONS = [one for one in extensions.named() if one.name in OF_EXTENSIONS]
+
 #: What is said when a run has ended well: a name, a file or folder, and how that is made.
 PLACES = [("tables and figures", "results/studies", "")] if STUDY_FILE.studies else []
 PLACES += [("all figures on one page", projections.GALLERY, "") for _ in DRAWN[:1]]
@@ -55,11 +68,33 @@ rule crate_config:
         "cp {params.given:q} {output:q} 2> {log:q}"
 
 
+rule crate_extension:
+    """A file of an extension that was used, so that results can be traced to it."""
+    output:
+        f"{kept_extensions.KEPT}/{{kept}}",
+    log:
+        "results/logs/crate_extension/{kept}.log",
+    wildcard_constraints:
+        kept="[0-9a-f]{16}/.+",
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        given=lambda wildcards: str(OURS / "extensions" / wildcards.kept),
+    shell:
+        "cp {params.given:q} {output:q} 2> {log:q}"
+
+
 rule crate:
     """Every file with its SHA-256 and what made it, and a copy of the code that ran."""
     input:
         every_file(),
         config=CONFIG,
+        extensions=[
+            f"{kept_extensions.KEPT}/{path}"
+            for one in EXTENSIONS
+            for path in kept_extensions.paths(one)
+        ],
     output:
         metadata=CRATE,
         code=directory(CODE),

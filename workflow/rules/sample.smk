@@ -16,7 +16,7 @@ rule inputs:
         config=lambda wildcards: projections.vectors(STUDY_FILE, wildcards.name),
         given=lambda wildcards: digests_of(input_files(wildcards)),
         code=lambda wildcards: code_of(
-            "inputs.py", f"data/kinds/{STUDY_FILE.inputs[wildcards.name].kind}.py"
+            "inputs.py", input_vectors.file_of(STUDY_FILE.inputs[wildcards.name].kind)
         ),
     script:
         "../scripts/inputs.py"

@@ -12,10 +12,12 @@ def main(job):
     # Named from the folder in which the results stand.
     files = [path.removeprefix(place(job)) for path in job.input]
     config = job.input.config.removeprefix(place(job))
+    extensions = [path.removeprefix(place(job)) for path in job.input.extensions]
     write_crate(
         results,
-        [path for path in files if path != config],
+        [path for path in files if path not in (config, *extensions)],
         config=config,
+        extensions=extensions,
         code=code.name,
         on_file=progress("files"),
     )

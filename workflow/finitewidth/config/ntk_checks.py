@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from finitewidth.config.model import Ensemble, Ntk
 from finitewidth.core.errors import ConfigError
 from finitewidth.models.activations.table import get
-from finitewidth.quantities.vocabulary import FROM_NTK
+from finitewidth.quantities.vocabulary import FAMILIES, FROM_NTK
 
-#: Family -> what has to be measured for it.
+#: Family of the library -> what has to be measured for it.
 _NEEDS = {
     "ntk": "ntk",
     "ntk_tensors": "ntk",
@@ -28,8 +28,9 @@ def check_ntk(
     """
     measure = ensemble.measure
     for family in families:
-        if family in FROM_NTK and _NEEDS[family] not in measure:
-            allowed = f"{family} where measure has {_NEEDS[family]}"
+        needed = _NEEDS.get(family) or ("dntk" if "dntk" in FAMILIES[family].records else "ntk")
+        if family in FROM_NTK and needed not in measure:
+            allowed = f"{family} where measure has {needed}"
             raise ConfigError.at(f"{path}.estimate", family, allowed)
     measured = {"ntk", "ntk_methods"} & set(measure)
     if ensemble.ntk is not None and not measured:

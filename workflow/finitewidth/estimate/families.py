@@ -14,15 +14,14 @@ from finitewidth.estimate.errors.not_finite import lost_networks
 from finitewidth.estimate.ntk.ntk_estimates import at_last_layer, estimate_ntk
 from finitewidth.estimate.preactivations.layer import Layer
 from finitewidth.estimate.samples import Samples
-from finitewidth.quantities import preactivations
 from finitewidth.quantities.description import look_up
-from finitewidth.quantities.vocabulary import DESCRIBED, FROM_NTK
+from finitewidth.quantities.vocabulary import DESCRIBED, FROM_NTK, OF_LAYERS
 
 Estimates = dict[str, Estimate]
 
 
 #: Families that are estimated layer by layer. Tests of normality stand in a file of their own.
-BY_LAYER = {f.name: f for f in preactivations.FAMILIES if f.name != "normality"}
+BY_LAYER = {f.name: f for f in OF_LAYERS if f.name != "normality"}
 
 
 def estimate(

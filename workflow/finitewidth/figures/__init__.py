@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from finitewidth.config.style_file import read_style
+from finitewidth.quantities.description import look_up
 from finitewidth.quantities.vocabulary import FIGURES
 
 if TYPE_CHECKING:
@@ -36,11 +37,12 @@ def draw(name: str, study: Study, look: Mapping | None = None) -> Figure:
     Each figure is a function of its own name in the module that ``vocabulary.FIGURES`` gives, and
     sees those members of the study alone that estimate all it needs.
     """
-    module = import_module(f"finitewidth.figures.{FIGURES[name].module}")
+    place = FIGURES[name].module
+    drawn = look_up(f"figures.{place}:{name}" if isinstance(place, str) else place)
     style = import_module("finitewidth.figures.common.style")
     look = look or settings(width=None, font_size=None, file=None)
     with style.own(look["rc"], look["width"]):
-        figure = getattr(module, name)(study.estimating(FIGURES[name].families))
+        figure = drawn(study.estimating(FIGURES[name].families))
     import_module("finitewidth.figures.common.notes").finish(figure)
     # Laid out once, which takes as long as drawing, and not again for every format.
     figure.get_layout_engine().execute(figure)

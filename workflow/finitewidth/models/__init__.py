@@ -1,4 +1,4 @@
 """What a network is: activations, the law of a perceptron, layers, learning rates.
 
-It may import `core`. Start at `law.py`.
+It may import `core` and `extensions`. Start at `law.py`.
 """

@@ -86,8 +86,8 @@ def _networks(ensemble: Ensemble, width: int, depth: int, shared: dict[str, Any]
         layers = (depth,)
     families = families_of(ensemble)
     # Sums of higher powers only where they are estimated from.
-    quartic = ("quartic",) if any("quartic" in FAMILIES[f].records for f in families) else ()
-    sextic = ("sextic",) if "six_point" in families else ()
+    needed = {name for f in families for name in FAMILIES[f].records}
+    summed = (name for name in ("quartic", "sextic") if name in needed)
     ntk = {"ntk", "ntk_methods"} & set(ensemble.measure)
     return Networks(
         **shared,
@@ -95,7 +95,7 @@ def _networks(ensemble: Ensemble, width: int, depth: int, shared: dict[str, Any]
         outputs=outputs,
         layers=layers,
         record=_recorded(ensemble, [*hidden, outputs], layers),
-        measure=(*ensemble.measure, *quartic, *sextic),
+        measure=(*ensemble.measure, *summed),
         ntk=_rates(ensemble) if ntk else None,
         ntk_outputs=_ntk_outputs(ensemble, outputs) if ntk else 1,
     )

@@ -24,6 +24,8 @@ from urllib.parse import unquote
 from finitewidth.config.model import Config
 from finitewidth.core.errors import ConfigError, visible
 from finitewidth.core.files import inside, replacing, sha256
+from finitewidth.extensions import named as extensions
+from finitewidth.extensions.kept import KEPT
 from finitewidth.provenance.artifacts import ArtifactError
 from finitewidth.provenance.code import COMMIT_FILE, recorded_commit
 from finitewidth.provenance.crate import CODE, CRATE, NOT_CODE, ROOT
@@ -84,7 +86,10 @@ def pack(config: Config, study_files: Iterable[str | Path], *, target: Path, fol
     ):
         for name in sorted(entries):
             _add(tar, f"{top}/{name}", entries[name])
-    command = " ".join(["make", *([f'CONFIG="{" ".join(names)}"'] if names else [])])
+    kept = [f"{KEPT}/{one.digest}/{one.name}" for one in extensions.named()]
+    words = [f"EXTENSIONS={name}" for name in [",".join(k for k in kept if k in results)] if name]
+    words += [f'CONFIG="{" ".join(names)}"'] if names else []
+    command = " ".join(["make", *words])
     return [f"Unpacked, `{command}` finds everything up to date.", *sentences]
 
 

@@ -156,16 +156,20 @@ def make_stamp(
             "version": __version__,
         },
         "device": device,
-        "packages": _versions(used["packages"]),
+        "packages": _versions(used["packages"], used.get("own_packages", ())),
     }
 
 
-def _versions(imported: Sequence[str]) -> dict[str, str]:
-    """Versions of Python and of the packages that the code imports.
+def _versions(imported: Sequence[str], own: Sequence[str]) -> dict[str, str]:
+    """Versions of Python and of the packages that the code imports, ``own`` by extensions.
 
     Of the code and not of this process, which may have been forked from one that has more loaded.
     """
     used = [p for p in PACKAGES if _IMPORTED_AS.get(p, p) in imported]
+    known = {_IMPORTED_AS.get(p, p) for p in PACKAGES}
+    if more := sorted(set(own) - known):
+        of = metadata.packages_distributions()
+        used += [of[name][0] for name in more if name in of]
     return {"python": platform.python_version(), **{p: metadata.version(p) for p in used}}
 
 

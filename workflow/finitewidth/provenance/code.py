@@ -9,9 +9,11 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from finitewidth.extensions.named import PREFIX
+from finitewidth.provenance import own_code
 from finitewidth.provenance.parsed import Memory
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -36,25 +38,40 @@ def used(*scripts: str | Path, entries: tuple[str, ...] = ()) -> dict:
     """What a rule says of its code: a digest of it all, of each module, and the packages imported.
 
     The modules are the scripts and every module of the package that they import, however deep, but
-    for ``REGISTRIES``: of these the entries count that are named, as ``module.py:TABLE.name``. The
+    for ``REGISTRIES``: of these the entries count that are named, as ``module.py:TABLE.name``,
+    and so do entries of extensions, with the modules and packages that these import. The
     digests are SHA-256 of the syntax trees without docstrings: an edit that cannot change a result
     does not change them.
     """
+    own = {e: own_code.code_of(e) for e in sorted(entries) if e.startswith(PREFIX)}
+    more = sorted({name for code in own.values() if code for name in code.imports})
+    scripts = (*scripts, *(file for name in more for file in _files(name)))
     paths = {*map(Path, scripts), *modules(*scripts)} - {PACKAGE / name for name in REGISTRIES}
     files = {_name(path): path for path in paths}
     each: dict[str, str | None] = {name: _digest(path) for name, path in sorted(files.items())}
-    each |= {f"{PACKAGE.name}/{entry}": _entry(entry) for entry in sorted(entries)}
+    each |= {f"{PACKAGE.name}/{e}": _entry(e) for e in sorted(entries) if e not in own}
+    each |= {entry: code and code.digest for entry, code in own.items()}
     total = hashlib.sha256("".join(f"{k} {v}\n" for k, v in each.items()).encode())
-    imported = packages(*scripts)
+    told = {"sha256": total.hexdigest(), "modules": each, "packages": packages(*scripts)}
+    if theirs := _packages(more):
+        told["packages"] = sorted({*told["packages"], *theirs})
+        told["own_packages"] = theirs
     _memory(PACKAGE).keep()
-    return {"sha256": total.hexdigest(), "modules": each, "packages": imported}
+    return told
 
 
 def changed(modules: Mapping[str, str]) -> list[str]:
-    """Names of the modules of a stamp that are gone, or have another digest than ``used`` gave
-    them."""
+    """Names of those modules, of what ``used`` said of them, that are gone or are others now.
+
+    Not so of extensions that are not named now, which :func:`own_code.problems` tells.
+    """
     found = []
     for name, digest in modules.items():
+        if name.startswith(PREFIX):
+            code = own_code.code_of(name)
+            if own_code.is_named(name) and (code is None or code.digest != digest):
+                found.append(name)
+            continue
         file, _, entry = name.partition(":")
         path = PACKAGE.parent / file
         # A stamp may name anything; what is no module is none of ours.
@@ -94,9 +111,14 @@ def packages(*scripts: str | Path) -> list[str]:
     Told by the code alone, wherever in a file the import stands: what else happens to be loaded,
     or was not needed this time, makes no difference.
     """
-    names = {name.partition(".")[0] for path in (*scripts, *modules(*scripts))
-             for name in _read(Path(path))[1]}  # fmt: skip
-    return sorted(names - sys.stdlib_module_names - {PACKAGE.name})
+    every = (*scripts, *modules(*scripts))
+    return _packages(name for path in every for name in _read(Path(path))[1])
+
+
+def _packages(names: Iterable[str]) -> list[str]:
+    """Of the names of modules, the packages of others, sorted."""
+    found = {name.partition(".")[0] for name in names}
+    return sorted(found - sys.stdlib_module_names - {PACKAGE.name})
 
 
 def modules(*scripts: str | Path) -> list[Path]:

@@ -12,7 +12,7 @@ import json
 import mimetypes
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -73,6 +73,7 @@ def write_crate(
     files: Iterable[str],
     *,
     config: str,
+    extensions: Iterable[str] = (),
     code: str = "code",
     on_file: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
@@ -84,6 +85,8 @@ def write_crate(
         The results, as paths from the folder that holds ``results``.
     config
         The config of the run, alike.
+    extensions
+        Files of the extensions that it used, alike.
     code
         The folder below ``results`` with a copy of the code.
 
@@ -92,7 +95,7 @@ def write_crate(
     ArtifactError
         Where a file cannot be read, or is not the one that another was made from.
     """
-    crate = _Crate(results, config, code)
+    crate = _Crate(results, config, code, sorted(extensions))
     paths = sorted(set(files))
     for done, path in enumerate(paths):
         on_file(done, len(paths))
@@ -105,8 +108,9 @@ def write_crate(
 class _Crate:
     """Entities gathered file by file; :meth:`metadata` puts them together."""
 
-    def __init__(self, results: Path, config: str, code: str):
+    def __init__(self, results: Path, config: str, code: str, extensions: Sequence[str]):
         self.results, self.config, self.code = results, config, code
+        self.extensions = extensions
         self.sha256: dict[str, str] = {}
         self.stamps: dict[str, dict] = {}
         self.entities: dict[str, dict] = {}
@@ -128,6 +132,8 @@ class _Crate:
         software = self._add_code()
         parts = [self._add_file(path) for path in sorted(self.sha256)]
         parts += [self._add_file(self.config, about="The whole config of the run")]
+        about = "Of an extension: code of somebody's own that the run used"
+        parts += [self._add_file(path, about=about) for path in self.extensions]
         whole = self._add_run(actions)
         crate = ROCrate(gen_preview=False, version="1.1")
         # A term of schema.org that version 1.1 of the context lacks.

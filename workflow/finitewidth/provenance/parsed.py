@@ -73,19 +73,38 @@ class Memory:
 
 def parse(content: bytes) -> tuple[str, frozenset[str]]:
     """As :meth:`Memory.read`, of a file's bytes."""
-    tree = ast.parse(content)
-    names: set[str] = set()
+    tree = without_docstrings(ast.parse(content))
+    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:16], imported(tree)
+
+
+def without_docstrings(tree: ast.Module) -> ast.Module:
+    """The same tree, changed."""
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list) and body and _is_text(body[0]):
             body[:1] = [ast.Pass()] if len(body) == 1 else []
-        elif isinstance(node, ast.Import):
+    return tree
+
+
+def imported(tree: ast.AST, module: str = "", is_package: bool = False) -> frozenset[str]:
+    """Names of modules that a tree imports, and of what is taken from them.
+
+    Those of relative imports count where the name of the ``module`` that the tree is of is given;
+    ``is_package`` tells that it is the ``__init__`` of a package.
+    """
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    digest = hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:16]
-    return digest, frozenset(names)
+        elif isinstance(node, ast.ImportFrom):
+            parts = [node.module] if node.module else []
+            if node.level and module:
+                above = module.split(".")
+                parts = above[: len(above) - node.level + is_package] + parts
+            if start := ".".join(parts):
+                names.add(start)
+                names.update(f"{start}.{alias.name}" for alias in node.names)
+    return frozenset(names)
 
 
 def entries(content: bytes) -> dict[str, str]:

@@ -10,6 +10,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from finitewidth.extensions.kept import KEPT
+from finitewidth.extensions.named import VARIABLE, Extension, named
+from finitewidth.provenance import own_code
 from finitewidth.provenance.artifacts import ArtifactError
 from finitewidth.provenance.code import REBUILD, SNAKEFILE
 from finitewidth.provenance.trace import Ancestry, Tracer
@@ -27,7 +30,23 @@ def command(ancestry: Ancestry, folder: Path) -> str:
     if folder.resolve() != SNAKEFILE.parent.resolve():
         words += ["--snakefile", str(SNAKEFILE), "--directory", str(folder)]
         config = str(folder / config)
-    return shlex.join([*words, "--force", "--config", option([config]), "--", ancestry.target])
+    line = shlex.join([*words, "--force", "--config", option([config]), "--", ancestry.target])
+    if extensions := own_code.used(_modules(ancestry)):
+        files = [str(_file(one, folder)) for one in named() if one.name in extensions]
+        line = f"{VARIABLE}={shlex.quote(','.join(files))} {line}"
+    return line
+
+
+def _modules(ancestry: Ancestry) -> set[str]:
+    """What stamps of an ancestry name of code."""
+    each = (a.stamp["code"]["modules"] for a in ancestry.artifacts.values() if a.stamp)
+    return {name for modules in each for name in modules}
+
+
+def _file(one: Extension, folder: Path) -> Path:
+    """An extension as the run kept it, which no edit changes, or else where it stands."""
+    kept = folder / KEPT / one.digest / one.name
+    return kept.resolve() if kept.is_file() else one.file
 
 
 def verify(ancestry: Ancestry, folder: Path, cores: int) -> list[str]:
@@ -73,6 +92,9 @@ def verify(ancestry: Ancestry, folder: Path, cores: int) -> list[str]:
 
 
 def _config(ancestry: Ancestry) -> str:
+    absent = [(path, p) for path, p in ancestry.problems if p.startswith("uses the extension")]
+    if absent:
+        raise ArtifactError(broken(absent)[0])
     if ancestry.config is None:
         raise ArtifactError(
             f"no config at hand gives {ancestry.root}: name the one that does by --configfile"

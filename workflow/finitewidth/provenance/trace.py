@@ -10,7 +10,7 @@ from pathlib import Path
 
 from finitewidth.core.errors import ConfigError
 from finitewidth.core.files import MISSING, bounded_sha256, sha256, unreadable
-from finitewidth.provenance import code
+from finitewidth.provenance import code, own_code
 from finitewidth.provenance.artifacts import (
     SUFFIXES,
     ArtifactError,
@@ -138,11 +138,13 @@ class Tracer:
             artifact.problems.append("was altered: its bytes do not have its own digest")
         if digest_of_data(stamp["config"]) != stamp["config_sha256"]:
             artifact.problems.append("has another part of the config than its stamp's digest says")
+        artifact.problems += own_code.problems(stamp["code"]["modules"], self.folder)
         if changed := code.changed(stamp["code"]["modules"]):
             commit = stamp["code"]["commit"]
             artifact.problems.append(
                 f"was computed by other code (commit {commit[:12]}) than stands here: of what it"
                 f" used, {', '.join(changed)} {'is' if len(changed) == 1 else 'are'} not the same"
+                f"{own_code.kept(stamp['code']['modules'], changed, self.folder)}"
             )
         return artifact
 

@@ -1,4 +1,4 @@
 """What is measured and drawn, in words: what a study file may ask for, and what theory gives.
 
-It may import `core`. Start at `vocabulary.py`.
+It may import `core` and `extensions`. Start at `vocabulary.py`.
 """

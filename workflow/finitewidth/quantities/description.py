@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import NamedTuple
 
+from finitewidth.extensions.loaded import OwnFunction
+
 PDLT = "Roberts, Yaida, Hanin, arXiv:2106.10165"
 PDLT_NTK = f"{PDLT}, chapter 8"
 HANIN_NICA = "Hanin, Nica, Commun. Math. Phys. 376 (2020), arXiv:1812.05994"
@@ -27,6 +29,10 @@ AT_INPUTS = ("layer", "input", "input_")
 AT_PAIR = ("layer", "pair")
 AT_PAIRS = ("layer", "pair", "pair_")
 AT_COUPLES = ("layer", "couple", "couple_")
+
+
+#: A function by its place, ``module:function`` of the library, or as it is.
+Function = str | Callable
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,10 @@ class Quantity:
         which it stays as it is.
     known_diagonal : bool
         Whether it is known without a measurement where the two inputs are one.
+    unit : tuple of pairs of int, or None
+        Of a quantity of an extension: its unit, for how much an order of theory leaves out. Index
+        by index of its inputs, exponents of sqrt(K) and of sqrt(Theta); () for a pure number. None
+        where that is not known: then only exact theory is held against the estimate.
     """
 
     name: str
@@ -62,6 +72,7 @@ class Quantity:
     exchanged: bool = True
     symmetries: tuple[tuple[int, ...], ...] = ()
     known_diagonal: bool = False
+    unit: tuple[tuple[int, int], ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -75,9 +86,10 @@ class Family:
     quantities : tuple of Quantity
     records : tuple of str
         The variables of the samples that it is estimated from.
-    estimator, theory : str
-        Places of functions, ``module:function`` in the library; ``theory`` is "" where a function
-        for all families at once predicts them, or nothing does.
+    estimator, theory : str, or function
+        Places of functions, ``module:function`` in the library; an extension has the functions
+        themselves. ``theory`` is "" where a function for all families at once predicts them, or
+        nothing does.
     most_inputs : int or None
         More inputs than these are refused, since a number for each set of them would be too many.
     price : float
@@ -85,16 +97,21 @@ class Family:
     reads : callable
         How many numbers it reads of a network and layer: of the number of inputs, and of neurons
         that are recorded.
+    made_of : str
+        Of a family of an extension: what its estimator takes. ``layer`` (a layer of networks of one
+        width), ``ladder`` (of widths) or ``last_layer`` (tangent kernels). The library's own stand
+        in a file for each.
     """
 
     name: str
     quantities: tuple[Quantity, ...]
     records: tuple[str, ...]
-    estimator: str
-    theory: str = ""
+    estimator: Function
+    theory: Function = ""
     most_inputs: int | None = None
     price: float = 0.0
     reads: Callable[[int, int], int] = lambda inputs, recorded: 0
+    made_of: str = "layer"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -112,16 +129,20 @@ class Coefficient:
 
 
 class FigureEntry(NamedTuple):
-    """Where a figure is drawn, and what its study's ensembles have to estimate for it."""
+    """Where a figure is drawn, and what its study's ensembles have to estimate for it.
 
-    module: str
+    ``module`` is one of `figures/`, with a function of the figure's name; of an extension it is the
+    function itself.
+    """
+
+    module: Function
     families: tuple[str, ...]
     caption: str
 
     @property
     def file(self) -> str:
-        """The module's file in the library, whose digest stands for the figure's code."""
-        return f"figures/{self.module.replace('.', '/')}.py"
+        """What stands for the figure's code: its file in the library, or an extension's entry."""
+        return file_of(f"figures.{self.module}" if isinstance(self.module, str) else self.module)
 
 
 def one_each(inputs: int, recorded: int) -> int:
@@ -139,12 +160,19 @@ def quads_of(inputs: int, recorded: int) -> int:
     return math.comb(inputs + 3, 4)
 
 
-def look_up(place: str) -> Callable:
-    """The function that stands at ``module:function`` of the library."""
+def look_up(place: Function) -> Callable:
+    """The function that stands at ``module:function`` of the library, or that is one itself."""
+    if not isinstance(place, str):
+        return place
     module, _, name = place.partition(":")
     return getattr(import_module(f"finitewidth.{module}"), name)
 
 
-def file_of(place: str) -> str:
-    """The file of the library in which ``module:function`` stands."""
+def file_of(place: Function) -> str:
+    """The file of the library in which ``module:function`` stands; of a function of an extension
+    what stamps call it."""
+    if isinstance(place, OwnFunction):
+        return place.entry
+    if not isinstance(place, str):
+        raise ValueError("a function that no extension declares stands in no file")
     return f"{place.partition(':')[0].replace('.', '/')}.py"

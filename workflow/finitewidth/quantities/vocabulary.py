@@ -9,20 +9,30 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from finitewidth.quantities import coupled, preactivations, tangent_kernels, trained_networks
+from finitewidth.extensions.loaded import entry_of
+from finitewidth.quantities import coupled, own, preactivations, tangent_kernels, trained_networks
 from finitewidth.quantities.description import Coefficient, Family, FigureEntry, Quantity
 
-_FAMILIES = (*preactivations.FAMILIES, *coupled.FAMILIES, *tangent_kernels.FAMILIES)
+#: Families of random networks, those of extensions too: estimated layer by layer, from ladders of
+#: widths, and from tangent kernels of the last layer.
+OF_LAYERS: tuple[Family, ...] = (*preactivations.FAMILIES, *own.families("layer"))
+OF_LADDERS: tuple[Family, ...] = (*coupled.FAMILIES, *own.families("ladder"))
+OF_LAST_LAYER: tuple[Family, ...] = (*tangent_kernels.FAMILIES, *own.families("last_layer"))
+own.check_names(
+    (*preactivations.FAMILIES, *coupled.FAMILIES, *tangent_kernels.FAMILIES),
+    trained_networks.FAMILIES,
+)
+_FAMILIES = (*OF_LAYERS, *OF_LADDERS, *OF_LAST_LAYER)
 #: Families of estimates by their names.
 FAMILIES: dict[str, Family] = {family.name: family for family in _FAMILIES}
 
 #: Families that are estimated from the conditional kernels of a ladder of widths, and from nothing
 #: else; the first is what a ladder estimates unless told otherwise.
-FROM_LADDER = tuple(family.name for family in coupled.FAMILIES)
+FROM_LADDER = tuple(family.name for family in OF_LADDERS)
 
 #: Families that are estimated from tangent kernels, which are recorded of the last layer alone,
 #: and those estimated of them unless told otherwise.
-FROM_NTK = tuple(family.name for family in tangent_kernels.FAMILIES)
+FROM_NTK = tuple(family.name for family in OF_LAST_LAYER)
 NTK_FAMILIES = ("ntk", "ntk_tensors")
 
 #: Families that need nothing but the norm of a layer.
@@ -59,6 +69,7 @@ DESCRIBED: dict[str, Quantity] = {
 _ROOMS = (preactivations, coupled, tangent_kernels, trained_networks)
 #: Every figure by its name.
 FIGURES: dict[str, FigureEntry] = {name: f for room in _ROOMS for name, f in room.FIGURES.items()}
+FIGURES |= own.figures(FIGURES, [*FAMILIES, *trained_networks.FAMILIES])
 
 #: Tests of normality, what they are run on, and the p-value at which they reject.
 TESTS = ("henze_zirkler", "hotelling_mean", "radial")
@@ -92,7 +103,10 @@ def quantities_of(family: str) -> tuple[str, ...]:
 
 
 def described(families: Collection[str], figures: Collection[str]) -> list[str]:
-    """Where families, with their coefficients, and figures are described: ``file:TABLE.name``."""
+    """Where families, with their coefficients, and figures are described: ``file:TABLE.name``.
+
+    It begins with ``extensions/`` where an extension declares them.
+    """
     own = {name for family in families for name in quantities_of(family)}
     found = []
     for room in _ROOMS:
@@ -106,4 +120,6 @@ def described(families: Collection[str], figures: Collection[str]) -> list[str]:
         }
         file = f"quantities/{room.__name__.rpartition('.')[2]}.py"
         found += [f"{file}:{table}.{name}" for table, names in tables.items() for name in names]
-    return found
+    extended = [entry_of("FAMILIES", family) for family in sorted(families)]
+    extended += [entry_of("FIGURES", figure) for figure in sorted(figures)]
+    return found + [entry for entry in extended if entry]

@@ -16,6 +16,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from finitewidth.core.errors import ConfigError
+from finitewidth.extensions.named import hand_on
 from finitewidth.provenance.code import SNAKEFILE
 from finitewidth.runtime import following
 
@@ -46,6 +47,7 @@ def run(words: list[str]) -> int:
 
 def _run(words: list[str]) -> int:
     try:
+        hand_on()
         told = [] if any(_is(word, "--logger") for word in words) else ["--logger", "finitewidth"]
         sys.argv = ["snakemake", *told, *arguments(words)]
         from snakemake.cli import main

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 import xarray as xr
 
 from finitewidth.members.stages import Sampled, SampledLadder, SampledNetworks
+from finitewidth.models.activations.table import check_on_tensors
 from finitewidth.models.law import Law
 from finitewidth.sampling.ensemble import sample
 from finitewidth.sampling.mlp.coupled_widths import sample_ladder
@@ -27,8 +29,10 @@ def sample_member(
 ) -> xr.Dataset:
     """Sample blocks ``blocks[0]`` to ``blocks[1] - 1`` of a member, on inputs x (inputs, n_0).
 
-    Raises ``ValueError`` as the samplers do.
+    Raises ``ValueError`` as the samplers do, ``ConfigError`` for an activation of an extension that
+    torch computes otherwise.
     """
+    check_on_tensors(torch, member.activation)
     shared: dict[str, Any] = {
         "networks": member.networks,
         "seed": seed,

@@ -15,11 +15,17 @@ from finitewidth.config import yaml_reader
 from finitewidth.config.key_checks import check
 from finitewidth.config.model import Config
 from finitewidth.core.errors import ConfigError, describe, meant
+from finitewidth.extensions.named import VARIABLE
 from finitewidth.models.activations import table as activations
+from finitewidth.quantities.vocabulary import FAMILIES, FIGURES, QUANTITIES
 from finitewidth.study.figure_checks import check_figures
 from finitewidth.study.size_checks import check_size
 
 NAMES = "a name of at most 40 letters, digits and _ that starts with a letter"
+#: What helps where a name is not known that an extension could have.
+MORE = f"{VARIABLE} names extensions, which may have more: docs/extensions.md"
+#: A word of each list that extensions may add to.
+_EXTENDED = {*list(FAMILIES)[:1], *list(FIGURES)[:1], QUANTITIES[0]}
 MAPPING = f"a mapping with the keys {', '.join(Config.model_fields)}"
 
 
@@ -123,18 +129,20 @@ def _sentence(error: ValidationError, content: Mapping) -> ConfigError:
         return ConfigError(f"config key {dotted}: given nothing, allowed is {allowed}")
     if problem["type"].startswith("union_tag"):
         kind = given.get("kind") if isinstance(given, Mapping) else given
-        return ConfigError.of_words(f"{dotted}.kind", kind, _kinds(models))
+        return ConfigError.of_words(
+            f"{dotted}.kind", kind, _kinds(models), MORE if path[0] == "inputs" else ""
+        )
     if problem["loc"][-1:] == ("[key]",):
         return ConfigError.at(_dotted(path[:-1]) or "(the whole file)", path[-1], NAMES)
     reason = str(problem["ctx"]["error"]) if problem["type"] == "value_error" else ""
     if reason.startswith("unknown activation"):
-        note = "docs/own-ensemble.md says how to add one"
-        return ConfigError.of_words(dotted, given, activations.names(), note)
+        return ConfigError.of_words(dotted, given, activations.names(), MORE)
     # Of a list and of each word in it.
     there = [each for p, each in problems if p == path]
     words = [word for each in there for word in _words(each)]
     guesses = [m for each in there if (m := meant(each["input"], words))]
-    guess = f" ({guesses[0]})" if guesses else ""
+    more = [MORE] if any(set(_words(p)) & _EXTENDED for p in there) else []
+    guess = f" ({', '.join([*guesses[:1], *more])})" if guesses or more else ""
     allowed = allowed or problem["msg"]
     sentence = ConfigError(
         f"config key {dotted}: given {describe(given)}{guess}, allowed is {allowed}"

@@ -18,9 +18,8 @@ from finitewidth.estimate.dataset import dataset
 from finitewidth.estimate.errors.jackknife import BLOCKS, Estimate, block_bounds
 from finitewidth.estimate.errors.not_finite import lost_networks
 from finitewidth.estimate.samples import Samples
-from finitewidth.quantities import coupled
 from finitewidth.quantities.description import look_up
-from finitewidth.quantities.vocabulary import DESCRIBED, FROM_LADDER
+from finitewidth.quantities.vocabulary import DESCRIBED, FROM_LADDER, OF_LADDERS
 
 
 def estimate_ladder(
@@ -66,7 +65,7 @@ def estimate_ladder(
     ladder = Ladder(whole, block_bounds(whole.networks, blocks))
     found: dict[str, Estimate | Moments] = {}
     with np.errstate(all="ignore"):
-        for described in coupled.FAMILIES:
+        for described in OF_LADDERS:
             if described.name in families:
                 found |= look_up(described.estimator)(ladder)
     estimates = {n: m.estimate if isinstance(m, Moments) else m for n, m in found.items()}

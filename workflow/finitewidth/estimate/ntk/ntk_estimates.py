@@ -11,9 +11,8 @@ from finitewidth.estimate.errors.jackknife import Estimate, stack
 from finitewidth.estimate.ntk.last_layer import LastLayer
 from finitewidth.estimate.ntk.scaled_kernels import Tangents
 from finitewidth.estimate.samples import Samples
-from finitewidth.quantities import tangent_kernels
 from finitewidth.quantities.description import look_up
-from finitewidth.quantities.vocabulary import FAMILIES, FROM_NTK
+from finitewidth.quantities.vocabulary import FAMILIES, FROM_NTK, OF_LAST_LAYER
 
 Array = np.ndarray
 _OUTPUT = "output_preactivation"
@@ -80,7 +79,7 @@ def estimate_ntk(
     last = LastLayer(samples, bounds, tangents, read)
     found: dict[str, Estimate] = {}
     with np.errstate(all="ignore"):
-        for described in tangent_kernels.FAMILIES:
+        for described in OF_LAST_LAYER:
             if described.name in families:
                 found |= look_up(described.estimator)(last)
     return {name: estimate.take(np.newaxis) for name, estimate in found.items()}

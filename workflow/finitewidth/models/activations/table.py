@@ -1,30 +1,38 @@
 """The table of activations, read off the files beside this one.
 
 A file ``<name>.py`` holds ``ACTIVATION``, an entry of the table, or a function ``with_argument``,
-which makes one from a number. Everything else (Gaussian moments, kernels, critical points) is
-computed from what an entry holds.
+which makes one from a number; extensions declare more. Everything else (Gaussian moments, kernels,
+critical points) is computed from what an entry holds.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
+from finitewidth.extensions.loaded import check, declared, entry_of
 from finitewidth.models.activations.activation import Activation
+from finitewidth.models.activations.own import wrong, wrong_on_tensors
 
 _FOLDER = Path(__file__).parent
 TABLE: dict[str, Activation] = {}
 #: Those that are made from a number.
 FAMILIES: dict[str, Callable[[float], Activation]] = {}
 for _file in sorted(_FOLDER.glob("[a-z]*.py")):
-    if _file.stem not in ("activation", "table"):
+    if _file.stem not in ("activation", "own", "table"):
         _module = import_module(f"{__package__}.{_file.stem}")
         if hasattr(_module, "ACTIVATION"):
             TABLE[_file.stem] = _module.ACTIVATION
         else:
             FAMILIES[_file.stem] = _module.with_argument
+
+for _name, _own in declared("ACTIVATIONS", Activation, {*TABLE, *FAMILIES}).items():
+    check("ACTIVATIONS", _name, functools.partial(wrong, _own))
+    TABLE[_name] = _own
 
 _WITH_ARGUMENT = re.compile(r"(\w+)\((-?[0-9.]+(?:[eE][-+]?[0-9]+)?)\)")
 
@@ -61,6 +69,13 @@ def get(name: str) -> Activation:
     raise ValueError(f"unknown activation {name!r}; allowed are {', '.join(names())}")
 
 
+def check_on_tensors(torch: ModuleType, name: str) -> None:
+    """Raise ``ConfigError`` where an activation of an extension is another function to torch."""
+    if entry_of("ACTIVATIONS", name):
+        check("ACTIVATIONS", name, lambda: wrong_on_tensors(torch, TABLE[name]))
+
+
 def file_of(name: str) -> str:
-    """The file of the library that holds an activation."""
-    return f"models/activations/{name.partition('(')[0]}.py"
+    """The file of the library that holds an activation, or what stamps call an extension's."""
+    own = entry_of("ACTIVATIONS", name)
+    return own or f"models/activations/{name.partition('(')[0]}.py"

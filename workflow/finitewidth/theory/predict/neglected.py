@@ -16,6 +16,7 @@ import xarray as xr
 from finitewidth.core.bins import EDGES, QUANTILE_U
 from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.quantities import own
 from finitewidth.quantities.vocabulary import COEFFICIENTS
 from finitewidth.theory.mlp_ntk.infinite_width_ntk import infinite_width_ntk
 from finitewidth.theory.predict.case import Case, Orders
@@ -44,8 +45,13 @@ _UNITS: dict[str, tuple[tuple[int, int], ...]] = {
 }  # fmt: skip
 #: What tangent kernels enter.
 _OF_TANGENTS = ("ntk", "dntk")
-#: What no step describes: how often a test rejects depends on the networks that it is given.
-_NOT_KNOWN = ("rejection_rate",)
+_UNITS |= {name: q.unit for name, q in own.quantities().items() if q.unit}
+#: What no step describes: how often a test rejects depends on the networks that it is given; nor
+#: what is of a unit that nobody has told.
+_NOT_KNOWN = (
+    "rejection_rate",
+    *(name for name, q in own.quantities().items() if q.unit is None),
+)
 
 
 def with_neglected(

@@ -10,7 +10,7 @@ import xarray as xr
 
 from finitewidth.models.law import Law
 from finitewidth.quantities import coupled
-from finitewidth.quantities.vocabulary import DESCRIBED
+from finitewidth.quantities.vocabulary import DESCRIBED, OF_LADDERS
 from finitewidth.theory.mlp.kernel import check_layers
 from finitewidth.theory.predict import predicted_kernels
 from finitewidth.theory.predict.case import Case, Orders, Rung
@@ -58,7 +58,7 @@ def predict_ladder(
         If a family or a layer does not exist, x has another shape, the rungs differ in more than
         their widths, weights are not normal, or ``exact`` has other names or shapes.
     """
-    predictions = functions(coupled.FAMILIES, families)
+    predictions = functions(OF_LADDERS, families)
     _check_rungs(laws)
     x = np.asarray(x, dtype=float)
     layers = check_layers(laws[0], layers)

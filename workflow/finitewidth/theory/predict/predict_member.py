@@ -53,13 +53,13 @@ def _networks(member: PredictedNetworks, x: np.ndarray) -> _Found:
         law,
         x,
         member.layers,
-        rest,
+        [family for family in rest if FAMILIES[family].theory],
         neurons=min(4, member.record),
         networks=member.networks,
     )
     rates = member.rates(law) if of_ntk else None
     # How far rounding takes ways of computing one number apart is no matter of theory.
-    of_ntk = [family for family in of_ntk if family != "ntk_methods"]
+    of_ntk = [family for family in of_ntk if FAMILIES[family].theory]
     if rates and of_ntk:
         theory = theory.merge(predict_ntk(law, rates, x, member.layers, of_ntk))
     return theory, [law], [rates] if rates else None
@@ -68,7 +68,7 @@ def _networks(member: PredictedNetworks, x: np.ndarray) -> _Found:
 def _ladder(member: PredictedLadder, x: np.ndarray) -> _Found:
     laws = Law.of_ladder(member, dimension=x.shape[1])
     exact = _transported(laws, x, member.layers, member.estimate)
-    families = [family for family in member.estimate if family != "ntk_mean"]
+    families = [family for family in member.estimate if FAMILIES[family].theory]
     theory = predict_ladder(laws, x, member.layers, families, exact)
     if "ntk_mean" not in member.estimate:
         return theory, laws, None

@@ -10,8 +10,7 @@ import xarray as xr
 from finitewidth.core.indices import pairs
 from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
-from finitewidth.quantities import tangent_kernels
-from finitewidth.quantities.vocabulary import DESCRIBED
+from finitewidth.quantities.vocabulary import DESCRIBED, OF_LAST_LAYER
 from finitewidth.theory.mlp.kernel import check_layers
 from finitewidth.theory.mlp_ntk import ntk_chain, ntk_vertex
 from finitewidth.theory.mlp_ntk.infinite_width_ntk import infinite_width_ntk
@@ -47,7 +46,7 @@ def predict_ntk(
         If a family or a layer does not exist, the last layer is not among them, or x has another
         shape.
     """
-    predictions = functions(tangent_kernels.FAMILIES, families)
+    predictions = functions(OF_LAST_LAYER, families)
     layers = check_layers(law, layers)
     if law.depth not in layers:
         raise ValueError(f"the tangent kernel is that of layer {law.depth}, not among {layers}")

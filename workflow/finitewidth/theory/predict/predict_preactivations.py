@@ -10,9 +10,8 @@ import xarray as xr
 from finitewidth.core.bins import EDGES, PROBABILITIES
 from finitewidth.core.indices import pairs, quads
 from finitewidth.models.law import Law
-from finitewidth.quantities import preactivations
 from finitewidth.quantities.description import Family, Quantity, look_up
-from finitewidth.quantities.vocabulary import DESCRIBED, SAMPLES, TESTS
+from finitewidth.quantities.vocabulary import DESCRIBED, OF_LAYERS, SAMPLES, TESTS
 from finitewidth.theory.mlp.kernel import check_layers
 from finitewidth.theory.predict.case import Case, Orders
 
@@ -54,7 +53,7 @@ def predict(
         If a family or a layer does not exist, x has another shape, or ``quadruple`` is asked for
         without ``networks``.
     """
-    predictions = functions(preactivations.FAMILIES, families)
+    predictions = functions(OF_LAYERS, families)
     x = np.asarray(x, dtype=float)
     case = Case(law, x, check_layers(law, layers), neurons, networks)
     variables = {}

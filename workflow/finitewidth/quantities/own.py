@@ -1,0 +1,217 @@
+"""Families and figures of extensions, each checked before anything is computed with it."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from finitewidth.core.errors import one_of
+from finitewidth.extensions.loaded import (
+    OwnFunction,
+    check,
+    check_new,
+    declared,
+    entry_of,
+    extension_of,
+)
+from finitewidth.quantities.description import (
+    AT_COUPLES,
+    AT_INPUTS,
+    AT_PAIRS,
+    Family,
+    FigureEntry,
+    Quantity,
+)
+
+#: What a family is estimated from: the variables of the samples that it may read, and the
+#: dimensions that its quantities begin with.
+_FROM: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "layer": (("kernel", "quartic", "sextic", "preactivation"), ("layer",)),
+    "ladder": (("conditional_kernel", "drive"), ("rung", "layer")),
+    "last_layer": (("ntk", "output_preactivation", "conditional_kernel", "dntk"), ("layer",)),
+}
+_MORE = {*AT_INPUTS, *AT_PAIRS, *AT_COUPLES, "quad", "rank", "bin", "probability", "neuron",
+         "neuron_"} - {"layer"}  # fmt: skip
+#: Names of quantities; those that end otherwise belong to errors, and to coefficients of 1/n.
+_NAME = re.compile(
+    r"(?!.*_(stderr|trusted|reason|diagnostic|neglected|rungs|left|right|a|b|c|d|1|2)$)"
+    r"[A-Za-z]\w{0,39}",
+    re.ASCII,
+)
+_NAMED = (
+    "a name of at most 40 letters, digits and _ that starts with a letter, is no dimension, and"
+    " does not end as names of errors and coefficients do (_stderr, _1, ...)"
+)
+_TAKEN = {"width", "order", "overlap", "sample", "test", "way", "way_operations", "network",
+          "not_finite_networks", "not_finite_first"}  # fmt: skip
+#: Orders that theory may tell of.
+ORDERS = ("infinite_width", "1/n", "1/n^2", "double_scaling", "exact")
+
+
+@functools.cache
+def _families() -> dict[str, Family]:
+    found = declared("FAMILIES", Family, ())
+    for name, family in found.items():
+        check("FAMILIES", name, functools.partial(_wrong, family))
+    return {name: _held(family) for name, family in found.items()}
+
+
+def families(made_of: str) -> tuple[Family, ...]:
+    """Families of extensions that are estimated from ``made_of``, as :class:`Family` has it."""
+    return tuple(family for family in _families().values() if family.made_of == made_of)
+
+
+def figures(known: Collection[str], families: Collection[str]) -> dict[str, FigureEntry]:
+    """Figures of extensions; ``known`` are the library's own, ``families`` all there are."""
+    found = declared("FIGURES", FigureEntry, known)
+    for name, entry in found.items():
+        check("FIGURES", name, functools.partial(_wrong_figure, name, entry, families))
+    parts = {name: _part("FIGURES", name, entry.module) for name, entry in found.items()}
+    return {
+        name: FigureEntry(parts[name], tuple(entry.families), entry.caption)
+        for name, entry in found.items()
+    }
+
+
+def _wrong_figure(
+    name: str, entry: FigureEntry, families: Collection[str]
+) -> tuple[str, str] | None:
+    """What of a figure cannot be as it is, and what is allowed."""
+    if not callable(entry.module):
+        return f"{name} without a function", "FigureEntry(function, ...)"
+    if not isinstance(entry.caption, str) or not entry.caption.strip():
+        return f"{name} without a caption", "a sentence"
+    if not isinstance(entry.families, tuple | list) or not entry.families:
+        return f"{name} without families", "a tuple of names of families"
+    unknown = [family for family in entry.families if family not in families]
+    return (f"{name} of the family {unknown[0]!r}", one_of(families)) if unknown else None
+
+
+def check_names(known: Collection[Family], trained: Mapping[str, Sequence[str]]) -> None:
+    """Raise ``ConfigError`` for a family, or a quantity, of an extension whose name is taken.
+
+    ``known`` are the library's families of random networks, ``trained`` those of trained ones.
+    """
+    names = {family.name for family in known} | set(trained)
+    quantities = {q for family in known for q in family.names}
+    quantities |= {q for each in trained.values() for q in each}
+    for name, family in _families().items():
+        one = extension_of("FAMILIES", name)
+        check_new(one, "FAMILIES", name, names)
+        for quantity in family.names:
+            if quantity in quantities:
+                raise one.refused(f"{name} with the quantity {quantity}", "a name that is new")
+            quantities.add(quantity)
+
+
+def quantities() -> dict[str, Quantity]:
+    """Quantities of extensions by their names."""
+    return {q.name: q for family in _families().values() for q in family.quantities}
+
+
+def _wrong(family: Family) -> tuple[str, str] | None:
+    """What of a family cannot be as it is, and what is allowed."""
+    name = family.name
+    if family.made_of not in _FROM:
+        return f"{name}.made_of {family.made_of!r}", one_of(_FROM)
+    records, begin = _FROM[family.made_of]
+    if not callable(family.estimator):
+        return f"{name}.estimator that is no function", "a function"
+    if family.theory != "" and not callable(family.theory):
+        return f"{name}.theory that is no function", "a function, or nothing"
+    if not set(family.records) <= set(records) or not family.records:
+        allowed = f"some of {', '.join(records)}, from which a {family.made_of} is read"
+        return f"{name}.records {family.records!r}", f"a tuple of {allowed}"
+    if not family.quantities or not all(isinstance(q, Quantity) for q in family.quantities):
+        return f"{name}.quantities that are none", "a tuple of Quantity"
+    if not (family.most_inputs is None or isinstance(family.most_inputs, int)):
+        return f"{name}.most_inputs {family.most_inputs!r}", "a whole number, or None"
+    if not (isinstance(family.price, int | float) and callable(family.reads)):
+        return f"{name}.price or reads of another kind", "a number, and a function"
+    for q in family.quantities:
+        if not all(isinstance(text, str) for text in (q.name, q.meaning, q.equation, q.source)):
+            return f"{name} with a quantity whose texts are none", "name, meaning, equation, source"
+        if not _NAME.fullmatch(q.name) or q.name in _TAKEN | _MORE | {"layer", "rung"}:
+            return f"the quantity {q.name!r}", _NAMED
+        rest = q.dims[len(begin) :]
+        if q.dims[: len(begin)] != begin or not set(rest) <= _MORE or len(set(rest)) < len(rest):
+            allowed = f"{', '.join(begin)} and then some of {', '.join(sorted(_MORE))}"
+            return f"{q.name} of dimensions {q.dims!r}", allowed
+        for given, needed in (
+            (q.known_diagonal, {"input", "input_"}), (q.symmetries, {"couple", "couple_"}),
+        ):  # fmt: skip
+            if given and not needed <= set(rest):
+                has = "symmetries" if given is q.symmetries else "known_diagonal"
+                return (
+                    f"{q.name} with {has}",
+                    f"that with dimensions {' and '.join(sorted(needed))}",
+                )
+    return None
+
+
+def _part(table: str, name: str, function: Any, part: str = "") -> OwnFunction:
+    told = entry_of(table, name, part)
+    assert told is not None
+    return OwnFunction(function, told)
+
+
+def _held(family: Family) -> Family:
+    """The family with functions that are held to what their results have to be."""
+    estimator, theory = family.estimator, family.theory
+    assert callable(estimator)
+    found = replace(
+        family,
+        estimator=_part("FAMILIES", family.name, _estimates(family, estimator), "estimator"),
+    )
+    if not callable(theory):
+        return found
+    predicts = _part("FAMILIES", family.name, _predicts(family, theory), "theory")
+    return replace(found, theory=predicts)
+
+
+def _estimates(family: Family, estimator: Callable) -> Callable:
+    """The estimator, which ends in a sentence where it gives something else than it should."""
+    one = extension_of("FAMILIES", family.name)
+
+    def held(of: object) -> dict:
+        found = estimator(of)
+        if not isinstance(found, dict) or set(found) != set(family.names):
+            names = sorted(map(str, found)) if isinstance(found, dict) else type(found).__name__
+            allowed = f"a dictionary of {', '.join(family.names)}"
+            raise one.refused(f"{family.name}.estimator that gives {names}", allowed)
+        for q in family.quantities:
+            # Of a layer, and of the last one, the layer is added later.
+            dims = q.dims if family.made_of == "ladder" else q.dims[1:]
+            parts = [getattr(found[q.name], part, None) for part in ("value", "stderr", "reason")]
+            if any(getattr(part, "ndim", None) != len(dims) for part in parts):
+                given = f"{family.name}.estimator that gives {q.name} in another shape"
+                raise one.refused(given, f"an Estimate with the axes ({', '.join(dims)})")
+        return found
+
+    return held
+
+
+def _predicts(family: Family, theory: Callable) -> Callable:
+    """The theory, which ends in a sentence where it gives something else than it should."""
+    one = extension_of("FAMILIES", family.name)
+    dims = {q.name: q.dims if family.made_of == "layer" else q.dims[1:] for q in family.quantities}
+
+    def held(case: object) -> dict:
+        found = theory(case)
+        fits = isinstance(found, dict) and set(found) <= set(dims)
+        if not (
+            fits and all(isinstance(o, dict) and set(o) <= set(ORDERS) for o in found.values())
+        ):
+            allowed = f"{{quantity: {{order: array}}}}, with quantities among {', '.join(dims)} and"
+            allowed += f" orders among {', '.join(ORDERS)}"
+            raise one.refused(f"{family.name}.theory that gives something else", allowed)
+        for name, orders in found.items():
+            if any(getattr(values, "ndim", None) != len(dims[name]) for values in orders.values()):
+                given = f"{family.name}.theory that gives {name} in another shape"
+                raise one.refused(given, f"arrays with the axes ({', '.join(dims[name])})")
+        return {name: orders for name, orders in found.items() if orders}
+
+    return held
