@@ -3,9 +3,10 @@
 # make test-fast   style, lint and the tests that answer within 90 seconds
 # make slurm-test   install SLURM and test the workflow on a real one, of this machine alone
 # make CONFIG=config/paper.yaml   run another study file
+# make WITH='seed=2'   the same with other values laid on top, as a run of its own
 # make EXTENSIONS=my.py CONFIG=...   with activations, quantities, figures or inputs of your own
 # make estimate CONFIG=config/paper.yaml   say what that takes, before anything runs
-# make report      the results as one page: results/report.html
+# make report      the results as one page, report.html
 # make calibrate   measure over hundreds of seeds whether errors are right (hours)
 # make archive     code, config and results as one file, to unpack elsewhere
 # make hooks       check style and lint before each commit
@@ -15,14 +16,15 @@ PYTHON ?= python3
 CORES ?= all
 BIN := .venv/bin
 READY := .venv/.ready
-# Make hands CONFIG on to the shell in the environment, which takes nothing in it for a command. Our
-# own reader reads it (docs/security.md).
-STUDY = $(if $(CONFIG),--configfile $$CONFIG)
+# Make hands CONFIG and WITH on to the shell in the environment, which takes nothing in them for a
+# command. Our own reader reads them (docs/security.md).
+STUDY = $(if $(CONFIG),--configfile $$CONFIG) $(if $(WITH),--config $$WITH)
 # Files of your own that are run (docs/extensions.md): from here or the environment alone.
 ifneq ($(EXTENSIONS),)
 export FINITEWIDTH_EXTENSIONS := $(EXTENSIONS)
 endif
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
+REPORT = $$($(BIN)/python -m finitewidth folder $(STUDY))/report.html
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
 SNAKEMAKE = $(BIN)/python -m finitewidth run $(STUDY) --cores $(CORES) --workflow-profile workflow/profiles/default
 
@@ -43,11 +45,11 @@ estimate: $(READY)
 	@$(BIN)/python -m finitewidth estimate $(if $(CONFIG),$$CONFIG,config.yaml)
 
 report: all
-	@$(SNAKEMAKE) --report results/report.html
-	@echo "results/report.html"
+	@$(SNAKEMAKE) --report "$(REPORT)"
+	@echo "$(REPORT)"
 
 archive: all
-	@$(BIN)/python -m finitewidth archive $(if $(CONFIG),--configfile $$CONFIG)
+	@$(BIN)/python -m finitewidth archive $(STUDY)
 
 # Everything that has to hold: style, lint, the documents made from code, the tests (which run the
 # default study end to end, and a small one on SLURM where that is installed). One process more than

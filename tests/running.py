@@ -17,7 +17,9 @@ from finitewidth.provenance.artifacts import SUFFIXES
 
 ROOT = Path(__file__).parents[1]
 TINY = ROOT / "config" / "tiny.yaml"
-#: One job of every kind.
+#: Where its results stand.
+TINYS = "results/runs/tiny"
+#: One job of every kind; its results stand in `results/` itself.
 KINDS = ROOT / "tests" / "kinds.yaml"
 
 
@@ -40,9 +42,9 @@ def snakemake(folder: Path, *arguments: str | Path) -> subprocess.CompletedProce
     )
 
 
-def digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of every result, but of logs, configs and what is made of measured times."""
-    results = folder / "results"
+def digests(folder: Path, root: str = "results") -> dict[str, str]:
+    """SHA-256 of every result of a run, but of logs, configs and what is made of measured times."""
+    results = folder / root
     files = (p for p in sorted(results.rglob("*")) if p.is_file())
     files = (p for p in files if not {"logs", "configs"} & set(p.parts))
     files = (p for p in files if p.stem not in ("seconds", "ntk_times"))
@@ -63,8 +65,8 @@ def rests(folder: Path) -> list[Path]:
 
 
 def variant(path: Path, change: Callable[[dict], None]) -> Path:
-    """A copy of the tiny study file, changed."""
-    content = yaml.safe_load(TINY.read_text())
+    """A copy of the tiny study file, changed, of the same run."""
+    content = {"run": "tiny", **yaml.safe_load(TINY.read_text())}
     change(content)
     path.write_text(yaml.safe_dump(content))
     return path

@@ -128,7 +128,9 @@ def test_a_bad_key_is_named(changes, key):
 def test_the_command_prints_every_stage_and_a_total(capsys):
     assert __main__.main(["estimate", str(ROOT / "config.yaml")]) == 0
     table, after = capsys.readouterr().out.split("\n\n")
-    assert re.fullmatch(r"On the \d+ cores of this machine: about \d.*\.\n", after)
+    assert re.fullmatch(
+        r"On the \d+ cores of this machine: about \d.*\.\nResults in results/\.\n", after
+    )
     stages = [line.split()[0] for line in table.splitlines()]
     assert stages[0] == "stage"
     assert stages[-1] == "total"

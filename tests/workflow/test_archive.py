@@ -13,13 +13,13 @@ import yaml
 from finitewidth.provenance import archive
 from finitewidth.provenance.artifacts import ArtifactError
 from finitewidth.study.study_file import load
-from running import TINY
+from running import TINY, TINYS
 
 
 @pytest.fixture(scope="module")
 def packed(tiny, tmp_path_factory):
     target = tmp_path_factory.mktemp("packed") / "finitewidth-tiny.tar.gz"
-    archive.pack(load([TINY]), [TINY], target=target, folder=tiny)
+    archive.pack(load([TINY]), [TINY], target=target, folder=tiny, run="tiny")
     return target
 
 
@@ -43,14 +43,14 @@ def there(folder, *arguments):
 
 def test_packing_twice_gives_the_same_bytes(packed, tiny, tmp_path):
     again = tmp_path / packed.name
-    archive.pack(load([TINY]), [TINY], target=again, folder=tiny)
+    archive.pack(load([TINY]), [TINY], target=again, folder=tiny, run="tiny")
     assert again.read_bytes() == packed.read_bytes()
     with tarfile.open(packed) as tar:
         names = tar.getnames()
         assert all((m.uid, m.gid, m.uname, m.gname) == (0, 0, "", "") for m in tar)
     assert names == sorted(names)
     for part in ("Makefile", "envs/requirements.lock", "config/tiny.yaml", "docs/theory.md",
-                 "results/ro-crate-metadata.json", "tests/conftest.py"):  # fmt: skip
+                 f"{TINYS}/ro-crate-metadata.json", "tests/conftest.py"):  # fmt: skip
         assert f"finitewidth-tiny/{part}" in names
     assert not any("__pycache__" in name or "/logs/" in name for name in names)
 
@@ -58,14 +58,14 @@ def test_packing_twice_gives_the_same_bytes(packed, tiny, tmp_path):
 def test_everything_is_up_to_date_there_and_a_lost_file_comes_back(unpacked, tiny):
     plan = there(unpacked, "snakemake", "--configfile", "config/tiny.yaml", "--dry-run")
     assert "Nothing to be done" in plan.stdout, plan.stdout
-    lost = "results/ensembles/norms/only/estimates.nc"
+    lost = f"{TINYS}/ensembles/norms/only/estimates.nc"
     (unpacked / lost).unlink()
     done = there(unpacked, "snakemake", "--configfile", "config/tiny.yaml", "--cores", "1")
     assert done.returncode == 0, done.stdout
     for name in (
         lost,
-        "results/ro-crate-metadata.json",
-        "results/studies/everything/comparison.md",
+        f"{TINYS}/ro-crate-metadata.json",
+        f"{TINYS}/studies/everything/comparison.md",
     ):
         assert (unpacked / name).read_bytes() == (tiny / name).read_bytes(), name
 
@@ -86,7 +86,7 @@ def test_what_depends_on_a_changed_key_is_known_there(unpacked):
 
 
 def test_stamps_can_be_read_there(unpacked):
-    done = there(unpacked, "finitewidth", "stamp", "results/studies/covariance/comparison.html")
+    done = there(unpacked, "finitewidth", "stamp", f"{TINYS}/studies/covariance/comparison.html")
     assert json.loads(done.stdout)["rule"] == "compare"
 
 
@@ -119,7 +119,7 @@ def test_files_of_a_users_own_are_packed_or_named(tiny, tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump(content))
     target = tmp_path / "finitewidth-mine.tar.gz"
-    sentences = archive.pack(load([path]), [path], target=target, folder=tiny)
+    sentences = archive.pack(load([path]), [path], target=target, folder=tiny, run="tiny")
     with tarfile.open(target) as tar:
         names = tar.getnames()
     assert "finitewidth-mine/own/x.npy" in names
@@ -132,12 +132,12 @@ def test_files_of_a_users_own_are_packed_or_named(tiny, tmp_path):
 def test_what_the_crate_does_not_know_is_not_packed(tiny, tmp_path):
     target = tmp_path / "finitewidth-tiny.tar.gz"
     with pytest.raises(ArtifactError, match="run make first"):
-        archive.pack(load([TINY]), [TINY], target=target, folder=tmp_path)
-    results = tmp_path / "results"
-    results.mkdir()
+        archive.pack(load([TINY]), [TINY], target=target, folder=tmp_path, run="tiny")
+    results = tmp_path / TINYS
+    results.mkdir(parents=True)
     entity = {"@id": "a.csv", "@type": "File", "sha256": "0" * 64}
     (results / "ro-crate-metadata.json").write_text(json.dumps({"@graph": [entity]}))
     (results / "a.csv").write_text("edited")
-    with pytest.raises(ArtifactError, match=r"results/a\.csv is not the file that the crate names"):
-        archive.pack(load([TINY]), [TINY], target=target, folder=tmp_path)
+    with pytest.raises(ArtifactError, match=r"tiny/a\.csv is not the file that the crate names"):
+        archive.pack(load([TINY]), [TINY], target=target, folder=tmp_path, run="tiny")
     assert not target.exists()

@@ -9,22 +9,22 @@ import pytest
 from crates import issues
 from finitewidth.core.files import sha256
 from finitewidth.provenance.artifacts import read_stamp
-from running import TINY, digests, snakemake
+from running import TINY, TINYS, digests, snakemake
 
 
 @pytest.fixture(scope="module")
 def entities(tiny):
-    graph = json.loads((tiny / "results/ro-crate-metadata.json").read_text())["@graph"]
+    graph = json.loads((tiny / f"{TINYS}/ro-crate-metadata.json").read_text())["@graph"]
     return {entity["@id"]: entity for entity in graph}
 
 
 @pytest.mark.parametrize("profile", ["provenance-run-crate-0.5", "workflow-ro-crate-1.0"])
 def test_the_crate_is_valid(tiny, monkeypatch, profile):
-    assert issues(tiny / "results", profile, monkeypatch) == []
+    assert issues(tiny / TINYS, profile, monkeypatch) == []
 
 
 def test_what_is_recommended_is_there_but_for_times_and_people(tiny, monkeypatch):
-    found = issues(tiny / "results", "provenance-run-crate-0.5", monkeypatch, "RECOMMENDED")
+    found = issues(tiny / TINYS, "provenance-run-crate-0.5", monkeypatch, "RECOMMENDED")
     left_out = ("have an endTime", "have an agent", "SoftwareApplication id", "have a url",
                 "README.md", "organization SHOULD have a URL")  # fmt: skip
     assert [line for line in found if not any(words in line for words in left_out)] == []
@@ -33,9 +33,9 @@ def test_what_is_recommended_is_there_but_for_times_and_people(tiny, monkeypatch
 def test_every_result_is_named_with_its_digest(tiny, entities):
     files = {unquote(name): e for name, e in entities.items() if "File" in e["@type"]}
     named = {name: e["sha256"] for name, e in files.items() if "sha256" in e}
-    there = digests(tiny)
+    there = digests(tiny, TINYS)
     (config,) = (name for name in named if name.startswith("configs/"))
-    assert named.pop(config) == sha256(tiny / "results" / config)
+    assert named.pop(config) == sha256(tiny / TINYS / config)
     files.pop(config)
     assert named == {n: d for n, d in there.items()
                      if n != "ro-crate-metadata.json" and "/." not in n}  # fmt: skip
@@ -52,10 +52,10 @@ def test_actions_say_what_the_stamps_say(tiny, entities):
             results = entity["result"]
             for link in results if isinstance(results, list) else [results]:
                 made[unquote(link["@id"])] = entity
-    for name in digests(tiny):
+    for name in digests(tiny, TINYS):
         if name.split("/")[0] in ("code", "configs", "ro-crate-metadata.json"):
             continue
-        stamp = read_stamp(tiny / "results" / name)
+        stamp = read_stamp(tiny / TINYS / name)
         action = made[name]
         assert action["name"].startswith(stamp["rule"])
         objects = action.get("object", [])
@@ -68,7 +68,7 @@ def test_actions_say_what_the_stamps_say(tiny, entities):
 
 
 def test_nothing_of_time_or_place_stands_in_it(tiny, entities):
-    text = (tiny / "results/ro-crate-metadata.json").read_text()
+    text = (tiny / f"{TINYS}/ro-crate-metadata.json").read_text()
     assert str(tiny) not in text
     assert entities["./"]["datePublished"] == "2026-11-22"
 
@@ -76,7 +76,7 @@ def test_nothing_of_time_or_place_stands_in_it(tiny, entities):
 def test_a_changed_result_is_named_anew_and_nothing_else_is(tiny_copy):
     done = snakemake(tiny_copy, "--configfile", TINY, "--dry-run")
     assert "Nothing to be done" in done.stdout
-    changed = "results/studies/tangents/comparison.csv"
+    changed = f"{TINYS}/studies/tangents/comparison.csv"
     done = snakemake(tiny_copy, "--configfile", TINY, "--dry-run", "--forcerun", changed)
     assert done.returncode == 0, done.stdout
     rules = set(re.findall(r"^(?:local)?rule (\w+):", done.stdout, re.MULTILINE))

@@ -13,7 +13,7 @@ import pytest
 from extending import OWN
 from finitewidth.__main__ import main
 from finitewidth.runtime.run import arguments
-from running import ROOT, TINY, together
+from running import ROOT, TINY, TINYS, together
 
 DOCUMENTS = sorted(
     path
@@ -109,11 +109,11 @@ def planned(own, tmp_path_factory):
             for said in by_make(line, own):
                 ours = ".venv/bin/python -m finitewidth run"
                 if said.startswith(ours):
+                    said = re.sub(r'--report ".*?"', "", said)
                     said = said.replace("$CONFIG", config_of(line, own))
+                    said = said.replace("$WITH", laid_on_top(line))
                     words = arguments(shlex.split(said.removeprefix(ours)))
                     said = shlex.join(["snakemake", *words])
-                    # Of a report, whether there are results to report.
-                    said = said.replace("--report results/report.html", "")
                     # A reader's own file is the example.
                     named = [
                         f"FINITEWIDTH_EXTENSIONS={OWN}" for _ in re.findall("EXTENSIONS=", line)
@@ -128,6 +128,10 @@ def planned(own, tmp_path_factory):
 
 def config_of(line: str, own: Path) -> str:
     return " ".join(w.removeprefix("CONFIG=") for w in words_of(line, own) if "CONFIG=" in w)
+
+
+def laid_on_top(line: str) -> str:
+    return " ".join(w.removeprefix("WITH=") for w in shlex.split(line) if "WITH=" in w)
 
 
 def test_the_documents_have_commands_of_every_kind():
@@ -172,9 +176,9 @@ def test_every_estimate_that_make_prints_is_printed(own, monkeypatch, capsys):
 #: What stands for files of a reader's.
 _STAND_FOR = {
     "theory/results": "results",
-    "FILE": "results/studies/covariance/figures/histograms.png",
-    "A": "results/studies/covariance/comparison.csv",
-    "B": "results/studies/everything/comparison.csv",
+    "FILE": f"{TINYS}/studies/covariance/figures/histograms.png",
+    "A": f"{TINYS}/studies/covariance/comparison.csv",
+    "B": f"{TINYS}/studies/everything/comparison.csv",
 }
 
 
@@ -216,8 +220,8 @@ def test_every_command_of_ours_runs(line, tiny, own, monkeypatch, capsys):
 
 
 def test_a_target_behind_configfile_is_what_this_looks_for(tmp_path):
-    broken = "snakemake --cores 2 --configfile config/tiny.yaml results/inputs/pair.nc"
-    right = "snakemake --configfile config/tiny.yaml --cores 2 results/inputs/pair.nc"
+    broken = "snakemake --cores 2 --configfile config/tiny.yaml results/runs/tiny/inputs/pair.nc"
+    right = "snakemake --configfile config/tiny.yaml --cores 2 results/runs/tiny/inputs/pair.nc"
     outcomes = together([planning(line, TINY, tmp_path) for line in (broken, right)])
     assert outcomes[0][0] != 0
     assert outcomes[1][0] == 0, outcomes[1][1]

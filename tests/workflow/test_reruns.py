@@ -168,7 +168,8 @@ def plans(again, tmp_path_factory):
     commands = {None: ["--configfile", TINY]}
     for name, (change, *_) in CONFIG.items():
         path = tmp_path_factory.mktemp("variant") / "variant.yaml"
-        commands["config", name] = ["--configfile", variant(path, change)]
+        same = ["--config", "run=tiny"]
+        commands["config", name] = ["--configfile", variant(path, change), *same]
     for name, (module, line, *_) in CODE.items():
         copy = tmp_path_factory.mktemp("code")
         for part in ("Snakefile", "config.yaml", "profiles", "envs"):

@@ -63,29 +63,31 @@ def ran(tmp_path_factory):
 
 def test_nothing_appears_but_results(ran):
     assert {p.name for p in ran.iterdir()} == {"study.yaml", FILE, "results", ".snakemake"}
-    logs = [p for p in (ran / "results/logs").rglob("*") if p.is_file()]
+    logs = [p for p in (ran / "results/runs/study/logs").rglob("*") if p.is_file()]
     assert all(re.fullmatch(r"[\w/.-]+", str(p.relative_to(ran))) for p in logs)
     assert not (ROOT / "x").exists()
 
 
 def test_an_array_is_read_whatever_its_name_is(ran):
-    assert np.array_equal(read_dataset(ran / "results/inputs/pair.nc")["x"], np.eye(4)[:2])
-    assert FILE in read_stamp(ran / "results/inputs/pair.nc")["inputs"]
+    assert np.array_equal(
+        read_dataset(ran / "results/runs/study/inputs/pair.nc")["x"], np.eye(4)[:2]
+    )
+    assert FILE in read_stamp(ran / "results/runs/study/inputs/pair.nc")["inputs"]
 
 
 def test_every_file_says_the_title_as_it_was_given(ran, monkeypatch, capsys):
-    files = [p for p in (ran / "results/studies").rglob("*") if p.suffix in SUFFIXES]
+    files = [p for p in (ran / "results/runs/study/studies").rglob("*") if p.suffix in SUFFIXES]
     assert {p.suffix for p in files} == {".csv", ".html", ".md", ".tex", ".pdf", ".png", ".svg"}
     for path in files:
         assert read_stamp(path)["config"]["study"]["title"] == TITLE, path
-    (kept,) = (ran / "results/configs").iterdir()
+    (kept,) = (ran / "results/runs/study/configs").iterdir()
     assert load([kept]).studies["s"].title == TITLE
     monkeypatch.chdir(ran)
     assert main(["trace", "results"]) == 0, capsys.readouterr()
 
 
 def test_the_markdown_table_is_whole(ran):
-    text = (ran / "results/studies/s/comparison.md").read_text(encoding="utf-8")
+    text = (ran / "results/runs/study/studies/s/comparison.md").read_text(encoding="utf-8")
     stamp, rest = text.split("\n", 1)
     assert re.fullmatch(r"<!-- [^<>]* -->", stamp)
     assert not re.search(r"<|touch|\\input", rest)
@@ -95,7 +97,7 @@ def test_the_markdown_table_is_whole(ran):
 
 
 def test_the_tex_table_is_whole(ran):
-    text = (ran / "results/studies/s/comparison.tex").read_text(encoding="utf-8")
+    text = (ran / "results/runs/study/studies/s/comparison.tex").read_text(encoding="utf-8")
     stamp, rest = text.split("\n", 1)
     # TeX looks at nothing behind the sign on this line, not even at ^^M.
     assert stamp.startswith("% provenance: {")
@@ -109,7 +111,7 @@ def test_the_tex_table_is_whole(ran):
 
 
 def test_figures_are_drawn(ran):
-    folder = ran / "results/studies/s/figures"
+    folder = ran / "results/runs/study/studies/s/figures"
     assert len(np.unique(matplotlib.image.imread(folder / "covariance.png"))) > 10
     assert ElementTree.parse(folder / "covariance.svg").getroot().tag.endswith("svg")
     content = (folder / "covariance.pdf").read_bytes()
@@ -124,7 +126,7 @@ def test_a_template_is_told_by_looking_and_not_run(tmp_path, capsys):
     assert main(["estimate", str(path)]) == 1
     assert not sprung.exists()
     assert main(["check", str(TINY)]) == 0
-    assert capsys.readouterr().out == f"{TINY}: 26 members, 5 studies\n"
+    assert capsys.readouterr().out == f"{TINY}: 26 members, 5 studies, in results/runs/tiny/\n"
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from finitewidth.provenance.artifacts import check
-from running import KINDS, TINY, artifacts, digests, snakemake
+from running import KINDS, TINY, TINYS, artifacts, digests, snakemake
 
-TARGET = "results/ensembles/norms/only/estimates.nc"
-SHARD = "results/ensembles/norms/only/samples/0.nc"
+TARGET = f"{TINYS}/ensembles/norms/only/estimates.nc"
+SHARD = f"{TINYS}/ensembles/norms/only/samples/0.nc"
 
 
 def mounted(folder, *options):

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from running import ROOT, TINY
+from running import ROOT, TINY, TINYS
 
 #: Two jobs that wait, one that fails as ours do, and one that is killed.
 SNAKEFILE = """
@@ -186,6 +186,6 @@ def test_the_end_says_where_results_are(tiny_copy):
     done = subprocess.run(words, cwd=ROOT, text=True, capture_output=True, timeout=300)
     assert done.returncode == 0, done.stderr
     lines = done.stderr.splitlines()
-    assert f"tables and figures: {tiny_copy}/results/studies" in lines
+    assert f"tables and figures: {tiny_copy}/{TINYS}/studies" in lines
     assert any(line.startswith("report: ") for line in lines)
     assert len(lines) < 15

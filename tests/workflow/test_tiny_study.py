@@ -5,9 +5,10 @@ import pandas as pd
 import xarray as xr
 
 from finitewidth.comparison.tables import read_csv
+from finitewidth.core.places import at
 from finitewidth.provenance.artifacts import digest_of, read_dataset, read_stamp
 from finitewidth.quantities.vocabulary import FAMILIES, QUANTITIES, TABULATED, TRAINED_FAMILIES
-from running import TINY, digests, snakemake, variant
+from running import TINY, TINYS, digests, snakemake, variant
 
 MEMBERS = [
     "linear/C_W-1",
@@ -23,7 +24,7 @@ MEMBERS = [
 
 
 def test_every_result_stands_there(tiny):
-    results = tiny / "results"
+    results = tiny / TINYS
     for member in MEMBERS:
         for name in ("samples/0.nc", "estimates.nc", "theory.nc"):
             assert (results / "ensembles" / member / name).is_file()
@@ -45,7 +46,7 @@ def test_every_result_stands_there(tiny):
 
 def test_estimates_and_theory_of_trained_networks_join_name_by_name(tiny):
     for member in ("mlp/widen-1", "mlp/widen-2", "cnn/only"):
-        folder = tiny / "results" / "trained" / member
+        folder = tiny / TINYS / "trained" / member
         names = ("networks", "estimates", "generated", "theory")
         networks, estimates, generated, theory = (read_dataset(folder / f"{x}.nc") for x in names)
         assert networks.sizes["replica"] == 3
@@ -73,7 +74,7 @@ def test_estimates_and_theory_of_trained_networks_join_name_by_name(tiny):
 
 def test_estimates_and_theory_join_name_by_name(tiny):
     for member in MEMBERS:
-        folder = tiny / "results" / "ensembles" / member
+        folder = tiny / TINYS / "ensembles" / member
         estimates, theory = (read_dataset(folder / f"{x}.nc") for x in ("estimates", "theory"))
         quantities = {q for family in FAMILIES.values() for q in family.names} & set(
             estimates.data_vars
@@ -88,7 +89,7 @@ def test_estimates_and_theory_join_name_by_name(tiny):
 
 
 def test_the_table_holds_every_number_with_its_error(tiny):
-    rows = read_csv(tiny / "results/studies/everything/comparison.csv")
+    rows = read_csv(tiny / f"{TINYS}/studies/everything/comparison.csv")
     assert {"study", "ensemble", "C_W", "width", "quantity", "layer", "inputs", "order", "theory",
             "estimate", "standard_error", "z", "relative_difference", "neglected", "holds",
             "trusted", "equation"} <= set(rows.columns)  # fmt: skip
@@ -102,7 +103,7 @@ def test_the_table_holds_every_number_with_its_error(tiny):
 
 def test_no_number_is_silent(tiny):
     """Every quantity that a table can have: a finite number with a finite error, or a reason."""
-    tables = [read_csv(path) for path in (tiny / "results/studies").glob("*/comparison.csv")]
+    tables = [read_csv(path) for path in (tiny / f"{TINYS}/studies").glob("*/comparison.csv")]
     rows = pd.concat(tables, ignore_index=True)
     assert set(TABULATED) <= set(rows["quantity"])
     sound = np.isfinite(rows["estimate"]) & np.isfinite(rows["standard_error"])
@@ -119,7 +120,7 @@ def test_no_number_is_silent(tiny):
     assert (holds["neglected"] <= holds["standard_error"] / 2).all()
     assert holds["z"].notna().all()
     # What is not trusted is said so in files, too, with a flag and the number it was read off.
-    for path in (tiny / "results").glob("*/*/*/estimates.nc"):
+    for path in (tiny / TINYS).glob("*/*/*/estimates.nc"):
         estimates = read_dataset(path)
         for name in set(QUANTITIES) & set(estimates.data_vars):
             reason = estimates[f"{name}_reason"]
@@ -132,27 +133,27 @@ def test_no_number_is_silent(tiny):
 
 
 def test_every_artifact_is_stamped_with_the_digests_of_what_it_was_made_from(tiny):
-    for name in digests(tiny):
+    for name in digests(tiny, TINYS):
         # What describes the run as a whole: the config, the code, and the crate.
         if name.split("/")[0] in ("configs", "code", "ro-crate-metadata.json"):
             continue
-        stamp = read_stamp(tiny / "results" / name)
+        stamp = read_stamp(tiny / TINYS / name)
         assert stamp["rule"]
         assert stamp["code"]["sha256"]
         assert stamp["packages"]["python"]
         for source, digest in stamp["inputs"].items():
-            assert digest_of(tiny / source) == digest
+            assert digest_of(tiny / at(TINYS, source)) == digest
         if not any(part in name for part in ("studies", "theory", "figures.md")):
             assert stamp["config"]["seed"] == 7
 
 
 def test_what_differs_from_run_to_run_stands_apart(tiny):
     for width in (4, 8):
-        folder = tiny / f"results/ensembles/ways/width-{width}"
+        folder = tiny / f"{TINYS}/ensembles/ways/width-{width}"
         assert (read_dataset(folder / "seconds.nc")["seconds"] > 0).all()
         assert "seconds" not in read_dataset(folder / "samples/0.nc")
     for name in ("comparison.csv", "figures/ntk_methods.png", "figures/ntk_times.png"):
-        inputs = read_stamp(tiny / "results/studies/tangents" / name)["inputs"]
+        inputs = read_stamp(tiny / f"{TINYS}/studies/tangents" / name)["inputs"]
         assert any("seconds.nc" in file for file in inputs) == ("ntk_times" in name)
 
 
@@ -170,14 +171,14 @@ def test_any_division_into_shards_gives_the_same_bytes(tiny, tmp_path):
 
     path = variant(tmp_path / "variant.yaml", shards)
     targets = [
-        *(f"results/ensembles/linear/C_W-{C_W}/estimates.nc" for C_W in (1, 2)),
-        "results/ensembles/relu/width-4/normality.nc",
-        "results/ensembles/scalar/activation-relu_depth-3/estimates.nc",
-        "results/studies/covariance/comparison.csv",
-        "results/studies/covariance/figures/histograms.pdf",
+        *(f"{TINYS}/ensembles/linear/C_W-{C_W}/estimates.nc" for C_W in (1, 2)),
+        f"{TINYS}/ensembles/relu/width-4/normality.nc",
+        f"{TINYS}/ensembles/scalar/activation-relu_depth-3/estimates.nc",
+        f"{TINYS}/studies/covariance/comparison.csv",
+        f"{TINYS}/studies/covariance/figures/histograms.pdf",
     ]
     done = snakemake(tmp_path, *targets, "--configfile", path, "--cores", "2")
     assert done.returncode == 0, done.stdout
-    assert not (tmp_path / "results/ensembles/linear/C_W-1/samples/1.nc").exists()
+    assert not (tmp_path / f"{TINYS}/ensembles/linear/C_W-1/samples/1.nc").exists()
     for target in targets:
         assert (tmp_path / target).read_bytes() == (tiny / target).read_bytes(), target

@@ -15,12 +15,12 @@ from finitewidth.__main__ import main
 from finitewidth.provenance import code
 from finitewidth.provenance.artifacts import read_stamp
 from finitewidth.provenance.digests import seal
-from running import TINY, snakemake
+from running import TINY, TINYS, snakemake
 
-FIGURE = "results/studies/covariance/figures/histograms.png"
-TABLE = "results/studies/covariance/comparison.csv"
-SHARD = "results/ensembles/linear/C_W-2/samples/1.nc"
-ESTIMATES = "results/ensembles/linear/C_W-2/estimates.nc"
+FIGURE = f"{TINYS}/studies/covariance/figures/histograms.png"
+TABLE = f"{TINYS}/studies/covariance/comparison.csv"
+SHARD = f"{TINYS}/ensembles/linear/C_W-2/samples/1.nc"
+ESTIMATES = f"{TINYS}/ensembles/linear/C_W-2/estimates.nc"
 
 
 @pytest.fixture
@@ -49,14 +49,15 @@ def test_a_figure_is_traced_to_its_config(tiny, traced):
     assert status == 0
     assert told["whole"] is True
     config = tiny / told["config"]
-    assert config.parent == tiny / "results/configs"
-    assert yaml.safe_load(config.read_text()) == yaml.safe_load(TINY.read_text())
+    assert config.parent == tiny / f"{TINYS}/configs"
+    given = yaml.safe_load(TINY.read_text())
+    assert yaml.safe_load(config.read_text()) == {**given, "run": "tiny"}
     artifacts = told["artifacts"]
-    shards = {f"results/ensembles/linear/C_W-{c}/samples/{i}.nc" for c in (1, 2) for i in range(3)}
+    shards = {f"{TINYS}/ensembles/linear/C_W-{c}/samples/{i}.nc" for c in (1, 2) for i in range(3)}
     rules = {path: a["rule"] for path, a in artifacts.items() if a["kind"] == "artifact"}
     assert {path for path, rule in rules.items() if rule == "sample"} == shards
     assert rules[FIGURE] == "figure"
-    assert rules["results/inputs/pair.nc"] == "inputs"
+    assert rules[f"{TINYS}/inputs/pair.nc"] == "inputs"
     for path, artifact in artifacts.items():
         if artifact["kind"] == "samples":
             continue
@@ -75,9 +76,9 @@ def test_the_tree_shows_every_artifact_once_and_the_config_at_its_end(tiny, trac
     status, out = traced(tiny / FIGURE)
     assert status == 0
     lines = [line.strip("│├└─ ") for line in out.splitlines()]
-    for name in (FIGURE, ESTIMATES, "results/inputs/pair.nc"):
+    for name in (FIGURE, ESTIMATES, f"{TINYS}/inputs/pair.nc"):
         assert lines.count(name) == 1
-    assert lines[-2].startswith("config results/configs/")
+    assert lines[-2].startswith(f"config {TINYS}/configs/")
     assert lines[-1].startswith("whole: 12 files")
 
 
@@ -133,15 +134,15 @@ def gone(path):
         (SHARD, flipped, "was altered"),
         (SHARD, truncated, "was altered"),
         (SHARD, swapped, "its stamp is that of sample ensemble=linear member=C_W-1"),
-        (SHARD, gone, "is not what results/ensembles/linear/C_W-2/estimates.nc was made from"),
+        (SHARD, gone, f"is not what {ESTIMATES} was made from"),
         (ESTIMATES, gone, "is missing"),
-        ("results/inputs/pair.nc", gone, "is missing"),
+        (f"{TINYS}/inputs/pair.nc", gone, "is missing"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
 def test_a_broken_link_is_named(copy, traced, file, harm, said):
     harm(file)
-    root = file if file.startswith("results/studies") else TABLE
+    root = file if file.startswith(f"{TINYS}/studies") else TABLE
     status, out = traced(root)
     assert status == 1
     broken = [line for line in out.splitlines() if line.startswith("BROKEN: ")]
@@ -227,7 +228,7 @@ def test_a_run_of_another_config_is_told_from_this_one(copy, traced, tmp_path):
     content["studies"]["covariance"]["title"] = "Another"
     other.write_text(yaml.safe_dump(content))
     assert "is given by no config at hand" in traced("--configfile", other, TABLE)[1]
-    shutil.rmtree("results/configs")
+    shutil.rmtree(f"{TINYS}/configs")
     assert traced(TABLE)[0] == 1
     assert traced("--configfile", TINY, TABLE)[0] == 0
 
@@ -237,9 +238,10 @@ def test_what_differs_between_two_runs_is_said(tiny, tmp_path, traced):
     content["ensembles"]["linear"]["networks"] = 8000
     path = tmp_path / "other.yaml"
     path.write_text(yaml.safe_dump(content))
-    done = snakemake(tmp_path, TABLE, "--configfile", path, "--cores", "2")
+    theirs = TABLE.replace("tiny", "other")
+    done = snakemake(tmp_path, theirs, "--configfile", path, "--cores", "2")
     assert done.returncode == 0, done.stdout
-    status, out = traced("--diff", tiny / TABLE, tmp_path / TABLE)
+    status, out = traced("--diff", tiny / TABLE, tmp_path / theirs)
     assert status == 1
     lines = [line.strip() for line in out.splitlines()]
     assert "config.study.members.0.networks: 9000 | 8000" in lines
@@ -259,7 +261,7 @@ def test_a_figure_is_made_again_to_the_byte(copy, traced):
     shutil.copy(FIGURE, "away/a.png")
     status, told = traced("--rebuild", "--verify", "--cores", "2", "away/a.png")
     assert (status, told) == (0, out + "away/a.png: made again, the same bytes\n")
-    shutil.copy("results/studies/covariance/figures/covariance.png", "other.png")
+    shutil.copy(f"{TINYS}/studies/covariance/figures/covariance.png", "other.png")
     edited(TABLE)
     status, out = traced("--verify", "--cores", "2", TABLE)
     assert status == 1
@@ -283,10 +285,10 @@ def test_what_cannot_be_traced_or_made_again_says_why(copy, traced):
         (["notes.csv"], "notes.csv holds no stamp"),
         (["nothing.csv"], "nothing.csv is missing"),
         ([], "given no file"),
-        (["results/logs"], "holds no artifacts"),
-        (["--verify", "results/studies"], "given the folder results/studies"),
-        (["--rebuild", "results/studies"], "given the folder results/studies"),
-        (["--verify", "results/studies/tangents/figures/ntk_times.png"], "which differ from run"),
+        ([f"{TINYS}/logs"], "holds no artifacts"),
+        (["--verify", f"{TINYS}/studies"], "given the folder results/runs/tiny/studies"),
+        (["--rebuild", f"{TINYS}/studies"], "given the folder results/runs/tiny/studies"),
+        (["--verify", f"{TINYS}/studies/tangents/figures/ntk_times.png"], "which differ from run"),
     ):
         status, out = traced(*arguments)
         assert status == 1

@@ -40,6 +40,7 @@ def study(folder: Path, *, data=None, **trained) -> Path:
     entry = {"data": "images", "mlp": [64, 16, 10], "replicas": 3, "epochs": 2, "batch": 32,
              "learning_rate": 0.05, "rainbow": {"networks": 1}} | trained  # fmt: skip
     content = {
+        "run": "default",
         "seed": 5,
         "device": "cpu",
         "data": {"images": data or {"kind": "digits"}},
@@ -173,7 +174,7 @@ def cifar_study(folder: Path, **data) -> Path:
     path = folder / "small.tar.gz"
     archive(path)
     content["data"]["cifar"] |= {"archive": str(path), "sha256": sha256(path)} | data
-    content["device"] = "cpu"
+    content["device"], content["run"] = "cpu", "default"
     for name in ("cifar_mlp", "cifar_cnn"):
         content["trained"][name] |= {"replicas": 3, "epochs": 1}
         content["trained"][name]["rainbow"] = {"networks": 1}

@@ -9,18 +9,17 @@ import sys
 from pathlib import Path
 
 from finitewidth.core.errors import ConfigError
+from finitewidth.core.places import DEFAULT, RESULTS, RUNS, STAGES, place, root_of
 from finitewidth.planning.members import members
 from finitewidth.planning.plan import report
 from finitewidth.planning.trained_members import trained_members
-from finitewidth.provenance.archive import archive
+from finitewidth.provenance.archive import DEFAULT_STUDY, archive
 from finitewidth.provenance.artifacts import SUFFIXES, ArtifactError, read_stamp
 from finitewidth.provenance.rebuild import command, verify
 from finitewidth.provenance.trace import Ancestry, Tracer
 from finitewidth.provenance.trace_text import as_data, compared, tree, verdict
-from finitewidth.study.study_file import load
-
-#: Folders of results whose files carry stamps.
-STAGES = {"inputs", "data", "ensembles", "trained", "studies"}
+from finitewidth.study.runs import check_layout, name_of
+from finitewidth.study.study_file import load, overrides
 
 
 def main(arguments: list[str]) -> int:
@@ -85,10 +84,15 @@ def _parser() -> argparse.ArgumentParser:
     estimate.set_defaults(run=_estimate)
 
     archive = commands.add_parser("archive", help="pack code, config and results into one file")
-    archive.add_argument("--configfile", nargs="+", default=[], help="study files of the run")
+    _add_run(archive)
+    archive.add_argument("--run", dest="name", help="the name of the run, instead")
     archive.add_argument("--directory", default=".", help="the folder that holds results/")
     archive.add_argument("--output", help="the file to write (finitewidth-<study file>.tar.gz)")
     archive.set_defaults(run=_archive)
+
+    folder = commands.add_parser("folder", help="print where the results of a run stand")
+    _add_run(folder)
+    folder.set_defaults(run=_folder)
 
     check = commands.add_parser(
         "check",
@@ -102,18 +106,36 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    """What a run was given, as `run` takes it."""
+    parser.add_argument("--configfile", nargs="+", default=[], help="study files of the run")
+    parser.add_argument(
+        "--config", nargs="+", default=[], metavar="KEY=VALUE", help="what was laid on top of them"
+    )
+
+
 def _stamp(options: argparse.Namespace) -> int:
     print(json.dumps(read_stamp(options.file), indent=2))
     return 0
 
 
 def _estimate(options: argparse.Namespace) -> int:
-    print(report(load(options.config)))
+    config = load(options.config)
+    print(report(config))
+    print(f"Results in {root_of(name_of(config, options.config, {}, DEFAULT_STUDY))}/.")
     return 0
 
 
 def _archive(options: argparse.Namespace) -> int:
-    print(*archive(options.configfile, options.directory, options.output), sep="\n")
+    over = overrides(options.config)
+    given = (options.configfile, over, options.name, options.directory, options.output)
+    print(*archive(*given), sep="\n")
+    return 0
+
+
+def _folder(options: argparse.Namespace) -> int:
+    files, over = options.configfile or [str(DEFAULT_STUDY)], overrides(options.config)
+    print(root_of(name_of(load(files, over), files, over, DEFAULT_STUDY)))
     return 0
 
 
@@ -121,7 +143,9 @@ def _check(options: argparse.Namespace) -> int:
     config = load(options.config)
     count = sum(len(members(config, name)) for name in config.ensembles)
     count += sum(len(trained_members(config, name)) for name in config.trained)
-    print(f"{', '.join(options.config)}: {count} members, {len(config.studies)} studies")
+    root = root_of(name_of(config, options.config, {}, DEFAULT_STUDY))
+    about = f"{count} members, {len(config.studies)} studies, in {root}/"
+    print(f"{', '.join(options.config)}: {about}")
     return 0
 
 
@@ -163,9 +187,13 @@ def _trace_folder(options: argparse.Namespace) -> int:
     if not files:
         raise ArtifactError(f"{options.file} holds no artifacts")
     problems: dict[tuple[str, str], None] = {}
-    tracer, folder = _tracer(files[0], options)
+    tracers: dict[tuple[Path, str], Tracer] = {}
     for file in files:
-        found = tracer.trace(_below(file, folder))
+        folder, root = _standing(_real(file))
+        # Each run is traced by what it kept.
+        if (folder, root) not in tracers:
+            tracers[folder, root] = _tracer(folder, root, options)
+        found = tracers[folder, root].trace(_below(file, folder))
         problems |= dict.fromkeys(found.problems)
     if options.json:
         listed = [{"path": path, "problem": problem} for path, problem in problems]
@@ -177,15 +205,19 @@ def _trace_folder(options: argparse.Namespace) -> int:
 
 def _is_stamped(path: Path) -> bool:
     """Whether a file is of a stage; code, configs and logs stand in results, too."""
-    stages = [path.parts[k + 1] for k, part in enumerate(path.parts[:-1]) if part == "results"]
-    return stages[-1:] != [] and stages[-1] in STAGES
+    found = "".join(place(str(path)) or ())
+    return found != "" and str(path).removeprefix(f"{found}/").partition("/")[0] in STAGES
 
 
 def _ancestry(file: str, options: argparse.Namespace) -> tuple[Ancestry, Path]:
     if not os.path.exists(file):
         raise ArtifactError(f"{file} is missing")
-    tracer, folder = _tracer(Path(file), options)
-    return tracer.trace(_below(Path(file), folder)), folder
+    path = _real(Path(file))
+    folder, root = _standing(path)
+    # A copy that stands elsewhere may be of any run: of one that gives it whole, if there is one.
+    roots = [root] if place(str(path)) else _roots(folder)
+    found = (_tracer(folder, r, options).trace(_below(path, folder)) for r in roots)
+    return min(found, key=lambda ancestry: len(ancestry.problems)), folder
 
 
 def _real(path: Path) -> Path:
@@ -199,12 +231,24 @@ def _below(path: Path, folder: Path) -> str:
     return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
 
 
-def _tracer(path: Path, options: argparse.Namespace) -> tuple[Tracer, Path]:
-    """A tracer in the folder that `results` stands in, which paths in stamps are relative to.
+def _standing(path: Path) -> tuple[Path, str]:
+    """The folder that `results` stands in, and that of the run of a file from there.
 
     Of a file that was copied out of it, that is the current one.
     """
-    parents = [p.parent for p in _real(path).parents if p.name == "results"]
-    folder = parents[0] if parents else Path.cwd()
-    configs = None if options.configfile is None else [Path(options.configfile).resolve()]
-    return Tracer(folder, configs), folder
+    before, root = place(str(path)) or (Path.cwd(), RESULTS)
+    return Path(before), root
+
+
+def _roots(folder: Path) -> list[str]:
+    """The folders of all runs in a folder."""
+    return [RESULTS, *(f"{RUNS}/{entry.name}" for entry in sorted((folder / RUNS).glob("*")))]
+
+
+def _tracer(folder: Path, root: str, options: argparse.Namespace) -> Tracer:
+    """A tracer of a run, which must not be one of the layout before runs had names."""
+    if options.configfile is not None:
+        return Tracer(folder, [Path(options.configfile).resolve()], root)
+    if root == RESULTS:
+        check_layout(DEFAULT, lambda: load([DEFAULT_STUDY]), folder)
+    return Tracer(folder, root=root)

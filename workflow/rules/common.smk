@@ -32,7 +32,7 @@ from finitewidth.core.errors import ConfigError
 
 try:
     # What extensions declare is read, and refused, where registries are made.
-    from finitewidth.study import handed
+    from finitewidth.study import handed, runs
 except ConfigError as error:
     sys.exit(str(error))
 from finitewidth.data import inputs as input_vectors
@@ -40,6 +40,7 @@ from finitewidth.extensions import kept as kept_extensions, named as extensions
 from finitewidth.provenance import own_code, projections
 from finitewidth.provenance.code import PACKAGE, used
 from finitewidth.runtime.environment import prepare
+from finitewidth.core import places
 from finitewidth.core.files import bounded_sha256, unreadable
 from finitewidth.runtime.folder import OURS, check_name, check_writable, occupy
 from finitewidth.study.given_files import check_given, given_files
@@ -61,6 +62,12 @@ def source(path):
     return os.path.normpath(f"{RULES}/{path}") if BESIDE else workflow.source_path(path)
 
 
+def is_own_entry():
+    """Whether Snakemake was begun with one of our Snakefiles, and not with a workflow around it."""
+    entries = (f"{RULES}/../Snakefile", f"{RULES}/../../Snakefile")
+    return os.path.realpath(workflow.main_snakefile) in map(os.path.realpath, entries)
+
+
 prepare()
 if BESIDE:
     from warm import warm
@@ -71,10 +78,25 @@ try:
     check_name(str(Path.cwd()))
     # Snakemake writes there even for a dry run.
     check_writable(".snakemake")
-    CONTENT, STUDY_FILE = handed.read(config, source("../../config.yaml"))
+    DEFAULT_STUDY = source("../../config.yaml")
+    CONTENT, STUDY_FILE = handed.read(config, DEFAULT_STUDY)
     check_given(STUDY_FILE)
     # What extensions say may not change between this and the last job.
     kept_extensions.hand_on_copies(OURS / "extensions")
+    # Of a module, its `prefix:` and its config say where results stand, and no name of a file.
+    RUN, FILES = STUDY_FILE.run or places.DEFAULT, []
+    if is_own_entry():
+        FILES = handed.files_of(config, workflow.configfiles, DEFAULT_STUDY)
+        RUN = runs.name_of(STUDY_FILE, FILES, workflow.config_settings.config, DEFAULT_STUDY)
+        FILES = runs.sources(FILES, DEFAULT_STUDY)
+        runs.check_layout(
+            RUN,
+            lambda: (STUDY_FILE if RUN == places.DEFAULT else handed.read({}, DEFAULT_STUDY)[1]),
+        )
+    #: Where this run stands, and where it is written down what study files it is of.
+    ROOT, OWNER = places.root_of(RUN), OURS / "runs" / f"{RUN}.json"
+    if "run" not in workflow.config_settings.config:
+        runs.check_owner(RUN, FILES, OWNER)
 except ConfigError as error:
     # Snakemake prints a text that a Snakefile exits with, and nothing beside it.
     sys.exit(str(error))
@@ -86,7 +108,7 @@ EARLIER_RUNS = Path(".snakemake") / earlier.RUNS
 PLANNED_ON = earlier.files_there(EARLIER_RUNS, Path("results"))
 
 
-report: front_page(STUDY_FILE)
+report: front_page(STUDY_FILE, RUN)
 
 
 wildcard_constraints:
@@ -96,6 +118,11 @@ wildcard_constraints:
     data="|".join(STUDY_FILE.data) or "none",
     member=r"[^/]+",
     shard=r"\d+",
+
+
+def at(path):
+    """Where a file of this run stands, by what it would be called in `results/` itself."""
+    return places.at(ROOT, path)
 
 
 def end_runs_on_slurm():
@@ -150,4 +177,4 @@ def member_of(wildcards):
 
 
 def samples_of(wildcards):
-    return member_of(wildcards).samples
+    return [at(file) for file in member_of(wildcards).samples]

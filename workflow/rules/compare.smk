@@ -6,11 +6,11 @@ rule compare:
     input:
         lambda wildcards: study_files(wildcards.study),
     output:
-        csv="results/studies/{study}/comparison.csv",
-        markdown="results/studies/{study}/comparison.md",
-        tex="results/studies/{study}/comparison.tex",
+        csv=at("results/studies/{study}/comparison.csv"),
+        markdown=at("results/studies/{study}/comparison.md"),
+        tex=at("results/studies/{study}/comparison.tex"),
         html=report(
-            "results/studies/{study}/comparison.html",
+            at("results/studies/{study}/comparison.html"),
             caption=caption("tables"),
             category="{study}",
             labels=lambda wildcards, output: table_labels(
@@ -18,7 +18,7 @@ rule compare:
             ),
         ),
     log:
-        "results/logs/compare/{study}.log",
+        at("results/logs/compare/{study}.log"),
     conda:
         "../../envs/analysis.yaml"
     resources:

@@ -4,9 +4,9 @@
 rule download:
     """An archive of labelled images, held against its SHA-256."""
     output:
-        "results/downloads/{data}.tar.gz",
+        at("results/downloads/{data}.tar.gz"),
     log:
-        "results/logs/download/{data}.log",
+        at("results/logs/download/{data}.log"),
     localrule: True
     conda:
         "../../envs/analysis.yaml"
@@ -23,9 +23,9 @@ rule data:
     input:
         in_place(images_from),
     output:
-        "results/data/{data}.nc",
+        at("results/data/{data}.nc"),
     log:
-        "results/logs/data/{data}.log",
+        at("results/logs/data/{data}.log"),
     localrule: True
     conda:
         "../../envs/analysis.yaml"

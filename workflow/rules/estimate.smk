@@ -8,11 +8,11 @@ for batch in BATCHES:
         name:
             f"estimate_{batch.name}"
         input:
-            [file for m in batch.members for file in m.samples],
+            [at(file) for m in batch.members for file in m.samples],
         output:
-            [f"{m.folder}/estimates.nc" for m in batch.members],
+            [at(f"{m.folder}/estimates.nc") for m in batch.members],
         log:
-            f"results/logs/estimate/{batch.name}.log",
+            at(f"results/logs/estimate/{batch.name}.log"),
         conda:
             "../../envs/analysis.yaml"
         resources:
@@ -32,9 +32,9 @@ rule normality:
     input:
         samples_of,
     output:
-        "results/ensembles/{ensemble}/{member}/normality.nc",
+        at("results/ensembles/{ensemble}/{member}/normality.nc"),
     log:
-        "results/logs/normality/{ensemble}/{member}.log",
+        at("results/logs/normality/{ensemble}/{member}.log"),
     conda:
         "../../envs/analysis.yaml"
     resources:

@@ -17,7 +17,7 @@ for name, study in STUDY_FILE.studies.items():
             output:
                 [file for figure in study.figures for file in drawn(name, figure)],
             log:
-                f"results/logs/figures/{name}.log",
+                at(f"results/logs/figures/{name}.log"),
             conda:
                 "../../envs/analysis.yaml"
             resources:
@@ -51,9 +51,9 @@ if DRAWN:
         input:
             [figure_files(*figure)[0] for figure in DRAWN],
         output:
-            projections.GALLERY,
+            at(projections.GALLERY),
         log:
-            "results/logs/gallery.log",
+            at("results/logs/gallery.log"),
         localrule: True
         conda:
             "../../envs/analysis.yaml"

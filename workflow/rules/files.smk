@@ -2,8 +2,8 @@
 from types import SimpleNamespace
 
 #: What names every file of the run, and the code that ran, beside them.
-CRATE = "results/ro-crate-metadata.json"
-CODE = "results/code"
+CRATE = at("results/ro-crate-metadata.json")
+CODE = at("results/code")
 
 
 def in_place(files):
@@ -23,26 +23,27 @@ def images_from(wildcards):
     """What a set of images is read from, so that a change of it is seen."""
     spec = STUDY_FILE.data[wildcards.data]
     if spec.kind == "cifar10":
-        return [spec.archive or f"results/downloads/{wildcards.data}.tar.gz"]
+        return [spec.archive or at(f"results/downloads/{wildcards.data}.tar.gz")]
     return [spec.file] if spec.kind == "array" else []
 
 
 def inputs_file(m):
-    return f"results/inputs/{m.inputs}.nc"
+    return at(f"results/inputs/{m.inputs}.nc")
 
 
 def study_files(study):
-    return [file for m in study_members(STUDY_FILE, study) for file in m.results]
+    return [at(file) for m in study_members(STUDY_FILE, study) for file in m.results]
 
 
 def study_seconds(study):
     """What was timed, where the study draws it."""
     timed = "ntk_times" in (STUDY_FILE.studies[study].figures or [])
-    return [file for m in study_members(STUDY_FILE, study) for file in m.seconds if timed]
+    return [at(file) for m in study_members(STUDY_FILE, study) for file in m.seconds if timed]
 
 
 def figure_files(study, figure):
-    return [f"results/studies/{study}/figures/{figure}.{ending}" for ending in STUDY_FILE.formats]
+    folder = at(f"results/studies/{study}/figures")
+    return [f"{folder}/{figure}.{ending}" for ending in STUDY_FILE.formats]
 
 
 def drawn(study, figure):
@@ -75,14 +76,14 @@ DRAWN = [
 def study_results(name):
     for figure in STUDY_FILE.studies[name].figures or []:
         yield from figure_files(name, figure)
-    yield from (f"results/studies/{name}/comparison.{ending}" for ending in projections.TABLES)
+    yield from (at(f"results/studies/{name}/comparison.{x}") for x in projections.TABLES)
 
 
 def every_result():
     every_member = [m for batch in (*BATCHES, *TRAINED) for m in batch.members]
-    results = [file for m in every_member for file in m.results]
+    results = [at(file) for m in every_member for file in m.results]
     results += [file for name in STUDY_FILE.studies for file in study_results(name)]
-    return results + [projections.GALLERY for _ in DRAWN[:1]]
+    return results + [at(projections.GALLERY) for _ in DRAWN[:1]]
 
 
 def everything(wildcards):
@@ -97,14 +98,16 @@ def every_file():
     random = [m for batch in BATCHES for m in batch.members]
     trained = [m for batch in TRAINED for m in batch.members]
     files = every_result()
-    files += [file for m in random for file in (inputs_file(m), *m.samples, *m.seconds)]
-    files += [f"{m.folder}/{name}.nc" for m in trained for name in ("networks", "covariances")]
-    files += [f"results/data/{batch.data}.nc" for batch in TRAINED]
+    files += [at(file) for m in random for file in (*m.samples, *m.seconds)]
+    files += [inputs_file(m) for m in random]
+    files += [at(f"{m.folder}/{name}.nc") for m in trained for name in ("networks", "covariances")]
+    files += [at(f"results/data/{batch.data}.nc") for batch in TRAINED]
     files += [
         file
         for name in sorted({batch.data for batch in TRAINED})
         for file in images_from(SimpleNamespace(data=name))
-        if file.startswith("results/")
+        # What stands in another run's folder is outside of this one.
+        if file.startswith(at("results/downloads/"))
     ]
     return list(dict.fromkeys(files))
 

@@ -5,9 +5,9 @@ from finitewidth.study.study_file import kept
 from finitewidth.runtime.folder import write_whole
 from finitewidth.runtime import following
 
-NAME, TEXT = kept(CONTENT)
+NAME, TEXT = kept({**CONTENT, "run": RUN})
 #: So that results can be traced to the config of their run, whatever is run next.
-CONFIG = f"results/configs/{NAME}"
+CONFIG = at(f"results/configs/{NAME}")
 #: The same, written while the rules are read, so that the job that keeps it only copies.
 GIVEN = OURS / "configs" / NAME
 if not GIVEN.exists():
@@ -27,9 +27,9 @@ OF_EXTENSIONS = own_code.used(
 EXTENSIONS = [one for one in extensions.named() if one.name in OF_EXTENSIONS]
 
 #: What is said when a run has ended well: a name, a file or folder, and how that is made.
-PLACES = [("tables and figures", "results/studies", "")] if STUDY_FILE.studies else []
-PLACES += [("all figures on one page", projections.GALLERY, "") for _ in DRAWN[:1]]
-PLACES += [("report", "results/report.html", " (`make report` writes it)") for _ in PLACES[:1]]
+PLACES = [("tables and figures", at("results/studies"), "")] if STUDY_FILE.studies else []
+PLACES += [("all figures on one page", at(projections.GALLERY), "") for _ in DRAWN[:1]]
+PLACES += [("report", at("results/report.html"), " (`make report` writes it)") for _ in PLACES[:1]]
 following.tell(
     kind="study",
     seconds={name: job.cost.seconds for name, job in PLAN.items()},
@@ -40,7 +40,7 @@ following.tell(
 onstart:
     try:
         check_writable("results")
-        killed = occupy()
+        killed = occupy(run=RUN)
     except ConfigError as error:
         sys.exit(str(error))
     if killed:
@@ -50,6 +50,8 @@ onstart:
     # Whatever is asked for, and also if it fails.
     with replacing(CONFIG) as temporary:
         shutil.copyfile(GIVEN, temporary)
+    if owned := runs.own(FILES, OWNER):
+        write_whole(OWNER, owned)
 
 
 # Of a module nothing runs in onstart.
@@ -58,7 +60,7 @@ rule crate_config:
     output:
         CONFIG,
     log:
-        "results/logs/crate_config.log",
+        at("results/logs/crate_config.log"),
     localrule: True
     conda:
         "../../envs/analysis.yaml"
@@ -71,9 +73,9 @@ rule crate_config:
 rule crate_extension:
     """A file of an extension that was used, so that results can be traced to it."""
     output:
-        f"{kept_extensions.KEPT}/{{kept}}",
+        at(f"{kept_extensions.KEPT}/{{kept}}"),
     log:
-        "results/logs/crate_extension/{kept}.log",
+        at("results/logs/crate_extension/{kept}.log"),
     wildcard_constraints:
         kept="[0-9a-f]{16}/.+",
     localrule: True
@@ -91,7 +93,7 @@ rule crate:
         every_file(),
         config=CONFIG,
         extensions=[
-            f"{kept_extensions.KEPT}/{path}"
+            at(f"{kept_extensions.KEPT}/{path}")
             for one in EXTENSIONS
             for path in kept_extensions.paths(one)
         ],
@@ -99,7 +101,7 @@ rule crate:
         metadata=CRATE,
         code=directory(CODE),
     log:
-        "results/logs/crate.log",
+        at("results/logs/crate.log"),
     localrule: True
     conda:
         "../../envs/analysis.yaml"

@@ -6,9 +6,9 @@ rule inputs:
     input:
         in_place(input_files),
     output:
-        "results/inputs/{name}.nc",
+        at("results/inputs/{name}.nc"),
     log:
-        "results/logs/inputs/{name}.log",
+        at("results/logs/inputs/{name}.log"),
     localrule: True
     conda:
         "../../envs/analysis.yaml"
@@ -34,10 +34,10 @@ for batch in BATCHES:
             input:
                 [inputs_file(m) for m in batch.members],
             output:
-                samples=[file for m in batch.members for file in m.samples],
-                seconds=[file for m in batch.members for file in m.seconds],
+                samples=[at(file) for m in batch.members for file in m.samples],
+                seconds=[at(file) for m in batch.members for file in m.seconds],
             log:
-                f"results/logs/sample/{batch.name}.log",
+                at(f"results/logs/sample/{batch.name}.log"),
             conda:
                 "../../envs/torch.yaml"
             resources:
@@ -58,10 +58,10 @@ for batch in BATCHES:
             input:
                 inputs_file(batch.members[0]),
             output:
-                samples=[f"{batch.members[0].folder}/samples/{{shard}}.nc"],
+                samples=[at(f"{batch.members[0].folder}/samples/{{shard}}.nc")],
                 seconds=[],
             log:
-                f"results/logs/sample/{batch.name}/{{shard}}.log",
+                at(f"results/logs/sample/{batch.name}/{{shard}}.log"),
             conda:
                 "../../envs/torch.yaml"
             resources:

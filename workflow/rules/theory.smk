@@ -10,9 +10,9 @@ for batch in BATCHES:
         input:
             [inputs_file(m) for m in batch.members],
         output:
-            [f"{m.folder}/theory.nc" for m in batch.members],
+            [at(f"{m.folder}/theory.nc") for m in batch.members],
         log:
-            f"results/logs/theory/{batch.name}.log",
+            at(f"results/logs/theory/{batch.name}.log"),
         conda:
             "../../envs/analysis.yaml"
         resources:

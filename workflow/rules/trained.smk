@@ -8,11 +8,11 @@ for batch in TRAINED:
         name:
             f"train_{batch.name}"
         input:
-            data=f"results/data/{batch.data}.nc",
+            data=at(f"results/data/{batch.data}.nc"),
         output:
-            [f"{m.folder}/networks.nc" for m in batch.members],
+            [at(f"{m.folder}/networks.nc") for m in batch.members],
         log:
-            f"results/logs/train/{batch.name}.log",
+            at(f"results/logs/train/{batch.name}.log"),
         conda:
             "../../envs/torch.yaml"
         resources:
@@ -30,13 +30,13 @@ for batch in TRAINED:
         name:
             f"measure_{batch.name}"
         input:
-            data=f"results/data/{batch.data}.nc",
-            networks=[f"{m.folder}/networks.nc" for m in batch.members],
+            data=at(f"results/data/{batch.data}.nc"),
+            networks=[at(f"{m.folder}/networks.nc") for m in batch.members],
         output:
-            estimates=[f"{m.folder}/estimates.nc" for m in batch.members],
-            covariances=[f"{m.folder}/covariances.nc" for m in batch.members],
+            estimates=[at(f"{m.folder}/estimates.nc") for m in batch.members],
+            covariances=[at(f"{m.folder}/covariances.nc") for m in batch.members],
         log:
-            f"results/logs/measure/{batch.name}.log",
+            at(f"results/logs/measure/{batch.name}.log"),
         conda:
             "../../envs/torch.yaml"
         resources:
@@ -53,12 +53,12 @@ for batch in TRAINED:
         name:
             f"generate_{batch.name}"
         input:
-            data=f"results/data/{batch.data}.nc",
-            networks=[f"{m.folder}/networks.nc" for m in batch.members],
+            data=at(f"results/data/{batch.data}.nc"),
+            networks=[at(f"{m.folder}/networks.nc") for m in batch.members],
         output:
-            [f"{m.folder}/generated.nc" for m in batch.members],
+            [at(f"{m.folder}/generated.nc") for m in batch.members],
         log:
-            f"results/logs/generate/{batch.name}.log",
+            at(f"results/logs/generate/{batch.name}.log"),
         conda:
             "../../envs/torch.yaml"
         resources:
@@ -75,12 +75,12 @@ for batch in TRAINED:
         name:
             f"predict_{batch.name}"
         input:
-            data=f"results/data/{batch.data}.nc",
-            estimates=[f"{m.folder}/estimates.nc" for m in batch.members],
+            data=at(f"results/data/{batch.data}.nc"),
+            estimates=[at(f"{m.folder}/estimates.nc") for m in batch.members],
         output:
-            [f"{m.folder}/theory.nc" for m in batch.members],
+            [at(f"{m.folder}/theory.nc") for m in batch.members],
         log:
-            f"results/logs/predict/{batch.name}.log",
+            at(f"results/logs/predict/{batch.name}.log"),
         conda:
             "../../envs/analysis.yaml"
         resources:

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from finitewidth.comparison.tables import literal
+from finitewidth.core.places import DEFAULT, RESULTS
 from finitewidth.provenance.artifacts import read_stamp
 from finitewidth.quantities.vocabulary import FIGURES
 
-#: Where the page stands, and from where its links lead.
-FOLDER = "results"
 
-
-def undrawn(paths: Iterable[str], place: str = "") -> list[str]:
+def undrawn(paths: Iterable[str], place: str = RESULTS) -> list[str]:
     """A sentence for each figure whose file is a page that says why it could not be drawn.
 
-    ``place`` is what stands before ``results/`` (:func:`finitewidth.runtime.job.place`).
+    ``place`` is the folder of the run (:func:`finitewidth.runtime.job.place`).
 
     Raises ``ArtifactError`` where a file cannot be read.
     """
@@ -23,18 +21,18 @@ def undrawn(paths: Iterable[str], place: str = "") -> list[str]:
     for stamp in map(read_stamp, paths):
         if problem := stamp.get("problem"):
             study, figure = stamp["wildcards"]["study"], stamp["wildcards"]["figure"]
-            log = f"{place}{FOLDER}/logs/figures/{study}.log"
+            log = f"{place}/logs/figures/{study}.log"
             found.append(f"studies.{study}: {figure} could not be drawn ({problem}; log: {log})")
     return found
 
 
-def gallery(studies: Sequence[Mapping], formats: Sequence[str]) -> str:
+def gallery(studies: Sequence[Mapping], formats: Sequence[str], run: str = DEFAULT) -> str:
     """The page: for each study its figures, each with what it shows, and its files.
 
     ``studies`` have a ``name``, a ``title`` (or None) and ``figures``; ``formats`` are the endings
-    of the files that each figure is written to.
+    of the files that each figure is written to. Links lead on from the folder of the run.
     """
-    lines = ["# Figures"]
+    lines = ["# Figures" if run == DEFAULT else f"# Figures of the run {run}"]
     # Browsers show no PDF on a page.
     shown = next((ending for ending in formats if ending != "pdf"), None)
     for study in studies:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from finitewidth.comparison.captions import ensembles, notes, outcome, plain
 from finitewidth.config.model import Config
+from finitewidth.core.places import DEFAULT, root_of
 from finitewidth.members.listed import listed
 from finitewidth.quantities.vocabulary import FIGURES
 from finitewidth.runtime.folder import OURS, write_whole
@@ -53,9 +54,9 @@ def caption(name: str) -> str:
     return str((FOLDER / f"{name}.rst").absolute())
 
 
-def front_page(config: Config) -> str:
-    """Write the front page where it is another than stands there; returns its path."""
-    path, text = Path(caption("front")), _front(config)
+def front_page(config: Config, run: str = DEFAULT) -> str:
+    """Write the front page of a run where it is another than stands there; returns its path."""
+    path, text = Path(caption("front")), _front(config, run)
     if not path.exists() or path.read_bytes() != text.encode():
         write_whole(path, text)
     return str(path)
@@ -151,7 +152,7 @@ def _order(order: Mapping) -> str:
     return f"- {plain(order['words'])}: {how}"
 
 
-def _front(config: Config) -> str:
+def _front(config: Config, run: str) -> str:
     studies = []
     for name, study in config.studies.items():
         count = len(study.figures or [])
@@ -174,12 +175,17 @@ def _front(config: Config) -> str:
         "\n".join(studies),
         _headed("Where it comes from"),
         _FROM.rstrip(),
-        f"The config holds {len(config.ensembles)} ensembles, {len(config.trained)} sets of trained"
-        f" networks and {len(config.studies)} studies; its seed is {config.seed}. The same config"
-        " gives the same bytes. What made a file stands inside it (``python -m finitewidth stamp"
-        " FILE``), and ``results/ro-crate-metadata.json`` names them all.",
+        f"{_of(run)}The config holds {len(config.ensembles)} ensembles, {len(config.trained)} sets"
+        f" of trained networks and {len(config.studies)} studies; its seed is {config.seed}. The"
+        " same config gives the same bytes. What made a file stands inside it (``python -m"
+        f" finitewidth stamp FILE``), and ``{root_of(run)}/ro-crate-metadata.json`` names them"
+        " all.",
     ]
     return "\n\n".join([*parts, _FRONT_STYLE]) + "\n"
+
+
+def _of(run: str) -> str:
+    return "" if run == DEFAULT else f"This is the run ``{run}``. "
 
 
 def _headed(text: str) -> str:

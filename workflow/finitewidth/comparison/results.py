@@ -11,6 +11,7 @@ import xarray as xr
 
 from finitewidth.comparison.extrapolate import extrapolate
 from finitewidth.comparison.sweeps import extrapolate_sweep, groups
+from finitewidth.core.places import RESULTS, at
 from finitewidth.members.listed import listed
 from finitewidth.members.stages import Tabulated, TabulatedLadder
 from finitewidth.members.trained import TabulatedReplicas
@@ -105,18 +106,18 @@ class Study:
         return replace(self, members=members, trained=trained)
 
     @classmethod
-    def read(cls, description: Mapping, place: str = "") -> Study:
+    def read(cls, description: Mapping, place: str = RESULTS) -> Study:
         """Load the files of every member; raises ``ArtifactError`` where one cannot be read.
 
-        ``place`` is what stands before ``results/`` (:func:`finitewidth.runtime.job.place`).
+        ``place`` is the folder of the run (:func:`finitewidth.runtime.job.place`).
         """
         members: list[MemberResults] = []
         trained: list[TrainedResults] = []
         for about, folder in map(listed, description["members"]):
             if isinstance(about, TabulatedReplicas):
-                trained.append(_replicas(about, Path(place + folder)))
+                trained.append(_replicas(about, Path(at(place, folder))))
             else:
-                members.append(_member(about, Path(place + folder)))
+                members.append(_member(about, Path(at(place, folder))))
         words = (description["name"], description["title"], description["quantities"])
         return cls(*words, members, _sweeps(members), trained)
 

@@ -18,11 +18,13 @@ from finitewidth.core.fields import (
     Place,
     Positive,
     Real,
+    RunName,
     Sweep,
     Variance,
     distinct,
     key,
 )
+from finitewidth.core.places import RUN_NAMES
 from finitewidth.data.inputs import KINDS
 from finitewidth.data.kinds.kind import Kind
 from finitewidth.models.activations import table as activations
@@ -271,6 +273,12 @@ class Study(Model):
 
 class Config(Model):
     """A study file."""
+
+    run: RunName | None = key(
+        f"{RUN_NAMES}: results stand in results/runs/<name>/, those of default in results/ itself"
+        " (where left out, the study file names the run)",
+        None,
+    )
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = key("a whole number of at least 0")
     device: Literal["auto", "cpu", "cuda"] = key(

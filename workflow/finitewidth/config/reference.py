@@ -19,9 +19,11 @@ serves editors. Other keys than these are refused.
 
 The default study is `config/config.yaml`, the same file as `config.yaml` at the top. A study file
 stands alone: `snakemake --cores all --config study=my.yaml` reads it instead, and `--config
-study=my.yaml seed=7` changes a key of it. Where a value can be a list of different values, the list
-is a *sweep*: one member for each combination. A config that cannot be run ends before the first
-job, in one sentence that names the key, what was given and what is allowed.
+study=my.yaml seed=7` changes a key of it. Each is a run with a folder of its own in
+`results/runs/`, here `my` and `my-seed-7` (docs/provenance.md). Where a value can be a list of
+different values, the list is a *sweep*: one member for each combination. A config that cannot be
+run ends before the first job, in one sentence that names the key, what was given and what is
+allowed.
 """
 
 

@@ -7,6 +7,8 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from finitewidth.core.places import run_name
+
 # A name becomes a folder: letters, digits and _ only, so that it can neither leave the results
 # folder nor upset a shell or a file system.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,39}$")]
@@ -51,6 +53,10 @@ def _no_wildcard(text: str) -> str:
     return text
 
 
+def _as_text(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 #: What does not print and any line of text may hold: spaces of every kind.
 _SPACES = [chr(c) for c in (0x20, 0xA0, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000)]
 
@@ -59,6 +65,8 @@ Line = Annotated[str, Field(max_length=300), AfterValidator(shown)]
 Place = Annotated[
     str, Field(min_length=1, max_length=1000), AfterValidator(shown), AfterValidator(_no_wildcard)
 ]
+#: What a run is called. A whole number is one, too, as a year.
+RunName = Annotated[str, BeforeValidator(_as_text), AfterValidator(run_name)]
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Real = Annotated[float, AfterValidator(finite)]
 #: What no variance, rate or length is beyond that is meant: powers of it stay numbers.

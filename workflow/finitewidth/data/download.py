@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import http.client
 import os
+import shutil
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from finitewidth import __version__
-from finitewidth.core.files import make_way
+from finitewidth.core.files import make_way, replacing, unreadable
 from finitewidth.core.files import sha256 as sha256_of
 from finitewidth.data import tar
 
@@ -28,6 +29,16 @@ class DownloadError(OSError):
 
 class _TooLargeError(Exception):
     """More bytes than any archive of this format has."""
+
+
+def copied(paths: Iterable[str | Path], path: str | Path, sha256: str | None) -> bool:
+    """Copy the first of ``paths`` that has the digest to ``path``; whether there was one."""
+    for other in paths:
+        if sha256 and not unreadable(other) and sha256_of(other) == sha256.lower():
+            with replacing(path) as temporary:
+                shutil.copyfile(other, temporary)
+            return True
+    return False
 
 
 def download(

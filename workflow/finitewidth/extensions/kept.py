@@ -1,6 +1,6 @@
 """Copies of extensions: each by the digest of its files, so that no edit changes one.
 
-A run keeps them in ``results/extensions``, and its jobs run one of its own, whatever becomes of the
+A run keeps them in ``extensions`` of its folder, and its jobs run one of its own, whatever becomes of the
 file that was named.
 """
 
@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from finitewidth.core.files import replacing
+from finitewidth.core.places import RESULTS
 from finitewidth.extensions.named import Extension, name_again, named
 
-#: Where a run keeps the extensions that it used.
+#: Where a run keeps the extensions that it used, by what that is called in `results/` itself.
 KEPT = "results/extensions"
 
 
@@ -45,4 +46,5 @@ def hand_on_copies(folder: str | Path) -> None:
 
 def copies(name: str, folder: str | Path) -> Iterable[Path]:
     """Files at which runs in ``folder`` have kept an extension of this name."""
-    return sorted(Path(folder, KEPT).glob(f"*/{name}"))
+    found = Path(folder, RESULTS).glob(f"runs/*/extensions/*/{name}")
+    return sorted([*Path(folder, KEPT).glob(f"*/{name}"), *found])

@@ -16,7 +16,7 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 from urllib.parse import unquote
@@ -24,11 +24,13 @@ from urllib.parse import unquote
 from finitewidth.config.model import Config
 from finitewidth.core.errors import ConfigError, visible
 from finitewidth.core.files import inside, replacing, sha256
+from finitewidth.core.places import DEFAULT, at, root_of
 from finitewidth.extensions import named as extensions
 from finitewidth.extensions.kept import KEPT
 from finitewidth.provenance.artifacts import ArtifactError
 from finitewidth.provenance.code import COMMIT_FILE, recorded_commit
 from finitewidth.provenance.crate import CODE, CRATE, NOT_CODE, ROOT
+from finitewidth.study.runs import check_layout, is_kept, kept_configs, name_of
 from finitewidth.study.study_file import load
 
 #: What stands beside the code that the crate has a copy of.
@@ -37,25 +39,45 @@ _BESIDE = ("tests", "docs", "benchmarks", "profiles", "CHANGELOG.md", ".gitignor
 #: The time of code and of the user's files (2020-01-01), and of all results, which Snakemake wants
 #: to be newer than scripts and not older than each other; what a person edits is newer than both.
 _TIME, _TIME_OF_RESULTS = 1577836800, 1577923200
+DEFAULT_STUDY = ROOT / "config.yaml"
 _METADATA = Path(".snakemake") / "metadata"
 
 
-def archive(study_files: list[str], folder: str, output: str | None) -> list[str]:
-    """Pack the run of ``study_files`` in ``folder``; sentences on it, as :func:`pack` has them."""
-    stem = "-".join(Path(file).stem for file in study_files) or "default"
-    target = Path(output or f"finitewidth-{stem}.tar.gz")
+def archive(
+    study_files: list[str], over: Mapping, run: str | None, folder: str, output: str | None
+) -> list[str]:
+    """Pack a run in ``folder``; sentences on it, as :func:`pack` has them.
+
+    It is the run of ``study_files`` with ``over`` on top, or the one called ``run``.
+    """
+    files = study_files or [str(DEFAULT_STUDY)]
+    by_files = name_of(load(files), files, {}, DEFAULT_STUDY)
+    run = run or name_of(load(files, over), files, over, DEFAULT_STUDY)
+    target = Path(output or f"finitewidth-{run}.tar.gz")
     if not target.name.endswith(".tar.gz"):
         raise ConfigError(f"--output: given {target}, allowed is a name that ends with .tar.gz")
-    config = load(study_files or [ROOT / "config.yaml"])
-    sentences = pack(config, study_files, target=target, folder=Path(folder))
+    check_layout(run, lambda: load([DEFAULT_STUDY]), folder)
+    if over or run != by_files:
+        # Its files alone do not say what the run was; but what it kept does.
+        study_files = files = [str(file) for file in kept_configs(Path(folder, root_of(run)))[:1]]
+        if not files:
+            raise ArtifactError(f"{Path(folder, root_of(run))} holds no run: run make first")
+    sentences = pack(load(files), study_files, target=target, folder=Path(folder), run=run)
     size = target.stat().st_size / 2**20
     return [f"{target}: {size:.0f} MiB, SHA-256 {sha256(target)}.", *sentences]
 
 
-def pack(config: Config, study_files: Iterable[str | Path], *, target: Path, folder: Path) -> list:
-    """Write the archive ``target`` of the run in ``folder`` (the one that holds ``results``).
+def pack(
+    config: Config,
+    study_files: Iterable[str | Path],
+    *,
+    target: Path,
+    folder: Path,
+    run: str = DEFAULT,
+) -> list:
+    """Write the archive ``target`` of a run in ``folder`` (the one that holds ``results``).
 
-    ``config`` is what ``study_files`` say (none: the default one).
+    ``config`` is what ``study_files`` say (none: the default one), ``run`` what the run is called.
 
     Returns
     -------
@@ -69,13 +91,14 @@ def pack(config: Config, study_files: Iterable[str | Path], *, target: Path, fol
         Where there is no crate, or a result is not the one that it names.
     """
     top = target.name.removesuffix(".tar.gz")
-    results = _results(folder)
+    root = root_of(run)
+    results = _results(folder, root)
     entries: dict[str, Path | bytes] = dict(_code())
     entries[COMMIT_FILE.name] = (json.dumps(recorded_commit(), sort_keys=True) + "\n").encode()
-    names, sentences = _study_files(study_files, entries)
+    names, sentences = _study_files(study_files, entries, run)
     sentences += _own_files(config, folder, entries)
     entries |= results
-    entries |= _metadata(folder, {*results, "results/code"})
+    entries |= _metadata(folder, {*results, f"{root}/code"})
     target.parent.mkdir(parents=True, exist_ok=True)
     with (
         replacing(target) as temporary,
@@ -86,7 +109,7 @@ def pack(config: Config, study_files: Iterable[str | Path], *, target: Path, fol
     ):
         for name in sorted(entries):
             _add(tar, f"{top}/{name}", entries[name])
-    kept = [f"{KEPT}/{one.digest}/{one.name}" for one in extensions.named()]
+    kept = [at(root, f"{KEPT}/{one.digest}/{one.name}") for one in extensions.named()]
     words = [f"EXTENSIONS={name}" for name in [",".join(k for k in kept if k in results)] if name]
     words += [f'CONFIG="{" ".join(names)}"'] if names else []
     command = " ".join(["make", *words])
@@ -121,13 +144,17 @@ def _code() -> Iterator[tuple[str, Path]]:
                 yield relative.as_posix(), file
 
 
-def _study_files(files: Iterable[str | Path], entries: dict) -> tuple[list[str], list[str]]:
+def _study_files(
+    files: Iterable[str | Path], entries: dict, run: str
+) -> tuple[list[str], list[str]]:
     """Names of the study files in the archive, and a sentence for each that stands outside the
     folder."""
     names, sentences = [], []
     for file in map(Path, files):
-        ours = file.resolve().is_relative_to(ROOT)
-        name = file.resolve().relative_to(ROOT).as_posix() if ours else f"config/{file.name}"
+        ours, kept = file.resolve().is_relative_to(ROOT), is_kept(file)
+        # What a run kept is called by its digest, where it says what the run is called.
+        name = f"config/{run}.yaml" if kept else f"config/{file.name}"
+        name = file.resolve().relative_to(ROOT).as_posix() if ours and not kept else name
         if name in entries and entries[name] != file.resolve():
             raise ConfigError(
                 f"config file {file}: given a name that another file has in the archive, allowed"
@@ -135,7 +162,7 @@ def _study_files(files: Iterable[str | Path], entries: dict) -> tuple[list[str],
             )
         entries[name] = file.resolve()
         names.append(name)
-        if not ours:
+        if not (ours or kept):
             sentences.append(f"{file} is called {name} there.")
     return names, sentences
 
@@ -161,15 +188,15 @@ def _own_files(config: Config, folder: Path, entries: dict) -> list[str]:
     return sentences
 
 
-def _results(folder: Path) -> dict[str, Path | bytes]:
-    """The crate, and every file that it names."""
-    name = f"results/{CRATE}"
+def _results(folder: Path, root: str) -> dict[str, Path | bytes]:
+    """The crate of a run, and every file that it names."""
+    name = f"{root}/{CRATE}"
     crate = inside(folder, name)
     if crate is None:
         raise ArtifactError(f"{folder / name} cannot be read: run make first")
     found: dict[str, Path | bytes] = {name: crate}
     for named, digest in _named(crate, folder / name):
-        name = f"results/{named}"
+        name = f"{root}/{named}"
         path = inside(folder, name)
         if path is None or digest not in (None, sha256(path)):
             # What leads out of the folder is not told from what is not there.
@@ -178,7 +205,7 @@ def _results(folder: Path) -> dict[str, Path | bytes]:
             )
         found[name] = path
     # What Snakemake takes the time of a folder from.
-    found["results/code/.snakemake_timestamp"] = b""
+    found[f"{root}/code/.snakemake_timestamp"] = b""
     return found
 
 

@@ -1,4 +1,4 @@
-"""A run as a research object: what stands in `results/`, and what made it, as an RO-Crate.
+"""A run as a research object: what stands in its folder, and what made it, as an RO-Crate.
 
 The profile is Provenance Run Crate: the workflow, its rules as steps, one action for every stamp,
 and every file with its SHA-256. All that is said of a file is read from the stamp inside it, so the
@@ -20,6 +20,7 @@ import yaml
 
 from finitewidth import __version__
 from finitewidth.core.files import make_way, replacing, sha256
+from finitewidth.core.places import DEFAULT, RESULTS
 from finitewidth.provenance.artifacts import ArtifactError, read_stamp
 from finitewidth.provenance.code import PACKAGE
 from finitewidth.provenance.digests import OWN, canonical
@@ -75,27 +76,30 @@ def write_crate(
     config: str,
     extensions: Iterable[str] = (),
     code: str = "code",
+    run: str = DEFAULT,
     on_file: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
-    """Write ``ro-crate-metadata.json`` into ``results``.
+    """Write ``ro-crate-metadata.json`` into ``results``, the folder of a run.
 
     Parameters
     ----------
     files
-        The results, as paths from the folder that holds ``results``.
+        The results, as stamps name them, wherever the folder of the run stands.
     config
         The config of the run, alike.
     extensions
         Files of the extensions that it used, alike.
     code
         The folder below ``results`` with a copy of the code.
+    run
+        What the run is called.
 
     Raises
     ------
     ArtifactError
         Where a file cannot be read, or is not the one that another was made from.
     """
-    crate = _Crate(results, config, code, sorted(extensions))
+    crate = _Crate(results, config, code, run, sorted(extensions))
     paths = sorted(set(files))
     for done, path in enumerate(paths):
         on_file(done, len(paths))
@@ -108,18 +112,18 @@ def write_crate(
 class _Crate:
     """Entities gathered file by file; :meth:`metadata` puts them together."""
 
-    def __init__(self, results: Path, config: str, code: str, extensions: Sequence[str]):
-        self.results, self.config, self.code = results, config, code
+    def __init__(self, results: Path, config: str, code: str, run: str, extensions: Sequence[str]):
+        self.results, self.config, self.code, self.run = results, config, code, run
         self.extensions = extensions
         self.sha256: dict[str, str] = {}
         self.stamps: dict[str, dict] = {}
         self.entities: dict[str, dict] = {}
 
     def add_result(self, path: str) -> None:
-        self.sha256[path] = sha256(self.results.parent / path)
+        self.sha256[path] = sha256(self._file(path))
         # What was downloaded is not ours to stamp: its SHA-256 stands in the config.
         if "downloads" not in Path(path).parts:
-            stamp = read_stamp(self.results.parent / path)
+            stamp = read_stamp(self._file(path))
             # What is written together has one stamp, but for each file's own digest.
             self.stamps[path] = {k: v for k, v in stamp.items() if k != OWN}
 
@@ -169,7 +173,10 @@ class _Crate:
 
     def _id(self, path: str) -> str:
         """The @id of a file of results: its path below them, as a URL."""
-        return quote(str(Path(path).relative_to(self.results.name)))
+        return quote(str(Path(path).relative_to(RESULTS)))
+
+    def _file(self, path: str) -> Path:
+        return self.results / Path(path).relative_to(RESULTS)
 
     def _add_file(self, path: str, about: str | None = None) -> str:
         name = self._id(path)
@@ -179,7 +186,7 @@ class _Crate:
         if self._varies(path):
             properties["description"] = "Holds measured times: no two runs give the same bytes"
         else:
-            file = self.results.parent / path
+            file = self._file(path)
             properties["sha256"] = self.sha256.get(path) or sha256(file)
             properties["contentSize"] = str(file.stat().st_size)
         if path == self.config:
@@ -257,12 +264,12 @@ class _Crate:
         folder = self.results / self.code
         names = []
         for file in sorted(p for p in folder.rglob("*") if p.is_file() and p.name[0] != "."):
-            path = str(file.relative_to(self.results.parent))
+            path = f"{RESULTS}/{file.relative_to(self.results)}"
             names.append(
                 self._add(self._id(path), "File", name=file.name, sha256=sha256(file),
                           contentSize=str(file.stat().st_size), **_encoding(path))
             )  # fmt: skip
-        main = self._id(f"{self.results.name}/{self.code}/workflow/Snakefile")
+        main = self._id(f"{RESULTS}/{self.code}/workflow/Snakefile")
         rules = sorted({stamp["rule"] for stamp in self.stamps.values()})
         steps = []
         for position, rule in enumerate(rules, start=1):
@@ -297,7 +304,7 @@ class _Crate:
         }
         self._add(_BIOSCHEMAS, "CreativeWork", name="Bioschemas ComputationalWorkflow",
                   version="1.0-RELEASE")  # fmt: skip
-        self._add(self._id(str(folder.relative_to(self.results.parent))) + "/", "Dataset",
+        self._add(self._id(f"{RESULTS}/{self.code}") + "/", "Dataset",
                   name="code", description="The code that ran", hasPart=_links(names))  # fmt: skip
         return names
 
@@ -323,7 +330,7 @@ class _Crate:
             "CreateAction",
             name="The run of the workflow",
             description="From the config to the tables and figures of every study",
-            instrument={"@id": self._id(f"{self.results.name}/{self.code}/workflow/Snakefile")},
+            instrument={"@id": self._id(f"{RESULTS}/{self.code}/workflow/Snakefile")},
             actionStatus="http://schema.org/CompletedActionStatus",
             object={"@id": self._id(self.config)},
             result=_links(self._id(path) for path in finals or sorted(self.sha256)),
@@ -339,7 +346,7 @@ class _Crate:
         self._add("#authors", "Organization", name=citation["authors"][0]["name"])
         samples = [n for n, e in self.entities.items() if e["@type"] == "Dataset"]
         return {
-            "name": "Results of finitewidth",
+            "name": "Results of finitewidth" + ("" if self.run == DEFAULT else f", run {self.run}"),
             "description": citation["title"],
             # Of the software: that of the run would differ from run to run.
             "datePublished": str(citation["date-released"]),
@@ -347,7 +354,7 @@ class _Crate:
             "author": {"@id": "#authors"},
             "publisher": {"@id": "#authors"},
             "conformsTo": _links(name for name, _, _ in _PROFILES),
-            "mainEntity": {"@id": self._id(f"{self.results.name}/{self.code}/workflow/Snakefile")},
+            "mainEntity": {"@id": self._id(f"{RESULTS}/{self.code}/workflow/Snakefile")},
             "hasPart": _links(sorted({*parts, *samples})),
             "mentions": _links(actions),
         }

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from finitewidth.core.places import at, run_in
 from finitewidth.extensions.kept import KEPT
 from finitewidth.extensions.named import VARIABLE, Extension, named
 from finitewidth.provenance import own_code
@@ -26,13 +27,15 @@ def command(ancestry: Ancestry, folder: Path) -> str:
     Raises ``ArtifactError`` where no config gives it.
     """
     config = _config(ancestry)
-    words = ["snakemake", "--cores", "all"]
+    words, run = ["snakemake", "--cores", "all"], f"run={run_in(ancestry.place)}"
     if folder.resolve() != SNAKEFILE.parent.resolve():
         words += ["--snakefile", str(SNAKEFILE), "--directory", str(folder)]
         config = str(folder / config)
-    line = shlex.join([*words, "--force", "--config", option([config]), "--", ancestry.target])
+    line = shlex.join([*words, "--force", "--config", option([config]), run, "--", ancestry.target])
     if extensions := own_code.used(_modules(ancestry)):
-        files = [str(_file(one, folder)) for one in named() if one.name in extensions]
+        files = [
+            str(_file(one, folder, ancestry.place)) for one in named() if one.name in extensions
+        ]
         line = f"{VARIABLE}={shlex.quote(','.join(files))} {line}"
     return line
 
@@ -43,9 +46,9 @@ def _modules(ancestry: Ancestry) -> set[str]:
     return {name for modules in each for name in modules}
 
 
-def _file(one: Extension, folder: Path) -> Path:
+def _file(one: Extension, folder: Path, root: str) -> Path:
     """An extension as the run kept it, which no edit changes, or else where it stands."""
-    kept = folder / KEPT / one.digest / one.name
+    kept = folder / at(root, f"{KEPT}/{one.digest}/{one.name}")
     return kept.resolve() if kept.is_file() else one.file
 
 
@@ -73,8 +76,9 @@ def verify(ancestry: Ancestry, folder: Path, cores: int) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="finitewidth-") as name:
         scratch = _with_given(ancestry, folder, Path(name))
         words = [sys.executable, "-m", "snakemake", "--snakefile", SNAKEFILE, "--directory",
-                 scratch, "--cores", cores, "--config", option([config]), "--quiet", "rules",
-                 "--", ancestry.target]  # fmt: skip
+                 scratch, "--cores", cores, "--config", option([config]),
+                 f"run={run_in(ancestry.place)}", "--quiet", "rules", "--",
+                 ancestry.target]  # fmt: skip
         # What Snakemake says is its progress; ours goes to stdout.
         status = subprocess.run(
             [str(word) for word in words],
@@ -87,7 +91,7 @@ def verify(ancestry: Ancestry, folder: Path, cores: int) -> list[str]:
         again, before = scratch / ancestry.target, folder / ancestry.root
         if again.read_bytes() == before.read_bytes():
             return []
-        rebuilt = Tracer(scratch, [config]).trace(ancestry.target)
+        rebuilt = Tracer(scratch, [config], ancestry.place).trace(ancestry.target)
         return compared(ancestry, rebuilt)
 
 

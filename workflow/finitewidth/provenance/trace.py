@@ -10,6 +10,7 @@ from pathlib import Path
 
 from finitewidth.core.errors import ConfigError
 from finitewidth.core.files import MISSING, bounded_sha256, sha256, unreadable
+from finitewidth.core.places import RESULTS, alone, at
 from finitewidth.provenance import code, own_code
 from finitewidth.provenance.artifacts import (
     SUFFIXES,
@@ -21,6 +22,7 @@ from finitewidth.provenance.artifacts import (
 )
 from finitewidth.provenance.digests import canonical, digest_of_data, samples_digest
 from finitewidth.provenance.projections import Part, parts
+from finitewidth.study.runs import kept_configs
 from finitewidth.study.study_file import load
 
 
@@ -54,18 +56,34 @@ class Ancestry:
     problems: list[tuple[str, str]]
     #: Where the workflow writes the root, which may have been copied from there.
     target: str
+    #: The folder of its run.
+    place: str = RESULTS
 
 
 class Tracer:
-    """Traces artifacts whose stamps name paths in ``folder``, each file read once.
+    """Traces artifacts of one run, each file read once.
 
-    ``configs`` are study files. The one that gives an artifact is sought among them; by default in
-    those that runs kept in `results/configs`, then in those of the folder.
+    Parameters
+    ----------
+    folder : path
+        Where `results/` stands.
+    configs : sequence of path, optional
+        The study files among which the one is sought that gives an artifact: as a rule what the run
+        kept in its `configs/`, and then what stands in the folder.
+    root : str
+        The run's own folder, from ``folder``. Paths of its results begin with it; in stamps they
+        begin with `results/`, whatever the run.
     """
 
-    def __init__(self, folder: str | Path = ".", configs: Sequence[str | Path] | None = None):
-        self.folder = Path(folder)
-        self.configs = [str(c) for c in (_configs(self.folder) if configs is None else configs)]
+    def __init__(
+        self,
+        folder: str | Path = ".",
+        configs: Sequence[str | Path] | None = None,
+        root: str = RESULTS,
+    ):
+        self.folder, self.root = Path(folder), root
+        found = _configs(self.folder, root) if configs is None else configs
+        self.configs = [str(c) for c in found]
         self._artifacts: dict[str, Artifact] = {}
         self._match = functools.cache(self._matches)
         self._parts = functools.cache(_parts)
@@ -101,7 +119,7 @@ class Tracer:
                 for name in found
                 if (difference := self._match(name, config))
             ]
-        return Ancestry(path, found, config, problems, self._target(root, config))
+        return Ancestry(path, found, config, problems, self._target(root, config), self.root)
 
     def _artifact(self, path: str) -> Artifact:
         if path not in self._artifacts:
@@ -131,7 +149,7 @@ class Tracer:
         except ArtifactError:
             artifact.problems.append("holds no stamp of finitewidth that can be read")
             return artifact
-        artifact.inputs = dict(stamp["inputs"])
+        artifact.inputs = {self._here(k): v for k, v in stamp["inputs"].items()}
         try:
             check(file)
         except ArtifactError:
@@ -147,6 +165,13 @@ class Tracer:
                 f"{own_code.kept(stamp['code']['modules'], changed, self.folder)}"
             )
         return artifact
+
+    def _here(self, path: str) -> str:
+        """Where a file stands that a stamp names."""
+        own = at(self.root, path)
+        # A user's own file may be what another run has downloaded.
+        elsewhere = own != path and not os.path.lexists(self.folder / own)
+        return path if elsewhere and "/downloads/" in path else own
 
     def _read_samples(self, path: str) -> Artifact:
         artifact, shards = Artifact(path, kind="samples"), []
@@ -184,22 +209,23 @@ class Tracer:
         if artifact.stamp is None:
             return ""
         by_path, by_name = self._parts(self.folder / config)
-        named = _name(artifact.stamp)
-        if path.startswith("results/") and by_path.get(path) != named:
-            if path not in by_path:
+        named, called = _name(artifact.stamp), alone(self.root, path)
+        if path.startswith(f"{self.root}/") and by_path.get(called) != named:
+            if called not in by_path:
                 return "that one has no such artifact"
-            return f"its stamp is that of {named}, not of {by_path[path]}"
+            return f"its stamp is that of {named}, not of {by_path[called]}"
         if named not in by_name:
             return f"that one has no {named}"
         return next(iter(differences(artifact.stamp["config"], by_name[named].config)), "")
 
     def _target(self, artifact: Artifact, config: str | None) -> str:
-        if config is None or artifact.stamp is None or artifact.path.startswith("results/"):
+        inside = artifact.path.startswith(f"{RESULTS}/")
+        if config is None or artifact.stamp is None or inside:
             return artifact.path
         _, by_name = self._parts(self.folder / config)
         paths = by_name[_name(artifact.stamp)].paths
         same_kind = [p for p in paths if Path(p).suffix == Path(artifact.path).suffix]
-        return next(iter(same_kind), artifact.path)
+        return at(self.root, next(iter(same_kind), artifact.path))
 
 
 def flattened(data: object, prefix: str = "") -> dict[str, str]:
@@ -228,10 +254,13 @@ def differences(one: object, other: object) -> list[str]:
     ]
 
 
-def _configs(folder: Path) -> list[str]:
-    """Study files at hand: those of the runs, the last one first, then those that stand there."""
-    kept = sorted((folder / "results/configs").glob("*.yaml"), key=lambda p: -p.stat().st_mtime_ns)
-    files = [*kept, folder / "config.yaml", *sorted((folder / "config").glob("*.yaml"))]
+def _configs(folder: Path, root: str) -> list[str]:
+    """Study files at hand: those of the run, the last one first, then those that stand there."""
+    files = [
+        *kept_configs(folder / root),
+        folder / "config.yaml",
+        *sorted((folder / "config").glob("*.yaml")),
+    ]
     return [str(file.relative_to(folder)) for file in files if file.is_file()]
 
 

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 
 from finitewidth.core.errors import visible
+from finitewidth.core.places import alone
 from finitewidth.provenance.digests import OWN
 from finitewidth.provenance.trace import Ancestry, Artifact, differences, flattened
 
@@ -136,13 +137,18 @@ def compared(one: Ancestry, other: Ancestry) -> list[str]:
             continue
         different = differences(_own(a), _own(b))
         pairs, only = _paired(a, b, one, other)
-        if not (different or only) and a.inputs == b.inputs:
+        if not (different or only) and _inputs(a, one) == _inputs(b, other):
             only = ["other content, though made in the same way"]
         if different or only:
             lines.append(pair[0] if pair[0] == pair[1] else " | ".join(pair))
         lines += [f"    {line}" for line in [*different, *only]]
         waiting += reversed(pairs)
     return [visible(line) for line in lines]
+
+
+def _inputs(artifact: Artifact, ancestry: Ancestry) -> dict:
+    """What an artifact was made from, by what it is called in any run."""
+    return {alone(ancestry.place, name): digest for name, digest in artifact.inputs.items()}
 
 
 def _own(artifact: Artifact) -> dict:
@@ -158,9 +164,13 @@ def _paired(
     a: Artifact, b: Artifact, one: Ancestry, other: Ancestry
 ) -> tuple[list[tuple[str, str]], list[str]]:
     """Pairs of inputs to compare, and a line for each that has no partner."""
-    shared = [(name, name) for name in a.inputs if name in b.inputs]
-    left = [name for name in a.inputs if name not in b.inputs]
-    right = [name for name in b.inputs if name not in a.inputs]
+    # Of two runs, what has the same place in the folders of both.
+    same = dict(zip(_inputs(b, other), b.inputs, strict=True))
+    called = dict(zip(a.inputs, map(same.get, _inputs(a, one)), strict=True))
+    shared = [(name, match) for name, match in called.items() if match]
+    left = [name for name, match in called.items() if not match]
+    taken_already = set(called.values())
+    right = [name for name in b.inputs if name not in taken_already]
 
     def role(ancestry: Ancestry, name: str) -> str:
         artifact = ancestry.artifacts[name]

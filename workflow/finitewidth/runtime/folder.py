@@ -55,8 +55,9 @@ def check_writable(folder: str) -> None:
         )
 
 
-def occupy(lock: Path = LOCK) -> bool:
-    """Hold the folder until this process ends; whether the run before was killed.
+def occupy(lock: Path = LOCK, run: str = "") -> bool:
+    """Hold the folder until this process ends, for a run of that name; whether the one before was
+    killed.
 
     Raises ``FolderError`` where another run holds it, or may: of one on another machine that left
     its name, nothing is known.
@@ -66,22 +67,23 @@ def occupy(lock: Path = LOCK) -> bool:
     lock.parent.mkdir(parents=True, exist_ok=True)
     file = open(lock, "a+", encoding="utf-8")  # noqa: SIM115
     taken = _lock(file, fcntl.LOCK_EX)
-    machine, process = _named(file)
+    machine, process, other = _named(file)
     here = machine == platform.node()
+    whose = _whose(machine, process, other)
     if taken is False or (taken is None and here and _lives(process)):
         file.close()
         raise FolderError(
-            f"another run is at work in this folder ({_whose(machine, process)}): wait until it has"
-            " ended, or choose another folder by --directory"
+            f"another run is at work in this folder ({whose}): wait until it has ended, or"
+            " choose another folder by --directory"
         )
     if machine and not here:
         file.close()
         raise FolderError(
             f"a run of this folder on another machine did not say that it ended"
-            f" ({_whose(machine, process)}): see that it is gone, delete {lock}, and start again"
+            f" ({whose}): see that it is gone, delete {lock}, and start again"
         )
     file.truncate(0)
-    file.write(f"{platform.node()} {os.getpid()}\n")
+    file.write(f"{platform.node()} {os.getpid()} {run}\n")
     file.flush()
     _held[str(lock.absolute())] = file
     atexit.register(_leave, file, os.getpid())
@@ -98,7 +100,7 @@ def occupied(lock: Path = LOCK) -> bool:
         return False
     with file:
         taken = _lock(file, fcntl.LOCK_SH)
-        machine, process = _named(file)
+        machine, process, _ = _named(file)
     here = machine == platform.node()
     return taken is False or bool(machine and not here) or (taken is None and _lives(process))
 
@@ -114,11 +116,11 @@ def _lock(file: TextIO, kind: int) -> bool | None:
     return True
 
 
-def _named(file: TextIO) -> tuple[str, str]:
-    """The machine and the process that a lock names; empty where it names none."""
+def _named(file: TextIO) -> tuple[str, str, str]:
+    """The machine, the process and the run that a lock names; empty where it names none."""
     file.seek(0)
-    words = file.read(1000).split()
-    return words[0] if words else "", words[1] if len(words) > 1 else ""
+    machine, process, run, *_ = [*file.read(1000).split(), "", "", ""]
+    return machine, process, run
 
 
 def _lives(process: str) -> bool:
@@ -131,8 +133,10 @@ def _lives(process: str) -> bool:
     return True
 
 
-def _whose(machine: str, process: str) -> str:
-    return f"process {process} on {machine}" if machine and process else "it has not said which"
+def _whose(machine: str, process: str, run: str) -> str:
+    if not (machine and process):
+        return "it has not said which"
+    return f"{f'run {run}, ' if run else ''}process {process} on {machine}"
 
 
 def _leave(file: TextIO, process: int) -> None:

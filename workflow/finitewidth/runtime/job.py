@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import logging
 import os
-import re
 import resource
 import sys
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from finitewidth.core import places
 from finitewidth.core.errors import ConfigError
 from finitewidth.core.files import make_way, sha256
 from finitewidth.provenance.artifacts import ArtifactError, DamagedError, make_stamp
@@ -21,11 +21,6 @@ from finitewidth.provenance.artifacts import ArtifactError, DamagedError, make_s
 log = logging.getLogger("finitewidth")
 #: The object that Snakemake puts into a script, by a name that does not import Snakemake.
 Script = Any
-#: What a workflow that uses this one as a module puts before its results (its ``prefix:``).
-_PLACE = re.compile(
-    r"((?:.*/)?)results/(?:(?:inputs|data|ensembles|trained|studies)/"
-    r"|(?:figures\.md|ro-crate-metadata\.json)$)"
-)
 
 
 def run(main: Callable, snakemake: Script) -> None:
@@ -156,19 +151,19 @@ def _peak_memory() -> float:
 
 
 def place(snakemake: Script) -> str:
-    """What stands before ``results/`` in the paths of a job: nothing, or a module's prefix."""
+    """The folder of a job's run: `results` or `results/runs/NAME`, behind a module's prefix."""
     # Whoever uses a rule may change where it writes.
     for path in (*snakemake.output, *snakemake.input):
-        if found := _PLACE.match(path):
-            return found[1]
-    return ""
+        if found := places.place(path):
+            return "".join(found)
+    return places.RESULTS
 
 
 def stamp(snakemake: Script, rule: str, **differences: Any) -> dict:
     """The stamp of a job's outputs, from its wildcards, inputs and parameters.
 
     ``rule`` is the stage, whatever the rule is called in a workflow that uses this one as a module;
-    paths are named from the folder in which its ``results/`` stands. ``differences`` replace what
+    paths are named as if the run stood in ``results/`` here. ``differences`` replace what
     is read off the job (``wildcards``, ``config``, ``inputs``, ``code``, ``device``): a job for
     several members stamps each file as if it had been alone.
     """
@@ -179,10 +174,10 @@ def stamp(snakemake: Script, rule: str, **differences: Any) -> dict:
         "code": snakemake.params.code,
         **differences,
     }
-    inputs, before = told.pop("inputs"), place(snakemake)
+    inputs, root = told.pop("inputs"), place(snakemake)
     if not isinstance(inputs, Mapping):
         inputs = {str(path): sha256(path) for path in inputs}
-    inputs = {path.removeprefix(before): digest for path, digest in inputs.items()}
+    inputs = {places.alone(root, path): digest for path, digest in inputs.items()}
     return make_stamp(rule=rule, inputs=inputs, used=told.pop("code"), **told)
 
 

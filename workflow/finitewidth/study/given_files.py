@@ -34,6 +34,12 @@ def style_files(config: Config) -> dict[str, str]:
     return {f"{key}.file": s.file for key, s in styles.items() if s is not None and s.file}
 
 
+def _is_download(place: Path, results: Path) -> bool:
+    """Whether a path is that of what a run downloaded, whichever run it was."""
+    root = place.parent.parent
+    return place.parent.name == "downloads" and results in (root, root.parent.parent)
+
+
 def check_given(config: Config, folder: str | Path = ".") -> None:
     """Raise ``ConfigError`` for the first file that no run in ``folder`` could read to its end.
 
@@ -46,7 +52,7 @@ def check_given(config: Config, folder: str | Path = ".") -> None:
         path = os.path.join(folder, file)
         # What was downloaded before may be named as an archive, too.
         place = Path(os.path.realpath(path))
-        within = place.is_relative_to(results) and place.parent != results / "downloads"
+        within = place.is_relative_to(results) and not _is_download(place, results)
         if within:
             allowed = "a file outside results/, where runs write and tidy up"
             raise ConfigError.at(key, file, allowed)

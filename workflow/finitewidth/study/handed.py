@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,19 @@ def read(config: Mapping, default: str | Path) -> tuple[dict, Config]:
         if again == given:
             raise
     return again, validate(again)
+
+
+def files_of(
+    config: Mapping, configfiles: Sequence[str | Path], default: str | Path
+) -> list[str | Path]:
+    """The study files of what Snakemake hands over, which name the run (:mod:`runs`).
+
+    ``configfiles`` are those that Snakemake has read itself.
+    """
+    files: list[str | Path] = [*configfiles]
+    if STUDY in config:
+        return [*_files(config[STUDY]), *files]
+    return files if any(section in config for section in SECTIONS) else [default, *files]
 
 
 def option(files: Iterable[str | Path]) -> str:
