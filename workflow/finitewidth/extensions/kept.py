@@ -1,7 +1,7 @@
 """Copies of extensions: each by the digest of its files, so that no edit changes one.
 
-A run keeps them in ``extensions`` of its folder, and its jobs run one of its own, whatever becomes of the
-file that was named.
+A run keeps them in ``extensions`` of its folder, and its jobs run one of its own, whatever becomes
+of the file that was named.
 """
 
 from __future__ import annotations
