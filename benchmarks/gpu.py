@@ -21,11 +21,12 @@ from finitewidth.core.device import label, prepare
 from finitewidth.core.torch_random import torch_stream
 from finitewidth.members.plain import of_plain
 from finitewidth.models.law import Law
+from finitewidth.models.network_shape import NetworkShape
 from finitewidth.models.parameterisation import Rates
-from finitewidth.models.shapes import NetworkShape, of_member
+from finitewidth.models.trained_architecture import trained_architecture
 from finitewidth.sampling.ensemble import sample
 from finitewidth.sampling.ntk_ensemble import sample_ntk
-from finitewidth.trained.training.sgd import Settings, train
+from finitewidth.trained.training.epochs import Settings, train
 
 REPEATS, DEPTH, INPUTS = 3, 4, 2
 X = np.random.default_rng(0).standard_normal((INPUTS, 10))
@@ -85,8 +86,9 @@ def samplers(width: int) -> dict[str, tuple[Callable[[str, int], object], int]]:
 def training(device: str, images: int, replicas: int, model: dict) -> tuple[float, float]:
     """Seconds of an epoch and its evaluations; the operations of its three products a layer."""
     described = of_plain({"ensemble": "benchmark", "mlp": None, "cnn": None} | model, NetworkShape)
-    architecture = of_member(described, (1, 32, 32), 10)
-    settings = Settings(replicas, 1, 128, 0.01, 0.9, "uniform", 1 / 3, (1,))
+    law = {"weights": "uniform", "C_W": 1 / 3}
+    architecture = trained_architecture(described, (1, 32, 32), 10, **law)
+    settings = Settings(replicas, 1, 128, 0.01, 0.9, (1,))
     stream = torch.Generator().manual_seed(0)
     x = torch.randn(images, *architecture.image, generator=stream).to(device)
     y = torch.randint(10, (images,), generator=stream).to(device)

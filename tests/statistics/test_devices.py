@@ -15,8 +15,8 @@ from finitewidth.sampling import ensemble
 from finitewidth.sampling.ensemble import sample
 from finitewidth.sampling.mlp.coupled_widths import sample_ladder
 from finitewidth.sampling.ntk_ensemble import sample_ntk
+from finitewidth.trained.training.epochs import Settings, train
 from finitewidth.trained.training.networks import outputs
-from finitewidth.trained.training.sgd import Settings, train
 from small_networks import CASES, architecture, drawn
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="skipped: no GPU")
@@ -132,7 +132,7 @@ def test_products_and_convolutions_are_of_single_precision():
 @pytest.mark.parametrize("case", CASES)
 def test_training_goes_the_same_way(case):
     # Starts and orders are drawn on the processor, so that only rounding differs, of few steps.
-    how = Settings(3, 3, 16, 0.05, 0.9, "normal", 1.0, (1, "trained"))
+    how = Settings(3, 3, 16, 0.05, 0.9, (1, "trained"))
     _, x, y = drawn(case, 1, 64, 1, torch.float32)
     shape = architecture(case)
     runs = {}

@@ -268,10 +268,10 @@ def test_float64_agrees_with_float32_on_what_neither_rounds_away():
         ({"x": X * np.nan}, "finite"),
         ({"layers": [9]}, "depth"),
         ({"x": np.ones((9, 3)), "measure": ALL}, "at most 8 inputs"),
-        ({"law": law(weights="uniform")}, "normal weights only"),
+        ({"network": law(weights="uniform")}, "normal weights only"),
     ],
 )
 def test_what_cannot_be_sampled_is_refused_in_one_sentence(change, message):
-    arguments = {"law": law(), "x": X, "networks": 10, "seed": 1} | change
+    arguments = {"network": law(), "x": X, "networks": 10, "seed": 1} | change
     with pytest.raises(ValueError, match=message):
         sample(**arguments)

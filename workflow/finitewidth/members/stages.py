@@ -14,7 +14,7 @@ from typing import Any, Literal
 from finitewidth.members.plain import of_plain
 from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Parameterisation, Rates
-from finitewidth.models.perceptron import ManyWidths, OneWidth, Perceptron
+from finitewidth.models.perceptron_shape import ManyWidths, OneWidth, PerceptronShape
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Named:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Described(Named, Perceptron):
+class Described(Named, PerceptronShape):
     """What a member's networks are, and what is kept of them.
 
     Attributes

@@ -17,7 +17,7 @@ from finitewidth.models.parameterisation import Rates
 from finitewidth.ntk.network import WAYS, tangent_kernel
 from finitewidth.ntk.structured import sequential
 from finitewidth.sampling.ensemble import check_inputs
-from finitewidth.sampling.mlp.explicit import draw_layer
+from finitewidth.sampling.layers.draws import Tile, draw_weights
 from finitewidth.sampling.record import Workspace
 from finitewidth.sampling.streams import Streams
 
@@ -53,9 +53,10 @@ def sample_methods(
     operations = np.zeros((networks, len(WAYS)), dtype=np.int64)
     taken: dict[str, list[float]] = {way: [] for way in WAYS}
     for network in range(networks):
-        workspace, weights, biases = Workspace(), [], []
+        tile = Tile(stream, Workspace(), torch.float64, tensor.device)
+        weights, biases = [], []
         for layer in range(1, law.depth + 1):
-            W, b = draw_layer(law, layer, stream, torch.float64, tensor.device, workspace)
+            W, b = draw_weights(law.dense(layer), tile, f"weights{layer}")
             last = slice(k) if layer == law.depth else slice(None)
             weights.append(W[0, last])
             biases.append(weights[-1].new_zeros(len(weights[-1])) if b is None else b[0, last])

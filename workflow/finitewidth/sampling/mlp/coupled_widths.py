@@ -23,8 +23,9 @@ from finitewidth.core.indices import pairs
 from finitewidth.core.torch_random import torch_stream
 from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.sampling.gaussian_rows import correlate, gram_of
 from finitewidth.sampling.mlp.conditional_ntk import LayerSums, conditional_ntk, layer_sums
-from finitewidth.sampling.mlp.marginal import correlate, gram_of, unit_diagonal
+from finitewidth.sampling.mlp.marginal import unit_diagonal
 from finitewidth.sampling.mlp.width_controls import (
     controls_of,
     means_of_neurons,

@@ -7,7 +7,7 @@ import torch
 from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
 from finitewidth.ntk.layerwise import layerwise
-from finitewidth.sampling.mlp.explicit import draw_layer
+from finitewidth.sampling.layers.draws import Tile, draw_weights
 from finitewidth.sampling.mlp.explicit_dntk import dntk
 from finitewidth.sampling.record import NtkRecorder, Recorder
 from finitewidth.sampling.streams import Streams
@@ -27,9 +27,10 @@ def sample_tile(
     As :func:`finitewidth.sampling.mlp.marginal_ntk.sample_tile`, for weights of any law.
     """
     networks = streams.networks
+    tile = Tile(streams, kernels.workspace, dtype, x.device)
     weights, biases = [], []
     for layer in range(1, law.depth + 1):
-        W, b = draw_layer(law, layer, streams, dtype, x.device, kernels.workspace)
+        W, b = draw_weights(law.dense(layer), tile, f"weights{layer}")
         if b is None and rates.lambda_b[layer - 1] > 0:
             # A bias of variance 0 is there, and learns.
             b = W.new_zeros(1).expand(networks, W.shape[1])

@@ -18,7 +18,8 @@ import torch
 from finitewidth.models.activations.activation import Activation
 from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
-from finitewidth.sampling.mlp.marginal import semidefinite_factor
+from finitewidth.sampling.gaussian_rows import semidefinite_factor
+from finitewidth.sampling.layers.draws import require_normal
 from finitewidth.sampling.record import NtkRecorder, Recorder
 from finitewidth.sampling.streams import Streams
 
@@ -69,11 +70,7 @@ def sample_tile(
     ValueError
         For weights of another law than the normal one.
     """
-    if law.weights != "normal":
-        raise ValueError(
-            f"the marginal sampler integrates out normal weights only, not {law.weights} ones:"
-            " use the explicit sampler"
-        )
+    require_normal(law.weights)
     if law.is_scale_invariant and sum(1 / n for n in law.widths[1:-1]) > _DEEP:
         dtype = torch.float64
     hidden, *output = _forward(law, x, streams, recorder, kernels, dtype)
@@ -227,7 +224,7 @@ def pseudo_inverse(factor: torch.Tensor, regular: bool = False) -> torch.Tensor:
     Parameters
     ----------
     factor : tensor, shape (networks, inputs, inputs), float64
-        As :func:`finitewidth.sampling.mlp.marginal.semidefinite_factor` makes it.
+        As :func:`finitewidth.sampling.gaussian_rows.semidefinite_factor` makes it.
     regular : bool
         Whether all pivots are known to be above 0.
     """

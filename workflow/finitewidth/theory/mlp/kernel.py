@@ -8,7 +8,9 @@ import numpy as np
 
 from finitewidth.models.law import Law
 from finitewidth.theory.gaussian.closed_forms import two_slopes
-from finitewidth.theory.gaussian.expectations import covariance, second_moment
+from finitewidth.theory.gaussian.expectations import second_moment
+from finitewidth.theory.layers.infinite_width import advance
+from finitewidth.theory.layers.kernels import Kernels
 
 
 def overlaps(x: np.ndarray) -> np.ndarray:
@@ -51,13 +53,12 @@ def infinite_width(law: Law, x: np.ndarray, layers: Sequence[int]) -> np.ndarray
     layers = check_layers(law, layers)
     if law.is_scale_invariant:
         return _scale_invariant(law, x, layers)
-    wanted: dict[int, np.ndarray] = {}
-    K = law.C_b[0] + law.C_W[0] * overlaps(x)
-    for layer in range(1, max(layers) + 1):
-        if layer > 1:
-            K = law.C_b[layer - 1] + law.C_W[layer - 1] * _one_layer(law, K)
-        if layer in layers:
-            wanted[layer] = K
+    each = advance(law.layers, Kernels(law.widths[:1], overlaps(x)))
+    wanted = {
+        number: K.nngp
+        for number, K in zip(range(1, max(layers) + 1), each, strict=False)
+        if number in layers
+    }
     return np.stack([wanted[layer] for layer in layers])
 
 
@@ -91,17 +92,6 @@ def check_layers(law: Law, layers: Sequence[int]) -> list[int]:
     if not layers or min(layers) < 1 or max(layers) > law.depth:
         raise ValueError(f"layers are numbered from 1 to {law.depth}, not {layers}")
     return layers
-
-
-def _one_layer(law: Law, K: np.ndarray) -> np.ndarray:
-    """<sigma_a sigma_b>_K, (N, N); the diagonal by its own, one-dimensional integral."""
-    variance = np.diagonal(K)
-    moments = np.diag(second_moment(law.activation, variance))
-    a, b = np.triu_indices(len(K), 1)
-    if len(a):
-        off = covariance(law.activation, variance[a], variance[b], K[a, b])
-        moments[a, b] = moments[b, a] = off
-    return moments
 
 
 def log_gain(law: Law) -> np.ndarray:

@@ -9,13 +9,13 @@ import numpy as np
 from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
 from finitewidth.theory.gaussian.closed_forms import two_slopes
-from finitewidth.theory.gaussian.expectations import covariance, second_moment
 from finitewidth.theory.gaussian.slopes import (
     both_slopes,
-    mean_square_slope,
     slope_covariance,
     snapped_angle,
 )
+from finitewidth.theory.layers.infinite_width import advance
+from finitewidth.theory.layers.kernels import Kernels
 from finitewidth.theory.mlp.kernel import check_layers, log_gain, overlaps
 
 
@@ -54,15 +54,12 @@ def infinite_width_ntk(law: Law, rates: Rates, x: np.ndarray, layers: Sequence[i
     start = overlaps(x)
     if law.is_scale_invariant:
         return _scale_invariant(law, rates, start, layers)
-    K = law.C_b[0] + law.C_W[0] * start
-    theta = rates.lambda_b[0] + rates.lambda_W[0] * start
-    wanted = {1: theta}
-    for k in range(1, max(layers)):
-        squares, slopes = _one_layer(law, K)
-        theta = rates.lambda_b[k] + rates.lambda_W[k] * squares + law.C_W[k] * slopes * theta
-        K = law.C_b[k] + law.C_W[k] * squares
-        if k + 1 in layers:
-            wanted[k + 1] = theta
+    each = advance(law.layers, Kernels(law.widths[:1], start, np.zeros_like(start)), rates)
+    wanted = {
+        number: K.ntk
+        for number, K in zip(range(1, max(layers) + 1), each, strict=False)
+        if number in layers
+    }
     return np.stack([wanted[layer] for layer in layers])
 
 
@@ -81,19 +78,6 @@ def check_rates(law: Law, rates: Rates, layers: Sequence[int]) -> list[int]:
     if given != (law.depth, law.depth):
         raise ValueError(f"rates need {law.depth} values of lambda_b and lambda_W, not {given}")
     return check_layers(law, layers)
-
-
-def _one_layer(law: Law, K: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """<s_a s_b> and <s'_a s'_b>, (N, N) each; the diagonals by one-dimensional integrals."""
-    variance = np.diagonal(K)
-    squares = np.diag(second_moment(law.activation, variance))
-    slopes = np.diag(mean_square_slope(law.activation, variance))
-    a, b = np.triu_indices(len(K), 1)
-    if len(a):
-        three = variance[a], variance[b], K[a, b]
-        squares[a, b] = squares[b, a] = covariance(law.activation, *three)
-        slopes[a, b] = slopes[b, a] = slope_covariance(law.activation, *three)
-    return squares, slopes
 
 
 def _scale_invariant(law: Law, rates: Rates, start: np.ndarray, layers: list[int]) -> np.ndarray:
