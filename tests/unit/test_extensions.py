@@ -70,7 +70,7 @@ REFUSED = {
         "line 1 raises ModuleNotFound",
     ),
     "what asks for extensions": (
-        "import numpy\nfrom finitewidth.models.law import Law\n",
+        "import numpy\nfrom finitewidth.models.perceptron import Law\n",
         "line 2 cannot be run",
     ),
     "figures at its top": (

@@ -12,7 +12,7 @@ import math
 
 import torch
 
-from finitewidth.models.law import Law
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling.gaussian_rows import correlate, gram_of
 from finitewidth.sampling.layers.draws import require_normal
 from finitewidth.sampling.record import Recorder, Workspace
@@ -23,7 +23,7 @@ STRETCH = 2**18
 
 
 def sample_tile(
-    law: Law,
+    mlp: Perceptron,
     x: torch.Tensor,
     streams: Streams,
     recorder: Recorder,
@@ -33,7 +33,7 @@ def sample_tile(
 
     Parameters
     ----------
-    law : Law
+    mlp : Perceptron
         Weights must be normal.
     x : tensor, shape (inputs, n_0), float64
         On the device to compute on; zero, duplicated and linearly dependent inputs are ordinary.
@@ -45,29 +45,29 @@ def sample_tile(
     ValueError
         For weights of another law than the normal one: their sum is not Gaussian.
     """
-    require_normal(law.weights)
+    require_normal(mlp.weights)
     networks, inputs, workspace = streams.networks, x.shape[0], recorder.workspace
-    shared = law.C_b[0] + law.C_W[0] / law.widths[0] * (x @ x.T)
+    shared = mlp.C_b[0] + mlp.C_W[0] / mlp.widths[0] * (x @ x.T)
     gram = shared.expand(networks, inputs, inputs)
-    log_scale = x.new_zeros(networks, inputs) if law.is_scale_invariant else None
+    log_scale = x.new_zeros(networks, inputs) if mlp.is_scale_invariant else None
     last = max(recorder.layers)
     layer = 1
     while layer <= last:
         if log_scale is not None:
             gram, log_scale = unit_diagonal(gram, log_scale)
-            stretch = _stretch(law, layer, recorder, streams.most) if inputs == 1 else 0
+            stretch = _stretch(mlp, layer, recorder, streams.most) if inputs == 1 else 0
             if stretch:
-                gain = _log_norm_gain(law, layer, stretch, streams, dtype, workspace, x)
+                gain = _log_norm_gain(mlp, layer, stretch, streams, dtype, workspace, x)
                 log_scale = log_scale + gain
                 layer += stretch
                 continue
-        shape = (networks, inputs, law.widths[layer])
+        shape = (networks, inputs, mlp.widths[layer])
         normals = streams.normal_(workspace("normals", shape, dtype, x.device))
         z = correlate(gram, normals, workspace)
         recorder.put(layer, z, log_scale)
         if layer < last:
-            s = law.activation.on_tensor_(torch, z)
-            gram = law.C_b[layer] + law.C_W[layer] / law.widths[layer] * gram_of(s, workspace)
+            s = mlp.activation.on_tensor_(torch, z)
+            gram = mlp.C_b[layer] + mlp.C_W[layer] / mlp.widths[layer] * gram_of(s, workspace)
         layer += 1
 
 
@@ -84,19 +84,19 @@ def unit_diagonal(gram: torch.Tensor, log_scale: torch.Tensor) -> tuple[torch.Te
     return gram * (root[:, :, None] * root[:, None, :]), log_scale
 
 
-def _stretch(law: Law, layer: int, recorder: Recorder, networks: int) -> int:
+def _stretch(mlp: Perceptron, layer: int, recorder: Recorder, networks: int) -> int:
     """How many layers from ``layer`` on, none recorded and all equally wide, to draw at once."""
-    width, count = law.widths[layer], 0
+    width, count = mlp.widths[layer], 0
     most = STRETCH // (networks * width)
     while count < most and layer + count not in recorder.layers:
-        if law.widths[layer + count] != width:
+        if mlp.widths[layer + count] != width:
             break
         count += 1
     return count if count > 1 else 0
 
 
 def _log_norm_gain(
-    law: Law,
+    mlp: Perceptron,
     layer: int,
     count: int,
     streams: Streams,
@@ -110,10 +110,10 @@ def _log_norm_gain(
     independent of all that came before (Hanin and Nica 2018), so the layers need no order.
     Returns shape (networks, 1).
     """
-    shape = (count, streams.networks, law.widths[layer])
+    shape = (count, streams.networks, mlp.widths[layer])
     normals = streams.normal_(workspace("stretch", shape, dtype, x.device), axis=1)
-    s = law.activation.on_tensor_(torch, normals)
+    s = mlp.activation.on_tensor_(torch, normals)
     squares = torch.linalg.vector_norm(s, dim=2).double().square_()
-    factors = [law.C_W[k] / law.widths[k] for k in range(layer, layer + count)]
+    factors = [mlp.C_W[k] / mlp.widths[k] for k in range(layer, layer + count)]
     constant = sum(math.log(factor) for factor in factors) if all(factors) else -math.inf
     return 0.5 * (squares.log().sum(0) + constant)[:, None]

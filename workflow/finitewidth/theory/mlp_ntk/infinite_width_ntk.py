@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.gaussian.closed_forms import two_slopes
 from finitewidth.theory.gaussian.slopes import (
     both_slopes,
@@ -19,7 +19,9 @@ from finitewidth.theory.layers.kernels import Kernels
 from finitewidth.theory.mlp.kernel import check_layers, log_gain, overlaps
 
 
-def infinite_width_ntk(law: Law, rates: Rates, x: np.ndarray, layers: Sequence[int]) -> np.ndarray:
+def infinite_width_ntk(
+    mlp: Perceptron, rates: Rates, x: np.ndarray, layers: Sequence[int]
+) -> np.ndarray:
     """Theta^(l), from lambda_b + lambda_W x_a.x_b/n_0 in layer 1 by
 
         Theta' = lambda_b + lambda_W <s_a s_b>_K + C_W <s'_a s'_b>_K Theta_ab,
@@ -29,7 +31,7 @@ def infinite_width_ntk(law: Law, rates: Rates, x: np.ndarray, layers: Sequence[i
 
     Parameters
     ----------
-    law : Law
+    mlp : Perceptron
         Weights must be normal. Widths do not matter here.
     rates : Rates
     x : ndarray, shape (N, n_0)
@@ -50,11 +52,11 @@ def infinite_width_ntk(law: Law, rates: Rates, x: np.ndarray, layers: Sequence[i
         If the weights are not normal, the rates are for another depth, a layer is not between 1 and
         the depth, or x has another shape.
     """
-    layers = check_rates(law, rates, layers)
+    layers = check_rates(mlp, rates, layers)
     start = overlaps(x)
-    if law.is_scale_invariant:
-        return _scale_invariant(law, rates, start, layers)
-    each = advance(law.layers, Kernels(law.widths[:1], start, np.zeros_like(start)), rates)
+    if mlp.is_scale_invariant:
+        return _scale_invariant(mlp, rates, start, layers)
+    each = advance(mlp.layers, Kernels(mlp.widths[:1], start, np.zeros_like(start)), rates)
     wanted = {
         number: K.ntk
         for number, K in zip(range(1, max(layers) + 1), each, strict=False)
@@ -63,7 +65,7 @@ def infinite_width_ntk(law: Law, rates: Rates, x: np.ndarray, layers: Sequence[i
     return np.stack([wanted[layer] for layer in layers])
 
 
-def check_rates(law: Law, rates: Rates, layers: Sequence[int]) -> list[int]:
+def check_rates(mlp: Perceptron, rates: Rates, layers: Sequence[int]) -> list[int]:
     """``layers`` as a list of int.
 
     Raises
@@ -72,28 +74,30 @@ def check_rates(law: Law, rates: Rates, layers: Sequence[int]) -> list[int]:
         If the weights are not normal, the rates are for another depth, or a layer is not between 1
         and the depth.
     """
-    if law.weights != "normal":
-        raise ValueError(f"tangent kernels are predicted for normal weights, not {law.weights}")
+    if mlp.weights != "normal":
+        raise ValueError(f"tangent kernels are predicted for normal weights, not {mlp.weights}")
     given = len(rates.lambda_b), len(rates.lambda_W)
-    if given != (law.depth, law.depth):
-        raise ValueError(f"rates need {law.depth} values of lambda_b and lambda_W, not {given}")
-    return check_layers(law, layers)
+    if given != (mlp.depth, mlp.depth):
+        raise ValueError(f"rates need {mlp.depth} values of lambda_b and lambda_W, not {given}")
+    return check_layers(mlp, layers)
 
 
-def _scale_invariant(law: Law, rates: Rates, start: np.ndarray, layers: list[int]) -> np.ndarray:
+def _scale_invariant(
+    mlp: Perceptron, rates: Rates, start: np.ndarray, layers: list[int]
+) -> np.ndarray:
     """Without bias: correlations of z and of its tangents, and the logarithms of their scales."""
-    plus, minus = law.activation.slope_pair
+    plus, minus = mlp.activation.slope_pair
     norm = np.diagonal(start)
     scale = np.sqrt(np.outer(norm, norm))
     rho = np.divide(start, scale, out=np.zeros_like(start), where=scale > 0).clip(-1, 1)
     np.fill_diagonal(rho, 1.0)
     one, gain = np.ones_like(rho), (plus**2 + minus**2) / 2
-    passes = slope_covariance(law.activation, norm[:, None], norm, scale) / gain
+    passes = slope_covariance(mlp.activation, norm[:, None], norm, scale) / gain
     wanted = {}
     with np.errstate(divide="ignore", over="ignore", under="ignore", invalid="ignore"):
         log_b, log_W = np.log(rates.lambda_b), np.log(rates.lambda_W)
-        log_up = np.log(law.C_W) + np.log(gain)
-        log_norm, log_G = np.log(norm), log_gain(law)
+        log_up = np.log(mlp.C_W) + np.log(gain)
+        log_norm, log_G = np.log(norm), log_gain(mlp)
         ratio, log_theta = np.zeros_like(rho), np.full(len(norm), -np.inf)
         for k in range(max(layers)):
             if k == 0:
