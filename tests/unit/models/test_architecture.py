@@ -1,12 +1,20 @@
 """Architectures: what fits, what is refused, and which ones are perceptrons."""
 
+from importlib import import_module
+from inspect import isabstract
+from pathlib import Path
+
 import pytest
 
+from finitewidth.models import layers
 from finitewidth.models.architecture import Architecture
 from finitewidth.models.layers.flatten import Flatten
+from finitewidth.models.layers.layer import Layer
 from finitewidth.models.layers.nonlinearity import Nonlinearity
 from finitewidth.models.parameterisation import Rates
 from finitewidth.models.perceptron import Perceptron, as_perceptron
+from finitewidth.sampling.layers import steps
+from finitewidth.theory.layers import kernels
 from small_architectures import convolution, convolutional, dense, two_activations
 
 pytestmark = pytest.mark.fast
@@ -32,7 +40,7 @@ def test_a_perceptron_is_known_by_its_layers(weights, widths):
 
 
 @pytest.mark.parametrize(
-    "layers",
+    "given",
     [
         [dense(3, 4), Nonlinearity("tanh"), dense(4, 4), Nonlinearity("relu"), dense(4, 1)],
         [dense(3, 4), Nonlinearity("tanh")],
@@ -44,8 +52,8 @@ def test_a_perceptron_is_known_by_its_layers(weights, widths):
         [dense(3, 4), Flatten(), dense(4, 1)],
     ],
 )
-def test_what_differs_in_one_layer_is_no_perceptron(layers):
-    assert as_perceptron(Architecture((3,), layers)) is None
+def test_what_differs_in_one_layer_is_no_perceptron(given):
+    assert as_perceptron(Architecture((3,), given)) is None
 
 
 def test_networks_on_images_are_no_perceptrons():
@@ -53,7 +61,7 @@ def test_networks_on_images_are_no_perceptrons():
 
 
 @pytest.mark.parametrize(
-    ("shape", "layers", "said"),
+    ("shape", "given", "said"),
     [
         ((3,), [dense(4, 2)], "layer 1 of 1: dense 4 -> 2 takes vectors of 4, not 3 channels"),
         ((3,), [dense(3, 2), dense(3, 2)], "layer 2 of 2: .* not 2 channels"),
@@ -66,9 +74,9 @@ def test_networks_on_images_are_no_perceptrons():
         ((3,), [], "needs a layer with weights"),
     ],
 )
-def test_what_does_not_fit_is_refused_in_one_sentence(shape, layers, said):
+def test_what_does_not_fit_is_refused_in_one_sentence(shape, given, said):
     with pytest.raises(ValueError, match=said) as caught:
-        Architecture(shape, layers)
+        Architecture(shape, given)
     assert "\n" not in str(caught.value)
 
 
@@ -96,3 +104,20 @@ def test_rates_of_any_layers():
     assert Rates.named("ntk", network) == Rates((0.3, 0.3, 0.2), (1.5, 1.5, 1.4))
     assert Rates.named("standard", network) == Rates((1.0,) * 3, (12.0, 24.0, 12.0))
     assert Rates.named("standard", two_activations()).lambda_W == (3.0, 5.0, 6.0)
+
+
+KINDS = [
+    kind
+    for file in Path(layers.__file__).parent.glob("[a-z]*.py")
+    for kind in vars(import_module(f"{layers.__name__}.{file.stem}")).values()
+    if isinstance(kind, type) and issubclass(kind, Layer) and not isabstract(kind)
+]
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS), key=lambda kind: kind.__name__))
+def test_every_kind_of_layer_has_its_steps(kind):
+    # What registers the steps.
+    for walk in ("theory.layers.infinite_width", "sampling.layers.networks"):
+        import_module(f"finitewidth.{walk}")
+    for step in (kernels.step, steps.forward, steps.pull_back):
+        assert step.dispatch(kind) is not step.dispatch(object), step

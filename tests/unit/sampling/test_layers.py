@@ -236,15 +236,17 @@ def module(network, weights, biases):
 def test_tangent_kernels_are_those_of_automatic_differentiation(case):
     network, x = NETWORKS[case]
     rates = Rates(tuple(0.3 + np.arange(3)), tuple(1.1 * (1 + np.arange(3))))
-    found = kernels_of(tangent_tile, network, x, 3, rates, 2)["ntk"]
+    found = kernels_of(tangent_tile, network, x, 3, rates, 2)
     again = tile(3, 4)
     drawn = [draw_weights(layer, again, f"{k}") for k, layer in enumerate(network.maps)]
-    for number, theta in enumerate(found):
+    for number, theta in enumerate(found["ntk"]):
         weights = [W[number] for W, _ in drawn]
         biases = [W.new_zeros(len(W[0])) if b is None else b[number] for W, b in drawn]
         model = module(network, weights, biases)
         by_jacobian = tangent_kernel(model, x, "jacobian", rates).total.detach().numpy()
         np.testing.assert_allclose(theta, by_jacobian, rtol=1e-10, atol=1e-10)
+        z = model(x).T.detach().numpy()
+        np.testing.assert_allclose(found["output_preactivation"][number], z, rtol=1e-12, atol=1e-12)
 
 
 def test_means_are_those_of_infinite_width_where_these_are_exact():
