@@ -62,6 +62,11 @@ def outputs(network, x, networks, draw, seed=1):
     return rows.values
 
 
+def without_a_matrix(layer):
+    """What a kind of layer without weights is in torch."""
+    return nn.Flatten() if isinstance(layer, Flatten) else Elementwise(layer.name)
+
+
 def by_torch(network, x, networks, seed=2):
     """The same of weights that torch draws, network by network, through its own functions."""
     stream = torch.Generator().manual_seed(seed)
@@ -78,10 +83,8 @@ def by_torch(network, x, networks, seed=2):
             elif isinstance(layer, Convolution):
                 W = W.view(layer.neurons, layer.channels, *layer.kernel)
                 s = functional.conv2d(s, W, b, layer.stride, layer.padding)
-            elif isinstance(layer, Flatten):
-                s = s.flatten(1)
             else:
-                s = Elementwise(layer.name)(s)
+                s = without_a_matrix(layer)(s)
         found.append(s)
     return torch.stack(found)
 
@@ -224,7 +227,7 @@ def module(network, weights, biases):
             sizes = layer.channels, layer.neurons, layer.kernel, layer.stride, layer.padding
             parts.append(nn.Conv2d(*sizes))
         else:
-            parts.append(nn.Flatten() if isinstance(layer, Flatten) else Elementwise(layer.name))
+            parts.append(without_a_matrix(layer))
         if isinstance(layer, Map):
             W, b = next(maps)
             parts[-1].weight = nn.Parameter(W.reshape(parts[-1].weight.shape))
