@@ -20,12 +20,13 @@ import torch
 from finitewidth.core.device import label, prepare
 from finitewidth.core.torch_random import torch_stream
 from finitewidth.members.plain import of_plain
-from finitewidth.models.law import Law
+from finitewidth.models.network_shape import NetworkShape
 from finitewidth.models.parameterisation import Rates
-from finitewidth.models.shapes import NetworkShape, of_member
+from finitewidth.models.perceptron import Perceptron
+from finitewidth.models.trained_architecture import trained_architecture
 from finitewidth.sampling.ensemble import sample
 from finitewidth.sampling.ntk_ensemble import sample_ntk
-from finitewidth.trained.training.sgd import Settings, train
+from finitewidth.trained.training.epochs import Settings, train
 
 REPEATS, DEPTH, INPUTS = 3, 4, 2
 X = np.random.default_rng(0).standard_normal((INPUTS, 10))
@@ -57,21 +58,21 @@ def limits(device: str, numbers: int) -> dict[str, float]:
     }
 
 
-def member(width: int) -> tuple[Law, Rates]:
+def member(width: int) -> tuple[Perceptron, Rates]:
     """A ReLU network at its critical initialisation."""
-    law = Law.uniform_width("relu", dimension=10, width=width, depth=DEPTH, C_W=2.0)
-    return law, Rates.named("ntk", law)
+    mlp = Perceptron.uniform_width("relu", dimension=10, width=width, depth=DEPTH, C_W=2.0)
+    return mlp, Rates.named("ntk", mlp)
 
 
 def samplers(width: int) -> dict[str, tuple[Callable[[str, int], object], int]]:
     """Name: a job of a device and a number of networks, and the normals that one network needs."""
-    law, rates = member(width)
+    mlp, rates = member(width)
 
     def plain(sampler: str, device: str, networks: int):
-        sample(law, X, networks=networks, seed=1, sampler=sampler, device=device)
+        sample(mlp, X, networks=networks, seed=1, sampler=sampler, device=device)
 
     def ntk(device: str, networks: int):
-        sample_ntk(law, rates, X, networks=networks, seed=1, outputs=1, device=device)
+        sample_ntk(mlp, rates, X, networks=networks, seed=1, outputs=1, device=device)
 
     neurons, weights = DEPTH * INPUTS * width, width * 10 + (DEPTH - 1) * width**2
     # Tangent kernels draw every hidden layer again on the way back.
@@ -85,8 +86,9 @@ def samplers(width: int) -> dict[str, tuple[Callable[[str, int], object], int]]:
 def training(device: str, images: int, replicas: int, model: dict) -> tuple[float, float]:
     """Seconds of an epoch and its evaluations; the operations of its three products a layer."""
     described = of_plain({"ensemble": "benchmark", "mlp": None, "cnn": None} | model, NetworkShape)
-    architecture = of_member(described, (1, 32, 32), 10)
-    settings = Settings(replicas, 1, 128, 0.01, 0.9, "uniform", 1 / 3, (1,))
+    mlp = {"weights": "uniform", "C_W": 1 / 3}
+    architecture = trained_architecture(described, (1, 32, 32), 10, **mlp)
+    settings = Settings(replicas, 1, 128, 0.01, 0.9, (1,))
     stream = torch.Generator().manual_seed(0)
     x = torch.randn(images, *architecture.image, generator=stream).to(device)
     y = torch.randint(10, (images,), generator=stream).to(device)

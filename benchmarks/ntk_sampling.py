@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from finitewidth.core.blocks import block_size, ntk_tile_size
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling.mlp import explicit_ntk, marginal_ntk, scalar_ntk
 from finitewidth.sampling.record import NtkRecorder
 from finitewidth.sampling.streams import Streams
@@ -22,23 +22,23 @@ from finitewidth.sampling.streams import Streams
 REPEATS = 7
 
 
-def normals_needed(law: Law, inputs: int) -> int:
+def normals_needed(mlp: Perceptron, inputs: int) -> int:
     """Of one network, scalar output, no bias: forwards a normal a neuron and input; backwards the
     same, but in the last hidden layer, where all inputs share the output's weights."""
-    hidden = law.widths[1:-1]
+    hidden = mlp.widths[1:-1]
     return inputs * (sum(hidden) + 1) + inputs * sum(hidden[:-1]) + hidden[-1]
 
 
-def tile(sampler: str, law: Law, inputs: int) -> int:
-    size = block_size(sampler, max(law.widths[1:]))
-    return ntk_tile_size(sampler, law.widths, size, inputs, 1, 4, 4.0)
+def tile(sampler: str, mlp: Perceptron, inputs: int) -> int:
+    size = block_size(sampler, max(mlp.widths[1:]))
+    return ntk_tile_size(sampler, mlp.widths, size, inputs, 1, 4, 4.0)
 
 
-def seconds(module, law, rates, x, networks, generator) -> float:
+def seconds(module, mlp, rates, x, networks, generator) -> float:
     """Of one network of a tile of ``networks``; memory is there already."""
-    recorder = seconds.recorders.setdefault((module, law), NtkRecorder(networks, len(x), 1))
+    recorder = seconds.recorders.setdefault((module, mlp), NtkRecorder(networks, len(x), 1))
     start = time.perf_counter()
-    module.sample_tile(law, rates, x, Streams([generator], [networks]), None, recorder)
+    module.sample_tile(mlp, rates, x, Streams([generator], [networks]), None, recorder)
     return (time.perf_counter() - start) / networks
 
 
@@ -56,15 +56,15 @@ def main() -> None:
     )
     print("|---|---|---|---|---|---|")
     for n in (64, 256, 1024, 4096):
-        law = Law("relu", (10, n, n, n, 1), (0.0,) * 4, (2.0,) * 4)
-        rates = Rates.named("ntk", law)
+        mlp = Perceptron("relu", (10, n, n, n, 1), (0.0,) * 4, (2.0,) * 4)
+        rates = Rates.named("ntk", mlp)
         best = dict.fromkeys(("explicit", "marginal", "normals"), np.inf)
-        count = {s: tile(s, law, inputs) for s in ("explicit", "marginal")}
-        floor = torch.empty(count["marginal"], normals_needed(law, inputs))
+        count = {s: tile(s, mlp, inputs) for s in ("explicit", "marginal")}
+        floor = torch.empty(count["marginal"], normals_needed(mlp, inputs))
         for _ in range(REPEATS):
             for name, module in (("explicit", explicit_ntk), ("marginal", marginal_ntk)):
                 for _ in range(1 if name == "explicit" else 4):
-                    took = seconds(module, law, rates, x, count[name], generator)
+                    took = seconds(module, mlp, rates, x, count[name], generator)
                     best[name] = min(best[name], took)
             for _ in range(4):
                 start = time.perf_counter()
@@ -79,11 +79,11 @@ def main() -> None:
     for name in ("relu", "leaky_relu(0.1)", "linear"):
         row = []
         for n in (20, 80, 4096):
-            law = Law(name, (10, n, n, n, 1), (0.0,) * 4, (2.0,) * 4)
+            mlp = Perceptron(name, (10, n, n, n, 1), (0.0,) * 4, (2.0,) * 4)
             took = []
             for _ in range(3):
                 start = time.perf_counter()
-                scalar_ntk.sample(law, Rates.named("ntk", law), 10.0, 200_000, rng)
+                scalar_ntk.sample(mlp, Rates.named("ntk", mlp), 10.0, 200_000, rng)
                 took.append((time.perf_counter() - start) / 0.2)
             row.append(f"{min(took):.2f}")
         print(f"| {name} | {' | '.join(row)} |")

@@ -18,7 +18,7 @@ import torch
 from finitewidth.core.blocks import block_size, tile_size
 from finitewidth.core.torch_random import torch_stream
 from finitewidth.models.activations.table import get
-from finitewidth.models.law import Law
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling.ensemble import sample
 from finitewidth.theory.mlp.criticality import critical_point
 
@@ -33,11 +33,11 @@ def seconds(job: Callable[[], object], repeats: int) -> float:
     return min(taken)
 
 
-def member(activation: str, width: int, depth: int) -> Law:
+def member(activation: str, width: int, depth: int) -> Perceptron:
     """A member at its critical initialisation, on inputs of ten components."""
     at = critical_point(get(activation))
     rest = {"C_b": at.C_b, "C_W": at.C_W}
-    return Law.uniform_width(activation, dimension=10, width=width, depth=depth, **rest)
+    return Perceptron.uniform_width(activation, dimension=10, width=width, depth=depth, **rest)
 
 
 def inputs(count: int) -> np.ndarray:
@@ -60,14 +60,14 @@ def shares_of_floor(activation: str, width: int, count: int, repeats: int) -> li
     depth = 6
     layer = tile_size(block_size("marginal", width), width, count) * width * count
     networks = max(1, int(3e7 / (width * depth * count)))
-    x, law = inputs(count), member(activation, width, depth)
+    x, mlp = inputs(count), member(activation, width, depth)
     total = networks * width * depth * count
     values = torch.randn(layer)
     jobs = [
         lambda: normals(total, layer),
-        lambda: sample(law, x, networks=networks, seed=1),
-        lambda: sample(law, x, networks=networks, seed=1, measure=("preactivations", "quartic")),
-        lambda: [law.activation.on_tensor_(torch, values) for _ in range(total // layer)],
+        lambda: sample(mlp, x, networks=networks, seed=1),
+        lambda: sample(mlp, x, networks=networks, seed=1, measure=("preactivations", "quartic")),
+        lambda: [mlp.activation.on_tensor_(torch, values) for _ in range(total // layer)],
     ]
     best = [np.inf] * len(jobs)
     for _ in range(repeats):  # in turns, so that a slow moment of the machine hits all of them
@@ -78,10 +78,10 @@ def shares_of_floor(activation: str, width: int, count: int, repeats: int) -> li
 
 def marginal_against_explicit(width: int, repeats: int) -> tuple[float, float]:
     """Networks a second of both samplers at depth 3 and two inputs."""
-    law, x = member("relu", width, 3), inputs(2)
+    mlp, x = member("relu", width, 3), inputs(2)
     many, few = 64 * max(1, 4096 // width), max(2, 2 * 4096 // width)
-    fast = seconds(lambda: sample(law, x, networks=many, seed=1), repeats)
-    slow = seconds(lambda: sample(law, x, networks=few, seed=1, sampler="explicit"), repeats)
+    fast = seconds(lambda: sample(mlp, x, networks=many, seed=1), repeats)
+    slow = seconds(lambda: sample(mlp, x, networks=few, seed=1, sampler="explicit"), repeats)
     return many / fast, few / slow
 
 
@@ -110,8 +110,8 @@ def main() -> None:
         fast, slow = marginal_against_explicit(width, 2 if width == 4096 else repeats)
         print(f"| {width} | {fast:.4g} | {slow:.4g} | {fast / slow:.4g} |", flush=True)
 
-    law = member("linear", 12288, 3)
-    taken = seconds(lambda: sample(law, inputs(1), networks=1000, seed=1), repeats)
+    mlp = member("linear", 12288, 3)
+    taken = seconds(lambda: sample(mlp, inputs(1), networks=1000, seed=1), repeats)
     print(f"\n1000 linear networks of width 12288 and depth 3 on one input: {taken:.2f} s")
 
 

@@ -30,12 +30,14 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
 from finitewidth.members.plain import of_plain
-from finitewidth.models.shapes import Architecture, NetworkShape, of_member
+from finitewidth.models.network_shape import NetworkShape
+from finitewidth.models.relu_network import ReluNetwork
+from finitewidth.models.trained_architecture import trained_architecture
 from finitewidth.trained.representations.rank_truncation import truncated_accuracy
 from finitewidth.trained.representations.second_moments import _Sum, moments
 from finitewidth.trained.representations.spectra import eigen
+from finitewidth.trained.training.epochs import Settings, initial, train
 from finitewidth.trained.training.networks import chunks, each, representations
-from finitewidth.trained.training.sgd import Settings, initial, train
 
 REPLICAS, REPEATS = 8, 3
 LUMA = (0.2989, 0.587, 0.114)
@@ -114,7 +116,7 @@ class Transformed(Dataset):
         return image, self.labels[index]
 
 
-def prepared(images: Tensor, labels: Tensor, architecture: Architecture) -> tuple[Tensor, Tensor]:
+def prepared(images: Tensor, labels: Tensor, architecture: ReluNetwork) -> tuple[Tensor, Tensor]:
     """The same images at once, as the workflow prepares them."""
     x = (images.permute(0, 3, 1, 2) / 255 - 0.45) / 0.27
     if x.shape[1] == 3:
@@ -122,12 +124,14 @@ def prepared(images: Tensor, labels: Tensor, architecture: Architecture) -> tupl
     return x.reshape(-1, *architecture.image), labels
 
 
-def case(name: str) -> tuple[Architecture, dict, tuple, tuple]:
+def case(name: str) -> tuple[ReluNetwork, dict, tuple, tuple]:
     """Architecture, options, and the images' training and validation part."""
     options, model = MODELS[name]
     x, y = pictures(name)
     member = {"ensemble": "benchmark", "mlp": None, "cnn": None} | model
-    architecture = of_member(of_plain(member, NetworkShape), (1, *x.shape[1:3]), 10)
+    law = {"weights": "uniform", "C_W": 1 / 3}
+    described = of_plain(member, NetworkShape)
+    architecture = trained_architecture(described, (1, *x.shape[1:3]), 10, **law)
     n = options["training"]
     # The validation set of digits is what is left; the other's has 500 here, 2000 for clipping.
     return architecture, options, (x[:n], y[:n]), (x[n:], y[n:])
@@ -135,12 +139,10 @@ def case(name: str) -> tuple[Architecture, dict, tuple, tuple]:
 
 def settings_of(options: dict) -> Settings:
     """For eight replicas."""
-    return Settings(
-        REPLICAS, options["epochs"], options["batch"], options["rate"], 0.9, "uniform", 1 / 3, (1,)
-    )
+    return Settings(REPLICAS, options["epochs"], options["batch"], options["rate"], 0.9, (1,))
 
 
-def module(architecture: Architecture, weights: list[Tensor] | None = None) -> nn.Sequential:
+def module(architecture: ReluNetwork, weights: list[Tensor] | None = None) -> nn.Sequential:
     """The network as torch.nn has it."""
     parts = []
     for layer in architecture.layers:

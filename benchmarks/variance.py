@@ -21,7 +21,7 @@ from finitewidth.comparison.extrapolate import fit
 from finitewidth.estimate.coupled import controls
 from finitewidth.estimate.coupled.rungs import estimate_ladder
 from finitewidth.estimate.families import estimate
-from finitewidth.models.law import Law
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling.ensemble import sample
 from finitewidth.sampling.mlp.coupled_widths import sample_ladder
 
@@ -40,17 +40,19 @@ X = {
 }
 
 
-def law(activation: str, width: int) -> Law:
+def mlp(activation: str, width: int) -> Perceptron:
     """A member on inputs of ten components."""
     C_b, C_W = INITIALISATIONS[activation]
-    return Law.uniform_width(activation, dimension=10, width=width, depth=DEPTH, C_b=C_b, C_W=C_W)
+    return Perceptron.uniform_width(
+        activation, dimension=10, width=width, depth=DEPTH, C_b=C_b, C_W=C_W
+    )
 
 
 def pooled(activation: str, inputs: int, networks: int) -> list[float]:
     """Variances of E[z_1^2] and Cov(z_i1^2, z_j1^2) from all neurons of the last layer."""
     measure = ("preactivations", "quartic")
     options = {"networks": networks, "seed": 1, "layers": [DEPTH], "record": 1}
-    samples = sample(law(activation, WIDTH), X[inputs], measure=measure, **options)
+    samples = sample(mlp(activation, WIDTH), X[inputs], measure=measure, **options)
     found = estimate([samples], ["covariance", "four_point"], **NAMES)
     names = ("covariance_stderr", "four_point_stderr")
     return [float(found[name].values.flat[0]) ** 2 for name in names]
@@ -74,9 +76,9 @@ def ladder(
     first_order: bool = False,
 ) -> xr.Dataset:
     """Estimates of a ladder's kernel moments."""
-    laws = [law(activation, n) for n in widths]
+    mlps = [mlp(activation, n) for n in widths]
     options = {"networks": networks, "seed": 1, "layers": [DEPTH], "controls": with_controls}
-    samples = sample_ladder(laws, X[inputs], **options)
+    samples = sample_ladder(mlps, X[inputs], **options)
     every = controls.ORDERS
     try:
         if first_order:

@@ -70,7 +70,7 @@ TRAINED = {
         "mlp": {
             "data": "digits", "mlp": [64, 12, 8, 10], "widen": [1.0, 2.0],
             "weights": ["normal", "uniform"], "C_W": 0.5, "replicas": 3, "epochs": 2, "batch": 32,
-            "learning_rate": 0.1, "momentum": 0.5, "checkpoint": 2,
+            "learning_rate": 0.1, "momentum": 0.5, "optimiser": "sgd", "checkpoint": 2,
             "rainbow": {"networks": 2, "covariance": ["average"], "widen": [1.0, 2.0],
                         "layers": ["all", [2]]},
             "published": {"source": "a paper", "accuracy": 0.9, "generated_accuracy": 0.8,

@@ -56,6 +56,7 @@ def trained(**change):
         "batch": 64,
         "learning_rate": 0.1,
         "momentum": 0.9,
+        "optimiser": "sgd",
         "rainbow": rainbow,
         "published": None,
     }

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from finitewidth.members.plain import of_plain
-from finitewidth.models.shapes import NetworkShape, of_member
+from finitewidth.models.network_shape import NetworkShape
+from finitewidth.models.trained_architecture import trained_architecture
 
 #: name: (mlp, cnn, shape of an image, classes)
 CASES = {
@@ -35,7 +36,8 @@ def described(mlp=None, cnn=None):
 
 def architecture(case):
     mlp, cnn, shape, classes = CASES[case]
-    return of_member(described(mlp, cnn), shape, classes)
+    law = {"weights": "uniform", "C_W": 1.0}
+    return trained_architecture(described(mlp, cnn), shape, classes, **law)
 
 
 def modules(case):

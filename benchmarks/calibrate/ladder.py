@@ -21,8 +21,8 @@ import torch
 
 from finitewidth.estimate.coupled.rungs import estimate_ladder
 from finitewidth.models.activations.table import get
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling.mlp.coupled_widths import sample_ladder
 from finitewidth.theory.mlp.criticality import critical_point
 from finitewidth.theory.mlp.transport import transport_ladder
@@ -38,7 +38,7 @@ HEAD = ("activation", "inputs", "widths", "depth", "networks", "quantity", "trus
         "sd of z, all rows", "least and most of a row", "beyond 3, %", "s")  # fmt: skip
 
 
-def laws(activation: str, widths, depth: int) -> list[Law]:
+def mlps(activation: str, widths, depth: int) -> list[Perceptron]:
     """Critical where there is a critical point."""
     try:
         point = critical_point(get(activation))
@@ -46,7 +46,7 @@ def laws(activation: str, widths, depth: int) -> list[Law]:
     except ValueError:
         C_b, C_W = 0.1, 1.5
     return [
-        Law.uniform_width(activation, dimension=5, width=n, depth=depth, C_b=C_b, C_W=C_W)
+        Perceptron.uniform_width(activation, dimension=5, width=n, depth=depth, C_b=C_b, C_W=C_W)
         for n in widths
     ]
 
@@ -54,7 +54,7 @@ def laws(activation: str, widths, depth: int) -> list[Law]:
 def estimates(activation, inputs: int, widths, depth: int, networks: int, asked) -> list:
     """Estimates of many ladders: consecutive networks of one stream, all independent."""
     seeds = asked.seeds
-    of_widths = laws(activation, widths, depth)
+    of_widths = mlps(activation, widths, depth)
     options = {
         "networks": networks * seeds,
         "seed": asked.stream,
@@ -74,7 +74,7 @@ def estimates(activation, inputs: int, widths, depth: int, networks: int, asked)
 
 def exact(activation: str, widths, depth: int) -> dict[str, np.ndarray]:
     """Moments of one input, shape (rung, layer, 1)."""
-    found = transport_ladder(laws(activation, widths, depth), X[1], range(2, depth + 1)).values
+    found = transport_ladder(mlps(activation, widths, depth), X[1], range(2, depth + 1)).values
     return dict(zip(QUANTITIES, (found.mean, found.variance, found.third), strict=False))
 
 

@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from finitewidth.core import device
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling import ensemble
 from finitewidth.sampling.ensemble import sample
 from finitewidth.sampling.mlp.coupled_widths import sample_ladder
 from finitewidth.sampling.ntk_ensemble import sample_ntk
+from finitewidth.trained.training.epochs import Settings, train
 from finitewidth.trained.training.networks import outputs
-from finitewidth.trained.training.sgd import Settings, train
 from small_networks import CASES, architecture, drawn
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="skipped: no GPU")
@@ -32,31 +32,31 @@ def _prepared():
         device.prepare("cuda")
 
 
-def law(activation="tanh", width=64, depth=3, **rest):
-    return Law.uniform_width(activation, dimension=3, width=width, depth=depth, **rest)
+def mlp(activation="tanh", width=64, depth=3, **rest):
+    return Perceptron.uniform_width(activation, dimension=3, width=width, depth=depth, **rest)
 
 
 RATES = Rates((0.5,) * 3, (1.2,) * 3)
 FOUR = ("preactivations", "quartic")
 #: Name: how to sample, with the rest of the arguments.
 CASES_OF = {
-    "marginal, one input": (sample, (law("relu", C_W=2.0), X[:1]), {"measure": FOUR}),
-    "marginal, two inputs": (sample, (law("gelu"), X[:2]), {"measure": FOUR}),
+    "marginal, one input": (sample, (mlp("relu", C_W=2.0), X[:1]), {"measure": FOUR}),
+    "marginal, two inputs": (sample, (mlp("gelu"), X[:2]), {"measure": FOUR}),
     "marginal, dependent inputs": (
         sample,
-        (law("tanh", C_b=0.1), np.vstack([X[:2], X[:1]])),
+        (mlp("tanh", C_b=0.1), np.vstack([X[:2], X[:1]])),
         {"measure": FOUR},
     ),
     "explicit": (
         sample,
-        (law(C_b=0.1, weights="uniform"), X[:2]),
+        (mlp(C_b=0.1, weights="uniform"), X[:2]),
         {"measure": FOUR, "sampler": "explicit"},
     ),
-    "marginal ntk": (sample_ntk, (law("relu", C_W=2.0), RATES, X), {}),
-    "explicit ntk": (sample_ntk, (law(C_b=0.1), RATES, X[:2]), {"sampler": "explicit"}),
+    "marginal ntk": (sample_ntk, (mlp("relu", C_W=2.0), RATES, X), {}),
+    "explicit ntk": (sample_ntk, (mlp(C_b=0.1), RATES, X[:2]), {"sampler": "explicit"}),
     "ladder": (
         sample_ladder,
-        ([law("gelu", n) for n in (32, 64)], X[:2]),
+        ([mlp("gelu", n) for n in (32, 64)], X[:2]),
         {"rates": [RATES] * 2},
     ),
 }
@@ -132,7 +132,7 @@ def test_products_and_convolutions_are_of_single_precision():
 @pytest.mark.parametrize("case", CASES)
 def test_training_goes_the_same_way(case):
     # Starts and orders are drawn on the processor, so that only rounding differs, of few steps.
-    how = Settings(3, 3, 16, 0.05, 0.9, "normal", 1.0, (1, "trained"))
+    how = Settings(3, 3, 16, 0.05, 0.9, (1, "trained"))
     _, x, y = drawn(case, 1, 64, 1, torch.float32)
     shape = architecture(case)
     runs = {}

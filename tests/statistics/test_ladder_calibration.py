@@ -14,8 +14,8 @@ from finitewidth.core.indices import pairs
 from finitewidth.estimate.coupled import kernel_moments
 from finitewidth.estimate.coupled.rungs import estimate_ladder
 from finitewidth.models.activations.table import get
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling.mlp.coupled_widths import sample_ladder
 from finitewidth.theory.mlp.criticality import critical_point
 from finitewidth.theory.mlp.transport import transport_ladder
@@ -60,12 +60,12 @@ def truths(activation, inputs, widths=WIDTHS):
 def ladder(activation, inputs, kept, networks, seed, widths=WIDTHS):
     """Estimates from the last layer, with the controls ``kept``."""
     critical = CRITICAL[activation]
-    laws = [
-        Law.uniform_width(activation, dimension=2, width=n, depth=DEPTH, C_W=critical)
+    mlps = [
+        Perceptron.uniform_width(activation, dimension=2, width=n, depth=DEPTH, C_W=critical)
         for n in widths
     ]
     options = {"networks": networks, "seed": seed, "layers": [DEPTH], "controls": bool(kept)}
-    samples = sample_ladder(laws, X[inputs], **options)
+    samples = sample_ladder(mlps, X[inputs], **options)
     if kept:
         samples = samples.sel(control=kept)
     return estimate_ladder(
@@ -156,13 +156,13 @@ def many_ladders(activation, inputs, networks, widths, ladders):
         C_b, C_W = point.C_b, point.C_W
     except ValueError:
         C_b, C_W = 0.1, 1.5
-    laws = [
-        Law.uniform_width(activation, dimension=2, width=n, depth=3, C_b=C_b, C_W=C_W)
+    mlps = [
+        Perceptron.uniform_width(activation, dimension=2, width=n, depth=3, C_b=C_b, C_W=C_W)
         for n in widths
     ]
     rates = [Rates((0.5,) * 3, (1.0,) * 3)] * len(widths)
     options = {"networks": networks * ladders, "seed": 5000, "layers": [2, 3], "rates": rates}
-    samples = sample_ladder(laws, X[inputs], **options)
+    samples = sample_ladder(mlps, X[inputs], **options)
     found = []
     for first in range(0, networks * ladders, networks):
         part = samples.isel(network=slice(first, first + networks))
@@ -171,7 +171,7 @@ def many_ladders(activation, inputs, networks, widths, ladders):
         found.append(estimate_ladder([part], families, seed=0, ensemble="", member=""))
     if inputs > 1:
         return found, {}
-    moments = transport_ladder(laws, X[1], [2, 3]).values
+    moments = transport_ladder(mlps, X[1], [2, 3]).values
     exact = (moments.mean, moments.variance, moments.third)
     return found, dict(zip(QUANTITIES, exact, strict=True))
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from finitewidth.estimate.coupled.rungs import estimate_ladder
-from finitewidth.models.law import Law
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling.mlp.coupled_widths import sample_ladder
 
 X = np.array([[1.0, 1.0], [1.2, -0.4]])
@@ -25,13 +25,13 @@ CASES = [
 
 @pytest.mark.parametrize(("activation", "C_b", "C_W", "networks", "widths"), CASES)
 def test_errors_on_two_inputs_are_right(activation, C_b, C_W, networks, widths):
-    laws = [
-        Law.uniform_width(activation, dimension=2, width=n, depth=3, C_b=C_b, C_W=C_W)
+    mlps = [
+        Perceptron.uniform_width(activation, dimension=2, width=n, depth=3, C_b=C_b, C_W=C_W)
         for n in widths
     ]
     found = [
         estimate_ladder(
-            [sample_ladder(laws, X, networks=networks, seed=seed, layers=[2, 3])],
+            [sample_ladder(mlps, X, networks=networks, seed=seed, layers=[2, 3])],
             ["kernel_moments"],
             seed=0,
             ensemble="",

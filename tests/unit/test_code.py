@@ -37,13 +37,13 @@ def edit(path, old, new):
 def test_a_comment_and_a_docstring_change_nothing(package):
     before = digest("sample.py")
     edit(package / "sampling/mlp/marginal.py", "import torch\n", "import torch  # so it is\n")
-    edit(package / "models/law.py", '"""The law of an ensemble member', '"""What a member is')
+    edit(package / "models/perceptron.py", '"""Multilayer perceptrons', '"""Networks')
     assert digest("sample.py") == before
 
 
 def test_an_edit_changes_the_stages_that_use_it_and_no_others(package):
     before = {script.name: digest(script.name) for script in SCRIPTS.glob("*.py")}
-    edit(package / "sampling/mlp/marginal.py", "DEPENDENT = 1e-13", "DEPENDENT = 1e-12")
+    edit(package / "sampling/gaussian_rows.py", "DEPENDENT = 1e-13", "DEPENDENT = 1e-12")
     after = {name: digest(name) for name in before}
     assert {name for name in before if before[name] != after[name]} == {"sample.py"}
 
@@ -126,7 +126,7 @@ def test_what_is_remembered_of_code_is_what_the_code_says(package, damage):
     if damage is not None:
         kept.write_text(damage)
     assert digest("sample.py") == fresh
-    edit(package / "models/law.py", "import", "import sys\nimport")
+    edit(package / "models/perceptron.py", "import", "import sys\nimport")
     assert digest("sample.py") != fresh
 
 

@@ -6,8 +6,8 @@ from itertools import pairwise
 import pytest
 
 from finitewidth.core.errors import ConfigError
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Parameterisation
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.planning.members import batches, members
 from finitewidth.study.study_file import load, merged, validate
 from study_content import with_value
@@ -236,8 +236,8 @@ def test_hidden_widths_may_differ_from_layer_to_layer():
     m = members(validate(content), "lin")[0]
     assert m.layers == (1, 2, 3, 4)
     assert m.record == 2
-    law = Law.of_member(m, dimension=4)
-    assert law.widths == (4, 8, 2, 5, 5)
+    mlp = Perceptron.of_member(m, dimension=4)
+    assert mlp.widths == (4, 8, 2, 5, 5)
 
 
 def test_a_ladder_is_one_member_with_a_law_a_width():
@@ -246,8 +246,8 @@ def test_a_ladder_is_one_member_with_a_law_a_width():
     content["studies"] = {"s": {"ensembles": ["lin"], "quantities": ["kernel_mean_1"]}}
     found = members(validate(content), "lin")
     assert [m.name for m in found] == ["C_W-1", "C_W-100"]
-    laws = Law.of_ladder(found[0], dimension=4)
-    assert [law.widths for law in laws] == [(4, n, n, n) for n in (8, 16, 32, 64)]
+    mlps = Perceptron.of_ladder(found[0], dimension=4)
+    assert [mlp.widths for mlp in mlps] == [(4, n, n, n) for n in (8, 16, 32, 64)]
     content["ensembles"]["lin"]["ladder"] = [8, 16, 32]
     with pytest.raises(ConfigError, match=r"studies\.s\.quantities"):
         validate(content)

@@ -48,7 +48,7 @@ def test_every_kind_is_had_from_a_file_a_package_and_an_entry_point(tmp_path):
 
 def test_a_notebook_names_them_by_a_function():
     use = f"from finitewidth.extensions.named import use\nuse({str(OWN)!r})\n"
-    late = f"import finitewidth.models.law\n{use}"
+    late = f"import finitewidth.models.perceptron\n{use}"
     answers = said([("", use + KNOWN), ("", late)])
     assert answers[0] == "True True True True True\n"
     assert re.fullmatch(r"ConfigError: .*named too late, allowed is .*\n", answers[1])
@@ -70,7 +70,7 @@ REFUSED = {
         "line 1 raises ModuleNotFound",
     ),
     "what asks for extensions": (
-        "import numpy\nfrom finitewidth.models.law import Law\n",
+        "import numpy\nfrom finitewidth.models.perceptron import Perceptron\n",
         "line 2 cannot be run",
     ),
     "figures at its top": (

@@ -10,7 +10,7 @@ from finitewidth.members.listed import listed
 from finitewidth.members.plain import of_plain, plain
 from finitewidth.members.stages import NormalityTests, estimated, predicted, sampled
 from finitewidth.members.trained import GeneratedNetworks, PredictedReplicas, TrainedNetworks
-from finitewidth.models.perceptron import ManyWidths, OneWidth
+from finitewidth.models.perceptron_shape import ManyWidths, OneWidth
 from finitewidth.planning.members import members
 from finitewidth.planning.trained_members import trained_members
 from finitewidth.provenance import projections

@@ -16,8 +16,8 @@ from finitewidth.estimate.coupled.rungs import estimate_ladder
 from finitewidth.estimate.errors.jackknife import block_bounds, block_sums, jackknife
 from finitewidth.estimate.families import estimate
 from finitewidth.estimate.preactivations.lognorm import log_norm
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling.ensemble import sample
 from finitewidth.sampling.mlp.coupled_widths import sample_ladder
 from finitewidth.sampling.ntk_ensemble import sample_ntk
@@ -61,18 +61,20 @@ def test_constants_have_no_error_whatever_the_blocks(networks):
 def test_ensembles_that_agree_but_for_rounding(precision):
     """Samples of one network over and over, each number rounded by itself."""
     rng = np.random.default_rng(5)
-    law = Law.uniform_width("tanh", dimension=3, width=9, depth=3, C_b=0.1, C_W=1.5, outputs=2)
+    mlp = Perceptron.uniform_width(
+        "tanh", dimension=3, width=9, depth=3, C_b=0.1, C_W=1.5, outputs=2
+    )
     x = rng.normal(size=(2, 3))
-    rates = Rates.named("ntk", law)
+    rates = Rates.named("ntk", mlp)
     shared = {"networks": 600, "seed": 1, "precision": precision}
-    laws = [Law.uniform_width("tanh", dimension=3, width=n, depth=3, C_b=0.1, C_W=1.5)
+    mlps = [Perceptron.uniform_width("tanh", dimension=3, width=n, depth=3, C_b=0.1, C_W=1.5)
             for n in (5, 6, 7, 8)]  # fmt: skip
     members = (
-        (sample(law, x, measure=POWERS, **shared), estimate,
+        (sample(mlp, x, measure=POWERS, **shared), estimate,
          ("covariance", "correlation", "four_point", "six_point", "kurtosis", "log_norm")),
-        (sample_ntk(law, rates, x, sampler="explicit", measure=("ntk", "dntk"), **shared), estimate,
+        (sample_ntk(mlp, rates, x, sampler="explicit", measure=("ntk", "dntk"), **shared), estimate,
          ("ntk", "ntk_tensors", "ntk_spectrum")),
-        (sample_ladder(laws, x, rates=[Rates.named("ntk", each) for each in laws], **shared),
+        (sample_ladder(mlps, x, rates=[Rates.named("ntk", each) for each in mlps], **shared),
          estimate_ladder, ("kernel_moments", "ntk_mean", "log_kernel", "inverse_kernel")),
     )  # fmt: skip
     for samples, estimator, families in members:
@@ -116,13 +118,13 @@ def test_logarithms_know_what_the_norms_are_known_to():
 def test_eigenvalues_of_nearly_collinear_inputs(sampler, activation):
     """Trusted in single precision, they are those of double precision, drawn independently."""
     rng = np.random.default_rng(7)
-    law = Law.uniform_width(activation, dimension=4, width=32, depth=3, C_b=0.1, C_W=2.0)
-    rates, trusted, z = Rates.named("ntk", law), {}, []
+    mlp = Perceptron.uniform_width(activation, dimension=4, width=32, depth=3, C_b=0.1, C_W=2.0)
+    rates, trusted, z = Rates.named("ntk", mlp), {}, []
     for angle in (0.0, 1e-7, 1e-6, 1e-5, *10 ** rng.uniform(-5, -2, 4), 0.03, 0.3):
         first, across = np.linalg.qr(rng.normal(size=(4, 2)))[0].T
         x = 2 * np.stack([first, np.cos(angle) * first + np.sin(angle) * across])
         single, double = (
-            estimate([sample_ntk(law, rates, x, networks=1500, seed=seed, sampler=sampler,
+            estimate([sample_ntk(mlp, rates, x, networks=1500, seed=seed, sampler=sampler,
                                  precision=precision)], ["ntk_spectrum"], **NAMES)
             for seed, precision in ((1, "float32"), (2, "float64"))
         )  # fmt: skip

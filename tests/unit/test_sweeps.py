@@ -9,8 +9,8 @@ from finitewidth.comparison.results import MemberResults, Study
 from finitewidth.comparison.sweeps import extrapolate_sweep, groups
 from finitewidth.core.reasons import Reason
 from finitewidth.estimate.families import estimate
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling.ntk_ensemble import sample_ntk
 from finitewidth.theory.predict.neglected import with_neglected
 from finitewidth.theory.predict.predict_ntk import predict_ntk
@@ -110,17 +110,17 @@ def sampled():
     x = np.array([[1.0, -0.5, 0.3], [0.8, 0.9, -0.2]])
     members = []
     for n in (8, 12, 20, 40):
-        law = Law.uniform_width(
+        mlp = Perceptron.uniform_width(
             "leaky_relu(0.3)", dimension=3, width=n, depth=3, C_b=0.1, C_W=1.5, outputs=4
         )
-        rates = Rates.named("pdlt", law, 0.5, 1.2)
+        rates = Rates.named("pdlt", mlp, 0.5, 1.2)
         name = ("e", str(n))
-        samples = sample_ntk(law, rates, x, networks=8000, seed=5, name=name, outputs=4,
+        samples = sample_ntk(mlp, rates, x, networks=8000, seed=5, name=name, outputs=4,
                              sampler="explicit", measure=("ntk", "dntk"))  # fmt: skip
         families = ["ntk_tensors", "dntk"]
         found = estimate([samples], families, isotropic=True, seed=5, ensemble="e", member=str(n))
-        theory = predict_ntk(law, rates, x, [3], families)
-        theory = with_neglected(theory, [law], x, [rates])
+        theory = predict_ntk(mlp, rates, x, [3], families)
+        theory = with_neglected(theory, [mlp], x, [rates])
         members.append(MemberResults(about(n), {"width": n}, found, theory))
     fitted = extrapolate_sweep(
         [m.about.width for m in members],

@@ -8,7 +8,7 @@ import pytest
 from finitewidth.core.errors import ConfigError
 from finitewidth.members.plain import plain
 from finitewidth.members.trained import PredictedReplicas, Rainbow, TrainedNetworks
-from finitewidth.models.shapes import ConvolutionShape
+from finitewidth.models.network_shape import ConvolutionShape
 from finitewidth.planning.trained_members import trained_batches, trained_members
 from finitewidth.study.study_file import validate
 

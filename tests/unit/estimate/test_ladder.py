@@ -12,8 +12,8 @@ from scipy.stats import kstat
 
 from finitewidth.core.indices import pairs
 from finitewidth.estimate.coupled.rungs import estimate_ladder
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.quantities.vocabulary import FAMILIES, FROM_LADDER
 from finitewidth.sampling.mlp.coupled_widths import sample_ladder
 
@@ -33,11 +33,12 @@ def draw(
     tangent=True,
     **rest,
 ):
-    laws = [
-        Law.uniform_width(activation, dimension=2, width=n, depth=depth, **rest) for n in widths
+    mlps = [
+        Perceptron.uniform_width(activation, dimension=2, width=n, depth=depth, **rest)
+        for n in widths
     ]
-    rates = [Rates.named("ntk", law) for law in laws] if tangent else None
-    return sample_ladder(laws, X[:inputs], networks=networks, seed=1, layers=layers, rates=rates)
+    rates = [Rates.named("ntk", mlp) for mlp in mlps] if tangent else None
+    return sample_ladder(mlps, X[:inputs], networks=networks, seed=1, layers=layers, rates=rates)
 
 
 def plain(samples):
@@ -201,12 +202,12 @@ def test_controls_of_the_mean_tangent_kernel(activation, gain):
     The mean of the squared z-scores about their weighted mean is chi-square of 23 degrees: from 0.3
     to 2.2 with a false alarm in 2000 choices of the seeds. Seeds may use different orders.
     """
-    law = Law.uniform_width(activation, dimension=2, width=48, depth=3, C_b=0.0, C_W=1.5)
+    mlp = Perceptron.uniform_width(activation, dimension=2, width=48, depth=3, C_b=0.0, C_W=1.5)
     rates = [Rates((0.4,) * 3, (1.2,) * 3)]
     values, errors = [], []
     for seed in range(24):
         samples = sample_ladder(
-            [law], X[:1], networks=4000, seed=seed, layers=[3], rates=rates, precision="float64"
+            [mlp], X[:1], networks=4000, seed=seed, layers=[3], rates=rates, precision="float64"
         )
         found = estimate_ladder([samples], ["ntk_mean"], **NAMES)
         values.append(float(found["ntk_mean"].squeeze()))

@@ -14,8 +14,8 @@ from finitewidth.estimate.ntk.way_deviation import way_deviation
 from finitewidth.estimate.preactivations.lognorm import log_norm
 from finitewidth.estimate.preactivations.normality import normality
 from finitewidth.estimate.samples import Samples
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.quantities.vocabulary import FROM_LADDER as LADDER
 from finitewidth.sampling.ensemble import sample
 from finitewidth.sampling.mlp.coupled_widths import sample_ladder
@@ -31,8 +31,8 @@ EVERYTHING = ("preactivations", "quartic", "sextic", "log_norm")
 
 
 def draw(activation="relu", inputs=2, width=6, depth=4, networks=300, C_W=2.0, layers=None):
-    law = Law.uniform_width(activation, dimension=2, width=width, depth=depth, C_W=C_W)
-    return sample(law, X[:inputs], networks=networks, seed=1, measure=EVERYTHING, layers=layers)
+    mlp = Perceptron.uniform_width(activation, dimension=2, width=width, depth=depth, C_W=C_W)
+    return sample(mlp, X[:inputs], networks=networks, seed=1, measure=EVERYTHING, layers=layers)
 
 
 def rows_of(estimates):
@@ -77,8 +77,8 @@ def test_fewer_than_fifty_networks_are_refused_by_every_estimator(networks):
             estimate([samples], [family], **NAMES)
     with pytest.raises(ValueError, match="at least as many"):
         normality(samples, networks=50, neurons=3, **NAMES)
-    law = [Law.uniform_width("relu", dimension=2, width=n, depth=2, C_W=2.0) for n in (4, 8)]
-    rungs = sample_ladder(law, X, networks=networks, seed=1)
+    mlp = [Perceptron.uniform_width("relu", dimension=2, width=n, depth=2, C_W=2.0) for n in (4, 8)]
+    rungs = sample_ladder(mlp, X, networks=networks, seed=1)
     with pytest.raises(ValueError, match="at least 50 networks"):
         estimate_ladder([rungs], ["kernel_moments"], **NAMES)
 
@@ -122,10 +122,12 @@ def test_one_planted_network_is_found_and_spoils_its_own_layer_and_input_alone(b
 
 
 def ladder():
-    laws = [Law.uniform_width("gelu", dimension=2, width=n, depth=3, C_W=1.9) for n in (8, 12)]
-    rates = [Rates.named("ntk", law) for law in laws]
+    mlps = [
+        Perceptron.uniform_width("gelu", dimension=2, width=n, depth=3, C_W=1.9) for n in (8, 12)
+    ]
+    rates = [Rates.named("ntk", mlp) for mlp in mlps]
     # One input and networks enough for controls of variance, which the other rung keeps.
-    return sample_ladder(laws, X[:1], networks=2000, seed=1, rates=rates)
+    return sample_ladder(mlps, X[:1], networks=2000, seed=1, rates=rates)
 
 
 @pytest.mark.parametrize("variable", ["conditional_kernel", "conditional_ntk"])

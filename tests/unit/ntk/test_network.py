@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from finitewidth.models.activations.table import TABLE, get
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.ntk.layerwise import layerwise
 from finitewidth.ntk.network import WAYS, tangent_kernel
 from finitewidth.ntk.structured import Elementwise, sequential
@@ -34,8 +34,8 @@ def network(widths, with_bias, seed=0):
 
 
 def some_rates(name, widths):
-    law = Law("tanh", widths, (0.3,) * (len(widths) - 1), (1.7,) * (len(widths) - 1))
-    return Rates.named(name, law, *((0.5, 1.2) if name == "pdlt" else ()))
+    mlp = Perceptron("tanh", widths, (0.3,) * (len(widths) - 1), (1.7,) * (len(widths) - 1))
+    return Rates.named(name, mlp, *((0.5, 1.2) if name == "pdlt" else ()))
 
 
 def close(one, other):

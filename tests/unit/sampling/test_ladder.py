@@ -19,7 +19,7 @@ from finitewidth.estimate.coupled.driven_layers import chains
 from finitewidth.estimate.coupled.interpolation import interpolated
 from finitewidth.estimate.samples import Samples
 from finitewidth.models.activations.table import get
-from finitewidth.models.law import Law
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling.ensemble import sample
 from finitewidth.sampling.mlp.coupled_widths import sample_ladder
 from finitewidth.sampling.mlp.neuron_tables import moment_names, neuron_moments
@@ -32,7 +32,7 @@ X = np.array([[1.0, -0.5, 0.3], [0.2, 0.9, -1.1]])
 
 def ladder(activation, widths, depth=4, dimension=3, **rest):
     return [
-        Law.uniform_width(activation, dimension=dimension, width=n, depth=depth, **rest)
+        Perceptron.uniform_width(activation, dimension=dimension, width=n, depth=depth, **rest)
         for n in widths
     ]
 
@@ -40,11 +40,11 @@ def ladder(activation, widths, depth=4, dimension=3, **rest):
 @pytest.mark.parametrize("sampler", ["marginal", "explicit"])
 def test_a_rung_has_the_law_of_networks_drawn_by_themselves(sampler):
     widths, networks = (4, 7), 6000
-    laws = ladder("tanh", widths, C_b=0.1, C_W=1.6)
-    kernels = sample_ladder(laws, X, networks=networks, seed=1, layers=[4])["conditional_kernel"]
-    for rung, law in enumerate(laws):
+    mlps = ladder("tanh", widths, C_b=0.1, C_W=1.6)
+    kernels = sample_ladder(mlps, X, networks=networks, seed=1, layers=[4])["conditional_kernel"]
+    for rung, mlp in enumerate(mlps):
         other = sample(
-            law,
+            mlp,
             X,
             networks=networks,
             seed=2 + rung,
@@ -123,8 +123,8 @@ def test_controls_have_expectation_zero_and_are_modest_in_number(activation, inp
     names = control_names(get(activation), inputs)
     assert len(names) == len(set(names)) == count
     x = np.random.default_rng(1).standard_normal((inputs, 3))
-    laws = ladder(activation, (5, 16), depth=3, C_W=1.5)
-    samples = sample_ladder(laws, x, networks=3000, seed=5)
+    mlps = ladder(activation, (5, 16), depth=3, C_W=1.5)
+    samples = sample_ladder(mlps, x, networks=3000, seed=5)
     found = list(chains(Samples([samples]), pairs(inputs)))
     drive = np.stack([chain.drive for chain in found], axis=1)
     z = drive.mean(axis=0) / drive.std(axis=0) * np.sqrt(len(drive))
@@ -160,21 +160,21 @@ def test_moments_of_a_neuron_given_its_kernel_are_those_of_a_quadrature(activati
 
 
 def test_shards_give_the_same_bytes():
-    laws = ladder("gelu", (600, 2048), depth=3)
-    whole = sample_ladder(laws, X, networks=1300, seed=1, name=("e", "m"))
+    mlps = ladder("gelu", (600, 2048), depth=3)
+    whole = sample_ladder(mlps, X, networks=1300, seed=1, name=("e", "m"))
     shards = [
-        sample_ladder(laws, X, networks=1300, seed=1, name=("e", "m"), blocks=blocks)
+        sample_ladder(mlps, X, networks=1300, seed=1, name=("e", "m"), blocks=blocks)
         for blocks in ((0, 1), (1, 3))
     ]
     xr.testing.assert_identical(xr.concat(shards, "network", data_vars="minimal"), whole)
-    other = sample_ladder(laws, X, networks=1300, seed=1, name=("e", "n"))
+    other = sample_ladder(mlps, X, networks=1300, seed=1, name=("e", "n"))
     assert not np.array_equal(other["drive"], whole["drive"])
 
 
 def test_rungs_depend_on_the_widest_alone_and_layers_on_nothing():
-    laws = ladder("relu", (3, 5, 8), C_W=2.0)
-    whole = sample_ladder(laws, X, networks=50, seed=1)
-    part = sample_ladder([laws[2], laws[0]], X, networks=50, seed=1, layers=[4, 2])
+    mlps = ladder("relu", (3, 5, 8), C_W=2.0)
+    whole = sample_ladder(mlps, X, networks=50, seed=1)
+    part = sample_ladder([mlps[2], mlps[0]], X, networks=50, seed=1, layers=[4, 2])
     for rung, same in ((0, 2), (1, 0)):
         for layer in (2, 4):
             np.testing.assert_array_equal(
@@ -182,7 +182,7 @@ def test_rungs_depend_on_the_widest_alone_and_layers_on_nothing():
                 whole["conditional_kernel"].isel(rung=same).sel(layer=layer),
             )
         np.testing.assert_allclose(part["drive"][:, rung], whole["drive"][:, same], atol=1e-5)
-    bare = sample_ladder(laws, X, networks=50, seed=1, controls=False)
+    bare = sample_ladder(mlps, X, networks=50, seed=1, controls=False)
     xr.testing.assert_identical(bare["conditional_kernel"], whole["conditional_kernel"])
     assert set(bare.data_vars) == {"conditional_kernel"}
 
@@ -190,8 +190,8 @@ def test_rungs_depend_on_the_widest_alone_and_layers_on_nothing():
 @pytest.mark.parametrize(("activation", "C_b"), [("relu", 0.0), ("tanh", 0.0), ("gelu", 0.3)])
 def test_singular_inputs_are_ordinary(activation, C_b):
     x = np.array([[1.0, 2, 0], [1, 2, 0], [-1, -2, 0], [0, 0, 0]])
-    laws = ladder(activation, (6, 20), C_b=C_b, C_W=1.8, depth=6)
-    kernel = sample_ladder(laws, x, networks=300, seed=2)["conditional_kernel"].values
+    mlps = ladder(activation, (6, 20), C_b=C_b, C_W=1.8, depth=6)
+    kernel = sample_ladder(mlps, x, networks=300, seed=2)["conditional_kernel"].values
     gram = np.zeros((*kernel.shape[:3], 4, 4))
     a, b = pairs(4).T
     gram[..., a, b] = gram[..., b, a] = kernel
@@ -205,8 +205,8 @@ def test_singular_inputs_are_ordinary(activation, C_b):
 
 def test_dead_networks_are_exactly_zero_and_as_many_as_they_should_be():
     networks, n = 12000, 3
-    laws = ladder("relu", (n, 6), C_W=2.0)
-    found = sample_ladder(laws, X[:1], networks=networks, seed=4)["conditional_kernel"].values
+    mlps = ladder("relu", (n, 6), C_W=2.0)
+    found = sample_ladder(mlps, X[:1], networks=networks, seed=4)["conditional_kernel"].values
     dead = found[:, 0, :, 0] == 0
     assert (dead[:, 1:] >= dead[:, :-1]).all()
     expected = 1 - (1 - 2.0**-n) ** 3
@@ -216,9 +216,9 @@ def test_dead_networks_are_exactly_zero_and_as_many_as_they_should_be():
 
 def test_precision_is_of_rounding_and_nothing_else():
     x, options = X[:1], {"networks": 4000, "seed": 7, "layers": [4]}
-    laws = ladder("gelu", (8, 16), C_b=0.1, C_W=1.9)
+    mlps = ladder("gelu", (8, 16), C_b=0.1, C_W=1.9)
     one, other = (
-        sample_ladder(laws, x, precision=p, **options)["conditional_kernel"].values
+        sample_ladder(mlps, x, precision=p, **options)["conditional_kernel"].values
         for p in ("float32", "float64")
     )
     for rung in range(2):
@@ -256,13 +256,13 @@ def test_progress_and_coordinates():
         ({"x": X[:, :2]}, "do not fit"),
         ({"x": X * np.inf}, "finite"),
         ({"layers": [5]}, "depth"),
-        ({"laws": ladder("tanh", (4,), weights="uniform")}, "normal weights"),
-        ({"laws": [*ladder("tanh", (4,)), *ladder("erf", (5,))]}, "width alone"),
-        ({"laws": [*ladder("tanh", (4,)), *ladder("tanh", (5,), C_W=2.0)]}, "width alone"),
-        ({"laws": [Law("tanh", (3, 4, 5, 6), (0.0,) * 3, (1.0,) * 3)]}, "equally wide"),
+        ({"mlps": ladder("tanh", (4,), weights="uniform")}, "normal weights"),
+        ({"mlps": [*ladder("tanh", (4,)), *ladder("erf", (5,))]}, "width alone"),
+        ({"mlps": [*ladder("tanh", (4,)), *ladder("tanh", (5,), C_W=2.0)]}, "width alone"),
+        ({"mlps": [Perceptron("tanh", (3, 4, 5, 6), (0.0,) * 3, (1.0,) * 3)]}, "equally wide"),
     ],
 )
 def test_what_cannot_be_sampled_is_refused_in_one_sentence(change, message):
-    arguments = {"laws": ladder("tanh", (4, 6)), "x": X, "networks": 10, "seed": 1} | change
+    arguments = {"mlps": ladder("tanh", (4, 6)), "x": X, "networks": 10, "seed": 1} | change
     with pytest.raises(ValueError, match=message):
         sample_ladder(**arguments)

@@ -13,8 +13,8 @@ from scipy import stats
 
 from finitewidth.core.torch_random import torch_stream
 from finitewidth.models.activations.table import get
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.ntk.layerwise import layerwise
 from finitewidth.sampling.mlp.conditional_ntk import conditional_ntk, layer_sums
 from finitewidth.sampling.mlp.explicit_dntk import dntk
@@ -80,13 +80,13 @@ INPUTS = {
 )
 def test_marginal_and_explicit_ensembles_agree(activation, C_b, inputs):
     # Three and two neurons: ReLU networks die often.
-    law = Law(activation, (3, 4, 2, 3, 2), (C_b,) * 4, (1.6, 2.0, 1.4, 1.8))
+    mlp = Perceptron(activation, (3, 4, 2, 3, 2), (C_b,) * 4, (1.6, 2.0, 1.4, 1.8))
     rates = Rates((0.5, 0.3, 0.9, 0.7), (1.2, 0.8, 1.1, 0.6))
     x = INPUTS[inputs]
     with np.errstate(invalid="ignore", divide="ignore"):
         one, other = (
             sample_ntk(
-                law, rates, x, networks=20_000, seed=seed, sampler=sampler, precision="float64"
+                mlp, rates, x, networks=20_000, seed=seed, sampler=sampler, precision="float64"
             )
             for seed, sampler in ((1, "marginal"), (2, "explicit"))
         )
@@ -95,11 +95,11 @@ def test_marginal_and_explicit_ensembles_agree(activation, C_b, inputs):
 
 @pytest.mark.parametrize("activation", ["relu", "linear", "abs", "leaky_relu(0.3)"])
 def test_scalar_and_marginal_ensembles_agree(activation):
-    law = Law(activation, (3, 4, 2, 3, 1), (0.0,) * 4, (1.6, 2.0, 1.4, 1.8))
+    mlp = Perceptron(activation, (3, 4, 2, 3, 1), (0.0,) * 4, (1.6, 2.0, 1.4, 1.8))
     rates = Rates((0.5, 0.3, 0.9, 0.7), (1.2, 0.8, 1.1, 0.6))
     one, other = (
         sample_ntk(
-            law, rates, TWO[:1], networks=40_000, seed=3, name=(sampler,), sampler=sampler,
+            mlp, rates, TWO[:1], networks=40_000, seed=3, name=(sampler,), sampler=sampler,
             outputs=1, precision="float64",
         )
         for sampler in ("scalar", "marginal")
@@ -165,7 +165,7 @@ def test_the_average_over_the_way_back_against_the_marginal_sampler(activation, 
     x = torch.tensor(np.random.default_rng(1).normal(size=(N, 3)))
     rates = Rates((0.5, 0.3, 0.9), (1.2, 0.8, 1.1))
     C_W = (1.6, 2.0, 1.4)
-    law = Law(activation, (3, n, n, 1), (C_b,) * 3, C_W)
+    mlp = Perceptron(activation, (3, n, n, 1), (C_b,) * 3, C_W)
     generator = torch.Generator().manual_seed(2)
     # One forward pass, explicitly; biases are one more activation.
     s, sums, Ws, bs, slopes, rows = x, [], [], [], [], [x]
@@ -174,13 +174,13 @@ def test_the_average_over_the_way_back_against_the_marginal_sampler(activation, 
         W *= np.sqrt(C_W[layer] / s.shape[1])
         b = torch.randn(n, generator=generator, dtype=torch.float64) * np.sqrt(C_b)
         z = s @ W.T + b
-        s = law.activation.on_tensor(torch, z)
-        slope = law.activation.derivative_on_tensor(torch, z, s)
+        s = mlp.activation.on_tensor(torch, z)
+        slope = mlp.activation.derivative_on_tensor(torch, z, s)
         gram = (s @ s.T)[None]
         kernel = C_b + C_W[layer + 1] / n * gram
         sums.append(layer_sums(z[None], s[None], slope[None], gram, kernel, C_W[layer + 1], None))
         Ws.append(W), bs.append(b), slopes.append(slope), rows.append(s)
-    found = conditional_ntk(sums, x @ x.T, rates, law.widths, C_W)[0]
+    found = conditional_ntk(sums, x @ x.T, rates, mlp.widths, C_W)[0]
     # Redraw: the second layer's weights and biases given what they gave, and the last layer's.
     draws = 200_000
     span = torch.cat([rows[1], torch.full((N, 1), np.sqrt(C_b * n / C_W[1]))], 1)
@@ -228,10 +228,10 @@ def test_pseudo_inverse_gives_an_orthonormal_span():
 def test_inputs_that_nearly_coincide_keep_their_difference():
     """In single precision, too, though it is the thousandth part of an input."""
     x = np.stack([TWO[0], TWO[0] + 1e-3 * TWO[1]])
-    law = Law("tanh", (3, 16, 16, 1), (0.0,) * 3, (1.5,) * 3)
-    rates, gaps = Rates.named("ntk", law), []
+    mlp = Perceptron("tanh", (3, 16, 16, 1), (0.0,) * 3, (1.5,) * 3)
+    rates, gaps = Rates.named("ntk", mlp), []
     for seed, precision in ((1, "float64"), (2, "float32")):
-        samples = sample_ntk(law, rates, x, networks=4000, seed=seed, precision=precision)
+        samples = sample_ntk(mlp, rates, x, networks=4000, seed=seed, precision=precision)
         theta = samples["ntk"].values[:, 0, 0]
         gaps.append(theta[:, 0, 0] + theta[:, 1, 1] - 2 * theta[:, 0, 1])
     assert np.median(gaps[0]) < 1e-5
@@ -239,19 +239,19 @@ def test_inputs_that_nearly_coincide_keep_their_difference():
 
 
 def test_shards_join_to_the_whole_and_memory_divides_a_block():
-    law = Law.uniform_width("tanh", dimension=3, width=6, depth=3, C_W=1.5)
-    rates = Rates.named("ntk", law)
+    mlp = Perceptron.uniform_width("tanh", dimension=3, width=6, depth=3, C_W=1.5)
+    rates = Rates.named("ntk", mlp)
     for sampler in ("marginal", "explicit"):
         shared = {"networks": 9000, "seed": 1, "sampler": sampler}
-        whole = sample_ntk(law, rates, TWO, **shared)["ntk"].values
-        parts = [sample_ntk(law, rates, TWO, blocks=b, **shared)["ntk"].values
+        whole = sample_ntk(mlp, rates, TWO, **shared)["ntk"].values
+        parts = [sample_ntk(mlp, rates, TWO, blocks=b, **shared)["ntk"].values
                  for b in ((0, 1), (1, 3))]  # fmt: skip
         assert np.array_equal(np.concatenate(parts), whole)
-        small = sample_ntk(law, rates, TWO, memory=1e-5, **shared)["ntk"].values
+        small = sample_ntk(mlp, rates, TWO, memory=1e-5, **shared)["ntk"].values
         assert small.shape == whole.shape
         assert np.isfinite(small).all()
         with pytest.raises(ValueError, match="memory of 1e-09 GiB does not hold one network"):
-            sample_ntk(law, rates, TWO, memory=1e-9, **shared)
+            sample_ntk(mlp, rates, TWO, memory=1e-9, **shared)
 
 
 @pytest.mark.parametrize(
@@ -262,16 +262,16 @@ def test_shards_join_to_the_whole_and_memory_divides_a_block():
     ],
 )
 def test_what_a_sampler_cannot_do_is_one_sentence(change, words):
-    law = Law.uniform_width("tanh", dimension=3, width=6, depth=3, C_W=1.5)
+    mlp = Perceptron.uniform_width("tanh", dimension=3, width=6, depth=3, C_W=1.5)
     with pytest.raises(ValueError, match=words):
-        sample_ntk(law, Rates.named("ntk", law), TWO, networks=100, seed=1, **change)
+        sample_ntk(mlp, Rates.named("ntk", mlp), TWO, networks=100, seed=1, **change)
 
 
 def test_streams_are_those_of_the_block():
     """The first block of an ensemble does not know how many there are."""
-    law = Law.uniform_width("relu", dimension=3, width=6, depth=3, C_W=2.0)
+    mlp = Perceptron.uniform_width("relu", dimension=3, width=6, depth=3, C_W=2.0)
     few, many = (
-        sample_ntk(law, Rates.named("standard", law), TWO, networks=n, seed=1)["ntk"].values
+        sample_ntk(mlp, Rates.named("standard", mlp), TWO, networks=n, seed=1)["ntk"].values
         for n in (4096, 9000)
     )
     assert np.array_equal(few, many[:4096])

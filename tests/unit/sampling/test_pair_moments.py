@@ -11,7 +11,7 @@ from finitewidth.estimate.coupled.driven_layers import chains
 from finitewidth.estimate.coupled.pair_expectations import given_kernels
 from finitewidth.estimate.samples import Samples
 from finitewidth.models.activations.table import TABLE, get
-from finitewidth.models.law import Law
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling.mlp.coupled_widths import sample_ladder
 from finitewidth.sampling.mlp.pair_tables import pair_moments
 
@@ -103,9 +103,12 @@ def test_controls_are_differences_of_martingales_at_every_width(activation, C_W)
 
     Some 70 means within 4.5 standard errors: a false alarm once in 2000 seeds.
     """
-    laws = [Law.uniform_width(activation, dimension=2, width=n, depth=4, C_W=C_W) for n in (6, 40)]
+    mlps = [
+        Perceptron.uniform_width(activation, dimension=2, width=n, depth=4, C_W=C_W)
+        for n in (6, 40)
+    ]
     x = np.array([[1.0, -0.5], [0.8, 0.9]])
-    drawn = sample_ladder(laws, x, networks=6000, seed=2, layers=[4])
+    drawn = sample_ladder(mlps, x, networks=6000, seed=2, layers=[4])
     if activation == "tanh":
         # As if tables ended here: at a function of the kernel.
         table = drawn["pair_moments"].values.copy()
@@ -133,7 +136,7 @@ def test_controls_are_differences_of_martingales_at_every_width(activation, C_W)
 
 def test_a_zero_input_takes_polynomials():
     x = np.array([[1.0, 0.5], [0.0, 0.0]])
-    laws = [Law.uniform_width("tanh", dimension=2, width=8, depth=3, C_W=1.5)]
-    drawn = sample_ladder(laws, x, networks=60, seed=1)
+    mlps = [Perceptron.uniform_width("tanh", dimension=2, width=8, depth=3, C_W=1.5)]
+    drawn = sample_ladder(mlps, x, networks=60, seed=1)
     assert str(drawn["control"].values[0]).startswith("He")
     assert "pair_moments" not in drawn.coords

@@ -14,8 +14,8 @@ import torch
 
 from finitewidth.core.indices import pairs, quads
 from finitewidth.models.activations.table import TABLE, get
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling import ensemble, ntk_ensemble
 from finitewidth.sampling.mlp import coupled_widths
 from finitewidth.sampling.ntk_ensemble import sample_ntk
@@ -91,18 +91,18 @@ def test_precisions_agree(name, inputs):
     x = X[:inputs]
     # Without bias two slopes are computed at unit scale.
     for C_b in (0.0, 0.3) if get(name).slopes else (0.3,):
-        law = Law(name, (3, 6, 5, 6, 2), (C_b,) * 4, (1.5, 2.0, 1.4, 1.1))
+        mlp = Perceptron(name, (3, 6, 5, 6, 2), (C_b,) * 4, (1.5, 2.0, 1.4, 1.1))
         rates = Rates((0.5, 0.3, 0.9, 0.2), (1.2, 0.8, 1.1, 0.4))
         for sampler in ("marginal", "explicit"):
             for measure in POWERS if C_b else [*POWERS, NORM]:
-                both(ensemble.sample, law, x, sampler=sampler, measure=measure, layers=(2, 4))
+                both(ensemble.sample, mlp, x, sampler=sampler, measure=measure, layers=(2, 4))
             for measure in TANGENTS + (DERIVED if sampler == "explicit" else []):
-                both(ntk_ensemble.sample_ntk, law, rates, x, sampler=sampler, measure=measure)
-        laws = [Law.uniform_width(name, dimension=3, width=n, depth=3, C_b=C_b, C_W=1.5)
+                both(ntk_ensemble.sample_ntk, mlp, rates, x, sampler=sampler, measure=measure)
+        mlps = [Perceptron.uniform_width(name, dimension=3, width=n, depth=3, C_b=C_b, C_W=1.5)
                 for n in (8, 6, 8)]  # fmt: skip
         for controls in (True, False):
-            for each in (None, [Rates.named("ntk", law) for law in laws]):
-                both(coupled_widths.sample_ladder, laws, x, controls=controls, rates=each)
+            for each in (None, [Rates.named("ntk", mlp) for mlp in mlps]):
+                both(coupled_widths.sample_ladder, mlps, x, controls=controls, rates=each)
 
 
 def reference(name, widths, rates, weights, biases, x, outputs):
@@ -140,12 +140,12 @@ def test_explicit_networks_against_differentiation(name, given):
     """The weights that were handed out, whatever is measured of their networks."""
     widths, outputs = (3, 4, 5, 3), 2
     C_b, C_W = (0.2, 0.3, 0.4), (1.5, 2.0, 1.4)
-    law, rates = Law(name, widths, C_b, C_W), Rates((0.5, 0.3, 0.9), (1.2, 0.8, 1.1))
+    mlp, rates = Perceptron(name, widths, C_b, C_W), Rates((0.5, 0.3, 0.9), (1.2, 0.8, 1.1))
     x, expected = torch.from_numpy(X), None
     for precision, close in (("float64", 1e-11), ("float32", 1e-4)):
         for measure in TANGENTS + DERIVED:
             found = sample_ntk(
-                law, rates, X, networks=2, seed=1, sampler="explicit", outputs=outputs,
+                mlp, rates, X, networks=2, seed=1, sampler="explicit", outputs=outputs,
                 measure=measure, precision=precision,
             )  # fmt: skip
             if expected is None:
@@ -174,17 +174,17 @@ def test_explicit_networks_against_differentiation(name, given):
 @pytest.mark.parametrize("name", ["tanh", "abs", "silu", "leaky_relu(0.3)", "gelu"])
 def test_what_else_is_measured_changes_no_bit(name, precision):
     """On streams of their own: what is measured besides is read, and nothing is written."""
-    law = Law.uniform_width(name, dimension=3, width=6, depth=3, C_b=0.1, C_W=1.5)
+    mlp = Perceptron.uniform_width(name, dimension=3, width=6, depth=3, C_b=0.1, C_W=1.5)
     shared = {"networks": 50, "seed": 1, "precision": precision}
     for sampler in ("marginal", "explicit"):
         choices = TANGENTS + (DERIVED if sampler == "explicit" else [])
-        each = [sample_ntk(law, Rates.named("ntk", law), X, sampler=sampler, measure=m, **shared)
+        each = [sample_ntk(mlp, Rates.named("ntk", mlp), X, sampler=sampler, measure=m, **shared)
                 for m in choices]  # fmt: skip
         for found in each[:-1]:
             for variable in found.data_vars:
                 assert np.array_equal(found[variable], each[-1][variable]), variable
         one, other = (
-            ensemble.sample(law, X, sampler=sampler, measure=m, **shared) for m in (PLAIN, ALL)
+            ensemble.sample(mlp, X, sampler=sampler, measure=m, **shared) for m in (PLAIN, ALL)
         )
         assert np.array_equal(one["preactivation"], other["preactivation"])
         # Summed in another order beside the higher powers.

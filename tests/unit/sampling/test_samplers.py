@@ -12,7 +12,7 @@ from scipy.stats import ks_2samp
 
 from finitewidth.core.blocks import block_size
 from finitewidth.core.indices import quads
-from finitewidth.models.law import Law
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling.ensemble import sample
 
 pytestmark = pytest.mark.fast
@@ -24,8 +24,10 @@ N = 12000
 ALL = ("preactivations", "quartic", "sextic")
 
 
-def law(activation="tanh", width=5, depth=3, dimension=3, **rest):
-    return Law.uniform_width(activation, dimension=dimension, width=width, depth=depth, **rest)
+def mlp(activation="tanh", width=5, depth=3, dimension=3, **rest):
+    return Perceptron.uniform_width(
+        activation, dimension=dimension, width=width, depth=depth, **rest
+    )
 
 
 X = np.array([[1.0, -0.5, 0.3], [0.2, 0.9, -1.1]])
@@ -78,7 +80,7 @@ def assert_same_law(one, other, skip=()):
     ],
 )
 def test_marginal_equals_explicit_in_distribution(activation, C_b):
-    member = law(activation, C_W=1.7, C_b=C_b)
+    member = mlp(activation, C_W=1.7, C_b=C_b)
     one, other = (
         sample(member, X, networks=N, seed=s, sampler=sampler, layers=[2, 3], measure=ALL)
         for s, sampler in ((1, "marginal"), (2, "explicit"))
@@ -99,7 +101,7 @@ def test_marginal_equals_explicit_in_distribution(activation, C_b):
 )
 @pytest.mark.parametrize("C_b", [0.0, 0.4])
 def test_singular_inputs_are_ordinary(activation, x, C_b):
-    member = law(activation, width=4, C_W=1.5, C_b=C_b)
+    member = mlp(activation, width=4, C_W=1.5, C_b=C_b)
     one, other = (
         sample(member, x, networks=4000, seed=s, sampler=sampler, measure=ALL)
         for s, sampler in ((5, "marginal"), (6, "explicit"))
@@ -111,21 +113,21 @@ def test_singular_inputs_are_ordinary(activation, x, C_b):
 
 def test_duplicated_inputs_stay_together_and_zero_stays_zero():
     x = np.array([[1.0, 2, 0], [1, 2, 0], [0, 0, 0]])
-    z = sample(law("relu", C_W=2.0, depth=6), x, networks=500, seed=1)["preactivation"].values
+    z = sample(mlp("relu", C_W=2.0, depth=6), x, networks=500, seed=1)["preactivation"].values
     assert np.abs(z[:, :, 0] - z[:, :, 1]).max() < 1e-5 * np.abs(z).max()
     assert (z[:, :, 2] == 0).all()
 
 
 def test_dependent_inputs_stay_dependent_in_a_linear_network():
     x = np.array([[1.0, 0, 0], [0, 1, 0], [1, 1, 0]])
-    z = sample(law("linear", depth=20), x, networks=200, seed=1)["preactivation"].values
+    z = sample(mlp("linear", depth=20), x, networks=200, seed=1)["preactivation"].values
     assert np.abs(z[:, :, 0] + z[:, :, 1] - z[:, :, 2]).max() < 1e-4 * np.abs(z).max()
 
 
 def test_inputs_that_nearly_coincide_keep_their_difference():
     angle = 1e-4
     x = np.array([[1.0, 0, 0], [np.cos(angle), np.sin(angle), 0]])
-    z = sample(law("linear"), x, networks=4000, seed=1, record=5)["preactivation"].values
+    z = sample(mlp("linear"), x, networks=4000, seed=1, record=5)["preactivation"].values
     difference = (z[:, -1, 0] - z[:, -1, 1]).astype(float)
     ratio = (difference**2).mean() / (z[:, -1, 0].astype(float) ** 2).mean()
     assert ratio == pytest.approx(angle**2, rel=0.1)
@@ -133,7 +135,7 @@ def test_inputs_that_nearly_coincide_keep_their_difference():
 
 @pytest.mark.parametrize("sampler", ["marginal", "explicit"])
 def test_dead_networks_are_exactly_zero_and_as_many_as_they_should_be(sampler):
-    samples = sample(law("relu", width=3, depth=4, C_W=2.0), X[:1], networks=N, seed=4,
+    samples = sample(mlp("relu", width=3, depth=4, C_W=2.0), X[:1], networks=N, seed=4,
                      sampler=sampler)  # fmt: skip
     dead = np.isneginf(samples["log_norm"].values[:, -1, 0])
     assert (samples["preactivation"].values[dead, -1] == 0).all()
@@ -146,7 +148,7 @@ def test_dead_networks_are_exactly_zero_and_as_many_as_they_should_be(sampler):
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
 def test_recorded_sums_are_those_of_the_neurons(sampler, activation):
     samples = sample(
-        law(activation, width=6), X, networks=40, seed=2, sampler=sampler, record=6, measure=ALL
+        mlp(activation, width=6), X, networks=40, seed=2, sampler=sampler, record=6, measure=ALL
     )
     z = samples["preactivation"].values.astype(float)
     for network in range(0, 40, 13):
@@ -170,7 +172,7 @@ def test_recorded_sums_are_those_of_the_neurons(sampler, activation):
 
 @pytest.mark.parametrize("sampler", ["marginal", "explicit"])
 def test_log_norm_is_that_of_the_kernel(sampler):
-    samples = sample(law("relu", C_W=2.0), X, networks=60, seed=8, sampler=sampler)
+    samples = sample(mlp("relu", C_W=2.0), X, networks=60, seed=8, sampler=sampler)
     kernel = np.einsum("nlaa->nla", samples["kernel"].values)
     alive = kernel > 0
     found = samples["log_norm"].values
@@ -179,7 +181,7 @@ def test_log_norm_is_that_of_the_kernel(sampler):
 
 
 def test_marginal_and_explicit_agree_on_the_log_norm_of_a_deep_narrow_network():
-    member = law("relu", width=8, depth=300, C_W=2.0)
+    member = mlp("relu", width=8, depth=300, C_W=2.0)
     deep = {"networks": 3000, "layers": [300], "measure": ["log_norm"]}
     one = sample(member, X[:1], seed=1, **deep)["log_norm"].values.ravel()
     other = sample(member, X[:1], seed=2, sampler="explicit", **deep)["log_norm"].values.ravel()
@@ -188,14 +190,14 @@ def test_marginal_and_explicit_agree_on_the_log_norm_of_a_deep_narrow_network():
 
 
 def test_a_hundred_thousand_layers_neither_overflow_nor_underflow():
-    member = law("linear", width=16, depth=100_000)
+    member = mlp("linear", width=16, depth=100_000)
     samples = sample(member, X[:1], networks=8, seed=1, layers=[100_000], measure=["log_norm"])
     assert np.isfinite(samples["log_norm"]).all()
     assert (samples["log_norm"] < -2500).all()
 
 
 def test_layers_drawn_together_have_the_law_of_layers_drawn_one_by_one():
-    member = law("relu", width=10, depth=40, C_W=2.0)
+    member = mlp("relu", width=10, depth=40, C_W=2.0)
     few = sample(member, X[:1], networks=6000, seed=1, layers=[40], measure=["log_norm"])
     every = sample(member, X[:1], networks=6000, seed=2, measure=["log_norm"])
     a, b = few["log_norm"].values.ravel(), every["log_norm"].sel(layer=40).values.ravel()
@@ -204,7 +206,7 @@ def test_layers_drawn_together_have_the_law_of_layers_drawn_one_by_one():
 
 @pytest.mark.parametrize("sampler", ["marginal", "explicit"])
 def test_shards_hold_the_bytes_of_the_whole(sampler):
-    member = law("tanh", width=40)
+    member = mlp("tanh", width=40)
     whole = sample(member, X, networks=9000, seed=3, sampler=sampler)
     blocks = -(-9000 // block_size(sampler, 40))
     assert blocks > 2
@@ -230,7 +232,7 @@ def test_pytorch_weights_are_those_of_nn_linear():
             for module in modules[:-1]:
                 s = torch.relu(module(s))
             z[k] = modules[-1](s).numpy()
-    member = law("relu", width=width, weights="pytorch")
+    member = mlp("relu", width=width, weights="pytorch")
     ours = sample(member, X, networks=networks, seed=1, sampler="explicit", record=4)
     found = ours["preactivation"].values[:, -1]
     for statistic in (
@@ -242,7 +244,7 @@ def test_pytorch_weights_are_those_of_nn_linear():
 
 
 def test_uniform_weights_have_the_variances_of_normal_ones():
-    member = law("linear", width=6, weights="uniform", C_W=1.3, C_b=0.2)
+    member = mlp("linear", width=6, weights="uniform", C_W=1.3, C_b=0.2)
     kernel = sample(member, X, networks=N, seed=1, sampler="explicit")["kernel"].values
     expected = 0.2 + 1.3 / 3 * X @ X.T
     for layer in range(3):
@@ -253,7 +255,7 @@ def test_uniform_weights_have_the_variances_of_normal_ones():
 
 
 def test_float64_agrees_with_float32_on_what_neither_rounds_away():
-    member = law("tanh")
+    member = mlp("tanh")
     one, other = (
         sample(member, X, networks=N, seed=s, precision=precision, measure=ALL)
         for s, precision in ((1, "float32"), (2, "float64"))
@@ -268,10 +270,10 @@ def test_float64_agrees_with_float32_on_what_neither_rounds_away():
         ({"x": X * np.nan}, "finite"),
         ({"layers": [9]}, "depth"),
         ({"x": np.ones((9, 3)), "measure": ALL}, "at most 8 inputs"),
-        ({"law": law(weights="uniform")}, "normal weights only"),
+        ({"network": mlp(weights="uniform")}, "normal weights only"),
     ],
 )
 def test_what_cannot_be_sampled_is_refused_in_one_sentence(change, message):
-    arguments = {"law": law(), "x": X, "networks": 10, "seed": 1} | change
+    arguments = {"network": mlp(), "x": X, "networks": 10, "seed": 1} | change
     with pytest.raises(ValueError, match=message):
         sample(**arguments)

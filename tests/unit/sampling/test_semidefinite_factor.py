@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finitewidth.sampling.mlp.marginal import semidefinite_factor
+from finitewidth.sampling.gaussian_rows import semidefinite_factor
 
 pytestmark = pytest.mark.fast
 

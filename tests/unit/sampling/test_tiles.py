@@ -13,8 +13,8 @@ import torch
 from finitewidth.core import blocks
 from finitewidth.core.torch_random import torch_stream
 from finitewidth.models.activations.table import TABLE
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling import ensemble, ntk_ensemble
 from finitewidth.sampling.ensemble import sample
 from finitewidth.sampling.mlp import coupled_widths
@@ -28,40 +28,42 @@ X = np.random.default_rng(0).standard_normal((3, 4))
 GIB = 2**30
 
 
-def law(activation="tanh", width=20, depth=3, **rest):
-    return Law.uniform_width(activation, dimension=4, width=width, depth=depth, **rest)
+def mlp(activation="tanh", width=20, depth=3, **rest):
+    return Perceptron.uniform_width(activation, dimension=4, width=width, depth=depth, **rest)
 
 
 def ntk_law(activation="relu", width=20):
     widths = (4, width, 15, width, 3)
-    return Law(activation, widths, (0.1,) * 4, (1.6, 2.0, 1.4, 1.8)), Rates((0.5,) * 4, (1.2,) * 4)
+    return Perceptron(activation, widths, (0.1,) * 4, (1.6, 2.0, 1.4, 1.8)), Rates(
+        (0.5,) * 4, (1.2,) * 4
+    )
 
 
 def ladders(activation):
-    return [law(activation, width, 4, C_W=1.9) for width in (10, 20)]
+    return [mlp(activation, width, 4, C_W=1.9) for width in (10, 20)]
 
 
 #: Name: block, how to sample, with the rest of the arguments.
 CASES = {
-    "marginal, one input": (4096, sample, (law("gelu"), X[:1]), {}),
+    "marginal, one input": (4096, sample, (mlp("gelu"), X[:1]), {}),
     "marginal, two inputs": (
         4096,
         sample,
-        (law(), X[:2]),
+        (mlp(), X[:2]),
         {"measure": ("preactivations", "quartic")},
     ),
-    "marginal, three inputs": (4096, sample, (law("relu", C_W=2.0, C_b=0.1), X), {}),
+    "marginal, three inputs": (4096, sample, (mlp("relu", C_W=2.0, C_b=0.1), X), {}),
     "marginal, layers drawn together": (
         4096,
         sample,
-        (law("relu", 8, 60, C_W=2.0), X[:1]),
+        (mlp("relu", 8, 60, C_W=2.0), X[:1]),
         {"layers": [40], "measure": ("log_norm",)},
     ),
-    "explicit": (8, sample, (law(width=600, C_b=0.2), X[:2]), {"sampler": "explicit"}),
+    "explicit": (8, sample, (mlp(width=600, C_b=0.2), X[:2]), {"sampler": "explicit"}),
     "explicit, uniform": (
         8,
         sample,
-        (law("relu", 600, weights="uniform", C_b=0.2), X[:2]),
+        (mlp("relu", 600, weights="uniform", C_b=0.2), X[:2]),
         {"sampler": "explicit"},
     ),
     "marginal ntk": (4096, sample_ntk, (*ntk_law(), X[:2]), {"measure": ("ntk", "preactivations")}),
@@ -216,7 +218,7 @@ def test_a_tile_stays_on_its_device_and_is_not_looked_at(case, meta):
 @pytest.mark.parametrize("inputs", [1, 3])
 def test_activations_do_so_too(activation, inputs, meta):
     rates = Rates((0.5,) * 3, (1.2,) * 3)
-    member, x = law(activation, 50, C_b=0.1 * (inputs > 1)), X[:inputs]
+    member, x = mlp(activation, 50, C_b=0.1 * (inputs > 1)), X[:inputs]
     with Watched():
         sample(member, x, measure=("preactivations", "quartic", "sextic"), **meta)
         for sampler in ("marginal", "explicit"):
@@ -234,15 +236,15 @@ def test_what_is_watched_for_is_seen():
 
 
 MEMORY = {
-    "narrow, one input": (law(width=4), 1, {}),
-    "wide, one input": (law(width=4096, depth=40), 1, {}),
-    "wide, recorded all": (law(width=1024, depth=30), 2, {"record": 1024, "networks": 5000}),
-    "two inputs": (law("gelu", width=1024), 2, {}),
-    "four-point sums": (law("gelu", width=300), 8, {"measure": ("preactivations", "quartic")}),
-    "narrow, four-point sums": (law(width=5), 8, {"measure": ("preactivations", "quartic")}),
-    "many inputs": (law("relu", width=100, C_W=2.0), 50, {"measure": ("log_norm",)}),
-    "explicit": (law("gelu", width=300), 4, {"sampler": "explicit"}),
-    "explicit, many inputs": (law(width=50), 100, {"sampler": "explicit", "networks": 5000}),
+    "narrow, one input": (mlp(width=4), 1, {}),
+    "wide, one input": (mlp(width=4096, depth=40), 1, {}),
+    "wide, recorded all": (mlp(width=1024, depth=30), 2, {"record": 1024, "networks": 5000}),
+    "two inputs": (mlp("gelu", width=1024), 2, {}),
+    "four-point sums": (mlp("gelu", width=300), 8, {"measure": ("preactivations", "quartic")}),
+    "narrow, four-point sums": (mlp(width=5), 8, {"measure": ("preactivations", "quartic")}),
+    "many inputs": (mlp("relu", width=100, C_W=2.0), 50, {"measure": ("log_norm",)}),
+    "explicit": (mlp("gelu", width=300), 4, {"sampler": "explicit"}),
+    "explicit, many inputs": (mlp(width=50), 100, {"sampler": "explicit", "networks": 5000}),
 }
 
 
@@ -259,7 +261,7 @@ def test_memory_of_a_gpu_is_bounded_as_the_docstrings_say(case, meta):
 @pytest.mark.parametrize("inputs", [1, 2, 6])
 def test_memory_of_ladders_and_tangent_kernels_too(activation, inputs, meta):
     x = np.random.default_rng(0).standard_normal((inputs, 4))
-    rungs = [law(activation, width, 5, C_W=1.9) for width in (64, 96, 128, 256)]
+    rungs = [mlp(activation, width, 5, C_W=1.9) for width in (64, 96, 128, 256)]
     for rates in (None, [Rates((0.5,) * 5, (1.2,) * 5)] * 4):
         with Watched() as watched:
             sample_ladder(rungs, x, rates=rates, **meta)

@@ -69,22 +69,22 @@ def _given_factor(activation, mean, spread, power, u, weight):
     return total
 
 
-def _simulate(law, x, networks, seed):
+def _simulate(mlp, x, networks, seed):
     rng = np.random.default_rng(seed)
 
     def draw(variance, *shape):
-        if law.weights == "normal":
+        if mlp.weights == "normal":
             return np.sqrt(variance) * rng.normal(size=shape)
         return np.sqrt(3 * variance) * rng.uniform(-1, 1, size=shape)
 
     s = np.broadcast_to(np.asarray(x).T, (networks, *np.shape(x)[::-1]))
     layers = []
     for n_in, n_out, C_b, C_W in zip(
-        law.widths[:-1], law.widths[1:], law.C_b, law.C_W, strict=True
+        mlp.widths[:-1], mlp.widths[1:], mlp.C_b, mlp.C_W, strict=True
     ):
         z = draw(C_W / n_in, networks, n_out, n_in) @ s + draw(C_b, networks, n_out, 1)
         layers.append(z)
-        s = law.activation.function(z)
+        s = mlp.activation.function(z)
     return layers
 
 

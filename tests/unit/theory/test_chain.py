@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from finitewidth.models.activations.table import get
-from finitewidth.models.law import Law
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.gaussian.expectations import expectation
 from finitewidth.theory.mlp import exact
 from finitewidth.theory.mlp.chain import second_order
@@ -28,8 +28,8 @@ GOLDEN = {
 @pytest.mark.parametrize("case", GOLDEN, ids=lambda case: case[0])
 def test_first_order_has_the_golden_values(case):
     name, C_W, C_b, square = case
-    law = Law.uniform_width(name, dimension=1, width=10, depth=5, C_b=C_b, C_W=C_W)
-    found = second_order(law, np.full((1, 1), np.sqrt(square)), [5])
+    mlp = Perceptron.uniform_width(name, dimension=1, width=10, depth=5, C_b=C_b, C_W=C_W)
+    found = second_order(mlp, np.full((1, 1), np.sqrt(square)), [5])
     values = found.K[0, 0], 10 * found.mean_1[0, 0], 10 * found.variance_1[0, 0]
     assert values == pytest.approx(GOLDEN[case], rel=1e-9, abs=1e-12)
 
@@ -41,9 +41,9 @@ def test_what_is_left_of_the_exact_moments_is_of_third_order(name, C_b):
     left = []
     for n in (200, 400):
         widths = (2, n, 2 * n, n, 3 * n, n)
-        law = Law(name, widths, (C_b,) * 5, (1.3, 1.1, 1.7, 1.2, 1.4))
-        orders = second_order(law, x, [2, 5])
-        _, two, three, _ = exact.moment_ratios(law, x, [2, 5])
+        mlp = Perceptron(name, widths, (C_b,) * 5, (1.3, 1.1, 1.7, 1.2, 1.4))
+        orders = second_order(mlp, x, [2, 5])
+        _, two, three, _ = exact.moment_ratios(mlp, x, [2, 5])
         variance = (two - 1) * orders.K**2
         third = (three - 3 * two + 2) * orders.K**3
         assert np.allclose(orders.mean_1, 0, atol=1e-12)
@@ -110,8 +110,8 @@ def series(name, C_b, C_W, square, depth):
 )
 def test_another_expansion_of_the_same_chain_agrees(name, C_b, C_W):
     depth, n = 6, 3.0
-    law = Law(name, (1, *(3,) * depth), (C_b,) * depth, (C_W,) * depth)
-    found = second_order(law, np.full((1, 1), 0.9), [depth])
+    mlp = Perceptron(name, (1, *(3,) * depth), (C_b,) * depth, (C_W,) * depth)
+    found = second_order(mlp, np.full((1, 1), 0.9), [depth])
     K, mean, variance, third = series(name, C_b, C_W, 0.81, depth)
     assert found.K[0, 0] == pytest.approx(K)
     assert found.mean_1[0, 0] * n == pytest.approx(mean[1], rel=1e-9)
@@ -127,7 +127,7 @@ def test_networks_side_with_the_second_order(name):
     # 10 % of the first here, thirds a few tenths of a percent: bounds of 5 standard errors and 1 %
     # raise a false alarm with a probability below 1e-6.
     widths, networks = (1, 12, 20, 12, 1), 10**6
-    law = Law(name, widths, (0.0,) * 4, (1.0,) * 4)
+    mlp = Perceptron(name, widths, (0.0,) * 4, (1.0,) * 4)
     stream, sigma = np.random.default_rng(4), get(name).function
     g = np.ones(networks)
     for n, _ in pairwise(widths[1:]):
@@ -135,7 +135,7 @@ def test_networks_side_with_the_second_order(name):
         for _ in range(n):
             square += sigma(np.sqrt(g) * stream.standard_normal(networks)) ** 2
         g = square / n
-    found = second_order(law, np.ones((1, 1)), [4])
+    found = second_order(mlp, np.ones((1, 1)), [4])
     first = (found.K + found.mean_1)[0, 0], found.variance_1[0, 0]
     both = first[0] + found.mean_2[0, 0], first[1] + found.variance_2[0, 0]
     spread = np.sqrt(np.mean((g - g.mean()) ** 4) - g.var() ** 2)

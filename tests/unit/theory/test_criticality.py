@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from finitewidth.models.activations.table import get
-from finitewidth.models.law import Law
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.gaussian.expectations import covariance, second_moment
 from finitewidth.theory.mlp import kernel
 from finitewidth.theory.mlp.chain import second_order
@@ -66,8 +66,8 @@ def test_at_the_fixed_point_nothing_moves(name):
 def test_kernels_of_the_class_at_zero_decay_as_they_should(name):
     at = critical_point(get(name))
     depth = 3000
-    law = Law.uniform_width(name, dimension=1, width=1, depth=depth, C_b=0, C_W=at.C_W)
-    K = kernel.variances(law, np.ones((1, 1)), [depth])[0, 0]
+    mlp = Perceptron.uniform_width(name, dimension=1, width=1, depth=depth, C_b=0, C_W=at.C_W)
+    K = kernel.variances(mlp, np.ones((1, 1)), [depth])[0, 0]
     # Corrections are of order log(l)/l.
     assert -at.a1 * depth * K == pytest.approx(1, abs=5e-3)
     assert depth * (1 - chi_parallel(get(name), at.C_W, K)) == pytest.approx(2, abs=1e-2)
@@ -79,8 +79,8 @@ def test_kernels_of_the_class_at_zero_decay_as_they_should(name):
 def test_angles_of_two_slopes_close_as_one_over_depth(name):
     at = critical_point(get(name))
     depth = 20000
-    law = Law.uniform_width(name, dimension=2, width=1, depth=depth, C_b=0, C_W=at.C_W)
-    K = kernel.infinite_width(law, np.array([[1.0, 0], [0.6, 0.8]]), [depth])[0]
+    mlp = Perceptron.uniform_width(name, dimension=2, width=1, depth=depth, C_b=0, C_W=at.C_W)
+    K = kernel.infinite_width(mlp, np.array([[1.0, 0], [0.6, 0.8]]), [depth])[0]
     assert depth * np.arccos(K[0, 1] / K[0, 0]) == pytest.approx(at.angle, rel=2e-2)
 
 
@@ -89,9 +89,9 @@ def test_the_vertex_grows_with_the_slope_of_its_class(name):
     at = critical_point(get(name))
     depth, n = 1500, 7
     C_W = at.C_W
-    law = Law.uniform_width(name, dimension=1, width=n, depth=depth, C_b=at.C_b, C_W=C_W)
+    mlp = Perceptron.uniform_width(name, dimension=1, width=n, depth=depth, C_b=at.C_b, C_W=C_W)
     start = 1.0 if not at.K_star else (at.K_star - at.C_b) / C_W
-    orders = second_order(law, np.full((1, 1), np.sqrt(start)), [depth])
+    orders = second_order(mlp, np.full((1, 1), np.sqrt(start)), [depth])
     slope = n * orders.variance_1 / orders.K**2 / depth
     # The half-stable kernel drifts off its fixed point by rounding; logarithms in the other class.
     assert slope[0, 0] == pytest.approx(at.vertex_slope, rel=1e-2)

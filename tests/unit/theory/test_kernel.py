@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from finitewidth.models.law import Law
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.mlp.kernel import infinite_width, variances
 
 pytestmark = pytest.mark.fast
 
 
 def law_of(activation, depth, dimension=4, **how):
-    return Law.uniform_width(activation, dimension=dimension, width=8, depth=depth, **how)
+    return Perceptron.uniform_width(activation, dimension=dimension, width=8, depth=depth, **how)
 
 
 # Computed apart from this project, with 1 input, |x|^2/n_0 = 1 and layer 5.
@@ -26,8 +26,8 @@ REFERENCE = {
 @pytest.mark.parametrize("case", REFERENCE)
 def test_reference_values(case):
     activation, C_b, C_W = case
-    law = law_of(activation, 5, C_b=C_b, C_W=C_W)
-    assert infinite_width(law, np.ones((1, 4)), [5]).item() == pytest.approx(
+    mlp = law_of(activation, 5, C_b=C_b, C_W=C_W)
+    assert infinite_width(mlp, np.ones((1, 4)), [5]).item() == pytest.approx(
         REFERENCE[case], rel=1e-9
     )
 
@@ -37,20 +37,20 @@ def test_second_layer_by_monte_carlo(activation, simulate, assert_mean):
     # Layer 1 is exactly Gaussian, hence layer 2 has this covariance at any width.
     rng = np.random.default_rng(3)
     x = rng.normal(size=(3, 4))
-    law = Law(activation, (4, 2, 3), (0.3, 0.1), (1.5, 0.8))
-    K = infinite_width(law, x, [1, 2])
-    for k, z in enumerate(simulate(law, x, 200_000, seed=5)):
+    mlp = Perceptron(activation, (4, 2, 3), (0.3, 0.1), (1.5, 0.8))
+    K = infinite_width(mlp, x, [1, 2])
+    for k, z in enumerate(simulate(mlp, x, 200_000, seed=5)):
         assert_mean(np.einsum("rna,rnb->rab", z, z) / z.shape[1], K[k])
 
 
 def test_layers_differ_in_their_variances():
-    law = Law("relu", (2, 3, 4, 5), (0.1, 0.2, 0.3), (1.0, 2.0, 3.0))
+    mlp = Perceptron("relu", (2, 3, 4, 5), (0.1, 0.2, 0.3), (1.0, 2.0, 3.0))
     x = np.array([[1.0, 1.0]])
     G1 = 0.1 + 1.0
     G2 = 0.2 + 2.0 * G1 / 2
     G3 = 0.3 + 3.0 * G2 / 2
-    assert infinite_width(law, x, [3, 1, 2]).ravel() == pytest.approx([G3, G1, G2])
-    assert variances(law, x, [3, 1, 2]).ravel() == pytest.approx([G3, G1, G2])
+    assert infinite_width(mlp, x, [3, 1, 2]).ravel() == pytest.approx([G3, G1, G2])
+    assert variances(mlp, x, [3, 1, 2]).ravel() == pytest.approx([G3, G1, G2])
 
 
 @pytest.mark.parametrize("activation", ["linear", "relu", "leaky_relu(0.3)", "abs"])
@@ -88,18 +88,18 @@ def test_angles_of_relu_close_as_3_pi_over_depth():
 
 
 def test_depth_of_100_000():
-    law = law_of("relu", 100_000, C_W=2.0)
+    mlp = law_of("relu", 100_000, C_W=2.0)
     x = np.array([[1.0, 2.0, 3.0, 4.0]])
-    assert infinite_width(law, x, [1, 100_000]).ravel() == pytest.approx([15, 15], rel=1e-9)
+    assert infinite_width(mlp, x, [1, 100_000]).ravel() == pytest.approx([15, 15], rel=1e-9)
     shrinking = infinite_width(law_of("relu", 100_000, C_W=1.0), x, [2, 100_000]).ravel()
     assert shrinking == pytest.approx([3.75, 0])
     assert np.isinf(infinite_width(law_of("linear", 100_000, C_W=2.0), x, [100_000]))
 
 
 def test_errors():
-    law = law_of("tanh", 3)
+    mlp = law_of("tanh", 3)
     for layers in ([0], [4], []):
         with pytest.raises(ValueError, match="numbered from 1 to 3"):
-            infinite_width(law, np.ones((1, 4)), layers)
+            infinite_width(mlp, np.ones((1, 4)), layers)
     with pytest.raises(ValueError, match="input, component"):
-        infinite_width(law, np.ones(4), [1])
+        infinite_width(mlp, np.ones(4), [1])

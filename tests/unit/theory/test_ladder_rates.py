@@ -5,8 +5,8 @@ import pytest
 
 from finitewidth.comparison.extrapolate import agree
 from finitewidth.models.activations.table import get
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.gaussian.trapezoidal import MOST_POINTS, axis
 from finitewidth.theory.gaussian.trapezoidal_products import gram
 from finitewidth.theory.predict.neglected import with_neglected
@@ -17,29 +17,29 @@ LAYERS = [1, 2, 3]
 
 
 def ladder(activation, parameterisation, widths):
-    laws = [
-        Law.uniform_width(activation, dimension=3, width=n, depth=3, C_b=0.1, C_W=1.5)
+    mlps = [
+        Perceptron.uniform_width(activation, dimension=3, width=n, depth=3, C_b=0.1, C_W=1.5)
         for n in widths
     ]
-    return laws, [Rates.named(parameterisation, law) for law in laws]
+    return mlps, [Rates.named(parameterisation, mlp) for mlp in mlps]
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 @pytest.mark.parametrize("parameterisation", ["ntk", "standard"])
 def test_each_rung_has_the_theory_of_its_own_network(activation, parameterisation):
     widths = [2, 5, 9, 16]
-    laws, rates = ladder(activation, parameterisation, widths)
-    found = predict_ntk_ladder(laws, rates, X, LAYERS)
+    mlps, rates = ladder(activation, parameterisation, widths)
+    found = predict_ntk_ladder(mlps, rates, X, LAYERS)
     a, b = found["pair_a"].values, found["pair_b"].values
-    for rung, (law, own) in enumerate(zip(laws, rates, strict=True)):
-        alone = predict_ntk(law, own, X, LAYERS, ["ntk"])["ntk"].isel(layer=-1)
+    for rung, (mlp, own) in enumerate(zip(mlps, rates, strict=True)):
+        alone = predict_ntk(mlp, own, X, LAYERS, ["ntk"])["ntk"].isel(layer=-1)
         for order in ("infinite_width", "1/n"):
             wanted = alone.sel(order=order).values[a, b]
             given = found["ntk_mean"].sel(order=order).isel(rung=rung, layer=-1).values
             np.testing.assert_allclose(given, wanted, rtol=1e-9)
     limits = found["ntk_mean"].sel(order="infinite_width").transpose("rung", ...).values
     assert agree(limits) == ("ntk_mean_1" in found) == (parameterisation == "ntk")
-    neglected = with_neglected(found, laws, X, rates)["ntk_mean_neglected"]
+    neglected = with_neglected(found, mlps, X, rates)["ntk_mean_neglected"]
     assert (neglected.sel(order=["infinite_width", "1/n"]).values >= 0).all()
 
 
@@ -50,11 +50,11 @@ def test_what_is_neglected_of_weights_that_are_not_normal_has_a_size(weights, ac
     variances = (0.0,) * 3, (1.5,) * 3
     if weights == "pytorch":
         variances = tuple(1 / (3 * n) for n in widths[:-1]), (1 / 3,) * 3
-    law = Law(activation, widths, *variances, weights)
-    rates = Rates.named("ntk", law)
+    mlp = Perceptron(activation, widths, *variances, weights)
+    rates = Rates.named("ntk", mlp)
     families = ["ntk", "ntk_tensors", "ntk_spectrum"]
-    theory = predict_ntk(law, rates, X, LAYERS, families)
-    found = with_neglected(theory, [law], X, [rates])
+    theory = predict_ntk(mlp, rates, X, LAYERS, families)
+    found = with_neglected(theory, [mlp], X, [rates])
     for name in theory.data_vars:
         left = found[f"{name}_neglected"].values
         assert (np.isnan(left) | (left >= 0)).all()

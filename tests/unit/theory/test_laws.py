@@ -5,7 +5,7 @@ import pytest
 from scipy import special
 
 from finitewidth.core.bins import EDGES, PROBABILITIES, QUANTILE_U
-from finitewidth.models.law import Law
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.distributions import scale_invariant
 from finitewidth.theory.distributions.gains import log_gain
 from finitewidth.theory.mlp.exact import dead_fraction, moment_ratios
@@ -17,7 +17,7 @@ X = np.array([[1.0, 2.0, -1.0, 0.5]])
 
 
 def deep(activation, width, depth, **how):
-    return Law.uniform_width(activation, dimension=4, width=width, depth=depth, **how)
+    return Perceptron.uniform_width(activation, dimension=4, width=width, depth=depth, **how)
 
 
 @pytest.mark.parametrize(("n", "tolerance"), [(1, 1e-14), (8, 1e-14), (100, 1e-12), (12288, 1e-10)])
@@ -98,22 +98,22 @@ def moment_ratios_of(slopes, n):
 
 @pytest.mark.parametrize("activation", ["linear", "relu", "leaky_relu(0.1)", "leaky_relu(-0.5)"])
 def test_explicit_networks(activation, simulate, assert_mean):
-    law = Law(activation, (4, 3, 5, 2, 3), (0.0,) * 4, (1.3,) * 4)
+    mlp = Perceptron(activation, (4, 3, 5, 2, 3), (0.0,) * 4, (1.3,) * 4)
     networks = 40_000
-    dead = dead_fraction(law, X, [4])[0, 0]
-    z = simulate(law, X, networks, seed=31)[3][..., 0]
+    dead = dead_fraction(mlp, X, [4])[0, 0]
+    z = simulate(mlp, X, networks, seed=31)[3][..., 0]
     with np.errstate(divide="ignore"):
         log_norm = np.log(np.mean(z**2, axis=1)) / 2
     alive = np.sort(log_norm[np.isfinite(log_norm)])
-    log_G = np.log(np.sum(X**2) / 4 * 1.3**4 * ((1 + law.activation.slopes[1] ** 2) / 2) ** 3)
-    exact = scale_invariant.log_norm(law, 4, log_G)
+    log_G = np.log(np.sum(X**2) / 4 * 1.3**4 * ((1 + mlp.activation.slopes[1] ** 2) / 2) ** 3)
+    exact = scale_invariant.log_norm(mlp, 4, log_G)
     assert_mean(alive, exact.mean)
     assert_mean((alive - exact.mean) ** 2, exact.variance)
     # Kolmogorov-Smirnov: sqrt(n) times the distance exceeds 2.6 once in 370 000 times.
     steps = (np.arange(len(alive)) + 0.5) / len(alive)
     assert np.max(np.abs(exact.cdf(alive[::20]) - steps[::20])) * np.sqrt(len(alive)) < 2.6
     z = np.sort(z[:, 0]) / np.exp(log_G / 2)
-    squares = scale_invariant.log_square(law, 4)
+    squares = scale_invariant.log_square(mlp, 4)
     below = np.searchsorted(z, EDGES) / networks
     distance = np.max(np.abs(scale_invariant.symmetric_cdf(squares, EDGES, dead) - below))
     assert distance * np.sqrt(networks) < 2.6
@@ -121,10 +121,10 @@ def test_explicit_networks(activation, simulate, assert_mean):
 
 @pytest.mark.parametrize("activation", ["linear", "relu", "leaky_relu(0.2)"])
 def test_moments_of_the_law_of_one_preactivation(activation):
-    law = deep(activation, 6, 4)
-    squares = scale_invariant.log_square(law, 4)
-    dead = dead_fraction(law, X, [4])[0, 0]
-    ratios = moment_ratios(law, X, [4])[:, 0, 0]
+    mlp = deep(activation, 6, 4)
+    squares = scale_invariant.log_square(mlp, 4)
+    dead = dead_fraction(mlp, X, [4])[0, 0]
+    ratios = moment_ratios(mlp, X, [4])[:, 0, 0]
     k = np.arange(1, 5)
     moments = np.exp(squares.log_mgf(k.astype(complex)) + squares.mean * k).real
     assert (1 - dead) * moments == pytest.approx(ratios * [1, 3, 15, 105], rel=1e-10)
@@ -132,9 +132,9 @@ def test_moments_of_the_law_of_one_preactivation(activation):
 
 @pytest.mark.parametrize("activation", ["linear", "relu", "leaky_relu(0.1)"])
 def test_log_normal_limit(activation):
-    law = deep(activation, 4000, 1001)
-    growth = log_growth(law, [1001])[0]
-    exact = scale_invariant.log_norm(law, 1001)
+    mlp = deep(activation, 4000, 1001)
+    growth = log_growth(mlp, [1001])[0]
+    exact = scale_invariant.log_norm(mlp, 1001)
     limit = scale_invariant.log_normal(growth).scaled(0.5)
     assert exact.mean == pytest.approx(limit.mean, rel=2e-2)
     assert exact.variance == pytest.approx(limit.variance, rel=2e-2)
@@ -151,8 +151,8 @@ def test_log_normal_limit(activation):
 @pytest.mark.parametrize("activation", ["linear", "relu", "leaky_relu(0.1)"])
 @pytest.mark.parametrize(("width", "depth"), [(8, 100_000), (16, 100_000), (12288, 3), (1, 3)])
 def test_extreme_shapes(activation, width, depth):
-    law = deep(activation, width, depth)
-    norm = scale_invariant.log_norm(law, depth)
+    mlp = deep(activation, width, depth)
+    norm = scale_invariant.log_norm(mlp, depth)
     bins = scale_invariant.standard_bins(norm, EDGES)
     assert bins.min() >= 0
     assert bins.sum() == pytest.approx(1, abs=1e-9)
@@ -162,7 +162,7 @@ def test_extreme_shapes(activation, width, depth):
     tail[u == 0] = 0.5 - norm.cdf(norm.mean)
     assert np.trapezoid(tail, u) == pytest.approx(0, abs=1e-5)
     assert np.trapezoid(2 * u * tail, u) == pytest.approx(1, abs=1e-3)
-    below = scale_invariant.symmetric_cdf(scale_invariant.log_square(law, depth), EDGES)
+    below = scale_invariant.symmetric_cdf(scale_invariant.log_square(mlp, depth), EDGES)
     assert np.all(np.diff(below) >= -1e-9)
     assert below[[0, -1]] == pytest.approx([0, 1], abs=1e-12)
 
@@ -183,12 +183,12 @@ def test_normal_plus_uniform():
 
 
 def test_refusals():
-    for law in (
+    for mlp in (
         deep("tanh", 4, 3),
         deep("relu", 4, 3, C_b=0.1),
         deep("relu", 4, 3, weights="uniform"),
     ):
         with pytest.raises(ValueError, match="exact law"):
-            scale_invariant.log_norm(law, 2)
+            scale_invariant.log_norm(mlp, 2)
     with pytest.raises(ValueError, match="two zero slopes"):
         log_gain((0.0, 0.0), 3)

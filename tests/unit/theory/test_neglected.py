@@ -5,8 +5,8 @@ import pytest
 import xarray as xr
 
 from finitewidth.models.activations.table import get
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.quantities.vocabulary import COEFFICIENTS
 from finitewidth.theory.mlp.criticality import critical_point
 from finitewidth.theory.predict.neglected import with_neglected
@@ -32,8 +32,8 @@ def random_law(rng, names, deepest=12):
     # Where the expansion is one: depth up to a tenth of the width.
     width = int(depth * np.exp(rng.uniform(np.log(10), np.log(200))))
     about = {"dimension": 6, "width": width, "depth": depth, "outputs": 2}
-    law = Law.uniform_width(name, C_b=float(C_b), C_W=float(C_W), **about)
-    return law, np.sqrt(rng.uniform(0.3, 3)) * np.ones((1, 6))
+    mlp = Perceptron.uniform_width(name, C_b=float(C_b), C_W=float(C_W), **about)
+    return mlp, np.sqrt(rng.uniform(0.3, 3)) * np.ones((1, 6))
 
 
 def without(theory, *orders):
@@ -42,9 +42,9 @@ def without(theory, *orders):
     return theory.map(lambda values: values.where(~hidden), keep_attrs=True)
 
 
-def guessed_and_true(theory, better, laws, x, rates=None):
+def guessed_and_true(theory, better, mlps, x, rates=None):
     """What the order 1/n is guessed to leave out, and what a better one adds to it."""
-    guessed = with_neglected(without(theory, "1/n^2", "exact", "double_scaling"), laws, x, rates)
+    guessed = with_neglected(without(theory, "1/n^2", "exact", "double_scaling"), mlps, x, rates)
     pairs = []
     for name, values in theory.data_vars.items():
         true = np.abs(values.sel(order=better) - values.sel(order="1/n")).values
@@ -60,11 +60,11 @@ def test_the_next_order_of_kernels_is_about_as_large_as_guessed():
     """120 random laws: not above twice the guess, and the guess is not wild."""
     rng, found = np.random.default_rng(1), []
     for _ in range(120):
-        law, x = random_law(rng, CURVED + SLOPES)
+        mlp, x = random_law(rng, CURVED + SLOPES)
         # The next layer is exactly what 1/n says up to layer 2.
-        theory = predict(law, x, [law.depth], MOMENTS)[["covariance", "four_point",
+        theory = predict(mlp, x, [mlp.depth], MOMENTS)[["covariance", "four_point",
                                                         "excess_kurtosis"]]  # fmt: skip
-        found.append(guessed_and_true(theory, "1/n^2", [law], x))
+        found.append(guessed_and_true(theory, "1/n^2", [mlp], x))
     guess, true = np.concatenate(found).T
     assert len(true) > 250
     assert (true <= 2 * guess).all()
@@ -76,10 +76,10 @@ def test_what_tangent_kernels_add_beyond_1_n_is_about_as_large_as_guessed():
     """Two slopes, whose second moments are known at any width."""
     rng, found = np.random.default_rng(2), []
     for _ in range(60):
-        law, x = random_law(rng, SLOPES)
-        rates = Rates.named("pdlt", law, *rng.uniform(0.05, 1, 2))
-        theory = predict_ntk(law, rates, x, [law.depth], ["ntk", "ntk_tensors"])
-        found.append(guessed_and_true(theory, "exact", [law], x, [rates]))
+        mlp, x = random_law(rng, SLOPES)
+        rates = Rates.named("pdlt", mlp, *rng.uniform(0.05, 1, 2))
+        theory = predict_ntk(mlp, rates, x, [mlp.depth], ["ntk", "ntk_tensors"])
+        found.append(guessed_and_true(theory, "exact", [mlp], x, [rates]))
     guess, true = np.concatenate(found).T
     assert len(true) > 300
     assert (true <= 2 * guess).all()
@@ -90,9 +90,9 @@ def test_what_tangent_kernels_add_beyond_1_n_is_about_as_large_as_guessed():
 @pytest.mark.parametrize(("width", "P"), [(16, 11.6), (32, 5.4), (64, 2.7)])
 def test_a_tensor_that_begins_one_order_later_is_not_predicted_by_its_zero(width, P):
     """P of ReLU: docs/theory.md 9.3 has n P as measured; its first order is 0."""
-    law = Law.uniform_width("relu", dimension=8, width=width, depth=4, C_b=0.0, C_W=2.0)
-    x, rates = np.ones((1, 8)), Rates.named("ntk", law)
-    theory = with_neglected(predict_ntk(law, rates, x, [4], ["dntk"]), [law], x, [rates])
+    mlp = Perceptron.uniform_width("relu", dimension=8, width=width, depth=4, C_b=0.0, C_W=2.0)
+    x, rates = np.ones((1, 8)), Rates.named("ntk", mlp)
+    theory = with_neglected(predict_ntk(mlp, rates, x, [4], ["dntk"]), [mlp], x, [rates])
     for order in ("infinite_width", "1/n"):
         assert (theory["dntk_P"].sel(order=order) == 0).all()
         assert (theory["dntk_P_neglected"].sel(order=order) > 0.5 * P / width).all()
@@ -100,10 +100,12 @@ def test_a_tensor_that_begins_one_order_later_is_not_predicted_by_its_zero(width
 
 @pytest.mark.parametrize("name", ["relu", "tanh"])
 def test_against_a_better_order_the_difference_is_what_is_left_out(name):
-    law = Law.uniform_width(name, dimension=6, width=40, depth=5, C_b=0.1, C_W=1.5, outputs=3)
+    mlp = Perceptron.uniform_width(
+        name, dimension=6, width=40, depth=5, C_b=0.1, C_W=1.5, outputs=3
+    )
     x = np.random.default_rng(3).standard_normal((2, 6))
     families = ("covariance", "four_point", "six_point", "kurtosis")
-    theory = with_neglected(predict(law, x, [1, 2, 5], families), [law], x)
+    theory = with_neglected(predict(mlp, x, [1, 2, 5], families), [mlp], x)
     for quantity in [q for q in theory.data_vars if not q.endswith("_neglected")]:
         values, left = theory[quantity], theory[f"{quantity}_neglected"]
         assert left.dims == values.dims
@@ -120,27 +122,27 @@ def test_against_a_better_order_the_difference_is_what_is_left_out(name):
 
 
 def test_coefficients_leave_out_nothing_and_rungs_what_members_do():
-    laws = [
-        Law.uniform_width("gelu", dimension=6, width=n, depth=4, C_b=0.0, C_W=1.98)
+    mlps = [
+        Perceptron.uniform_width("gelu", dimension=6, width=n, depth=4, C_b=0.0, C_W=1.98)
         for n in (30, 60)
     ]
     x = np.random.default_rng(4).standard_normal((2, 6))
-    ladder = with_neglected(predict_ladder(laws, x, [4], ("kernel_moments",)), laws, x)
+    ladder = with_neglected(predict_ladder(mlps, x, [4], ("kernel_moments",)), mlps, x)
     for name in set(COEFFICIENTS) & set(ladder.data_vars):
         left, values = ladder[f"{name}_neglected"], ladder[name]
         assert left.notnull().equals(values.notnull())
         assert (left.fillna(0) == 0).all()
-    for rung, law in enumerate(laws):
-        alone = with_neglected(predict(law, x, [4], ("four_point",)), [law], x)
+    for rung, mlp in enumerate(mlps):
+        alone = with_neglected(predict(mlp, x, [4], ("four_point",)), [mlp], x)
         one = alone["four_point_neglected"].sel(order=["infinite_width", "1/n"])
         of_ladder = ladder["kernel_covariance_neglected"].sel(order=["infinite_width", "1/n"])
         assert np.allclose(of_ladder.isel(rung=rung), one, rtol=1e-9)
 
 
 def test_nothing_is_known_of_what_no_expansion_describes():
-    law = Law.uniform_width("tanh", dimension=6, width=30, depth=3, C_b=0.0, C_W=1.0)
+    mlp = Perceptron.uniform_width("tanh", dimension=6, width=30, depth=3, C_b=0.0, C_W=1.0)
     x = np.ones((1, 6))
-    theory = with_neglected(predict(law, x, [1, 3], ("normality",)), [law], x)
+    theory = with_neglected(predict(mlp, x, [1, 3], ("normality",)), [mlp], x)
     left = theory["rejection_rate_neglected"]
     exact = theory["rejection_rate"].sel(order="exact").notnull()
     assert left.sel(order="infinite_width").where(~exact).isnull().all()
@@ -149,12 +151,12 @@ def test_nothing_is_known_of_what_no_expansion_describes():
 
 @pytest.mark.parametrize("weights", ["uniform", "pytorch"])
 def test_of_weights_that_are_not_normal_no_limit_is_taken_for_exact(weights):
-    law = Law.uniform_width(
+    mlp = Perceptron.uniform_width(
         "tanh", dimension=6, width=30, depth=3, C_b=0.1, C_W=1.0, weights=weights
     )
     x = np.ones((1, 6))
-    theory = predict(law, x, [2, 3], ("covariance", "four_point", "kurtosis"))
-    theory = with_neglected(theory, [law], x)
+    theory = predict(mlp, x, [2, 3], ("covariance", "four_point", "kurtosis"))
+    theory = with_neglected(theory, [mlp], x)
     for quantity in ("covariance", "four_point", "excess_kurtosis"):
         values = theory[quantity].sel(order="infinite_width")
         left = theory[f"{quantity}_neglected"].sel(order="infinite_width")
@@ -167,11 +169,13 @@ def test_of_weights_that_are_not_normal_no_limit_is_taken_for_exact(weights):
 @pytest.mark.filterwarnings("error")
 def test_equal_inputs_and_zero_ones_make_no_order_hold_by_chance(x):
     """Eigenvalues that are 0 and units that are 0 or infinite: never a 0 that is not exact."""
-    law = Law.uniform_width("relu", dimension=2, width=10, depth=4, C_b=0.0, C_W=2.0, outputs=2)
-    x, rates = np.array(x), Rates.named("ntk", law)
+    mlp = Perceptron.uniform_width(
+        "relu", dimension=2, width=10, depth=4, C_b=0.0, C_W=2.0, outputs=2
+    )
+    x, rates = np.array(x), Rates.named("ntk", mlp)
     families = ["ntk", "ntk_tensors", "ntk_spectrum"]
-    bare = predict_ntk(law, rates, x, [4], families)
-    theory = with_neglected(bare, [law], x, [rates])
+    bare = predict_ntk(mlp, rates, x, [4], families)
+    theory = with_neglected(bare, [mlp], x, [rates])
     for order in ("infinite_width", "1/n"):
         left = theory["ntk_log_condition_neglected"].sel(order=order)
         assert not (left == 0).any()
@@ -180,9 +184,9 @@ def test_equal_inputs_and_zero_ones_make_no_order_hold_by_chance(x):
 
 
 def test_a_dataset_without_expansions_is_left_in_peace():
-    law = Law.uniform_width("relu", dimension=6, width=4, depth=3, C_b=0.0, C_W=2.0)
-    theory = predict(law, np.ones((1, 6)), [2], ("log_norm",))
-    found = with_neglected(theory, [law], np.ones((1, 6)))
+    mlp = Perceptron.uniform_width("relu", dimension=6, width=4, depth=3, C_b=0.0, C_W=2.0)
+    theory = predict(mlp, np.ones((1, 6)), [2], ("log_norm",))
+    found = with_neglected(theory, [mlp], np.ones((1, 6)))
     xr.testing.assert_identical(found[list(theory.data_vars)], theory)
     # Ways of computing one number are no matter of theory: an empty dataset.
-    assert not with_neglected(xr.Dataset(), [law], np.ones((1, 6))).data_vars
+    assert not with_neglected(xr.Dataset(), [mlp], np.ones((1, 6))).data_vars

@@ -5,8 +5,8 @@ import pytest
 
 import tangents
 from finitewidth.models.activations.table import TABLE, get
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.gaussian.slopes import mean_square_slope, slope_covariance
 from finitewidth.theory.mlp_ntk.infinite_width_ntk import infinite_width_ntk
 
@@ -17,20 +17,22 @@ NAMES = [*TABLE, "leaky_relu(0.2)"]
 
 
 def varied(activation, bias=0.2):
-    law = Law(activation, (4, 9, 6, 8, 5), (bias, 2 * bias, 0.5 * bias, bias), (1.5, 1.7, 1.2, 1.4))
-    return law, Rates((0.3, 0.7, 0.2, 0.4), (1.0, 0.5, 2.0, 1.3))
+    mlp = Perceptron(
+        activation, (4, 9, 6, 8, 5), (bias, 2 * bias, 0.5 * bias, bias), (1.5, 1.7, 1.2, 1.4)
+    )
+    return mlp, Rates((0.3, 0.7, 0.2, 0.4), (1.0, 0.5, 2.0, 1.3))
 
 
-def brute_force(law, rates, x, layer):
+def brute_force(mlp, rates, x, layer):
     """The recursion with sums over a plane of 2002^2 points, derivatives by differences."""
     u = np.linspace(-9, 9, 2002)
     weight = np.exp(-u * u / 2) * (u[1] - u[0]) / np.sqrt(2 * np.pi)
-    f, h = law.activation.function, 1e-5
+    f, h = mlp.activation.function, 1e-5
 
     def slope(z):
         return (f(z + h) - f(z - h)) / (2 * h)
 
-    K = law.C_b[0] + law.C_W[0] * x @ x.T / x.shape[1]
+    K = mlp.C_b[0] + mlp.C_W[0] * x @ x.T / x.shape[1]
     theta = rates.lambda_b[0] + rates.lambda_W[0] * x @ x.T / x.shape[1]
     for k in range(1, layer):
         squares, slopes = np.empty_like(K), np.empty_like(K)
@@ -41,48 +43,48 @@ def brute_force(law, rates, x, layer):
                 z2 = root[1, 0] * u[:, None] + root[1, 1] * u
                 squares[a, b] = weight @ (f(z1) * f(z2)) @ weight
                 slopes[a, b] = weight @ (slope(z1) * slope(z2)) @ weight
-        theta = rates.lambda_b[k] + rates.lambda_W[k] * squares + law.C_W[k] * slopes * theta
-        K = law.C_b[k] + law.C_W[k] * squares
+        theta = rates.lambda_b[k] + rates.lambda_W[k] * squares + mlp.C_W[k] * slopes * theta
+        K = mlp.C_b[k] + mlp.C_W[k] * squares
     return theta
 
 
 @pytest.mark.parametrize("activation", ["tanh", "gelu", "cos", "relu", "abs"])
 def test_brute_force(activation):
-    law, rates = varied(activation)
-    found = infinite_width_ntk(law, rates, X[:2], [3])[0]
+    mlp, rates = varied(activation)
+    found = infinite_width_ntk(mlp, rates, X[:2], [3])[0]
     # Kinks cost the plane three digits.
-    rel = 3e-4 if law.activation.slopes else 1e-8
-    assert found == pytest.approx(brute_force(law, rates, X[:2], 3), rel=rel)
+    rel = 3e-4 if mlp.activation.slopes else 1e-8
+    assert found == pytest.approx(brute_force(mlp, rates, X[:2], 3), rel=rel)
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu", "silu", "abs"])
 def test_layer_2_is_exact_at_any_width(activation, assert_mean):
     # Layer 1 is Gaussian and its NTK is fixed, so that the mean of layer 2 has no correction.
-    law = Law(activation, (4, 3, 2), (0.1, 0.3), (1.5, 1.2))
+    mlp = Perceptron(activation, (4, 3, 2), (0.1, 0.3), (1.5, 1.2))
     rates = Rates((0.5, 0.2), (1.0, 2.0))
-    nets = tangents.networks(law, X, 40_000, seed=1)
-    theta = tangents.tangent_kernel(law, rates, nets)
-    expected = infinite_width_ntk(law, rates, X, [2])[0]
+    nets = tangents.networks(mlp, X, 40_000, seed=1)
+    theta = tangents.tangent_kernel(mlp, rates, nets)
+    expected = infinite_width_ntk(mlp, rates, X, [2])[0]
     assert_mean((theta[:, 0, :, 0] + theta[:, 1, :, 1]) / 2, expected)
     assert_mean(theta[:, 0, :, 1], 0.0)
 
 
 @pytest.mark.parametrize("activation", ["relu", "leaky_relu(0.3)", "linear"])
 def test_two_slopes_are_exact_on_the_diagonal(activation, assert_mean):
-    law = Law(activation, (4, 3, 4, 2, 2), (0.1, 0.0, 0.3, 0.1), (1.5, 1.2, 2.0, 1.4))
+    mlp = Perceptron(activation, (4, 3, 4, 2, 2), (0.1, 0.0, 0.3, 0.1), (1.5, 1.2, 2.0, 1.4))
     rates = Rates((0.5, 0.2, 0.1, 0.7), (1.0, 2.0, 0.4, 1.3))
-    theta = tangents.tangent_kernel(law, rates, tangents.networks(law, X, 60_000, seed=2))
-    expected = np.diagonal(infinite_width_ntk(law, rates, X, [4])[0])
+    theta = tangents.tangent_kernel(mlp, rates, tangents.networks(mlp, X, 60_000, seed=2))
+    expected = np.diagonal(infinite_width_ntk(mlp, rates, X, [4])[0])
     assert_mean(np.einsum("maa->ma", theta[:, 0, :, 0]), expected)
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
 def test_wide_networks(activation):
-    law = Law(activation, (4, 300, 300, 300, 1), (0.1,) * 4, (1.5,) * 4)
-    rates = Rates.named("ntk", law)
-    theta = tangents.tangent_kernel(law, rates, tangents.networks(law, X, 60, seed=3))
+    mlp = Perceptron(activation, (4, 300, 300, 300, 1), (0.1,) * 4, (1.5,) * 4)
+    rates = Rates.named("ntk", mlp)
+    theta = tangents.tangent_kernel(mlp, rates, tangents.networks(mlp, X, 60, seed=3))
     theta = theta[:, 0, :, 0]
-    expected = infinite_width_ntk(law, rates, X, [4])[0]
+    expected = infinite_width_ntk(mlp, rates, X, [4])[0]
     # The mean is off by about L/n of itself.
     slack = 4.5 * theta.std(axis=0) / np.sqrt(60) + 4 / 300 * expected.max()
     assert slack.max() < 0.25 * expected.max()
@@ -93,25 +95,25 @@ def test_wide_networks(activation):
 def test_equal_opposite_and_zero_inputs(activation):
     x = np.array([X[0], X[0], -X[0], 0 * X[0], X[1]])
     for bias in (0.0, 0.2):
-        law, rates = varied(activation, bias)
-        found = infinite_width_ntk(law, rates, x, [1, 2, 4])
+        mlp, rates = varied(activation, bias)
+        found = infinite_width_ntk(mlp, rates, x, [1, 2, 4])
         assert found == pytest.approx(found.swapaxes(1, 2), rel=1e-14)
         assert found[:, 1] == pytest.approx(found[:, 0], rel=1e-8, abs=1e-9)
         assert np.linalg.eigvalsh(found).min() > -1e-7 * found.max()
-        alone = infinite_width_ntk(law, rates, x[2:3], [1, 2, 4])
+        alone = infinite_width_ntk(mlp, rates, x[2:3], [1, 2, 4])
         assert found[:, 2, 2] == pytest.approx(alone[:, 0, 0], rel=1e-12)
-        if law.activation.slopes is None and get(activation).function(np.zeros(())) == 0:
+        if mlp.activation.slopes is None and get(activation).function(np.zeros(())) == 0:
             # tanh and its kind are odd, or z of a zero input is zero: nothing is special.
-            near = infinite_width_ntk(law, rates, x + np.eye(5, 4) * 1e-7, [4])
+            near = infinite_width_ntk(mlp, rates, x + np.eye(5, 4) * 1e-7, [4])
             assert found[2] == pytest.approx(near[0], rel=1e-5, abs=1e-6)
 
 
 def test_a_zero_input_passes_nothing_through_a_kink():
-    law, rates = varied("relu", 0.0)
+    mlp, rates = varied("relu", 0.0)
     x = np.array([0 * X[0], X[1]])
-    nets = tangents.networks(law, x, 10, seed=0)
-    theta = tangents.tangent_kernel(law, rates, nets)
-    found = infinite_width_ntk(law, rates, x, [4])[0]
+    nets = tangents.networks(mlp, x, 10, seed=0)
+    theta = tangents.tangent_kernel(mlp, rates, nets)
+    found = infinite_width_ntk(mlp, rates, x, [4])[0]
     assert np.all(theta[:, 0, 0, 0, :] == found[0])
 
 
@@ -129,10 +131,10 @@ def test_depth_beyond_the_range_of_floats():
     # K grows to 2^2000 and comes back; at equal norms every layer puts in lambda_W K_L/C_W.
     C_W = (2.0, *(4.0,) * 2000, *(1.0,) * 2000)
     depth = len(C_W)
-    law = Law("relu", (4, *(8,) * depth), (0.0,) * depth, C_W)
+    mlp = Perceptron("relu", (4, *(8,) * depth), (0.0,) * depth, C_W)
     rates = Rates((0.0,) * depth, tuple(3 * c for c in C_W))
     x = X / np.sqrt(np.mean(X**2, axis=1, keepdims=True))
-    found = infinite_width_ntk(law, rates, x, [depth])[0]
+    found = infinite_width_ntk(mlp, rates, x, [depth])[0]
     assert np.diagonal(found) == pytest.approx(3 * 2 * depth * np.ones(3), rel=1e-9)
     assert np.isfinite(found).all()
     assert np.linalg.eigvalsh(found).min() > 0
@@ -146,10 +148,10 @@ def test_slopes_of_equal_inputs_are_the_mean_square(activation):
 
 
 def test_bad_input():
-    law, rates = varied("tanh")
+    mlp, rates = varied("tanh")
     with pytest.raises(ValueError, match="normal weights"):
-        infinite_width_ntk(Law("tanh", (4, 5), (0.0,), (1.0,), "uniform"), rates, X, [1])
+        infinite_width_ntk(Perceptron("tanh", (4, 5), (0.0,), (1.0,), "uniform"), rates, X, [1])
     with pytest.raises(ValueError, match="rates need 4 values"):
-        infinite_width_ntk(law, Rates((1.0,), (1.0,)), X, [1])
+        infinite_width_ntk(mlp, Rates((1.0,), (1.0,)), X, [1])
     with pytest.raises(ValueError, match="layers are numbered"):
-        infinite_width_ntk(law, rates, X, [5])
+        infinite_width_ntk(mlp, rates, X, [5])

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from finitewidth.models.activations.table import TABLE, get
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.gaussian.tangent_moments import tangent_moments
 from finitewidth.theory.mlp.chain import second_order
 from finitewidth.theory.mlp_ntk.infinite_width_ntk import infinite_width_ntk
@@ -47,9 +47,9 @@ REFERENCE = {
 @pytest.mark.parametrize("case", REFERENCE)
 def test_reference_values(case):
     activation, C_b, C_W, square = case
-    law = Law.uniform_width(activation, dimension=4, width=10, depth=5, C_b=C_b, C_W=C_W)
+    mlp = Perceptron.uniform_width(activation, dimension=4, width=10, depth=5, C_b=C_b, C_W=C_W)
     rates = Rates((0.5,) * 5, (1.2,) * 5)
-    found = first_order(law, rates, np.full((1, 4), np.sqrt(square)), [5])
+    found = first_order(mlp, rates, np.full((1, 4), np.sqrt(square)), [5])
     n = {"K": 1, "Theta": 1}
     values = [n.get(name, 10) * value.item() for name, value in found._asdict().items()]
     assert values == pytest.approx(REFERENCE[case], rel=1e-9, abs=1e-12)
@@ -57,17 +57,17 @@ def test_reference_values(case):
 
 def varied(activation, bias=0.2, factor=1):
     widths = (4, 9 * factor, 6 * factor, 8 * factor, 5)
-    law = Law(activation, widths, (bias, 2 * bias, 0.5 * bias, bias), (1.5, 1.7, 1.2, 1.4))
-    return law, Rates((0.3, 0.7, 0.2, 0.4), (1.0, 0.5, 2.0, 1.3))
+    mlp = Perceptron(activation, widths, (bias, 2 * bias, 0.5 * bias, bias), (1.5, 1.7, 1.2, 1.4))
+    return mlp, Rates((0.3, 0.7, 0.2, 0.4), (1.0, 0.5, 2.0, 1.3))
 
 
 @pytest.mark.parametrize("activation", [*TABLE, "leaky_relu(0.2)"])
 def test_kernels_against_other_recursions(activation):
-    law, rates = varied(activation)
-    found = first_order(law, rates, X, [3, 1, 4])
-    theta = infinite_width_ntk(law, rates, X, [3, 1, 4])
+    mlp, rates = varied(activation)
+    found = first_order(mlp, rates, X, [3, 1, 4])
+    theta = infinite_width_ntk(mlp, rates, X, [3, 1, 4])
     assert found.Theta == pytest.approx(np.einsum("taa->ta", theta), rel=1e-10)
-    plain = second_order(law, X, [3, 1, 4])
+    plain = second_order(mlp, X, [3, 1, 4])
     assert pytest.approx(plain.K, rel=1e-11) == found.K
     assert pytest.approx(plain.variance_1, rel=1e-9, abs=1e-14) == found.V
     assert pytest.approx(plain.mean_1, rel=1e-8, abs=1e-11) == found.G1
@@ -77,33 +77,33 @@ def test_kernels_against_other_recursions(activation):
 def test_theta_as_a_derivative(activation):
     # With lambda = dC/dt in every layer the recursion of Theta is dK/dt at first order where
     # <s'^2> = d<s^2>/dK, as it is for two slopes; else their difference is <s s''>.
-    law, _ = varied(activation)
+    mlp, _ = varied(activation)
     t = 1e-5
     ends = []
     for sign in (1, -1):
-        C_b = tuple(c + sign * t * b for c, b in zip(law.C_b, (1, 2, 3, 4), strict=True))
-        C_W = tuple(c + sign * t * w for c, w in zip(law.C_W, (2, 1, 0, 3), strict=True))
-        moved = Law(activation, law.widths, C_b, C_W)
+        C_b = tuple(c + sign * t * b for c, b in zip(mlp.C_b, (1, 2, 3, 4), strict=True))
+        C_W = tuple(c + sign * t * w for c, w in zip(mlp.C_W, (2, 1, 0, 3), strict=True))
+        moved = Perceptron(activation, mlp.widths, C_b, C_W)
         ends.append(first_order(moved, Rates(C_b, C_W), X, [2, 4]).K)
     growth = (ends[0] - ends[1]) / (2 * t)
-    theta = first_order(law, Rates((1.0, 2.0, 3.0, 4.0), (2.0, 1.0, 0.0, 3.0)), X, [2, 4]).Theta
+    theta = first_order(mlp, Rates((1.0, 2.0, 3.0, 4.0), (2.0, 1.0, 0.0, 3.0)), X, [2, 4]).Theta
     same = np.allclose(growth, theta, rtol=1e-7)
-    assert same == (law.activation.slopes is not None)
+    assert same == (mlp.activation.slopes is not None)
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu", "gelu", "sin"])
 def test_widths_enter_as_one_over_n(activation):
-    law, rates = varied(activation)
+    mlp, rates = varied(activation)
     wide, _ = varied(activation, factor=7)
-    found, less = (first_order(w, rates, X, [2, 3, 4]) for w in (law, wide))
+    found, less = (first_order(w, rates, X, [2, 3, 4]) for w in (mlp, wide))
     for name, value in found._asdict().items():
         factor = 1 if name in ("K", "Theta") else 7
         assert value == pytest.approx(factor * getattr(less, name), rel=1e-12, abs=1e-18), name
 
 
 def test_the_first_layer_does_not_fluctuate():
-    law, rates = varied("gelu")
-    found = first_order(law, rates, X, [1])
+    mlp, rates = varied("gelu")
+    found = first_order(mlp, rates, X, [1])
     assert found.Theta[0] == pytest.approx(0.3 + np.mean(X**2, axis=1), rel=1e-14)
     assert not np.any([getattr(found, name) for name in set(NTKChain._fields) - {"K", "Theta"}])
 
@@ -147,10 +147,10 @@ def test_means_in_high_precision(activation, K):
 
 
 def test_bad_input():
-    law, rates = varied("tanh")
+    mlp, rates = varied("tanh")
     with pytest.raises(ValueError, match="normal weights"):
-        first_order(Law("tanh", (4, 5), (0.0,), (1.0,), "uniform"), rates, X, [1])
+        first_order(Perceptron("tanh", (4, 5), (0.0,), (1.0,), "uniform"), rates, X, [1])
     with pytest.raises(ValueError, match="rates need 4 values"):
-        first_order(law, Rates((1.0,), (1.0,)), X, [1])
+        first_order(mlp, Rates((1.0,), (1.0,)), X, [1])
     with pytest.raises(ValueError, match="layers are numbered"):
-        first_order(law, rates, X, [0])
+        first_order(mlp, rates, X, [0])

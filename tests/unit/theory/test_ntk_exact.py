@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import tangents
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.mlp.exact import moment_ratios
 from finitewidth.theory.mlp_ntk.infinite_width_ntk import infinite_width_ntk
 from finitewidth.theory.mlp_ntk.ntk_chain import first_order
@@ -16,8 +16,8 @@ X = np.random.default_rng(4).normal(size=(2, 3))
 
 def varied(activation, bias=0.2, factor=1):
     widths = (3, 5 * factor, 4 * factor, 8 * factor, 2)
-    law = Law(activation, widths, (bias, 2 * bias, 0.5 * bias, bias), (1.5, 1.7, 1.2, 1.4))
-    return law, Rates((0.3, 0.7, 0.2, 0.4), (1.0, 0.5, 2.0, 1.3))
+    mlp = Perceptron(activation, widths, (bias, 2 * bias, 0.5 * bias, bias), (1.5, 1.7, 1.2, 1.4))
+    return mlp, Rates((0.3, 0.7, 0.2, 0.4), (1.0, 0.5, 2.0, 1.3))
 
 
 @pytest.mark.parametrize(
@@ -25,12 +25,12 @@ def varied(activation, bias=0.2, factor=1):
     [("relu", 0.0), ("relu", 0.3), ("linear", 0.2), ("leaky_relu(-0.4)", 0.2), ("abs", 0.0)],
 )
 def test_networks(activation, bias, assert_mean):
-    law, rates = varied(activation, bias)
-    nets = tangents.networks(law, X, 100_000, seed=5)
-    theta = np.einsum("miaja->maij", tangents.tangent_kernel(law, rates, nets))
-    G = np.einsum("maa->ma", tangents.conditional_variance(law, nets))
+    mlp, rates = varied(activation, bias)
+    nets = tangents.networks(mlp, X, 100_000, seed=5)
+    theta = np.einsum("miaja->maij", tangents.tangent_kernel(mlp, rates, nets))
+    G = np.einsum("maa->ma", tangents.conditional_variance(mlp, nets))
     z = nets.z[-1]
-    expected = second_moments(law, rates, X, [4])
+    expected = second_moments(mlp, rates, X, [4])
     same = (theta[..., 0, 0] + theta[..., 1, 1]) / 2
     assert_mean(G, expected.G[0])
     assert_mean(G**2, expected.g[0])
@@ -47,8 +47,8 @@ def test_networks(activation, bias, assert_mean):
 def test_first_order_is_what_is_left_at_large_width(activation):
     gaps = []
     for factor in (20, 40):
-        law, rates = varied(activation, factor=factor)
-        exact, first = (f(law, rates, X, [2, 3, 4]) for f in (second_moments, first_order))
+        mlp, rates = varied(activation, factor=factor)
+        exact, first = (f(mlp, rates, X, [2, 3, 4]) for f in (second_moments, first_order))
         pairs = [
             (exact.g - exact.G**2, first.V),
             (exact.aa - exact.H**2, first.A),
@@ -66,40 +66,42 @@ def test_first_order_is_what_is_left_at_large_width(activation):
 
 def test_moments_of_the_kernel_are_those_of_the_chain():
     for bias in (0.0, 0.3):
-        law, rates = varied("leaky_relu(0.3)", bias)
-        found = second_moments(law, rates, X, [4, 1, 2])
-        ratios = moment_ratios(law, X, [4, 1, 2])[1]
+        mlp, rates = varied("leaky_relu(0.3)", bias)
+        found = second_moments(mlp, rates, X, [4, 1, 2])
+        ratios = moment_ratios(mlp, X, [4, 1, 2])[1]
         assert found.g / found.G**2 == pytest.approx(ratios, rel=1e-13)
 
 
 def test_the_mean_is_the_infinite_width_ntk():
     for bias in (0.0, 0.3):
-        law, rates = varied("relu", bias)
-        theta = infinite_width_ntk(law, rates, X, [1, 3, 4])
-        found = second_moments(law, rates, X, [1, 3, 4])
+        mlp, rates = varied("relu", bias)
+        theta = infinite_width_ntk(mlp, rates, X, [1, 3, 4])
+        found = second_moments(mlp, rates, X, [1, 3, 4])
         assert pytest.approx(np.einsum("taa->ta", theta), rel=1e-13) == found.H
 
 
 def test_deep_networks_do_not_overflow():
     # G falls to 0 as a float; what is left of Theta are the biases.
-    law = Law.uniform_width("relu", dimension=3, width=1000, depth=3000, C_b=0.0, C_W=1.0)
-    found = second_moments(law, Rates((1.0,) * 3000, (1.0,) * 3000), X, [3000])
+    mlp = Perceptron.uniform_width("relu", dimension=3, width=1000, depth=3000, C_b=0.0, C_W=1.0)
+    found = second_moments(mlp, Rates((1.0,) * 3000, (1.0,) * 3000), X, [3000])
     assert np.all(found.G == 0)
     assert pytest.approx(2.0, rel=1e-12) == found.H
     # Gradients of few layers count: as in a network without any signal, fluctuations are small.
     assert np.all((found.ratio > 1) & (found.ratio < 1.01))
     # G grows beyond floats, the ratio of moments does not.
-    law = Law.uniform_width("relu", dimension=3, width=1000, depth=3000, C_b=0.0, C_W=4.0)
-    found = second_moments(law, Rates((0.0,) * 3000, (1.0,) * 3000), X, [3000])
-    critical = Law.uniform_width("relu", dimension=3, width=1000, depth=3000, C_b=0.0, C_W=2.0)
+    mlp = Perceptron.uniform_width("relu", dimension=3, width=1000, depth=3000, C_b=0.0, C_W=4.0)
+    found = second_moments(mlp, Rates((0.0,) * 3000, (1.0,) * 3000), X, [3000])
+    critical = Perceptron.uniform_width(
+        "relu", dimension=3, width=1000, depth=3000, C_b=0.0, C_W=2.0
+    )
     same = second_moments(critical, Rates((0.0,) * 3000, (1.0,) * 3000), X, [3000])
     assert np.all(np.isinf(found.G))
     assert found.ratio == pytest.approx(same.ratio, rel=1e-9)
 
 
 def test_a_zero_input():
-    law, rates = varied("relu", 0.0)
-    found = second_moments(law, rates, np.zeros((1, 3)), [1, 4])
+    mlp, rates = varied("relu", 0.0)
+    found = second_moments(mlp, rates, np.zeros((1, 3)), [1, 4])
     assert found.H[:, 0] == pytest.approx([0.3, 0.4])
     assert found.aa[:, 0] == pytest.approx([0.09, 0.16])
     assert found.ratio[:, 0] == pytest.approx([1, 1])
@@ -108,10 +110,10 @@ def test_a_zero_input():
 
 
 def test_bad_input():
-    law, rates = varied("relu")
+    mlp, rates = varied("relu")
     with pytest.raises(ValueError, match="no two slopes"):
         second_moments(varied("tanh")[0], rates, X, [1])
     with pytest.raises(ValueError, match="normal weights"):
-        second_moments(Law("relu", (3, 5), (0.0,), (1.0,), "uniform"), rates, X, [1])
+        second_moments(Perceptron("relu", (3, 5), (0.0,), (1.0,), "uniform"), rates, X, [1])
     with pytest.raises(ValueError, match="rates need 4 values"):
-        second_moments(law, Rates((1.0,), (1.0,)), X, [1])
+        second_moments(mlp, Rates((1.0,), (1.0,)), X, [1])

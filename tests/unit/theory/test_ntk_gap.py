@@ -6,8 +6,8 @@ import pytest
 from mpmath import mp
 
 from finitewidth.models.activations.table import TABLE
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.mlp_ntk import ntk_vertex
 from finitewidth.theory.mlp_ntk.infinite_width_ntk import infinite_width_ntk
 from finitewidth.theory.mlp_ntk.near_singular import moments_of_gap, two_inputs
@@ -18,8 +18,8 @@ ANGLES = [1e-12, 1e-9, 3e-7, 1e-5, 1e-3, 0.05, 0.6, 2.0, 3.1, np.pi - 1e-4, np.p
 
 
 def both(name, C_b, depth=3):
-    law = Law.uniform_width(name, dimension=3, width=8, depth=depth, C_b=C_b, C_W=1.6)
-    return law, Rates((0.5, 0.3, 0.9)[:depth], (1.2, 0.8, 1.1)[:depth])
+    mlp = Perceptron.uniform_width(name, dimension=3, width=8, depth=depth, C_b=C_b, C_W=1.6)
+    return mlp, Rates((0.5, 0.3, 0.9)[:depth], (1.2, 0.8, 1.1)[:depth])
 
 
 def at(angle, stretch=1.0, size=1.5):
@@ -62,16 +62,16 @@ IN_HIGH_PRECISION = {
 }
 
 
-def exact_eigenvalues(law, rates, x, means):
+def exact_eigenvalues(mlp, rates, x, means):
     """Of the tangent kernel at infinite width, by the recursion as it stands."""
     pairs = [(0, 0), (1, 1), (0, 1)]
     x = [[mp.mpf(float(v)) for v in row] for row in x]
     start = [sum(p * q for p, q in zip(x[i], x[j], strict=True)) / len(x[i]) for i, j in pairs]
-    number = [[mp.mpf(v) for v in values] for values in (law.C_b, law.C_W)]
+    number = [[mp.mpf(v) for v in values] for values in (mlp.C_b, mlp.C_W)]
     rate = [[mp.mpf(v) for v in values] for values in (rates.lambda_b, rates.lambda_W)]
     K = [number[0][0] + number[1][0] * v for v in start]
     theta = [rate[0][0] + rate[1][0] * v for v in start]
-    for k in range(1, law.depth):
+    for k in range(1, mlp.depth):
         found = [means(K[0], K[0], K[0]), means(K[1], K[1], K[1]), means(*K)]
         theta = [
             rate[0][k] + rate[1][k] * square + number[1][k] * slope * old
@@ -86,13 +86,13 @@ def exact_eigenvalues(law, rates, x, means):
 @pytest.mark.parametrize("C_b", [0.0, 0.2])
 @pytest.mark.parametrize("name", IN_HIGH_PRECISION)
 def test_closed_forms_in_60_digits(name, C_b):
-    law, rates = both(name, C_b)
+    mlp, rates = both(name, C_b)
     with mp.workdps(60):
         for angle in ANGLES:
             for stretch in (1.0, 1.3) if 1e-6 < angle < 3.14 else (1.0,):
                 x = at(angle, stretch)
-                most, least = exact_eigenvalues(law, rates, x, IN_HIGH_PRECISION[name])
-                found = two_inputs(law, rates, x).eigenvalues()
+                most, least = exact_eigenvalues(mlp, rates, x, IN_HIGH_PRECISION[name])
+                found = two_inputs(mlp, rates, x).eigenvalues()
                 assert found[0] == pytest.approx(float(most), rel=1e-10)
                 # Rounding of the inputs themselves is 1e-16 of them.
                 close = 1e-7 if min(angle, np.pi - angle) < 1e-8 else 1e-9
@@ -102,16 +102,16 @@ def test_closed_forms_in_60_digits(name, C_b):
 @pytest.mark.parametrize("C_b", [0.0, 0.2])
 @pytest.mark.parametrize("name", EVERY)
 def test_wide_angles_and_the_limit_of_small_ones(name, C_b):
-    law, rates = both(name, C_b)
+    mlp, rates = both(name, C_b)
     for angle in (0.05, 0.6, 2.0, 2.8):
         for stretch in (1.0, 1.3):
             x = at(angle, stretch)
-            plain = np.linalg.eigvalsh(infinite_width_ntk(law, rates, x, [3])[0])[::-1]
-            assert two_inputs(law, rates, x).eigenvalues() == pytest.approx(plain, rel=1e-9)
+            plain = np.linalg.eigvalsh(infinite_width_ntk(mlp, rates, x, [3])[0])[::-1]
+            assert two_inputs(mlp, rates, x).eigenvalues() == pytest.approx(plain, rel=1e-9)
     # A smooth function keeps what is of order t^2; gates add what is of order t, which rules.
     power = 1 if TABLE.get(name, TABLE["relu"]).derivatives is None else 2
     small = np.array([1e-12, 1e-10, 1e-8])
-    least = [two_inputs(law, rates, at(t)).eigenvalues()[1] / t**power for t in small]
+    least = [two_inputs(mlp, rates, at(t)).eigenvalues()[1] / t**power for t in small]
     assert least == pytest.approx([least[0]] * 3, rel=1e-3)
 
 
@@ -158,12 +158,12 @@ def test_squares_of_differences_in_high_precision(name):
 @pytest.mark.parametrize("name", EVERY)
 def test_predictions_are_right_or_nan_or_infinite(name):
     for C_b in (0.0, 0.2):
-        law, rates = both(name, C_b)
+        mlp, rates = both(name, C_b)
         last = {}
         for angle in (0.0, 1e-12, 1e-6, 1e-3, 0.5, np.pi):
             x = at(angle)
             x[1] = {0.0: x[0], np.pi: -x[0]}.get(angle, x[1])
-            found = predict_ntk(law, rates, x, [3], ("ntk_spectrum",))
+            found = predict_ntk(mlp, rates, x, [3], ("ntk_spectrum",))
             of = {
                 order: found["ntk_log_condition"].sel(order=order).values[-1]
                 for order in ("infinite_width", "1/n")
@@ -174,28 +174,28 @@ def test_predictions_are_right_or_nan_or_infinite(name):
                 assert found["ntk_eigenvalue"].sel(order="infinite_width").values[-1, -1] == 0
             elif angle < np.pi:
                 assert of["infinite_width"] == pytest.approx(
-                    np.log(np.divide(*two_inputs(law, rates, x).eigenvalues())), rel=1e-12
+                    np.log(np.divide(*two_inputs(mlp, rates, x).eigenvalues())), rel=1e-12
                 )
-            if law.activation.derivatives is not None:
+            if mlp.activation.derivatives is not None:
                 # Gates of inputs t apart differ in n t neurons: their coefficient grows like 1/t.
                 assert not abs(of["1/n"] - of["infinite_width"]) > 30
         assert np.isnan([last[t]["1/n"] for t in (0.0, 1e-12, 1e-6)]).all()
         assert np.isfinite(last[0.5]["1/n"])
     # Opposite inputs without bias, of an odd or an even activation.
     if name in ("linear", "tanh", "erf", "arctan", "sin", "cos", "abs"):
-        law = Law.uniform_width(name, dimension=3, width=8, depth=3, C_W=1.6)
+        mlp = Perceptron.uniform_width(name, dimension=3, width=8, depth=3, C_W=1.6)
         x = np.stack([at(0.3)[1], -at(0.3)[1]])
-        found = predict_ntk(law, Rates.named("ntk", law), x, [3], ("ntk_spectrum",))
+        found = predict_ntk(mlp, Rates.named("ntk", mlp), x, [3], ("ntk_spectrum",))
         silent = found["ntk_log_condition"].sel(order="infinite_width").values[-1]
-        assert silent == (np.inf if not any(Rates.named("ntk", law).lambda_b) else silent)
+        assert silent == (np.inf if not any(Rates.named("ntk", mlp).lambda_b) else silent)
 
 
 @pytest.mark.parametrize("name", ["tanh", "relu", "gelu"])
 def test_of_three_inputs_what_is_rounding_is_not_told(name):
-    law, rates = both(name, 0.2)
+    mlp, rates = both(name, 0.2)
     for angle, expected in ((0.0, 0.0), (1e-9, np.nan), (0.4, None)):
         x = np.concatenate([at(angle), [[0.3, -0.5, 1.0]]])
-        found = predict_ntk(law, rates, x, [3], ("ntk_spectrum",)).sel(order="infinite_width")
+        found = predict_ntk(mlp, rates, x, [3], ("ntk_spectrum",)).sel(order="infinite_width")
         least = found["ntk_eigenvalue"].values[-1, -1]
         condition = found["ntk_log_condition"].values[-1]
         if expected is None:
@@ -215,13 +215,13 @@ def test_tensors_of_close_inputs_are_those_of_equal_ones_or_nan(name):
     rates = Rates((0.5, 0.3, 0.9), (1.2, 0.8, 1.1))
     power = 1 if TABLE.get(name, TABLE["relu"]).derivatives is None else 2
     for sign, C_b in ((1, 0.1), (-1, 0.0)):
-        law = Law.uniform_width(name, dimension=3, width=8, depth=3, C_b=C_b, C_W=1.6)
+        mlp = Perceptron.uniform_width(name, dimension=3, width=8, depth=3, C_b=C_b, C_W=1.6)
         x = at(0.0) * np.array([[1], [sign]])
-        limit = ntk_vertex.first_order(law, rates, x, [3])
+        limit = ntk_vertex.first_order(mlp, rates, x, [3])
         told = []
         for t in (1e-2, 1.2e-3, 3e-4, 1e-5, 1e-6, 1e-7, 1e-9):
             y = at(t) * np.array([[1], [sign]])
-            found = ntk_vertex.first_order(law, rates, y, [3])
+            found = ntk_vertex.first_order(mlp, rates, y, [3])
             for tensor in ("V", "G1", "A", "B", "D", "F", "P", "Q", "H1"):
                 one, other = getattr(found, tensor)[0], getattr(limit, tensor)[0]
                 size = np.abs(limit.Theta[0]).max()

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.mlp.kernel import infinite_width
 from finitewidth.theory.mlp_ntk.infinite_width_ntk import infinite_width_ntk
 
@@ -19,14 +19,14 @@ ORACLE = json.loads(
 @pytest.mark.parametrize("activation", ["relu", "erf", "gelu", "sin"])
 def test_infinite_width_kernels_are_those_of_neural_tangents(activation):
     x, depth = np.array(ORACLE["inputs"]), ORACLE["depth"]
-    law = Law(
+    mlp = Perceptron(
         activation,
         (x.shape[1], *(7,) * depth),
         (ORACLE["C_b"],) * depth,
         (ORACLE["C_W"],) * depth,
     )
     theirs = ORACLE["kernels"][activation]
-    nngp = infinite_width(law, x, [depth])[0]
-    ntk = infinite_width_ntk(law, Rates.named("ntk", law), x, [depth])[0]
+    nngp = infinite_width(mlp, x, [depth])[0]
+    ntk = infinite_width_ntk(mlp, Rates.named("ntk", mlp), x, [depth])[0]
     assert nngp == pytest.approx(np.array(theirs["nngp"]), rel=1e-12)
     assert ntk == pytest.approx(np.array(theirs["ntk"]), rel=1e-12)

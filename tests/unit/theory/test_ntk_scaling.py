@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from finitewidth.models.activations.table import get
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.mlp.criticality import AT_ZERO, critical_point
 from finitewidth.theory.mlp_ntk.ntk_chain import first_order
 from finitewidth.theory.mlp_ntk.ntk_exact import second_moments
@@ -20,8 +20,8 @@ from finitewidth.theory.mlp_ntk.scaling_limits import (
 
 def square(activation, n, depth):
     C_W = critical_point(get(activation)).C_W
-    law = Law.uniform_width(activation, dimension=3, width=n, depth=depth, C_b=0.0, C_W=C_W)
-    return law, Rates((0.0,) * depth, (1.0,) * depth)
+    mlp = Perceptron.uniform_width(activation, dimension=3, width=n, depth=depth, C_b=0.0, C_W=C_W)
+    return mlp, Rates((0.0,) * depth, (1.0,) * depth)
 
 
 @pytest.mark.parametrize("activation", ["relu", "linear", "leaky_relu(0.3)"])
@@ -30,10 +30,10 @@ def test_exact_moments_converge(activation, tau):
     gaps = []
     for n in (400, 800):
         depth = int(tau * n) + 1
-        law, rates = square(activation, n, depth)
-        exact = second_moments(law, rates, np.ones((1, 3)), [depth]).ratio.item()
+        mlp, rates = square(activation, n, depth)
+        exact = second_moments(mlp, rates, np.ones((1, 3)), [depth]).ratio.item()
         gaps.append(exact / ratio(get(activation), tau).item() - 1)
-        assert ratio_of(law, rates, [depth]).item() == pytest.approx(exact, rel=14 / n)
+        assert ratio_of(mlp, rates, [depth]).item() == pytest.approx(exact, rel=14 / n)
     assert abs(gaps[1]) < 0.025
     # What is left falls like 1/n.
     assert gaps[0] / gaps[1] == pytest.approx(2, rel=0.1)
@@ -44,10 +44,10 @@ def test_unequal_widths_and_rates_converge():
     for n in (200, 400, 800):
         widths = (3, *(n,) * n, *(2 * n,) * n, 5)
         depth = len(widths) - 1
-        law = Law("relu", widths, (0.0,) * depth, (*(2.0,) * n, *(1.0,) * (n + 1)))
+        mlp = Perceptron("relu", widths, (0.0,) * depth, (*(2.0,) * n, *(1.0,) * (n + 1)))
         rates = Rates((0.0,) * depth, (*(1.0,) * n, *(0.2,) * (n + 1)))
-        exact = second_moments(law, rates, np.ones((1, 3)), [n, depth]).ratio[:, 0]
-        gaps.append(ratio_of(law, rates, [n, depth]) / exact - 1)
+        exact = second_moments(mlp, rates, np.ones((1, 3)), [n, depth]).ratio[:, 0]
+        gaps.append(ratio_of(mlp, rates, [n, depth]) / exact - 1)
     assert gaps[0] / gaps[1] == pytest.approx(2 * np.ones(2), rel=0.1)
     assert gaps[1] / gaps[2] == pytest.approx(2 * np.ones(2), rel=0.1)
 
@@ -83,7 +83,7 @@ def at_criticality(activation, share, depth):
     """Critical networks, 1000 wide, whose Theta is to this share from the rates of biases."""
     critical = critical_point(get(activation))
     K = critical.K_star or 1.0
-    law = Law.uniform_width(
+    mlp = Perceptron.uniform_width(
         activation, dimension=1, width=1000, depth=depth, C_b=critical.C_b, C_W=critical.C_W
     )
     fall = np.arange(1, depth + 1) if critical.universality_class == AT_ZERO else 1.0
@@ -91,15 +91,15 @@ def at_criticality(activation, share, depth):
     weights = (K - critical.C_b if critical.a1 is None else -1 / critical.a1) / critical.C_W
     biases = np.broadcast_to(share / (1 - share) * weights / fall, depth)
     x = np.array([[np.sqrt((K - critical.C_b) / critical.C_W)]])
-    return law, Rates(tuple(biases), (1.0,) * depth), x
+    return mlp, Rates(tuple(biases), (1.0,) * depth), x
 
 
 @pytest.mark.parametrize(("activation", "share"), CASES)
 def test_slopes_at_depth(activation, share):
     expected = asymptotics(get(activation), share)
     depths = [1000, 3000]
-    law, rates, x = at_criticality(activation, share, depths[-1])
-    found = first_order(law, rates, x, depths)
+    mlp, rates, x = at_criticality(activation, share, depths[-1])
+    found = first_order(mlp, rates, x, depths)
     squares, mixed = found.Theta**2, found.K * found.Theta
     ratios = {
         "variance": (found.A + 2 * found.B) / squares,
@@ -132,13 +132,13 @@ def test_known_slopes():
 
 
 def test_bad_input():
-    law, rates = square("relu", 5, 3)
+    mlp, rates = square("relu", 5, 3)
     with pytest.raises(ValueError, match="two slopes"):
         ratio(get("tanh"), 1.0)
     with pytest.raises(ValueError, match="at least 0"):
         ratio(get("relu"), -1.0)
     with pytest.raises(ValueError, match="without biases"):
-        ratio_of(law, Rates((1.0,) * 3, (1.0,) * 3), [3])
+        ratio_of(mlp, Rates((1.0,) * 3, (1.0,) * 3), [3])
     with pytest.raises(ValueError, match="no two slopes"):
         ratio_of(square("tanh", 5, 3)[0], rates, [3])
     with pytest.raises(ValueError, match="between 0 and 1"):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from finitewidth.core.bins import EDGES, PROBABILITIES, QUANTILE_U
-from finitewidth.models.law import Law
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.quantities.vocabulary import (
     DESCRIBED,
     FAMILIES,
@@ -25,7 +25,7 @@ X = np.array([[1.0, -0.5, 2.0], [0.2, 1.1, -0.4], [0.0, 0.0, 0.0]])
 
 
 def member(activation, weights="normal", C_b=0.0, width=6):
-    return Law.uniform_width(
+    return Perceptron.uniform_width(
         activation, dimension=3, width=width, depth=4, C_b=C_b, C_W=1.3, weights=weights
     )
 
@@ -83,9 +83,9 @@ def test_only_what_is_asked_for(families):
 def test_what_is_called_exact_is_so_in_explicit_networks(
     activation, weights, C_b, simulate, assert_mean
 ):
-    law, networks = member(activation, weights, C_b), 40_000
-    exact = predict(law, X, LAYERS, ALL, networks=networks).sel(order="exact")
-    simulated = simulate(law, X, networks, seed=51)
+    mlp, networks = member(activation, weights, C_b), 40_000
+    exact = predict(mlp, X, LAYERS, ALL, networks=networks).sel(order="exact")
+    simulated = simulate(mlp, X, networks, seed=51)
     a, b = exact.pair_a.values, exact.pair_b.values
     quad = [exact[f"quad_{letter}"].values for letter in "abcd"]
     for k, layer in enumerate(LAYERS):
@@ -201,8 +201,8 @@ def test_quadruples_of_gaussians_are_the_floor(relu):
 
 
 def test_pytorch_biases_stay_uniform():
-    law = Law.uniform_width("relu", dimension=3, width=50_000, depth=12, weights="pytorch")
-    result = predict(law, X[:2], [1, 12], ("distribution", "kurtosis"))
+    mlp = Perceptron.uniform_width("relu", dimension=3, width=50_000, depth=12, weights="pytorch")
+    result = predict(mlp, X[:2], [1, 12], ("distribution", "kurtosis"))
     infinite = result.sel(order="infinite_width")
     assert np.isnan(infinite.histogram.sel(layer=1)).all()
     p = infinite.histogram.sel(layer=12).values[0]
@@ -215,8 +215,8 @@ def test_pytorch_biases_stay_uniform():
 
 
 def test_depth_of_100_000():
-    law = Law.uniform_width("relu", dimension=3, width=16, depth=100_000, C_W=2.0)
-    result = predict(law, X[:2], [1, 10, 1000, 10_000, 100_000], ("log_norm",))
+    mlp = Perceptron.uniform_width("relu", dimension=3, width=16, depth=100_000, C_W=2.0)
+    result = predict(mlp, X[:2], [1, 10, 1000, 10_000, 100_000], ("log_norm",))
     exact = result.sel(order="exact")
     for quantity in ("dead_fraction", "log_norm_mean", "log_norm_variance", "log_norm_histogram"):
         assert np.isfinite(exact[quantity]).all()
@@ -231,13 +231,13 @@ def test_first_order_in_explicit_networks(name, simulate):
     # a bound of 4.5 standard errors of the mean plus a fifth of the corrections in each quantity
     # tells it from infinite width.
     networks, blocks = 10**5, 50
-    law = Law.uniform_width(name, dimension=3, width=20, depth=3, C_b=0.1, C_W=1.6)
+    mlp = Perceptron.uniform_width(name, dimension=3, width=20, depth=3, C_b=0.1, C_W=1.6)
     families = ("covariance", "correlation", "four_point", "kurtosis")
-    theory = predict(law, X[:2], [3], families).isel(layer=0)
+    theory = predict(mlp, X[:2], [3], families).isel(layer=0)
     a, b = theory.pair_a.values, theory.pair_b.values
     found = {"covariance": [], "correlation": [], "four_point": [], "excess_kurtosis": []}
     for block in range(blocks):
-        s = law.activation.function(simulate(law, X[:2], networks // blocks, seed=900 + block)[1])
+        s = mlp.activation.function(simulate(mlp, X[:2], networks // blocks, seed=900 + block)[1])
         G = 0.1 + 1.6 * np.einsum("rna,rnb->rab", s, s) / 20
         mean, V = G.mean(axis=0), np.cov(G[:, a, b].T)
         size = np.sqrt(np.diagonal(mean))
@@ -262,13 +262,13 @@ def test_second_order_on_one_input(name):
     # 2 10^5 networks of width 12: here second orders are 5 to 30 % of first ones. Bounds: 4.5
     # standard errors plus a third of the second order, for the orders beyond.
     networks = 2 * 10**5
-    law = Law.uniform_width(name, dimension=3, width=12, depth=4, C_b=0.1, C_W=1.2)
+    mlp = Perceptron.uniform_width(name, dimension=3, width=12, depth=4, C_b=0.1, C_W=1.2)
     families = ("covariance", "four_point", "kurtosis")
-    theory = predict(law, X[:1], [4], families).isel(layer=0, input=0)
+    theory = predict(mlp, X[:1], [4], families).isel(layer=0, input=0)
     # Conditional variances straight from their Markov chain.
     stream, G = np.random.default_rng(77), np.full(networks, 0.1 + 1.2 * np.mean(X[0] ** 2))
     for _ in range(3):
-        s = law.activation.function(np.sqrt(G)[:, None] * stream.normal(size=(networks, 12)))
+        s = mlp.activation.function(np.sqrt(G)[:, None] * stream.normal(size=(networks, 12)))
         G = 0.1 + 1.2 * np.mean(s**2, axis=1)
     blocks = G.reshape(50, -1)
     mean, variance = blocks.mean(axis=1), blocks.var(axis=1, ddof=1)
@@ -354,22 +354,22 @@ def test_what_the_new_orders_do_not_cover():
 
 def test_many_inputs_are_taken_in_pairs():
     x = np.random.default_rng(3).normal(size=(9, 3))
-    law = member("tanh", C_b=0.1)
-    many = predict(law, x, [4], ("covariance", "correlation"))
-    few = predict(law, x[:3], [4], ("covariance", "correlation"))
+    mlp = member("tanh", C_b=0.1)
+    many = predict(mlp, x, [4], ("covariance", "correlation"))
+    few = predict(mlp, x[:3], [4], ("covariance", "correlation"))
     for quantity in ("covariance", "correlation"):
         assert many[quantity].values[:, 0, :3, :3] == pytest.approx(
             few[quantity].values[:, 0], nan_ok=True, rel=1e-9
         )
-    beyond = predict(law, np.tile(x, (4, 1)), [2], ("covariance",)).covariance
+    beyond = predict(mlp, np.tile(x, (4, 1)), [2], ("covariance",)).covariance
     first = beyond.sel(order="1/n").values[0]
     assert np.isfinite(np.diagonal(first)).all()
     assert np.isnan(first[0, 1])
 
 
 def test_great_depth_skips_what_would_go_layer_by_layer():
-    law = Law.uniform_width("relu", dimension=3, width=16, depth=2000, C_W=2.0)
-    result = predict(law, X[:2], [3, 2000], ("covariance", "four_point", "kurtosis"))
+    mlp = Perceptron.uniform_width("relu", dimension=3, width=16, depth=2000, C_W=2.0)
+    result = predict(mlp, X[:2], [3, 2000], ("covariance", "four_point", "kurtosis"))
     assert np.isnan(result.covariance.sel(order="1/n")).all()
     first = result.four_point.sel(order="1/n").values
     assert np.isnan(first[:, 0, 1]).all()
@@ -393,14 +393,16 @@ def test_the_radial_test_has_no_level_beyond_layer_1(activation):
     """
     x, layers = X[:1], [1, 3]
     for width in (48, 600):
-        law = Law.uniform_width(activation, dimension=3, width=width, depth=3, C_b=0.1, C_W=1.5)
-        found = predict(law, x, layers, ("normality", "four_point", "covariance"))
+        mlp = Perceptron.uniform_width(
+            activation, dimension=3, width=width, depth=3, C_b=0.1, C_W=1.5
+        )
+        found = predict(mlp, x, layers, ("normality", "four_point", "covariance"))
         level = found["rejection_rate"].sel(test="radial", order="infinite_width")
         assert level.sel(sample="ensemble").values.ravel() == pytest.approx(
             [0.05, np.nan], nan_ok=True
         )
         assert (level.sel(sample="gaussian") == 0.05).all()
-        samples = sample(law, x, networks=4000, seed=3, layers=layers)
+        samples = sample(mlp, x, networks=4000, seed=3, layers=layers)
         k = samples["kernel"].values[:, :, 0, 0]
         ratio = k.var(axis=0) / k.mean(axis=0) ** 2 * width / 2
         first = found.sel(order="1/n").isel(input=0)

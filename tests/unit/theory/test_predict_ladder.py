@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from finitewidth.core.bins import EDGES
-from finitewidth.models.law import Law
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.quantities import coupled
 from finitewidth.quantities.vocabulary import COEFFICIENTS, FAMILIES, FROM_LADDER
 from finitewidth.theory.distributions import scale_invariant as exact_laws
@@ -25,17 +25,17 @@ ALONE = [0, 3, 5]  # the pairs (a, a) of three inputs
 
 def rungs(activation, C_b=0.0, widths=WIDTHS, depth=4, C_W=1.2):
     shape = {"dimension": 3, "depth": depth, "C_b": C_b, "C_W": C_W}
-    return [Law.uniform_width(activation, width=n, **shape) for n in widths]
+    return [Perceptron.uniform_width(activation, width=n, **shape) for n in widths]
 
 
-def chain(law, G, networks, seed):
+def chain(mlp, G, networks, seed):
     """Conditional variances of every layer: the law's Markov chain on one input."""
     stream, found = np.random.default_rng(seed), [np.full(networks, G)]
-    for C_b, C_W, n in zip(law.C_b[1:], law.C_W[1:], law.widths[1:-1], strict=True):
+    for C_b, C_W, n in zip(mlp.C_b[1:], mlp.C_W[1:], mlp.widths[1:-1], strict=True):
         square = np.zeros(networks)
         for _ in range(n):
             z = np.sqrt(found[-1]) * stream.normal(size=networks)
-            square += law.activation.function(z) ** 2
+            square += mlp.activation.function(z) ** 2
         found.append(C_b + C_W * square / n)
     return found
 
@@ -87,11 +87,11 @@ def test_only_what_is_asked_for(family):
 
 @pytest.mark.parametrize(("name", "C_b"), product(["tanh", "relu", "linear"], [0.0, 0.1]))
 def test_a_rung_is_the_member_of_its_width(name, C_b):
-    laws = rungs(name, C_b)
-    ladder = predict_ladder(laws, X, LAYERS, ("kernel_moments",))
+    mlps = rungs(name, C_b)
+    ladder = predict_ladder(mlps, X, LAYERS, ("kernel_moments",))
     a, b = ladder.pair_a.values, ladder.pair_b.values
-    for k, law in enumerate(laws):
-        alone = predict(law, X, LAYERS, ("covariance", "four_point", "six_point"))
+    for k, mlp in enumerate(mlps):
+        alone = predict(mlp, X, LAYERS, ("covariance", "four_point", "six_point"))
         for mine, its in (
             (ladder.kernel_mean, alone.covariance.values[..., a, b]),
             (ladder.kernel_covariance, alone.four_point.values),
@@ -126,11 +126,11 @@ def test_orders_are_made_of_the_coefficients(name):
 @pytest.mark.parametrize("C_b", [0.0, 0.2])
 @pytest.mark.parametrize("name", ["relu", "leaky_relu(0.3)", "abs"])
 def test_exact_moments_of_two_slopes(name, C_b):
-    laws = rungs(name, C_b)
-    known = predict_ladder(laws, X, LAYERS, ("kernel_moments",)).sel(order="exact")
-    for k, law in enumerate(laws):
-        _, two, three, _ = exact.moment_ratios(law, X, LAYERS)
-        G = np.exp(mean_squares.log_mean_square(law, X, LAYERS))
+    mlps = rungs(name, C_b)
+    known = predict_ladder(mlps, X, LAYERS, ("kernel_moments",)).sel(order="exact")
+    for k, mlp in enumerate(mlps):
+        _, two, three, _ = exact.moment_ratios(mlp, X, LAYERS)
+        G = np.exp(mean_squares.log_mean_square(mlp, X, LAYERS))
         assert known.kernel_mean.values[k][:, ALONE] == pytest.approx(G)
         variance = known.kernel_covariance.values[k][:, ALONE, ALONE]
         assert variance == pytest.approx((two - 1) * G**2)
@@ -140,11 +140,11 @@ def test_exact_moments_of_two_slopes(name, C_b):
 
 
 def test_exact_moments_of_linear_networks():
-    laws = rungs("linear", 0.1)
-    known = predict_ladder(laws, X, LAYERS, ("kernel_moments",)).sel(order="exact")
+    mlps = rungs("linear", 0.1)
+    known = predict_ladder(mlps, X, LAYERS, ("kernel_moments",)).sel(order="exact")
     a, b = known.pair_a.values, known.pair_b.values
-    for k, law in enumerate(laws):
-        V = linear.four_point(law, X, LAYERS).pairs[:, a[:, None], b[:, None], a, b]
+    for k, mlp in enumerate(mlps):
+        V = linear.four_point(mlp, X, LAYERS).pairs[:, a[:, None], b[:, None], a, b]
         assert np.array_equal(known.kernel_covariance.values[k], V)
     assert np.isfinite(known.kernel_mean).all()
 
@@ -170,8 +170,8 @@ def test_the_first_two_layers_are_exact_whatever_the_activation(tanh):
 
 @pytest.mark.parametrize("name", ["linear", "relu", "leaky_relu(0.3)", "abs"])
 def test_what_each_order_leaves_out_falls_with_its_power(name):
-    laws = rungs(name, widths=(400, 800))
-    result = predict_ladder(laws, X[:1], [4], OF_KERNELS).isel(layer=0, input=0)
+    mlps = rungs(name, widths=(400, 800))
+    result = predict_ladder(mlps, X[:1], [4], OF_KERNELS).isel(layer=0, input=0)
     names = ["log_kernel_mean", "log_kernel_variance"]
     if name != "relu":  # where 1/Ghat has no mean
         names.append("inverse_kernel_mean")
@@ -182,14 +182,14 @@ def test_what_each_order_leaves_out_falls_with_its_power(name):
 
 
 def test_laws_of_the_logarithm():
-    laws = rungs("relu", C_W=2.0, depth=6)
-    result = predict_ladder(laws, X, [1, 6], ("log_kernel", "inverse_kernel"))
+    mlps = rungs("relu", C_W=2.0, depth=6)
+    result = predict_ladder(mlps, X, [1, 6], ("log_kernel", "inverse_kernel"))
     known, limit = (result.sel(order=o) for o in ("exact", "double_scaling"))
     log_K = result.log_kernel_mean.sel(order="infinite_width").values
     for k, n in enumerate(WIDTHS):
-        law = exact_laws.log_kernel(laws[k], 6)
-        assert known.log_kernel_mean.values[k, 1] == pytest.approx(law.mean + log_K[k, 1])
-        assert known.log_kernel_variance.values[k, 1] == pytest.approx([law.variance] * 3)
+        mlp = exact_laws.log_kernel(mlps[k], 6)
+        assert known.log_kernel_mean.values[k, 1] == pytest.approx(mlp.mean + log_K[k, 1])
+        assert known.log_kernel_variance.values[k, 1] == pytest.approx([mlp.variance] * 3)
         assert known.log_kernel_histogram.values[k, 1].sum(axis=-1) == pytest.approx(1)
         assert limit.log_kernel_variance.values[k, 1] == pytest.approx(5 * 5 / n)
         assert limit.log_kernel_mean.values[k, 1] == pytest.approx(log_K[k, 1] - 12.5 / n)
@@ -212,10 +212,10 @@ def test_inverse_of_linear_networks():
 def test_networks_side_with_the_second_order():
     # 4 10^5 networks of width 30: second orders are 10 to 30 % of first ones. Bounds: 4.5 standard
     # errors plus a third of the second order, for the orders beyond.
-    law, networks = rungs("tanh", widths=(30,), depth=5)[0], 4 * 10**5
+    mlp, networks = rungs("tanh", widths=(30,), depth=5)[0], 4 * 10**5
     square = float(np.mean(X[0] ** 2))
-    G = chain(law, 1.2 * square, networks, seed=5)[4].reshape(50, -1)
-    theory = predict_ladder([law], X[:1], [5], OF_KERNELS).isel(rung=0, layer=0)
+    G = chain(mlp, 1.2 * square, networks, seed=5)[4].reshape(50, -1)
+    theory = predict_ladder([mlp], X[:1], [5], OF_KERNELS).isel(rung=0, layer=0)
     for name, values in (
         ("kernel_mean", G.mean(axis=1)),
         ("kernel_covariance", G.var(axis=1, ddof=1)),
@@ -233,9 +233,9 @@ def test_networks_side_with_the_second_order():
 def test_inverse_kernels_of_the_class_at_zero(name, a1):
     # Width times depth to infinity: the solution with the limiting drift, up to log(l)/l.
     def limit(n, layers, depth):
-        law = rungs(name, widths=(n,), depth=depth, C_W=1.0)
+        mlp = rungs(name, widths=(n,), depth=depth, C_W=1.0)
         x = np.ones((1, 3))
-        return predict_ladder(law, x, layers, ("inverse_kernel",)).inverse_kernel_mean.values[:, 0]
+        return predict_ladder(mlp, x, layers, ("inverse_kernel",)).inverse_kernel_mean.values[:, 0]
 
     deep = limit(2000, [1001, 2001], 2001)[ORDERS.index("double_scaling"), :, 0]
     tau = np.array([0.5, 1.0])
@@ -243,8 +243,8 @@ def test_inverse_kernels_of_the_class_at_zero(name, a1):
     wide = limit(10**6, [1, 3, 10], 10)
     assert wide[3] == pytest.approx(wide[0], rel=1e-4)
     # Networks: the errors of a finite n are a few percent.
-    law = rungs(name, widths=(50,), depth=51, C_W=1.0)[0]
-    G = chain(law, 1.0, 4000, seed=6)
+    mlp = rungs(name, widths=(50,), depth=51, C_W=1.0)[0]
+    G = chain(mlp, 1.0, 4000, seed=6)
     found = limit(50, [26, 51], 51)[ORDERS.index("double_scaling"), :, 0]
     for k, layer in enumerate((26, 51)):
         y = 1 / G[layer - 1]
@@ -253,8 +253,8 @@ def test_inverse_kernels_of_the_class_at_zero(name, a1):
 
 def test_no_double_scaling_away_from_the_critical_point():
     for name, C_b, C_W in (("tanh", 0.0, 1.1), ("tanh", 0.1, 1.0), ("gelu", 0.0, 1.0)):
-        law = rungs(name, C_b, C_W=C_W)
-        result = predict_ladder(law, X, LAYERS, ("inverse_kernel",)).inverse_kernel_mean
+        mlp = rungs(name, C_b, C_W=C_W)
+        result = predict_ladder(mlp, X, LAYERS, ("inverse_kernel",)).inverse_kernel_mean
         assert np.isnan(result.sel(order="double_scaling")).all()
 
 
@@ -301,16 +301,16 @@ def test_zero_input_says_no_nonsense():
 
 
 def test_errors():
-    laws = rungs("tanh")
+    mlps = rungs("tanh")
     with pytest.raises(ValueError, match="unknown families covariance; allowed are kernel_moments"):
-        predict_ladder(laws, X, LAYERS, ["covariance"])
+        predict_ladder(mlps, X, LAYERS, ["covariance"])
     with pytest.raises(ValueError, match="one rung at least"):
         predict_ladder([], X, LAYERS, OF_KERNELS)
     with pytest.raises(ValueError, match="weights of a ladder are normal"):
-        predict_ladder([replace(laws[0], weights="uniform")], X, LAYERS, OF_KERNELS)
+        predict_ladder([replace(mlps[0], weights="uniform")], X, LAYERS, OF_KERNELS)
     with pytest.raises(ValueError, match="equally wide"):
-        predict_ladder([replace(laws[0], widths=(3, 8, 9, 8, 8))], X, LAYERS, OF_KERNELS)
+        predict_ladder([replace(mlps[0], widths=(3, 8, 9, 8, 8))], X, LAYERS, OF_KERNELS)
     with pytest.raises(ValueError, match="differ in their widths alone"):
-        predict_ladder([laws[0], replace(laws[1], C_b=(0.1,) * 4)], X, LAYERS, OF_KERNELS)
+        predict_ladder([mlps[0], replace(mlps[1], C_b=(0.1,) * 4)], X, LAYERS, OF_KERNELS)
     with pytest.raises(ValueError, match="numbered from 1 to 4"):
-        predict_ladder(laws, X, [9], OF_KERNELS)
+        predict_ladder(mlps, X, [9], OF_KERNELS)

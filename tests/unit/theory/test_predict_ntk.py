@@ -9,8 +9,8 @@ import pytest
 import xarray as xr
 
 from finitewidth.estimate.families import estimate
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.quantities.vocabulary import FAMILIES
 from finitewidth.sampling.ntk_ensemble import sample_ntk
 from finitewidth.theory.predict.predict_ntk import predict_ntk, predict_ntk_ladder
@@ -22,19 +22,19 @@ ALL = ("ntk", "ntk_tensors", "dntk", "ntk_spectrum")
 
 
 def law_of(activation, width=12, depth=3, C_b=0.2, C_W=1.6):
-    law = Law.uniform_width(
+    mlp = Perceptron.uniform_width(
         activation, dimension=3, width=width, depth=depth, C_b=C_b, C_W=C_W, outputs=2
     )
-    return law, Rates.named("pdlt", law, 0.5, 1.2)
+    return mlp, Rates.named("pdlt", mlp, 0.5, 1.2)
 
 
 @pytest.fixture(scope="module")
 def both():
-    law, rates = law_of("gelu", depth=2)
+    mlp, rates = law_of("gelu", depth=2)
     samples = sample_ntk(
-        law, rates, X, networks=30_000, seed=2, sampler="explicit", measure=("ntk", "dntk")
+        mlp, rates, X, networks=30_000, seed=2, sampler="explicit", measure=("ntk", "dntk")
     )
-    return estimate([samples], ALL, isotropic=True, **NAMES), predict_ntk(law, rates, X, [2], ALL)
+    return estimate([samples], ALL, isotropic=True, **NAMES), predict_ntk(mlp, rates, X, [2], ALL)
 
 
 def test_estimates_and_predictions_join(both):
@@ -60,18 +60,18 @@ def test_the_first_order_is_exact_in_layer_2(both):
         exact = theory[name].sel(order="exact")
         assert (exact == theory[name].sel(order="1/n")).all() or name == "ntk"
     # And not beyond.
-    law, rates = law_of("gelu", depth=3)
-    deeper = predict_ntk(law, rates, X, [3], ALL)
+    mlp, rates = law_of("gelu", depth=3)
+    deeper = predict_ntk(mlp, rates, X, [3], ALL)
     assert deeper["ntk_A"].sel(order="1/n").notnull().all()
     assert not any((deeper[n].sel(order="exact").notnull()).any() for n in ("ntk_A", "dntk_P"))
     assert (theory["ntk"].sel(order="exact") == theory["ntk"].sel(order="infinite_width")).all()
 
 
 def test_two_slopes_are_exact_on_the_diagonal_at_any_depth():
-    law, rates = law_of("leaky_relu(0.3)", width=5, depth=4)
-    samples = sample_ntk(law, rates, X[:1], networks=60_000, seed=3)
+    mlp, rates = law_of("leaky_relu(0.3)", width=5, depth=4)
+    samples = sample_ntk(mlp, rates, X[:1], networks=60_000, seed=3)
     estimates = estimate([samples], ["ntk", "ntk_tensors"], isotropic=True, **NAMES)
-    theory = predict_ntk(law, rates, X[:1], [4], ["ntk", "ntk_tensors"])
+    theory = predict_ntk(mlp, rates, X[:1], [4], ["ntk", "ntk_tensors"])
     for name in theory.data_vars:
         exact = theory[name].sel(order="exact").values.ravel()
         z = (estimates[name].values.ravel() - exact) / estimates[f"{name}_stderr"].values.ravel()
@@ -82,10 +82,10 @@ def test_eigenvalues_to_first_order():
     """What is left beyond 1/n falls as its square: four times from one width to the double."""
     gaps = []
     for width, seed in ((24, 5), (48, 6)):
-        law, rates = law_of("tanh", width=width, C_b=0.1)
-        samples = sample_ntk(law, rates, X, networks=60_000, seed=seed)
+        mlp, rates = law_of("tanh", width=width, C_b=0.1)
+        samples = sample_ntk(mlp, rates, X, networks=60_000, seed=seed)
         found = estimate([samples], ["ntk_spectrum"], isotropic=True, **NAMES)
-        theory = predict_ntk(law, rates, X, [3], ["ntk_spectrum"])
+        theory = predict_ntk(mlp, rates, X, [3], ["ntk_spectrum"])
         for name in ("ntk_eigenvalue", "ntk_log_condition"):
             first = theory[name].sel(order="1/n").values
             infinite = theory[name].sel(order="infinite_width").values
@@ -97,33 +97,35 @@ def test_eigenvalues_to_first_order():
 
 
 def test_other_layers_are_not_told():
-    law, rates = law_of("tanh")
-    theory = predict_ntk(law, rates, X, [1, 3], ["ntk"])
+    mlp, rates = law_of("tanh")
+    theory = predict_ntk(mlp, rates, X, [1, 3], ["ntk"])
     assert np.isnan(theory["ntk"].sel(layer=1)).all()
     with pytest.raises(ValueError, match="the tangent kernel is that of layer 3"):
-        predict_ntk(law, rates, X, [1, 2], ["ntk"])
+        predict_ntk(mlp, rates, X, [1, 2], ["ntk"])
     with pytest.raises(ValueError, match="unknown families covariance"):
-        predict_ntk(law, rates, X, [3], ["covariance"])
+        predict_ntk(mlp, rates, X, [3], ["covariance"])
 
 
 def test_weights_that_are_not_normal_have_their_limit_alone():
-    law = Law.uniform_width("relu", dimension=3, width=6, depth=3, weights="uniform", C_W=2.0)
-    rates = Rates.named("standard", law)
-    theory = predict_ntk(law, rates, X, [3], ALL)
+    mlp = Perceptron.uniform_width(
+        "relu", dimension=3, width=6, depth=3, weights="uniform", C_W=2.0
+    )
+    rates = Rates.named("standard", mlp)
+    theory = predict_ntk(mlp, rates, X, [3], ALL)
     assert np.isfinite(theory["ntk"].sel(order="infinite_width")).all()
     assert np.isnan(theory["ntk"].sel(order="1/n")).all()
     assert np.isnan(theory["ntk_variance"].sel(order="1/n")).all()
 
 
 def test_a_ladder_shares_its_coefficients():
-    laws, rates = zip(*(law_of("silu", width=n) for n in (8, 16)), strict=True)
-    theory = predict_ntk_ladder(laws, rates, X, [2, 3])
+    mlps, rates = zip(*(law_of("silu", width=n) for n in (8, 16)), strict=True)
+    theory = predict_ntk_ladder(mlps, rates, X, [2, 3])
     beyond = theory["ntk_mean"].sel(order="1/n") - theory["ntk_mean"].sel(order="infinite_width")
     first = theory["ntk_mean_1"].sel(order="1/n")
     assert (beyond * theory["width"]).isel(rung=0).values == pytest.approx(first.values, abs=1e-12)
     assert (beyond * theory["width"]).isel(rung=1).values == pytest.approx(first.values, abs=1e-12)
     assert first.sel(layer=2).values == pytest.approx(0.0, abs=1e-12)
-    one = predict_ntk(laws[0], rates[0], X, [3], ["ntk"])["ntk"].sel(order="1/n", layer=3)
+    one = predict_ntk(mlps[0], rates[0], X, [3], ["ntk"])["ntk"].sel(order="1/n", layer=3)
     assert theory["ntk_mean"].sel(order="1/n", layer=3, rung=0).values == pytest.approx(
         one.values[[0, 0, 1], [0, 1, 1]], rel=1e-12
     )

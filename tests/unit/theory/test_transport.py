@@ -5,7 +5,7 @@ import pytest
 from scipy import special
 
 from finitewidth.models.activations.table import get
-from finitewidth.models.law import Law
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.distributions import scale_invariant
 from finitewidth.theory.gaussian.expectations import expectation
 from finitewidth.theory.mlp import transport
@@ -21,12 +21,12 @@ SILU = {"C_b": 0.55514317, "C_W": 1.98800468}
 
 
 def deep(activation, width, depth, **how):
-    return Law.uniform_width(activation, dimension=4, width=width, depth=depth, **how)
+    return Perceptron.uniform_width(activation, dimension=4, width=width, depth=depth, **how)
 
 
 def varied(activation, bias=True):
     C_b = (0.3, 0.1, 0.2, 0.4, 0.05) if bias else (0.0,) * 5
-    return Law(activation, (4, 5, 8, 6, 12, 4), C_b, (1.4, 0.9, 1.1, 1.3, 1.7))
+    return Perceptron(activation, (4, 5, 8, 6, 12, 4), C_b, (1.4, 0.9, 1.1, 1.3, 1.7))
 
 
 def transformed(y, s):
@@ -59,10 +59,10 @@ def test_rule_of_a_mean_of_squares(name, n, tolerance):
 @pytest.mark.parametrize("name", ["linear", "relu", "leaky_relu(0.2)", "abs"])
 @pytest.mark.parametrize("bias", [False, True])
 def test_moments_of_two_slopes(name, bias):
-    law, layers = varied(name, bias), [5, 1, 3, 2]
-    values, errors = transport.transport(law, X, layers)
-    G = np.exp(log_mean_square(law, X, layers))
-    one, two, three, four = moment_ratios(law, X, layers) * G ** np.arange(1, 5)[:, None, None]
+    mlp, layers = varied(name, bias), [5, 1, 3, 2]
+    values, errors = transport.transport(mlp, X, layers)
+    G = np.exp(log_mean_square(mlp, X, layers))
+    one, two, three, four = moment_ratios(mlp, X, layers) * G ** np.arange(1, 5)[:, None, None]
     expected = {
         "mean": one,
         "shift": np.zeros_like(one),
@@ -83,10 +83,10 @@ def test_moments_of_two_slopes(name, bias):
 )
 @pytest.mark.parametrize("depth", [2, 8])
 def test_logarithm_and_inverse_of_two_slopes(name, width, depth):
-    law = deep(name, width, depth, C_W=1.7)
-    values, errors = transport.transport(law, X, [depth])
-    exact = scale_invariant.log_kernel(law, depth)
-    log_G = log_mean_square(law, X, [depth])
+    mlp = deep(name, width, depth, C_W=1.7)
+    values, errors = transport.transport(mlp, X, [depth])
+    exact = scale_invariant.log_kernel(mlp, depth)
+    log_G = log_mean_square(mlp, X, [depth])
     assert np.all(np.abs(values.log_mean - exact.mean - log_G) <= errors.log_mean)
     assert np.all(np.abs(values.log_variance - exact.variance) <= errors.log_variance)
     assert np.all(errors.log_mean < 1e-5)
@@ -99,8 +99,8 @@ def test_logarithm_and_inverse_of_two_slopes(name, width, depth):
 
 def test_logarithm_and_inverse_with_bias_against_sums():
     # Linear, two hidden layers: integrals over two chi squares, by sums over their logarithms.
-    law = Law("linear", (4, 3, 6, 2), (0.3, 0.1, 0.2), (1.4, 0.9, 1.1))
-    values, errors = transport.transport(law, X, [3])
+    mlp = Perceptron("linear", (4, 3, 6, 2), (0.3, 0.1, 0.2), (1.4, 0.9, 1.1))
+    values, errors = transport.transport(mlp, X, [3])
     u = np.exp(np.linspace(-30, 5, 701))
     p, q = (u ** (n / 2) * np.exp(-u / 2) for n in (3, 6))
     p, q = p / p.sum(), q / q.sum()
@@ -122,14 +122,14 @@ def test_logarithm_and_inverse_with_bias_against_sums():
         assert np.all(error < 1e-6)
 
 
-def chain(law, start, networks, seed):
+def chain(mlp, start, networks, seed):
     """Ghat of every layer, (depth, networks), drawn neuron by neuron."""
     rng = np.random.default_rng(seed)
-    g = np.full(networks, law.C_b[0] + law.C_W[0] * start)
+    g = np.full(networks, mlp.C_b[0] + mlp.C_W[0] * start)
     drawn = [g]
-    for n, C_b, C_W in zip(law.widths[1:-1], law.C_b[1:], law.C_W[1:], strict=True):
+    for n, C_b, C_W in zip(mlp.widths[1:-1], mlp.C_b[1:], mlp.C_W[1:], strict=True):
         z = np.sqrt(g)[:, None] * rng.standard_normal((networks, n))
-        g = C_b + C_W * np.mean(law.activation.function(z) ** 2, axis=1)
+        g = C_b + C_W * np.mean(mlp.activation.function(z) ** 2, axis=1)
         drawn.append(g)
     return np.array(drawn)
 
@@ -145,9 +145,9 @@ def chain(law, start, networks, seed):
     ],
 )
 def test_drawn_chains(name, how, assert_mean):
-    law = deep(name, 9, 5, **how)
-    g = chain(law, 2.0, 60_000, seed=71)
-    values, _ = transport.transport(law, np.full((1, 4), np.sqrt(2.0)), range(1, 6))
+    mlp = deep(name, 9, 5, **how)
+    g = chain(mlp, 2.0, 60_000, seed=71)
+    values, _ = transport.transport(mlp, np.full((1, 4), np.sqrt(2.0)), range(1, 6))
     found = {name: value[:, 0] for name, value in values._asdict().items()}
     off = g - found["mean"][:, None]
     log = np.log(g)
@@ -167,9 +167,9 @@ def test_drawn_chains(name, how, assert_mean):
 
 
 def test_networks_with_explicit_weights(simulate, assert_mean):
-    law = Law("tanh", (4, 5, 6, 2), (0.3, 0.1, 0.2), (1.4, 2.9, 3.1))
-    z = simulate(law, X, 100_000, seed=72)[2]
-    values, _ = transport.transport(law, X, [3])
+    mlp = Perceptron("tanh", (4, 5, 6, 2), (0.3, 0.1, 0.2), (1.4, 2.9, 3.1))
+    z = simulate(mlp, X, 100_000, seed=72)[2]
+    values, _ = transport.transport(mlp, X, [3])
     assert_mean(z[:, 0] ** 2, values.mean[0])
     assert_mean(np.prod(z, axis=1) ** 2, values.variance[0] + values.mean[0] ** 2)
 
@@ -209,9 +209,9 @@ def test_first_order_coefficients_by_extrapolation(name):
 def test_what_two_orders_leave_is_of_third_order(name, how, width):
     left = []
     for n in (width, 2 * width):
-        law = deep(name, n, 4, **how)
-        values, _ = transport.transport(law, X, [4])
-        orders = second_order(law, X, [4])
+        mlp = deep(name, n, 4, **how)
+        values, _ = transport.transport(mlp, X, [4])
+        orders = second_order(mlp, X, [4])
         left.append(
             [
                 values.shift - orders.mean_1 - orders.mean_2,
@@ -254,8 +254,8 @@ def test_deep_and_narrow_in_the_limit_of_depth_and_width():
 def test_a_ladder_is_its_laws_one_by_one():
     ladder = [varied("tanh"), deep("tanh", 16, 7), deep("tanh", 24, 5)]
     together = transport.transport_ladder(ladder, X, [5, 2])
-    for k, law in enumerate(ladder):
-        alone = transport.transport(law, X, [5, 2])
+    for k, mlp in enumerate(ladder):
+        alone = transport.transport(mlp, X, [5, 2])
         for one, all_of_them in zip(alone.values, together.values, strict=True):
             assert one.shape == (2, 2)
             assert all_of_them[k] == pytest.approx(one, rel=1e-11, abs=1e-15)
@@ -269,8 +269,8 @@ def test_zero_input():
     for name in ("inverse_mean", "log_mean", "log_variance"):
         assert np.all(np.isnan(getattr(values, name)))
     # A bias in layer 3 begins the network anew, there.
-    late = Law("tanh", (4, 8, 8, 8, 8), (0.0, 0.0, 0.5, 0.1), (1.0,) * 4)
-    again = Law("tanh", (4, 8, 8), (0.5, 0.1), (1.0,) * 2)
+    late = Perceptron("tanh", (4, 8, 8, 8, 8), (0.0, 0.0, 0.5, 0.1), (1.0,) * 4)
+    again = Perceptron("tanh", (4, 8, 8), (0.5, 0.1), (1.0,) * 2)
     found, _ = transport.transport(late, x, [3, 4])
     expected, _ = transport.transport(again, x, [1, 2])
     for one, other in zip(found, expected, strict=True):

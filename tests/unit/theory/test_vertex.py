@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from finitewidth.models.law import Law
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.gaussian.expectations import covariance
 from finitewidth.theory.mlp import linear
 from finitewidth.theory.mlp.expansions import leading_order
@@ -19,7 +19,9 @@ LAYERS = [1, 2, 3, 4]
 def varied(activation, bias=0.1, factor=1):
     """Four layers whose widths, C_b and C_W all differ."""
     C_b = tuple(bias * np.array([1.0, 2.0, 0.5, 1.5]))
-    return Law(activation, (3, 15 * factor, 20 * factor, 12 * factor, 5), C_b, (1.5, 1.7, 1.2, 1.4))
+    return Perceptron(
+        activation, (3, 15 * factor, 20 * factor, 12 * factor, 5), C_b, (1.5, 1.7, 1.2, 1.4)
+    )
 
 
 # Computed apart from this project: one input, layer 5, equal widths; n V and n G1.
@@ -37,8 +39,8 @@ REFERENCE = {
 @pytest.mark.parametrize("case", REFERENCE)
 def test_reference_values(case):
     activation, C_b, C_W, square = case
-    law = Law.uniform_width(activation, dimension=4, width=10, depth=5, C_b=C_b, C_W=C_W)
-    found = first_order(law, np.full((1, 4), np.sqrt(square)), [5])
+    mlp = Perceptron.uniform_width(activation, dimension=4, width=10, depth=5, C_b=C_b, C_W=C_W)
+    found = first_order(mlp, np.full((1, 4), np.sqrt(square)), [5])
     values = found.K.item(), 10 * found.V.item(), 10 * found.G1.item()
     assert values == pytest.approx(REFERENCE[case], rel=1e-9, abs=1e-12)
 
@@ -46,8 +48,8 @@ def test_reference_values(case):
 def test_relu_on_two_inputs_in_layer_2():
     # Layer 1 is Gaussian: V is the covariance of products of two ReLU, over n. The moments of
     # order four of the arc-cosine family (Cho and Saul 2009).
-    law = Law("relu", (3, 7, 5), (0.0, 0.0), (2.0, 2.0))
-    V = first_order(law, X[:2], [2]).V[0]
+    mlp = Perceptron("relu", (3, 7, 5), (0.0, 0.0), (2.0, 2.0))
+    V = first_order(mlp, X[:2], [2]).V[0]
     K = 2 * X[:2] @ X[:2].T / 3
     a, b = K[0, 0], K[1, 1]
     t = np.arccos(K[0, 1] / np.sqrt(a * b))
@@ -62,15 +64,15 @@ def test_relu_on_two_inputs_in_layer_2():
     assert V[0, 0, 0, 1] == pytest.approx(4 * (three - one * a / 2) / 7, rel=1e-10)
 
 
-def conditional_kernels(law, x, networks, seed):
+def conditional_kernels(mlp, x, networks, seed):
     """Ghat of each layer, (networks, N, N), of networks drawn layer by layer given it."""
     rng = np.random.default_rng(seed)
-    G = np.broadcast_to(law.C_b[0] + law.C_W[0] * x @ x.T / x.shape[1], (networks, len(x), len(x)))
+    G = np.broadcast_to(mlp.C_b[0] + mlp.C_W[0] * x @ x.T / x.shape[1], (networks, len(x), len(x)))
     layers = [G]
-    for n, C_b, C_W in zip(law.widths[1:-1], law.C_b[1:], law.C_W[1:], strict=True):
+    for n, C_b, C_W in zip(mlp.widths[1:-1], mlp.C_b[1:], mlp.C_W[1:], strict=True):
         value, vector = np.linalg.eigh(G)
         root = vector * np.sqrt(np.maximum(value, 0))[:, None, :]
-        s = law.activation.function(rng.normal(size=(networks, n, len(x))) @ root.swapaxes(1, 2))
+        s = mlp.activation.function(rng.normal(size=(networks, n, len(x))) @ root.swapaxes(1, 2))
         G = C_b + C_W * s.swapaxes(1, 2) @ s / n
         layers.append(G)
     return layers
@@ -83,13 +85,13 @@ def conditional_kernels(law, x, networks, seed):
 def test_networks(activation, bias, assert_mean):
     # Width 120 to 200: the next orders in 1/n are under a few percent of the first, which is what
     # the covariances may be off by besides their scatter (4.5 standard errors, once in 150 000).
-    law = varied(activation, bias, factor=10)
+    mlp = varied(activation, bias, factor=10)
     x = X.copy()
     x[2], x[3] = x[0], -x[1]
-    found = first_order(law, x, LAYERS)
+    found = first_order(mlp, x, LAYERS)
     assert not found.V[0].any()
     assert not found.G1[0].any()
-    for k, G in list(enumerate(conditional_kernels(law, x, 8000, seed=2)))[1:]:
+    for k, G in list(enumerate(conditional_kernels(mlp, x, 8000, seed=2)))[1:]:
         shift = G - G.mean(axis=0)
         products = np.einsum("rab,rcd->rabcd", shift, shift)
         error = products.std(axis=0) / np.sqrt(len(G))
@@ -102,10 +104,10 @@ def test_networks(activation, bias, assert_mean):
 def test_shift_of_the_mean(activation):
     # E[Ghat'] is the mean over networks of F(Ghat). What fluctuates to first order is subtracted
     # where its mean is known to be 0: J (Ghat - F(Ghat before)), J by differences.
-    law = varied(activation, 0.1, factor=10)
+    mlp = varied(activation, 0.1, factor=10)
     x, networks = X[:2], 10_000
-    expected = first_order(law, x, [1, 2, 3, 4])
-    kernels = conditional_kernels(law, x, networks, seed=3)
+    expected = first_order(mlp, x, [1, 2, 3, 4])
+    kernels = conditional_kernels(mlp, x, networks, seed=3)
     upper = np.triu_indices(2)
     K = expected.K[:, *upper]
     G = [g[:, *upper] for g in kernels]
@@ -114,10 +116,10 @@ def test_shift_of_the_mean(activation):
         """Mean of Ghat in layer k + 2, given it is g (..., 3) in layer k + 1."""
         one, both, two = np.moveaxis(g, -1, 0)
         moments = [
-            covariance(law.activation, a, b, c)
+            covariance(mlp.activation, a, b, c)
             for a, b, c in ((one, one, one), (one, two, both), (two, two, two))
         ]
-        return law.C_b[k + 1] + law.C_W[k + 1] * np.stack(moments, axis=-1)
+        return mlp.C_b[k + 1] + mlp.C_W[k + 1] * np.stack(moments, axis=-1)
 
     def jacobian(k):
         """Of mean_of_next at K, (3, 3)."""
@@ -139,18 +141,18 @@ def test_shift_of_the_mean(activation):
 
 @pytest.mark.parametrize("bias", [0.0, 0.1])
 def test_linear_networks(bias):
-    law = varied("linear", bias)
-    found = first_order(law, X, LAYERS)
-    assert pytest.approx(linear.first_order(law, X, LAYERS).pairs, rel=1e-11, abs=1e-14) == found.V
+    mlp = varied("linear", bias)
+    found = first_order(mlp, X, LAYERS)
+    assert pytest.approx(linear.first_order(mlp, X, LAYERS).pairs, rel=1e-11, abs=1e-14) == found.V
     assert np.all(np.abs(found.G1) < 1e-13)
 
 
 @pytest.mark.parametrize("activation", ["relu", "abs", "leaky_relu(0.2)"])
 @pytest.mark.parametrize("bias", [0.0, 0.1])
 def test_one_input_of_two_slopes(activation, bias):
-    law = varied(activation, bias)
-    found = first_order(law, X[:1], LAYERS)
-    ratio = leading_order(law, X[:1], LAYERS).four_point[:, 0]
+    mlp = varied(activation, bias)
+    found = first_order(mlp, X[:1], LAYERS)
+    ratio = leading_order(mlp, X[:1], LAYERS).four_point[:, 0]
     assert found.V[:, 0, 0, 0, 0] == pytest.approx(ratio * found.K[:, 0, 0] ** 2, rel=1e-11)
     assert np.all(found.G1 == 0)
 
@@ -158,16 +160,16 @@ def test_one_input_of_two_slopes(activation, bias):
 @pytest.mark.parametrize("activation", ["tanh", "relu", "gelu", "cos"])
 @pytest.mark.parametrize("bias", [0.0, 0.1])
 def test_permuted_repeated_and_single_inputs(activation, bias):
-    law = varied(activation, bias)
-    K, V, G1 = first_order(law, X, LAYERS)
-    assert pytest.approx(infinite_width(law, X, LAYERS), rel=1e-9) == K
+    mlp = varied(activation, bias)
+    K, V, G1 = first_order(mlp, X, LAYERS)
+    assert pytest.approx(infinite_width(mlp, X, LAYERS), rel=1e-9) == K
     order = [2, 0, 3, 1, 0]
-    moved = first_order(law, X[order], LAYERS)
+    moved = first_order(mlp, X[order], LAYERS)
     for tensor, again in ((K, moved.K), (V, moved.V), (G1, moved.G1)):
         for axis in range(1, tensor.ndim):
             tensor = tensor.take(order, axis=axis)
         assert again == pytest.approx(tensor, rel=1e-8, abs=1e-9 * np.abs(tensor).max())
-    alone = first_order(law, X[1:2], LAYERS)
+    alone = first_order(mlp, X[1:2], LAYERS)
     assert alone.V[:, 0, 0, 0, 0] == pytest.approx(V[:, 1, 1, 1, 1], rel=1e-9)
     assert alone.G1[:, 0, 0] == pytest.approx(G1[:, 1, 1], rel=1e-8, abs=1e-12)
     # Cov(Ghat_ab, Ghat_cd) has the symmetries of a covariance of symmetric matrices.
@@ -178,8 +180,8 @@ def test_permuted_repeated_and_single_inputs(activation, bias):
 def test_multiples_and_opposites_of_inputs():
     # A scale-invariant network multiplies; an even activation forgets signs after layer 1.
     a, b = X[:2]
-    law = varied("relu", 0.0)
-    K, V, G1 = first_order(law, np.stack([a, 3 * a, b]), LAYERS)
+    mlp = varied("relu", 0.0)
+    K, V, G1 = first_order(mlp, np.stack([a, 3 * a, b]), LAYERS)
     assert V[:, 1, 1, 0, 2] == pytest.approx(9 * V[:, 0, 0, 0, 2], rel=1e-11)
     assert V[:, 1, 2, 0, 2] == pytest.approx(3 * V[:, 0, 2, 0, 2], rel=1e-11)
     assert G1[:, 1, 2] == pytest.approx(3 * G1[:, 0, 2], rel=1e-11)
@@ -187,7 +189,7 @@ def test_multiples_and_opposites_of_inputs():
     assert K[0, 0, 1] == pytest.approx(-K[0, 0, 0])
     assert K[1:, 0, 1] == pytest.approx(K[1:, 0, 0])
     assert V[:, 1, 2, 1, 0] == pytest.approx(V[:, 0, 2, 0, 0], rel=1e-11)
-    zero = first_order(law, np.stack([a, 0 * a]), LAYERS)
+    zero = first_order(mlp, np.stack([a, 0 * a]), LAYERS)
     assert np.all(zero.V[:, 1] == 0)
     assert np.all(zero.K[:, 1] == 0)
 
@@ -200,19 +202,19 @@ def test_without_bias_agrees_with_a_negligible_one():
 
 
 def test_deep_networks_do_not_leave_the_range():
-    law = Law.uniform_width("relu", dimension=3, width=1000, depth=1000, C_W=2.0)
-    V = first_order(law, X[:2], [1000]).V[0]
-    K = infinite_width(law, X[:2], [1000])[0]
+    mlp = Perceptron.uniform_width("relu", dimension=3, width=1000, depth=1000, C_W=2.0)
+    V = first_order(mlp, X[:2], [1000]).V[0]
+    K = infinite_width(mlp, X[:2], [1000])[0]
     assert V[0, 0, 0, 0] / K[0, 0] ** 2 == pytest.approx(5 * 999 / 1000, rel=1e-9)
-    shrinking = Law.uniform_width("relu", dimension=3, width=1000, depth=400, C_W=1.0)
+    shrinking = Perceptron.uniform_width("relu", dimension=3, width=1000, depth=400, C_W=1.0)
     found = first_order(shrinking, X[:2], [400])
-    critical = Law.uniform_width("relu", dimension=3, width=1000, depth=400, C_W=2.0)
+    critical = Perceptron.uniform_width("relu", dimension=3, width=1000, depth=400, C_W=2.0)
     expected = first_order(critical, X[:2], [400])
     assert pytest.approx(expected.V * 2.0**-800, rel=1e-9) == found.V
 
 
 def test_errors():
     with pytest.raises(ValueError, match="normal weights"):
-        first_order(Law("tanh", (3, 4), (0.0,), (1.0,), "uniform"), X, [1])
+        first_order(Perceptron("tanh", (3, 4), (0.0,), (1.0,), "uniform"), X, [1])
     with pytest.raises(ValueError, match="numbered from 1 to 4"):
         first_order(varied("tanh"), X, [5])

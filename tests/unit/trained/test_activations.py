@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from finitewidth.models.shapes import of_member
+from finitewidth.models.trained_architecture import trained_architecture
 from finitewidth.theory.spectra.procrustes import chance_r2
 from finitewidth.trained.representations.second_moments import moments
 from finitewidth.trained.training import networks
@@ -62,7 +62,7 @@ def test_centred_moments_are_covariances(case):
 def white(neurons, count, replicas, seed=0):
     """Moments of ReLU of white noise: every replica's only hidden layer is the identity."""
     mlp = [neurons, neurons, 2]
-    shape = of_member(described(mlp), (neurons, 1, 1), 2)
+    shape = trained_architecture(described(mlp), (neurons, 1, 1), 2)
     weights = [torch.eye(neurons).expand(replicas, -1, -1), torch.zeros(replicas, 2, neurons)]
     x = torch.from_numpy(np.random.default_rng(seed).standard_normal((count, neurons))).float()
     return moments(shape, [w.contiguous() for w in weights], x[:, :, None, None])

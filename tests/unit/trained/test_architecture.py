@@ -5,7 +5,14 @@ import torch
 from torch import nn
 
 from finitewidth.core.errors import ConfigError
-from finitewidth.models.shapes import of_member, widened
+from finitewidth.models.architecture import Architecture
+from finitewidth.models.layers.flatten import Flatten
+from finitewidth.models.layers.nonlinearity import Nonlinearity
+from finitewidth.models.network_shape import widened
+from finitewidth.models.perceptron import Perceptron, as_perceptron
+from finitewidth.models.relu_network import ReluNetwork
+from finitewidth.models.trained_architecture import trained_architecture
+from small_architectures import convolution, dense
 from small_networks import CASES, architecture, described, modules
 
 pytestmark = pytest.mark.fast
@@ -22,11 +29,11 @@ def test_sizes_are_those_of_torch(kernel, stride, padding, size):
     for a, b in ((2, 3), (3, 4)):
         if min(x.shape[2:]) + 2 * padding < kernel:
             with pytest.raises(ConfigError, match=r"e\.cnn\.kernel"):
-                of_member(described(cnn=cnn), (2, *size), 5)
+                trained_architecture(described(cnn=cnn), (2, *size), 5)
             return
         x = nn.Conv2d(a, b, kernel, stride, padding)(x)
         shapes.append(tuple(x.shape[1:]))
-    found = of_member(described(cnn=cnn), (2, *size), 5)
+    found = trained_architecture(described(cnn=cnn), (2, *size), 5)
     assert [(layer.out, *layer.size) for layer in found.layers] == [*shapes, (5, 1, 1)]
     readout = found.layers[-1]
     assert readout.is_linear
@@ -58,9 +65,9 @@ def test_representations_of_a_perceptron_are_channels():
 
 def test_a_convolution_that_sees_all_of_its_input_is_linear():
     cnn = {"channels": [1, 4], "kernel": 5, "stride": 2, "padding": 0}
-    assert of_member(described(cnn=cnn), (1, 5, 5), 3).layers[0].is_linear
+    assert trained_architecture(described(cnn=cnn), (1, 5, 5), 3).layers[0].is_linear
     padded = {**cnn, "padding": 1}
-    assert not of_member(described(cnn=padded), (1, 5, 5), 3).layers[0].is_linear
+    assert not trained_architecture(described(cnn=padded), (1, 5, 5), 3).layers[0].is_linear
 
 
 @pytest.mark.parametrize("case", ["mlp", "strided"])
@@ -71,7 +78,7 @@ def test_resized_changes_hidden_channels_and_nothing_else(case):
     by_hand = described(
         mlp and [mlp[0], 11, 2, mlp[-1]], cnn and {**cnn, "channels": [cnn["channels"][0], 11, 2]}
     )
-    assert new == of_member(by_hand, shape, classes)
+    assert new == trained_architecture(by_hand, shape, classes, weights="uniform")
     assert old.resized(old.widths[1:-1]) == old
 
 
@@ -107,10 +114,39 @@ def test_widened_rounds_and_leaves_a_channel():
 )
 def test_a_model_that_does_not_fit_the_images_is_refused_in_one_sentence(one, key, given, allowed):
     with pytest.raises(ConfigError) as caught:
-        of_member(one, (1, 8, 8), 10)
+        trained_architecture(one, (1, 8, 8), 10)
     sentence = str(caught.value)
     assert "\n" not in sentence
     head, tail = sentence.split(", allowed ", 1)
     assert key in head
     assert given in head
     assert allowed in tail
+
+
+RELU = Nonlinearity("relu")
+
+
+@pytest.mark.parametrize(
+    ("shape", "layers"),
+    [
+        ((3,), [dense(3, 4, C_b=0.1), RELU, dense(4, 2, C_b=0.0)]),
+        ((3,), [dense(3, 4, C_b=0.0), Nonlinearity("tanh"), dense(4, 2, C_b=0.0)]),
+        ((3,), [dense(3, 4, C_b=0.0), dense(4, 2, C_b=0.0)]),
+        ((3,), [dense(3, 4, C_b=0.0), RELU]),
+        ((3,), [RELU, dense(3, 4, C_b=0.0)]),
+        ((3, 4, 5), [convolution(3, 4, C_b=0.0), Flatten(), dense(100, 2, C_b=0.0)]),
+    ],
+)
+def test_what_training_does_not_know_is_refused(shape, layers):
+    with pytest.raises(ValueError, match="trained networks") as caught:
+        ReluNetwork(Architecture(shape, layers))
+    assert "\n" not in str(caught.value)
+
+
+def test_the_architecture_is_the_list_of_layers_that_samplers_take():
+    found = architecture("mlp").architecture
+    assert as_perceptron(found) == Perceptron(
+        "relu", (12, 7, 5, 3), (0.0,) * 3, (1.0,) * 3, "uniform"
+    )
+    kinds = [layer.describe().split()[0] for layer in architecture("strided").architecture.layers]
+    assert kinds == ["convolution", "relu", "convolution", "relu", "flatten", "dense"]

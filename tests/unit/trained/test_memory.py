@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from finitewidth.core.errors import ConfigError
-from finitewidth.models.shapes import of_member
+from finitewidth.models.trained_architecture import trained_architecture
 from finitewidth.trained import memory
 from finitewidth.trained.representations.second_moments import moments
 from small_members import trained
@@ -21,7 +21,7 @@ def one_gib(monkeypatch):
 
 
 def mlp(*dimensions):
-    return of_member(described(dimensions), (dimensions[0], 1, 1), dimensions[-1])
+    return trained_architecture(described(dimensions), (dimensions[0], 1, 1), dimensions[-1])
 
 
 @pytest.mark.parametrize("dimensions", [(3072, 2048, 2048, 10), (64, 16, 10), (16, 512, 512, 10)])
@@ -46,6 +46,9 @@ def test_at_least_what_weights_and_moments_take():
     weights = 4 * 30 * 20 + 4 * 20 * 12 + 4 * 12 * 10
     # Of every replica: those of the start, trained, gradients and velocities.
     assert memory.needed(shape, 7, 1) >= 4 * 7 * weights
+    # And what another optimiser keeps besides.
+    one, three = (memory.needed(shape, 7, 10**6, buffers) for buffers in (1, 3))
+    assert three == one + 2 * 7 * weights
     drawn = [torch.randn(50, layer.out, layer.fan_in) for layer in shape.layers]
     found = moments(shape, drawn, torch.randn(4, 30, 1, 1))
     kept = sum(m.second.numel() * m.second.element_size() for m in found[1:])

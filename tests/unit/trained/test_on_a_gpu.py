@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from finitewidth.models.shapes import widened
+from finitewidth.models.network_shape import widened
 from finitewidth.trained.generation import rainbow
 from finitewidth.trained.representations.rank_truncation import truncated_accuracy
 from finitewidth.trained.representations.second_moments import moments
-from finitewidth.trained.training import networks, sgd
+from finitewidth.trained.training import epochs, networks
+from finitewidth.trained.training.epochs import Settings, State
 from finitewidth.trained.training.networks import evaluate
-from finitewidth.trained.training.sgd import Settings, State
 from small_networks import CASES, architecture, drawn
 from watched import Watched
 
@@ -30,12 +30,12 @@ def meta():
 @pytest.mark.parametrize("case", CASES)
 def test_an_epoch_stays_on_its_device_and_is_not_looked_at(case, meta):
     shape, weights, x, y = meta(case)
-    how = Settings(REPLICAS, 1, 16, 0.05, 0.9, "normal", 1.0, (1, "trained"))
-    state = State(1, weights, [torch.zeros_like(w) for w in weights])
-    order = sgd._order(how, 1, len(x)).to(x.device)
+    how = Settings(REPLICAS, 1, 16, 0.05, 0.9, (1, "trained"))
+    state = State(1, weights, [[torch.zeros_like(w) for w in weights]])
+    order = epochs._order(how, 1, len(x)).to(x.device)
     with Watched():
-        found = (*sgd._epoch(shape, how, state, x, y, order), *evaluate(shape, weights, x, y))
-    assert {v.device.type for v in (*found, *state.weights, *state.velocity)} == {"meta"}
+        found = (*epochs._epoch(shape, how, state, x, y, order), *evaluate(shape, weights, x, y))
+    assert {v.device.type for v in (*found, *state.weights, *state.buffers[0])} == {"meta"}
 
 
 @pytest.mark.parametrize("case", CASES)

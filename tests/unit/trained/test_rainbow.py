@@ -12,13 +12,13 @@ from scipy.linalg import orthogonal_procrustes
 from scipy.stats import ortho_group
 
 from finitewidth.data.labelled import labelled
-from finitewidth.models.shapes import of_member
+from finitewidth.models.trained_architecture import trained_architecture
 from finitewidth.trained.generation.rainbow import averaged_roots, generate, roots
 from finitewidth.trained.representations.alignment import rotation
 from finitewidth.trained.representations.second_moments import moments
 from finitewidth.trained.training import networks
+from finitewidth.trained.training.epochs import Settings, train
 from finitewidth.trained.training.networks import evaluate, outputs
-from finitewidth.trained.training.sgd import Settings, train
 from small_networks import CASES, accuracy, architecture, described, drawn, hidden, loaded, permuted
 
 
@@ -169,10 +169,11 @@ def test_layers_that_are_not_hidden_are_refused():
 def digits():
     """A trained perceptron, and images that it was and was not trained on."""
     data = labelled("d", {"kind": "digits", "validation": 0.3, "normalise": True}, 1)
-    shape = of_member(described([64, 48, 32, 10]), (1, 8, 8), 10)
+    law = {"weights": "uniform", "C_W": 1 / 3}
+    shape = trained_architecture(described([64, 48, 32, 10]), (1, 8, 8), 10, **law)
     x, held = (torch.from_numpy(i).view(-1, 64, 1, 1) for i in (data.train_x, data.validation_x))
     y, held_y = (torch.from_numpy(i) for i in (data.train_y, data.validation_y))
-    how = Settings(1, 12, 32, 0.05, 0.9, "uniform", 1 / 3, (1, "rainbow"))
+    how = Settings(1, 12, 32, 0.05, 0.9, (1, "rainbow"))
     state = train(shape, how, (x, y), (held, held_y))
     assert float(state.curves["validation_accuracy"][-1]) > 0.94
     return shape, state.weights, x, held, held_y

@@ -6,6 +6,7 @@ seeds; the few comparisons give a false-alarm rate below 1e-7 for a fresh seed.
 
 import copy
 import pickle
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -13,13 +14,13 @@ import torch
 from torch import nn
 
 from finitewidth.data.labelled import labelled
-from finitewidth.models.shapes import of_member
+from finitewidth.models.optimisers.table import TABLE
+from finitewidth.models.trained_architecture import trained_architecture
 from finitewidth.planning.trained_members import trained_members
 from finitewidth.study.study_file import validate
 from finitewidth.trained.train_member import train_member
-from finitewidth.trained.training import checkpoint, networks, sgd
-from finitewidth.trained.training.networks import evaluate
-from finitewidth.trained.training.sgd import (
+from finitewidth.trained.training import checkpoint, epochs, networks
+from finitewidth.trained.training.epochs import (
     DivergenceError,
     Settings,
     State,
@@ -27,6 +28,7 @@ from finitewidth.trained.training.sgd import (
     largest_at_start,
     train,
 )
+from finitewidth.trained.training.networks import evaluate
 from small_networks import CASES, accuracy, architecture, described, drawn, loaded
 
 IMAGES = 44
@@ -39,8 +41,6 @@ def settings(**change):
         "batch": 16,  # the last batch of an epoch has 12 images
         "learning_rate": 0.05,
         "momentum": 0.9,
-        "weights": "uniform",
-        "C_W": 1.0,
         "stream": (5, "trained", "e", "only"),
     }
     return Settings(**values | change)
@@ -51,10 +51,16 @@ def sets(case, seed=1):
     return (x[:IMAGES], y[:IMAGES]), (x[IMAGES:], y[IMAGES:])
 
 
+#: What each optimiser of the table is in torch.
+OPTIMISERS = {
+    "sgd": lambda p, how: torch.optim.SGD(p, lr=how.learning_rate, momentum=how.momentum),
+}
+
+
 def by_torch(case, how, start, orders, train_set, validation_set):
-    """One replica: weights in the end, and curves, from torch.optim.SGD on modules."""
+    """One replica: weights in the end, and curves, from torch's optimiser on modules."""
     model = loaded(case, start, 0)
-    optimiser = torch.optim.SGD(model.parameters(), lr=how.learning_rate, momentum=how.momentum)
+    optimiser = OPTIMISERS[how.optimiser](model.parameters(), how)
     criterion = nn.CrossEntropyLoss()
     x, y = train_set
     curves = {"train_loss": [], "train_accuracy": [], "validation_loss": []}
@@ -79,13 +85,14 @@ def by_torch(case, how, start, orders, train_set, validation_set):
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("optimiser", TABLE)
 @pytest.mark.parametrize("case", CASES)
-def test_replicas_train_as_modules_under_sgd_do(case, momentum):
-    how = settings(momentum=momentum)
+def test_replicas_train_as_modules_under_torchs_optimisers_do(case, optimiser, momentum):
+    how = settings(momentum=momentum, optimiser=optimiser)
     train_set, validation_set = sets(case)
     shape = architecture(case)
     start = initial(shape, how)
-    orders = [sgd._order(how, epoch, IMAGES) for epoch in (1, 2, 3)]
+    orders = [epochs._order(how, epoch, IMAGES) for epoch in (1, 2, 3)]
     state = train(shape, how, train_set, validation_set)
     for k in range(how.replicas):
         mine = [w[k : k + 1] for w in start]
@@ -124,8 +131,8 @@ def test_curves_begin_before_training_and_end_with_what_is_returned():
 
 @pytest.mark.parametrize("law", ["normal", "uniform"])
 def test_weights_at_the_start_have_their_law(law):
-    how = settings(replicas=20, weights=law, C_W=0.7)
-    shape = of_member(described([30, 60, 20]), (30, 1, 1), 20)
+    how, drawn = settings(replicas=20), {"weights": law, "C_W": 0.7}
+    shape = trained_architecture(described([30, 60, 20]), (30, 1, 1), 20, **drawn)
     kurtosis = {"normal": 3.0, "uniform": 9 / 5}[law]
     for layer, weight in zip(shape.layers, initial(shape, how), strict=True):
         assert weight.shape == (20, layer.out, layer.fan_in)
@@ -152,7 +159,7 @@ def test_replicas_are_different_and_do_not_depend_on_how_many_there_are():
         torch.equal(a, b[:2])
         for a, b in zip(initial(shape, few), initial(shape, many), strict=True)
     )
-    assert torch.equal(sgd._order(few, 2, IMAGES), sgd._order(many, 2, IMAGES)[:2])
+    assert torch.equal(epochs._order(few, 2, IMAGES), epochs._order(many, 2, IMAGES)[:2])
     one = train(shape, few, train_set, validation_set)
     other = train(shape, many, train_set, validation_set)
     for a, b in zip(one.weights, other.weights, strict=True):
@@ -164,17 +171,18 @@ def test_replicas_are_different_and_do_not_depend_on_how_many_there_are():
 
 
 def test_each_epoch_of_each_replica_has_an_order_of_its_own():
-    orders = torch.cat([sgd._order(settings(), epoch, 50) for epoch in (1, 2, 3)])
+    orders = torch.cat([epochs._order(settings(), epoch, 50) for epoch in (1, 2, 3)])
     assert orders.shape == (9, 50)
     assert all(sorted(order.tolist()) == list(range(50)) for order in orders)
     assert len({tuple(order.tolist()) for order in orders}) == 9
 
 
 @pytest.mark.parametrize("case", ["mlp", "strided"])
+@pytest.mark.parametrize("optimiser", TABLE)
 @pytest.mark.parametrize("stop", [0, 1, 2])
-def test_a_run_that_was_stopped_goes_on_bit_for_bit(tmp_path, case, stop):
+def test_a_run_that_was_stopped_goes_on_bit_for_bit(tmp_path, case, optimiser, stop):
     train_set, validation_set = sets(case)
-    shape, how = architecture(case), settings()
+    shape, how = architecture(case), settings(optimiser=optimiser)
     path = tmp_path / "state.pt"
 
     class KilledError(Exception):
@@ -195,9 +203,9 @@ def test_a_run_that_was_stopped_goes_on_bit_for_bit(tmp_path, case, stop):
         shape, how, train_set, validation_set, state=state, on_epoch=lambda s: seen.append(s.epoch)
     )
     assert seen == list(range(stop + 1, how.epochs + 1))
-    for name in ("weights", "velocity"):
-        for a, b in zip(getattr(whole, name), getattr(continued, name), strict=True):
-            assert torch.equal(a, b)
+    kept = [(run.weights, *run.buffers) for run in (whole, continued)]
+    for a, b in zip(*(chain.from_iterable(tensors) for tensors in kept), strict=True):
+        assert torch.equal(a, b)
     assert set(whole.curves) == set(continued.curves)
     for name, values in whole.curves.items():
         assert torch.equal(torch.stack(values), torch.stack(continued.curves[name]))
@@ -206,7 +214,7 @@ def test_a_run_that_was_stopped_goes_on_bit_for_bit(tmp_path, case, stop):
 def some_state():
     shape = architecture("mlp")
     weights = initial(shape, settings())
-    return State(2, weights, [w + 1 for w in weights], {"train_loss": [torch.ones(3)]})
+    return State(2, weights, [[w + 1 for w in weights]], {"train_loss": [torch.ones(3)]})
 
 
 def test_a_checkpoint_holds_the_state(tmp_path):
@@ -216,7 +224,8 @@ def test_a_checkpoint_holds_the_state(tmp_path):
     found = checkpoint.load(path, "mine", "cpu")
     assert found.epoch == 2
     assert all(torch.equal(a, b) for a, b in zip(found.weights, state.weights, strict=True))
-    assert all(torch.equal(a, b) for a, b in zip(found.velocity, state.velocity, strict=True))
+    for one, other in zip(found.buffers, state.buffers, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
     assert torch.equal(found.curves["train_loss"][0], torch.ones(3))
     assert [p.name for p in tmp_path.iterdir()] == ["state.pt"]
 
@@ -299,7 +308,7 @@ def test_divergence_names_its_replicas_and_ends_at_once():
     curves = {name: values[:2] for name, values in whole.curves.items()}
     weights = [w.clone() for w in whole.weights]
     weights[-1][1, 0, 0] = float("inf")
-    state = State(1, weights, [torch.zeros_like(w) for w in weights], copy.deepcopy(curves))
+    state = State(1, weights, [[torch.zeros_like(w) for w in weights]], copy.deepcopy(curves))
     seen = []
     with pytest.raises(DivergenceError, match=r"loss of replicas \[1\] is not finite in epoch 2;"):
         train(shape, how, train_set, validation_set, state=state, on_epoch=seen.append)
@@ -319,9 +328,9 @@ def test_groups_that_fit_the_cache_change_nothing_beyond_rounding(case, monkeypa
 
 def test_the_threshold_of_outliers_is_met_by_five_percent_of_untrained_matrices():
     """Among 4000 fresh matrices 5 % to within 6 errors: of 200 draws of the threshold, 1.5 %."""
-    how = settings(weights="uniform", C_W=1 / 3)
-    shape = of_member(described([10, 16, 4]), (10, 1, 1), 4)
-    bounds = largest_at_start(shape, how)
+    law = {"weights": "uniform", "C_W": 1 / 3}
+    shape = trained_architecture(described([10, 16, 4]), (10, 1, 1), 4, **law)
+    bounds = largest_at_start(shape, settings())
     rng = np.random.default_rng(3)
     for (n_in, n_out), bound in zip(((10, 16), (16, 4)), bounds, strict=True):
         w = rng.uniform(-1, 1, (4000, n_out, n_in)) / np.sqrt(n_in)

@@ -18,7 +18,8 @@ from finitewidth.core.fields import (
     key,
 )
 from finitewidth.members.plain import of_plain
-from finitewidth.models.shapes import NetworkShape
+from finitewidth.models.network_shape import NetworkShape
+from finitewidth.models.optimisers.table import TABLE
 
 Share = Annotated[Real, Field(gt=0, lt=1)]
 _VALIDATION = "a number above 0 and below 1: the share of images held out for validation"
@@ -26,6 +27,7 @@ _NORMALISE = (
     "true or false: whether to subtract the mean of the training pixels and divide by their"
     " standard deviation"
 )
+_OPTIMISER = f"{' or '.join(TABLE)}: what a step does with the gradient of a batch"
 
 
 class DigitImages(Model):
@@ -139,7 +141,7 @@ class Published(Model):
 
 
 class Trained(Model):
-    """Replicas of a network without biases, ReLU between its layers, trained together by SGD."""
+    """Replicas of a network without biases, ReLU between its layers, trained together."""
 
     data: str = key("the name of one of the config's data")
     mlp: Annotated[list[Count], Field(min_length=3)] | None = key(
@@ -171,6 +173,7 @@ class Trained(Model):
     batch: Count = key("a whole number of at least 1: images a step", 64)
     learning_rate: Positive = key("a number above 0 (1e-9 to 1e9)")
     momentum: Annotated[Real, Field(ge=0, lt=1)] = key("a number of at least 0 and below 1", 0.9)
+    optimiser: Literal[tuple(TABLE)] = key(_OPTIMISER, "sgd")  # type: ignore[valid-type]
     checkpoint: Count = key(
         "a whole number of at least 1: epochs after which the state is kept on disk, for a job that"
         " is killed",

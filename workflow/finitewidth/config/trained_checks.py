@@ -5,7 +5,7 @@ from __future__ import annotations
 from finitewidth.config.model import Config
 from finitewidth.config.model_trained import Cifar10, DigitImages, Trained
 from finitewidth.core.errors import ConfigError
-from finitewidth.models.shapes import of_member
+from finitewidth.models.trained_architecture import trained_architecture
 
 #: Neurons of a hidden layer, widened.
 WIDEST = 10**9
@@ -57,4 +57,4 @@ def _check_architecture(name: str, trained: Trained, config: Config) -> None:
         shape = (1 if data.grayscale else 3, 32, 32)
     else:
         return
-    of_member(trained.shape(name), shape, 10)
+    trained_architecture(trained.shape(name), shape, 10)

@@ -17,7 +17,7 @@ MOST_NETWORKS = 2**16 - 1
 
 
 def block_size(sampler: str, widest: int) -> int:
-    """Networks a block: a power of two that depends on the law alone, never on the machine.
+    """Networks a block: a power of two that depends on the network alone, never on the machine.
 
     It bounds what a block touches at once: a layer's neurons for the marginal sampler, a layer's
     weights for the explicit one. Smaller blocks cost more calls a network, larger ones leave the

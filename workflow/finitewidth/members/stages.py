@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from finitewidth.members.plain import of_plain
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Parameterisation, Rates
-from finitewidth.models.perceptron import ManyWidths, OneWidth, Perceptron
+from finitewidth.models.perceptron import Perceptron
+from finitewidth.models.perceptron_shape import ManyWidths, OneWidth, PerceptronShape
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Named:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Described(Named, Perceptron):
+class Described(Named, PerceptronShape):
     """What a member's networks are, and what is kept of them.
 
     Attributes
@@ -54,11 +54,11 @@ class Described(Named, Perceptron):
     ntk: Parameterisation | None
     ntk_outputs: int
 
-    def rates(self, law: Law) -> Rates:
+    def rates(self, mlp: Perceptron) -> Rates:
         """The learning rates of its tangent kernels; ``ValueError`` where none are measured."""
         if self.ntk is None:
             raise ValueError(f"no tangent kernels of {self.ensemble}, {self.name} are measured")
-        return self.ntk.rates(law)
+        return self.ntk.rates(mlp)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from finitewidth.members.stages import Named
-from finitewidth.models.shapes import NetworkShape
+from finitewidth.models.network_shape import NetworkShape
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,8 @@ class TrainedNetworks(Named, NetworkShape):
         Var W = C_W/fan-in at the start.
     replicas, epochs, batch : int
     learning_rate, momentum : float
+    optimiser : str
+        A name in :data:`finitewidth.models.optimisers.table.TABLE`.
     """
 
     data: str
@@ -39,6 +41,7 @@ class TrainedNetworks(Named, NetworkShape):
     batch: int
     learning_rate: float
     momentum: float
+    optimiser: str
 
 
 @dataclass(frozen=True, kw_only=True)

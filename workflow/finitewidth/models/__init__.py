@@ -1,4 +1,4 @@
-"""What a network is: activations, the law of a perceptron, layers, learning rates.
+"""What a network is: activations, layers, architectures made of them, learning rates, optimisers.
 
-It may import `core` and `extensions`. Start at `law.py`.
+It may import `core` and `extensions`. Start at `architecture.py`.
 """

@@ -2,14 +2,15 @@
 
 The neural tangent kernel is Theta_{ia,jb} = sum_mu lambda_mu dz_ia/dmu dz_jb/dmu over all
 parameters mu; lambda_mu is ``lambda_b[l-1]`` for the biases of layer l and
-``lambda_W[l-1]``/n_{l-1} for its weights (PDLT chapter 8).
+``lambda_W[l-1]``/n_{l-1} for its weights (PDLT chapter 8), n_{l-1} being what a neuron sees.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from finitewidth.models.law import Law
+from finitewidth.models.architecture import Architecture
+from finitewidth.models.perceptron import Perceptron
 
 #: Names that :meth:`Rates.named` takes.
 PARAMETERISATIONS = ("ntk", "standard", "pdlt")
@@ -24,7 +25,11 @@ class Rates:
 
     @classmethod
     def named(
-        cls, name: str, law: Law, lambda_b: float | None = None, lambda_W: float | None = None
+        cls,
+        name: str,
+        network: Architecture | Perceptron,
+        lambda_b: float | None = None,
+        lambda_W: float | None = None,
     ) -> Rates:
         """The rates of a parameterisation, as the config names it.
 
@@ -33,7 +38,7 @@ class Rates:
         name : str
             ``ntk``: W = sqrt(C_W/fan-in) w and b = sqrt(C_b) beta with unit rates for w and beta,
             hence C_b and C_W. ``standard``: unit rates for W and b themselves, what automatic
-            differentiation of a plain network gives, hence 1 and n_{l-1}. ``pdlt``: the numbers
+            differentiation of a plain network gives, hence 1 and the fan-in. ``pdlt``: the numbers
             ``lambda_b`` and ``lambda_W`` in every layer.
 
         Raises
@@ -42,15 +47,15 @@ class Rates:
             If there is none of that name, numbers are missing or negative, or are given where the
             name fixes them.
         """
-        depth = law.depth
+        depth = network.depth
         if name not in PARAMETERISATIONS:
             raise ValueError(f"parameterisation {name!r} is none of {', '.join(PARAMETERISATIONS)}")
         if name != "pdlt":
             if lambda_b is not None or lambda_W is not None:
                 raise ValueError(f"parameterisation {name} fixes lambda_b and lambda_W")
             if name == "ntk":
-                return cls(tuple(law.C_b), tuple(law.C_W))
-            return cls((1.0,) * depth, tuple(float(n) for n in law.widths[:-1]))
+                return cls(tuple(network.C_b), tuple(network.C_W))
+            return cls((1.0,) * depth, tuple(float(n) for n in network.fan_ins))
         if lambda_b is None or lambda_W is None or min(lambda_b, lambda_W) < 0:
             raise ValueError(
                 f"parameterisation pdlt needs lambda_b and lambda_W of at least 0, not {lambda_b}"
@@ -61,12 +66,12 @@ class Rates:
 
 @dataclass(frozen=True, kw_only=True)
 class Parameterisation:
-    """Learning rates as a study file names them: what :meth:`Rates.named` takes besides a law."""
+    """Learning rates as a study file names them: what :meth:`Rates.named` takes besides."""
 
     name: str
     lambda_b: float | None
     lambda_W: float | None
 
-    def rates(self, law: Law) -> Rates:
-        """The rates of networks of that law; raises ``ValueError`` as :meth:`Rates.named`."""
-        return Rates.named(self.name, law, self.lambda_b, self.lambda_W)
+    def rates(self, network: Architecture | Perceptron) -> Rates:
+        """The rates of such networks; raises ``ValueError`` as :meth:`Rates.named`."""
+        return Rates.named(self.name, network, self.lambda_b, self.lambda_W)

@@ -20,11 +20,11 @@ from finitewidth.members.stages import (
     TabulatedLadder,
     TabulatedNetworks,
 )
-from finitewidth.models.perceptron import Perceptron
+from finitewidth.models.perceptron_shape import PerceptronShape
 
 
 @dataclass(frozen=True, kw_only=True)
-class Planned(Described, Drawn, Estimating, Perceptron):
+class Planned(Described, Drawn, Estimating, PerceptronShape):
     """One point of an ensemble's sweep: either :class:`Networks` or a :class:`Ladder`.
 
     Attributes

@@ -97,6 +97,7 @@ def _resolved(
         batch=trained.batch,
         learning_rate=trained.learning_rate,
         momentum=trained.momentum,
+        optimiser=trained.optimiser,
         checkpoint=trained.checkpoint,
         rainbow=of_plain(trained.rainbow.model_dump(), Rainbow),
         published=of_plain(published.model_dump(), Published) if published else None,

@@ -12,13 +12,21 @@ import xarray as xr
 from finitewidth.core.blocks import block_size, explicit_tile_size, tile_size
 from finitewidth.core.indices import quads
 from finitewidth.core.torch_random import torch_stream
-from finitewidth.models.law import Law
+from finitewidth.models.architecture import Architecture
+from finitewidth.models.perceptron import Perceptron, as_perceptron
 from finitewidth.quantities.description import FOUR_POINT_MOST_INPUTS as MOST_INPUTS
-from finitewidth.sampling.mlp import explicit, marginal
+from finitewidth.sampling.layers.networks import explicit_tile, marginal_tile
+from finitewidth.sampling.mlp import marginal
 from finitewidth.sampling.record import Recorder
 from finitewidth.sampling.streams import tiles
 
-SAMPLERS = {"marginal": marginal.sample_tile, "explicit": explicit.sample_tile}
+#: What samples a tile, by the name of the sampler and by whether the network is a perceptron.
+SAMPLERS: dict[tuple[str, bool], Callable] = {
+    ("marginal", True): marginal.sample_tile,
+    ("marginal", False): marginal_tile,
+    ("explicit", True): explicit_tile,
+    ("explicit", False): explicit_tile,
+}
 
 _DIMENSIONS = {
     "preactivation": ("network", "layer", "input", "neuron"),
@@ -37,7 +45,7 @@ _MEANING = {
 
 
 def sample(
-    law: Law,
+    network: Architecture | Perceptron,
     x: np.ndarray,
     *,
     networks: int,
@@ -52,11 +60,12 @@ def sample(
     blocks: tuple[int, int] | None = None,
     on_tile: Callable[[int, int], None] = lambda done, total: None,
 ) -> xr.Dataset:
-    """Sample an ensemble of networks of one law on the inputs ``x``.
+    """Sample an ensemble of networks of one architecture on the inputs ``x``.
 
     Parameters
     ----------
-    law : Law
+    network : Architecture or Perceptron
+        On vectors; one that is a perceptron takes the fast way that perceptrons have.
     x : array, shape (inputs, n_0)
     networks : int
         Size of the whole ensemble.
@@ -86,49 +95,55 @@ def sample(
     Raises
     ------
     ValueError
-        For inputs of the wrong dimension or not finite, layers that do not exist, and whatever the
-        sampler refuses.
+        For networks on images, inputs of the wrong dimension or not finite, layers that do not
+        exist, and whatever the sampler refuses.
     """
-    x = check_inputs(law, x)
+    network = as_perceptron(network) or network
+    x = check_inputs(network, x)
     if "quartic" in measure and len(x) > MOST_INPUTS:
         raise ValueError(f"four-point sums take at most {MOST_INPUTS} inputs, not {len(x)}")
-    layers = tuple(layers or range(1, law.depth + 1))
-    if not all(1 <= layer <= law.depth for layer in layers):
-        raise ValueError(f"layers {layers} must lie from 1 to the depth, {law.depth}")
-    size = block_size(sampler, max(law.widths[1:]))
+    layers = tuple(layers or range(1, network.depth + 1))
+    if not all(1 <= layer <= network.depth for layer in layers):
+        raise ValueError(f"layers {layers} must lie from 1 to the depth, {network.depth}")
+    size = block_size(sampler, max(network.widths[1:]))
     first, last = blocks or (0, -(-networks // size))
     begin, end = first * size, min(last * size, networks)
-    neurons = min(record, *(law.widths[layer] for layer in layers))
-    with_norm = law.is_scale_invariant
+    neurons = min(record, *(network.widths[layer] for layer in layers))
+    with_norm = isinstance(network, Perceptron) and network.is_scale_invariant
     recorder = Recorder(end - begin, layers, len(x), neurons, measure, with_norm)
     tensor = torch.from_numpy(x).to(device)
+    sample_tile = SAMPLERS[sampler, isinstance(network, Perceptron)]
     if sampler == "marginal":
-        tile = tile_size(size, max(law.widths[1:]), len(x), device, recorder.numbers)
+        tile = tile_size(size, max(network.widths[1:]), len(x), device, recorder.numbers)
     else:
-        tile = explicit_tile_size(size, law.widths, len(x), device, recorder.numbers)
+        tile = explicit_tile_size(size, network.widths, len(x), device, recorder.numbers)
     stream = partial(torch_stream, seed, *name, "networks", device=device)
     for at, streams in tiles(stream, (first, last), size, networks, tile):
-        SAMPLERS[sampler](law, tensor, streams, recorder, getattr(torch, precision))
+        sample_tile(network, tensor, streams, recorder, getattr(torch, precision))
         recorder.end_tile(at)
         on_tile(at.stop, end - begin)
-    found = dataset(law, recorder, np.arange(begin, end), np.array(layers))
+    found = dataset(network, recorder, np.arange(begin, end), np.array(layers))
     # Sums are kept in double precision, whatever the neurons were computed in.
     return found.assign_attrs(precision=precision)
 
 
-def check_inputs(law: Law, x: np.ndarray) -> np.ndarray:
+def check_inputs(network: Architecture | Perceptron, x: np.ndarray) -> np.ndarray:
     """``x`` as float64; raises ``ValueError`` where it does not fit or is not finite."""
+    if isinstance(network, Architecture) and any(len(shape) > 1 for shape in network.shapes):
+        raise ValueError("ensembles are recorded of networks on vectors, not of ones on images")
     x = np.asarray(x, dtype=np.float64)
-    if x.ndim != 2 or x.shape[1] != law.widths[0]:
+    if x.ndim != 2 or x.shape[1] != network.widths[0]:
         raise ValueError(
-            f"inputs of shape {x.shape} do not fit a network of {law.widths[0]} inputs"
+            f"inputs of shape {x.shape} do not fit a network of {network.widths[0]} inputs"
         )
     if not np.isfinite(x).all():
         raise ValueError("inputs must be finite: there is a NaN or an infinity among them")
     return x
 
 
-def dataset(law: Law, recorder: Recorder, networks: np.ndarray, layers: np.ndarray) -> xr.Dataset:
+def dataset(
+    network: Architecture | Perceptron, recorder: Recorder, networks: np.ndarray, layers: np.ndarray
+) -> xr.Dataset:
     """What a recorder holds of ``networks``, with coordinates."""
     data = {
         name: (
@@ -142,7 +157,11 @@ def dataset(law: Law, recorder: Recorder, networks: np.ndarray, layers: np.ndarr
     coordinates = {
         "network": ("network", networks, {"long_name": "index of the network in its ensemble"}),
         "layer": ("layer", layers, {"long_name": "layer l = 1..L"}),
-        "width": ("layer", np.array(law.widths)[layers], {"long_name": "neurons n_l of the layer"}),
+        "width": (
+            "layer",
+            np.array(network.widths)[layers],
+            {"long_name": "neurons n_l of the layer"},
+        ),
         "input": ("input", inputs, {"long_name": "input"}),
     }
     if "kernel" in data:

@@ -13,12 +13,21 @@ from finitewidth.core.blocks import block_size, ntk_tile_size
 from finitewidth.core.indices import pairs
 from finitewidth.core.random import numpy_stream
 from finitewidth.core.torch_random import torch_stream
-from finitewidth.models.law import Law
+from finitewidth.models.architecture import Architecture
 from finitewidth.models.parameterisation import Rates
+from finitewidth.models.perceptron import Perceptron, as_perceptron
 from finitewidth.sampling.ensemble import check_inputs, dataset
+from finitewidth.sampling.layers.tangents import tangent_tile
 from finitewidth.sampling.mlp import explicit_ntk, marginal_ntk, scalar_ntk
 from finitewidth.sampling.record import NtkRecorder, Recorder
 from finitewidth.sampling.streams import tiles
+
+#: What samples a tile, by the name of the sampler and by whether the network is a perceptron.
+SAMPLERS: dict[tuple[str, bool], Callable] = {
+    ("marginal", True): marginal_ntk.sample_tile,
+    ("explicit", True): explicit_ntk.sample_tile,
+    ("explicit", False): tangent_tile,
+}
 
 _OUTPUTS = ("output", "output_", "output__")
 _INPUTS = ("input", "input_", "input__")
@@ -37,7 +46,7 @@ _MEANING = {
 
 
 def sample_ntk(
-    law: Law,
+    network: Architecture | Perceptron,
     rates: Rates,
     x: np.ndarray,
     *,
@@ -59,7 +68,8 @@ def sample_ntk(
 
     Parameters
     ----------
-    law : Law
+    network : Architecture or Perceptron
+        On vectors. One that is no perceptron takes the explicit sampler, and no ``dntk``.
     rates : Rates
         The learning-rate tensor.
     x : array, shape (inputs, n_0)
@@ -88,35 +98,43 @@ def sample_ntk(
     ValueError
         For what a sampler cannot do, inputs that do not fit, and one network beyond ``memory``.
     """
-    x = check_inputs(law, x)
+    network = as_perceptron(network) or network
+    x = check_inputs(network, x)
     if "dntk" in measure and sampler != "explicit":
         raise ValueError(f"dntk needs the explicit sampler, not the {sampler} one")
-    size = block_size(sampler, max(law.widths[1:]))
+    if not isinstance(network, Perceptron) and (sampler != "explicit" or "dntk" in measure):
+        raise ValueError(
+            "tangent kernels of a network that is no perceptron are sampled by the explicit sampler"
+            " alone, and without dntk"
+        )
+    size = block_size(sampler, max(network.widths[1:]))
     first, last = blocks or (0, -(-networks // size))
     begin, end = first * size, min(last * size, networks)
     index = np.arange(begin, end)
     if sampler == "scalar":
-        scalar_ntk.check(law, len(x))
+        assert isinstance(network, Perceptron)
+        scalar_ntk.check(network, len(x))
         kernels = NtkRecorder(len(index), 1, 1)
         for block in range(first, last):
             done, stop = block * size, min((block + 1) * size, networks)
             stream = numpy_stream(seed, *name, "networks", block)
-            one = scalar_ntk.sample(law, rates, float(x[0] @ x[0]), stop - done, stream)
+            one = scalar_ntk.sample(network, rates, float(x[0] @ x[0]), stop - done, stream)
             for key, values in one.items():
                 kernels.arrays[key][done - begin : stop - begin].reshape(-1)[:] = values
             on_tile(stop - begin, end - begin)
-        return _dataset(law, kernels, None, index, ()).assign_attrs(precision="float64")
-    outputs = min(outputs, law.widths[-1])
+        return _dataset(network, kernels, None, index, ()).assign_attrs(precision="float64")
+    outputs = min(outputs, network.widths[-1])
     kernels = NtkRecorder(len(index), len(x), outputs, "dntk" in measure)
-    layers, recorder = tuple(layers or range(1, law.depth + 1)), None
+    layers, recorder = tuple(layers or range(1, network.depth + 1)), None
     if "preactivations" in measure:
-        neurons = min(record, *(law.widths[layer] for layer in layers))
-        recorder = Recorder(len(index), layers, len(x), neurons, measure, law.is_scale_invariant)
-    module = {"marginal": marginal_ntk, "explicit": explicit_ntk}[sampler]
+        neurons = min(record, *(network.widths[layer] for layer in layers))
+        with_norm = isinstance(network, Perceptron) and network.is_scale_invariant
+        recorder = Recorder(len(index), layers, len(x), neurons, measure, with_norm)
+    sample_tile = SAMPLERS[sampler, isinstance(network, Perceptron)]
     dtype = getattr(torch, precision)
     tile = ntk_tile_size(
         sampler,
-        law.widths,
+        network.widths,
         size,
         len(x),
         outputs,
@@ -128,16 +146,16 @@ def sample_ntk(
     tensor = torch.from_numpy(x).to(device)
     draw = partial(torch_stream, seed, *name, "networks", device=device)
     for at, streams in tiles(draw, (first, last), size, networks, tile):
-        module.sample_tile(law, rates, tensor, streams, recorder, kernels, dtype)
+        sample_tile(network, rates, tensor, streams, recorder, kernels, dtype)
         kernels.end_tile(at)
         if recorder is not None:
             recorder.end_tile(at)
         on_tile(at.stop, end - begin)
-    return _dataset(law, kernels, recorder, index, layers).assign_attrs(precision=precision)
+    return _dataset(network, kernels, recorder, index, layers).assign_attrs(precision=precision)
 
 
 def _dataset(
-    law: Law,
+    network: Architecture | Perceptron,
     kernels: NtkRecorder,
     recorder: Recorder | None,
     networks: np.ndarray,
@@ -148,10 +166,15 @@ def _dataset(
         for name, values in kernels.arrays.items()
     }
     a, b = pairs(kernels.inputs).T
+    outputs = network.widths[-1]
     coordinates = {
         "network": ("network", networks, {"long_name": "index of the network in its ensemble"}),
-        "layer": ("layer", np.array([law.depth]), {"long_name": "layer l = 1..L"}),
-        "width": ("layer", np.array(law.widths[-1:]), {"long_name": "neurons n_l of the layer"}),
+        "layer": ("layer", np.array([network.depth]), {"long_name": "layer l = 1..L"}),
+        "width": (
+            "layer",
+            np.array([outputs]),
+            {"long_name": "neurons n_l of the layer"},
+        ),
         "pair_a": ("pair", a, {"long_name": "input a"}),
         "pair_b": ("pair", b, {"long_name": "input b"}),
     }
@@ -162,7 +185,7 @@ def _dataset(
     for dimension in _INPUTS[:used]:
         coordinates[dimension] = (dimension, np.arange(kernels.inputs), {"long_name": "input"})
     if recorder is not None:
-        both = dataset(law, recorder, networks, np.array(layers))
+        both = dataset(network, recorder, networks, np.array(layers))
         rest = {k: v for k, v in coordinates.items() if k not in both.coords}
         return both.assign(data).assign_coords(rest)
     return xr.Dataset(data, coords=coordinates)

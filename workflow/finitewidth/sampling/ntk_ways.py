@@ -12,18 +12,18 @@ import xarray as xr
 from torch.utils.flop_counter import FlopCounterMode
 
 from finitewidth.core.torch_random import torch_stream
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.ntk.network import WAYS, tangent_kernel
 from finitewidth.ntk.structured import sequential
 from finitewidth.sampling.ensemble import check_inputs
-from finitewidth.sampling.mlp.explicit import draw_layer
+from finitewidth.sampling.layers.draws import Tile, draw_weights
 from finitewidth.sampling.record import Workspace
 from finitewidth.sampling.streams import Streams
 
 
 def sample_methods(
-    law: Law,
+    mlp: Perceptron,
     rates: Rates,
     x: np.ndarray,
     *,
@@ -46,20 +46,21 @@ def sample_methods(
         way), multiplications of matrix products; ``seconds`` (way, statistic) of one network, the
         one variable that differs from run to run.
     """
-    tensor = torch.from_numpy(check_inputs(law, x))
+    tensor = torch.from_numpy(check_inputs(mlp, x))
     stream = Streams([torch_stream(seed, *name, "networks", 0)], [1])
-    k = min(outputs, law.widths[-1])
+    k = min(outputs, mlp.widths[-1])
     kernels = np.zeros((networks, len(WAYS), k, k, len(x), len(x)))
     operations = np.zeros((networks, len(WAYS)), dtype=np.int64)
     taken: dict[str, list[float]] = {way: [] for way in WAYS}
     for network in range(networks):
-        workspace, weights, biases = Workspace(), [], []
-        for layer in range(1, law.depth + 1):
-            W, b = draw_layer(law, layer, stream, torch.float64, tensor.device, workspace)
-            last = slice(k) if layer == law.depth else slice(None)
+        tile = Tile(stream, Workspace(), torch.float64, tensor.device)
+        weights, biases = [], []
+        for layer in range(1, mlp.depth + 1):
+            W, b = draw_weights(mlp.dense(layer), tile, f"weights{layer}")
+            last = slice(k) if layer == mlp.depth else slice(None)
             weights.append(W[0, last])
             biases.append(weights[-1].new_zeros(len(weights[-1])) if b is None else b[0, last])
-        model = sequential(law.activation_name, weights, biases)
+        model = sequential(mlp.activation_name, weights, biases)
         for place, way in enumerate(WAYS):
             start = time.perf_counter()
             kernel = tangent_kernel(model, tensor, way, rates, check=False)
@@ -71,11 +72,14 @@ def sample_methods(
                 # A multiplication and an addition count as two there.
                 operations[:, place] = counter.get_total_flops() // 2
         on_tile(network + 1, networks)
-    return _dataset(law, kernels, operations, taken)
+    return _dataset(mlp, kernels, operations, taken)
 
 
 def _dataset(
-    law: Law, kernels: np.ndarray, operations: np.ndarray, taken: Mapping[str, Sequence[float]]
+    mlp: Perceptron,
+    kernels: np.ndarray,
+    operations: np.ndarray,
+    taken: Mapping[str, Sequence[float]],
 ) -> xr.Dataset:
     # The first network also pays for what torch sets up once.
     seconds = [
@@ -103,8 +107,8 @@ def _dataset(
         "network": np.arange(len(kernels)),
         "way": np.array(WAYS),
         "statistic": np.array(["median", "spread"]),
-        "layer": np.array([law.depth]),
-        "width": ("layer", np.array(law.widths[-1:])),
+        "layer": np.array([mlp.depth]),
+        "width": ("layer", np.array(mlp.widths[-1:])),
     }
     for dimension, size in zip(("output", "input"), kernels.shape[3:5], strict=True):
         coordinates |= {dimension: np.arange(size), f"{dimension}_": np.arange(size)}

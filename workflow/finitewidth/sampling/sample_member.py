@@ -11,7 +11,7 @@ import xarray as xr
 
 from finitewidth.members.stages import Sampled, SampledLadder, SampledNetworks
 from finitewidth.models.activations.table import check_on_tensors
-from finitewidth.models.law import Law
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling.ensemble import sample
 from finitewidth.sampling.mlp.coupled_widths import sample_ladder
 from finitewidth.sampling.ntk_ensemble import sample_ntk
@@ -46,19 +46,19 @@ def sample_member(
         "blocks": blocks,
     }
     if isinstance(member, SampledLadder):
-        laws = Law.of_ladder(member, dimension=x.shape[1])
+        mlps = Perceptron.of_ladder(member, dimension=x.shape[1])
         measured = "conditional_ntk" in member.measure
-        rates = [member.rates(law) for law in laws] if measured else None
-        return sample_ladder(laws, x, controls=member.controls, rates=rates, **shared, **placed)
+        rates = [member.rates(mlp) for mlp in mlps] if measured else None
+        return sample_ladder(mlps, x, controls=member.controls, rates=rates, **shared, **placed)
     return _networks(member, x, shared, placed)
 
 
 def _networks(
     member: SampledNetworks, x: np.ndarray, shared: dict[str, Any], placed: dict[str, Any]
 ) -> xr.Dataset:
-    law = Law.of_member(member, dimension=x.shape[1])
+    mlp = Perceptron.of_member(member, dimension=x.shape[1])
     if "ntk_methods" in member.measure:
-        return sample_methods(law, member.rates(law), x, outputs=member.ntk_outputs, **shared)
+        return sample_methods(mlp, member.rates(mlp), x, outputs=member.ntk_outputs, **shared)
     recorded: dict[str, Any] = {
         "sampler": member.sampler,
         "record": member.record,
@@ -66,5 +66,5 @@ def _networks(
     }
     if "ntk" in member.measure:
         recorded |= {"outputs": member.ntk_outputs, "memory": member.memory}
-        return sample_ntk(law, member.rates(law), x, **recorded, **shared, **placed)
-    return sample(law, x, **recorded, **shared, **placed)
+        return sample_ntk(mlp, member.rates(mlp), x, **recorded, **shared, **placed)
+    return sample(mlp, x, **recorded, **shared, **placed)

@@ -8,20 +8,22 @@ import torch
 
 from finitewidth.core.errors import ConfigError
 from finitewidth.members.trained import TrainedNetworks
-from finitewidth.models.shapes import Architecture
+from finitewidth.models.optimisers.table import TABLE
+from finitewidth.models.relu_network import ReluNetwork
 from finitewidth.trained.replica_axes import COMPARED
 
 
-def check_replicas(architecture: Architecture, member: TrainedNetworks, device: str) -> None:
+def check_replicas(architecture: ReluNetwork, member: TrainedNetworks, device: str) -> None:
     """Raise a :class:`ConfigError` if there are too many replicas; it says how many would fit."""
     available = _available(torch.device(device))
     wanted = member.replicas
-    if needed(architecture, wanted, member.batch) <= available:
+    optimiser = TABLE[member.optimiser]
+    if needed(architecture, wanted, member.batch, optimiser.buffers) <= available:
         return
     fit, too_many = 0, wanted
     while too_many - fit > 1:
         middle = (fit + too_many) // 2
-        if needed(architecture, middle, member.batch) <= available:
+        if needed(architecture, middle, member.batch, optimiser.buffers) <= available:
             fit = middle
         else:
             too_many = middle
@@ -32,15 +34,16 @@ def check_replicas(architecture: Architecture, member: TrainedNetworks, device: 
     )
 
 
-def needed(architecture: Architecture, replicas: int, batch: int) -> int:
+def needed(architecture: ReluNetwork, replicas: int, batch: int, buffers: int = 1) -> int:
     """Bytes that training takes, or measuring, whichever is more.
 
-    Training: weights, those of the start, gradients, velocities and their sum, and of a batch the
+    Training: weights, those of the start, gradients, what the optimiser keeps (``buffers`` times
+    as much), a sum that is under way, and of a batch the
     activations with their gradients. Measuring: second moments of every replica with every other,
     before and after training, on both sets of images, two of them centred for a while; cosines of
     every pair.
     """
-    training = 5 * architecture.parameters + 3 * batch * architecture.activations
+    training = (4 + buffers) * architecture.parameters + 3 * batch * architecture.activations
     columns = sum((replicas * n) ** 2 for n in architecture.widths[1:-1])
     cosines = replicas**2 // 2 * 4 * (architecture.depth + 1) * COMPARED**2
     return max(4 * replicas * training, 8 * (6 * columns + 2 * cosines))

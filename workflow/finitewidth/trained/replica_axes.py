@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from finitewidth.models.shapes import Architecture
+from finitewidth.models.relu_network import ReluNetwork
 
 STATES = ("start", "trained")
 SPLITS = ("train", "validation")
@@ -28,14 +28,14 @@ class Replicas:
 
     Attributes
     ----------
-    architecture : Architecture
+    architecture : ReluNetwork
     weights : mapping
         ``start`` and ``trained``: a list of tensors (replica, out, fan_in) each.
     images : mapping
         ``train`` and ``validation``: tensors (image, channel, row, column) and (image,).
     """
 
-    architecture: Architecture
+    architecture: ReluNetwork
     weights: Mapping[str, list[Tensor]]
     images: Mapping[str, tuple[Tensor, Tensor]]
 

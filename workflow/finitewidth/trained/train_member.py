@@ -20,7 +20,7 @@ from finitewidth.trained.trained_member import (
     tensors_of,
 )
 from finitewidth.trained.training import checkpoint
-from finitewidth.trained.training.sgd import DivergenceError, State, initial, train
+from finitewidth.trained.training.epochs import DivergenceError, State, initial, train
 
 
 def train_member(

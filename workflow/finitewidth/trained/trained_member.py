@@ -9,16 +9,18 @@ from torch import Tensor
 
 from finitewidth.data.images import Labelled
 from finitewidth.members.trained import TrainedNetworks
-from finitewidth.models.shapes import Architecture, of_member
+from finitewidth.models.relu_network import ReluNetwork
+from finitewidth.models.trained_architecture import trained_architecture
 from finitewidth.trained.replica_axes import SPLITS, Replicas
-from finitewidth.trained.training.sgd import Settings
+from finitewidth.trained.training.epochs import Settings
 
 CURVES = [f"{split}_{name}" for split in SPLITS for name in ("loss", "accuracy")]
 
 
-def architecture_of(member: TrainedNetworks, data: Labelled) -> Architecture:
+def architecture_of(member: TrainedNetworks, data: Labelled) -> ReluNetwork:
     """The member's architecture on these images; raises ``ConfigError`` where it does not fit."""
-    return of_member(member, data.train_x.shape[1:], data.classes)
+    sizes = data.train_x.shape[1:], data.classes
+    return trained_architecture(member, *sizes, C_W=member.C_W, weights=member.weights)
 
 
 def settings_of(member: TrainedNetworks, seed: int) -> Settings:
@@ -29,13 +31,12 @@ def settings_of(member: TrainedNetworks, seed: int) -> Settings:
         batch=member.batch,
         learning_rate=member.learning_rate,
         momentum=member.momentum,
-        weights=member.weights,
-        C_W=member.C_W,
         stream=(seed, "trained", member.ensemble, member.name),
+        optimiser=member.optimiser,
     )
 
 
-def tensors_of(architecture: Architecture, data: Labelled, device: str) -> dict:
+def tensors_of(architecture: ReluNetwork, data: Labelled, device: str) -> dict:
     """The whole data set on the device, where it stays: images and labels, by split."""
 
     def on_device(x: np.ndarray, y: np.ndarray) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from finitewidth.comparison.results import MemberResults
 from finitewidth.core.reasons import Reason
-from finitewidth.models.law import Law
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.predict.predict_preactivations import predict
 
 #: Why an error is not trusted where the mean has a tail.
@@ -154,9 +154,9 @@ def anew(
     if width:
         outputs = width if about.outputs == about.width else about.outputs
         about = replace(about, width=width, outputs=outputs)
-    law = Law.of_member(about, dimension=len(size))
+    mlp = Perceptron.of_member(about, dimension=len(size))
     try:
-        return predict(law, x, list(layers), list(families), networks=about.networks)
+        return predict(mlp, x, list(layers), list(families), networks=about.networks)
     except (ValueError, ArithmeticError):
         return None
 

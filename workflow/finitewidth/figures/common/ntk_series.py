@@ -13,8 +13,8 @@ from finitewidth.comparison.results import MemberResults, Study
 from finitewidth.core.indices import pairs
 from finitewidth.figures.common import style
 from finitewidth.figures.common.member_series import Measured
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Parameterisation
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.predict import predicted_ntk
 
 #: What a tangent kernel depends on, and what a label calls it.
@@ -26,7 +26,7 @@ _ABOUT: dict[str, Callable[[Any], str]] = {
     "ladder": lambda widths: "",
     "C_W": lambda C: "" if C is None else f"$C_W={C:.4g}$",
     "C_b": lambda C: "" if C is None else f"$C_b={C:.4g}$",
-    "weights": lambda law: f"{law} weights",
+    "weights": lambda mlp: f"{mlp} weights",
     "inputs": lambda name: f"inputs {name}".replace("_", " "),
     "ntk": lambda ntk: _rates(ntk),
 }
@@ -171,8 +171,8 @@ class Between:
                 about = members[0].about
                 sizes = {"width": about.width, "depth": about.depth, key: int(value)}
                 about = replace(about, width=sizes["width"], depth=sizes["depth"])
-                law = Law.of_member(about, dimension=x.shape[1])
-                case = predicted_ntk.TangentCase(law, about.rates(law), x)
+                mlp = Perceptron.of_member(about, dimension=x.shape[1])
+                case = predicted_ntk.TangentCase(mlp, about.rates(mlp), x)
                 with np.errstate(all="ignore"):
                     self._found.append(getattr(predicted_ntk, family)(case))
 

@@ -35,9 +35,9 @@ def alike(study: Study, m: TrainedResults) -> list[TrainedResults]:
 def _kind(m: TrainedResults) -> tuple:
     """What members share that differ in nothing but their widths."""
     about = m.about
-    sgd = (about.epochs, about.batch, about.learning_rate, about.momentum)
+    training = (about.epochs, about.batch, about.learning_rate, about.momentum, about.optimiser)
     shape = (about.cnn is None, m.estimates.sizes["layer"])
-    return (*shape, about.data, about.weights, about.C_W, *sgd)
+    return (*shape, about.data, about.weights, about.C_W, *training)
 
 
 def title(m: TrainedResults) -> str:

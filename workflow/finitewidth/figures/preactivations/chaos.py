@@ -13,7 +13,7 @@ from finitewidth.comparison.results import MemberResults, Study
 from finitewidth.figures.common import panels, style
 from finitewidth.figures.common.member_series import Measured, anew, between, names
 from finitewidth.figures.common.notes import note
-from finitewidth.models.law import Law
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.predict.predict_preactivations import predict
 
 _MOST_PANELS, _MOST_MEMBERS, _MOST_LAYERS = 16, 14, 4
@@ -146,8 +146,8 @@ def _everywhere(m: MemberResults, layers: np.ndarray) -> xr.Dataset:
     finer = between(layers)
     found = anew(m, ["log_norm"], finer)
     if found is None:
-        law = Law.of_member(m.about, dimension=1)
-        found = predict(law, np.ones((1, 1)), list(finer), ["log_norm"])
+        mlp = Perceptron.of_member(m.about, dimension=1)
+        found = predict(mlp, np.ones((1, 1)), list(finer), ["log_norm"])
         known = style.predicted(m.theory, "log_norm_mean", "exact")
         if known is None:
             return m.theory.sel(layer=layers)

@@ -16,7 +16,7 @@ from finitewidth.figures.common import panels, style
 from finitewidth.figures.common.axes import signed_axis
 from finitewidth.figures.common.member_series import Measured, anew, between, first_input, names
 from finitewidth.figures.common.notes import end
-from finitewidth.models.law import Law
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.distributions.meijer import deep_linear_density
 
 _MOST_ROWS, _MOST_PANELS, _MOST_INPUTS = 4, 8, 7
@@ -171,10 +171,10 @@ def output_density(study: Study) -> Figure:
         measured = Measured.of(m.estimates, "histogram", **here).at(inner)
         seen = measured.value > 0
         z = np.linspace(-5, 5, 400)  # an even number of points: the density can diverge at 0
-        law, layer = Law.of_member(m.about, dimension=1), int(m.estimates["layer"][-1])
-        unit = float(1 / np.prod(law.C_W[:layer]))  # the norm of the input at which G = 1
+        mlp, layer = Perceptron.of_member(m.about, dimension=1), int(m.estimates["layer"][-1])
+        unit = float(1 / np.prod(mlp.C_W[:layer]))  # the norm of the input at which G = 1
         exact = {"color": _COLORS["exact"], "label": "exact at finite $n$"}
-        top.plot(z, deep_linear_density(z, law, layer, unit), **exact)
+        top.plot(z, deep_linear_density(z, mlp, layer, unit), **exact)
         wide = {"color": "0.2", "label": "infinite width"}
         top.plot(z, np.exp(-z * z / 2) / np.sqrt(2 * np.pi), ":", **wide)
         look: dict[str, Any] = {"color": style.PALETTE[0], "label": "measured"}

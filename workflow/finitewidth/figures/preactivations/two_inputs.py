@@ -9,7 +9,7 @@ from finitewidth.comparison.results import MemberResults, Study
 from finitewidth.figures.common import panels, style
 from finitewidth.figures.common.member_series import Measured, gram
 from finitewidth.figures.common.notes import end
-from finitewidth.models.law import Law
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.mlp.vertex import first_order
 
 #: Component -> its pairs of inputs, each 0 or 1.
@@ -133,13 +133,13 @@ def _theory(m: MemberResults, i: int) -> tuple[float, dict[str, tuple[np.ndarray
     """K of one input, and each component in units of K as a line over the angle."""
     radius = np.sqrt(2 * _overlaps(m)[i, i])
     n = m.about.width
-    law = Law.of_member(m.about, dimension=2)
+    mlp = Perceptron.of_member(m.about, dimension=2)
     layer = int(m.estimates["layer"].values[-1])
     angles = np.linspace(0, np.pi, _ANGLES)
     lines = {title: np.empty(_ANGLES) for title in _COMPONENTS}
     for k, angle in enumerate(angles):
         x = radius * np.array([[1.0, 0.0], [np.cos(angle), np.sin(angle)]])
-        orders = first_order(law, x, [layer])
+        orders = first_order(mlp, x, [layer])
         K = float(orders.K[0, 0, 0])
         for title, component in _COMPONENTS.items():
             tensor = orders.V[0] if len(component) == 2 else orders.G1[0]

@@ -32,7 +32,7 @@ from finitewidth.figures.common.panels import (
     titled,
 )
 from finitewidth.models.activations.table import get
-from finitewidth.models.law import Law
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.mlp.criticality import critical_point
 from finitewidth.theory.mlp_ntk.scaling_limits import asymptotics, bare_growth, ratio
 
@@ -138,7 +138,7 @@ def _slope(m: MemberResults) -> float | None:
         return None
     if not np.allclose(given, [critical.C_W, critical.C_b], rtol=1e-6, atol=1e-9):
         return None
-    rates = about.rates(Law.of_member(about, dimension=about.width))
+    rates = about.rates(Perceptron.of_member(about, dimension=about.width))
     return None if any(rates.lambda_b) else power.coefficient
 
 

@@ -1,4 +1,4 @@
-"""Ladders: one law at several widths, on common random numbers.
+"""Ladders: one perceptron at several widths, on common random numbers.
 
 A rung of width n builds its layers from the first n columns of the normals that the widest rung
 draws, so that what the widths have in common cancels in their differences. Kept are the conditional
@@ -21,10 +21,11 @@ import xarray as xr
 from finitewidth.core.blocks import block_size, ladder_tile_size
 from finitewidth.core.indices import pairs
 from finitewidth.core.torch_random import torch_stream
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.models.perceptron import Perceptron
+from finitewidth.sampling.gaussian_rows import correlate, gram_of
 from finitewidth.sampling.mlp.conditional_ntk import LayerSums, conditional_ntk, layer_sums
-from finitewidth.sampling.mlp.marginal import correlate, gram_of, unit_diagonal
+from finitewidth.sampling.mlp.marginal import unit_diagonal
 from finitewidth.sampling.mlp.width_controls import (
     controls_of,
     means_of_neurons,
@@ -36,7 +37,7 @@ from finitewidth.sampling.streams import Streams, tiles
 
 
 def sample_ladder(
-    laws: Sequence[Law],
+    mlps: Sequence[Perceptron],
     x: np.ndarray,
     *,
     networks: int,
@@ -54,7 +55,7 @@ def sample_ladder(
 
     Parameters
     ----------
-    laws : sequence of Law
+    mlps : sequence of Perceptron
         One a rung, the same but for the hidden widths; the hidden layers of each are equally wide.
         Weights must be normal.
     x : array, shape (inputs, n_0)
@@ -83,20 +84,20 @@ def sample_ladder(
     Raises
     ------
     ValueError
-        For laws that differ in more than their width or are not normal, inputs of the wrong
-        dimension or not finite, and layers that do not exist.
+        For rungs that differ in more than their width or have weights that are not normal, inputs
+        of the wrong dimension or not finite, and layers that do not exist.
     """
     x = np.asarray(x, dtype=np.float64)
-    widths = _check(laws, x)
-    layers = tuple(layers or range(1, laws[0].depth + 1))
-    if not all(1 <= layer <= laws[0].depth for layer in layers):
-        raise ValueError(f"layers {layers} must lie from 1 to the depth, {laws[0].depth}")
+    widths = _check(mlps, x)
+    layers = tuple(layers or range(1, mlps[0].depth + 1))
+    if not all(1 <= layer <= mlps[0].depth for layer in layers):
+        raise ValueError(f"layers {layers} must lie from 1 to the depth, {mlps[0].depth}")
     widest, last = max(widths), max(layers)
     size = block_size("marginal", widest)
     first, stop = blocks or (0, -(-networks // size))
     begin, end = first * size, min(stop * size, networks)
-    names, about = controls_of(laws[0], x, tangent=rates is not None) if controls else ((), {})
-    shape = (end - begin, len(laws))
+    names, about = controls_of(mlps[0], x, tangent=rates is not None) if controls else ((), {})
+    shape = (end - begin, len(mlps))
     kept = _Kept(
         np.zeros((*shape, len(layers), len(pairs(len(x))))),
         np.zeros((*shape, last - 1, len(pairs(len(x)))), np.float32) if controls else None,
@@ -113,7 +114,7 @@ def sample_ladder(
     for at, streams in tiles(stream, (first, stop), size, networks, tile):
         tile_kept = kept.of_tile(streams.networks, device)
         dtype = getattr(torch, precision)
-        _sample_tile(laws, rates, tensor, layers, names, streams, workspace, dtype, tile_kept)
+        _sample_tile(mlps, rates, tensor, layers, names, streams, workspace, dtype, tile_kept)
         kept.put(at, tile_kept)
         on_tile(at.stop, end - begin)
     found = _dataset(kept, np.arange(begin, end), widths, np.array(layers), names, len(x))
@@ -161,29 +162,29 @@ class _Kept:
                 array[at] = getattr(tile, name).cpu().numpy()
 
 
-def _check(laws: Sequence[Law], x: np.ndarray) -> list[int]:
+def _check(mlps: Sequence[Perceptron], x: np.ndarray) -> list[int]:
     """The widths of the rungs, from 1 on; raises as :func:`sample_ladder` does."""
-    first = laws[0]
+    first = mlps[0]
     if x.ndim != 2 or x.shape[1] != first.widths[0]:
         raise ValueError(
             f"inputs of shape {x.shape} do not fit a network of {first.widths[0]} inputs"
         )
     if not np.isfinite(x).all():
         raise ValueError("inputs must be finite: there is a NaN or an infinity among them")
-    for law in laws:
-        if law.weights != "normal":
-            raise ValueError(f"a ladder needs normal weights, not {law.weights} ones")
-        if (law.activation_name, law.depth) != (first.activation_name, first.depth) or (
-            (law.C_b, law.C_W) != (first.C_b, first.C_W)
+    for mlp in mlps:
+        if mlp.weights != "normal":
+            raise ValueError(f"a ladder needs normal weights, not {mlp.weights} ones")
+        if (mlp.activation_name, mlp.depth) != (first.activation_name, first.depth) or (
+            (mlp.C_b, mlp.C_W) != (first.C_b, first.C_W)
         ):
             raise ValueError("the rungs of a ladder may differ in their width alone")
-        if len(set(law.widths[1:-1])) > 1:
-            raise ValueError(f"the hidden layers of a rung must be equally wide, not {law.widths}")
-    return [law.widths[1] for law in laws]
+        if len(set(mlp.widths[1:-1])) > 1:
+            raise ValueError(f"the hidden layers of a rung must be equally wide, not {mlp.widths}")
+    return [mlp.widths[1] for mlp in mlps]
 
 
 def _sample_tile(
-    laws: Sequence[Law],
+    mlps: Sequence[Perceptron],
     rates: Sequence[Rates] | None,
     x: torch.Tensor,
     layers: Sequence[int],
@@ -195,15 +196,15 @@ def _sample_tile(
 ) -> None:
     """Draw the networks of a tile, of every rung, and keep what is recorded of them."""
     inputs, networks, last = len(x), streams.networks, max(layers)
-    widths = [law.widths[1] for law in laws]
+    widths = [mlp.widths[1] for mlp in mlps]
     a, b = pairs(inputs).T
-    first = laws[0].C_b[0] + laws[0].C_W[0] / laws[0].widths[0] * (x @ x.T)
-    grams = [first.expand(networks, inputs, inputs)] * len(laws)
+    first = mlps[0].C_b[0] + mlps[0].C_W[0] / mlps[0].widths[0] * (x @ x.T)
+    grams = [first.expand(networks, inputs, inputs)] * len(mlps)
     # Scale-invariant networks are computed at unit scale, as by the marginal sampler.
-    apart = laws[0].is_scale_invariant
-    log_scales = [x.new_zeros(networks, inputs)] * len(laws)
+    apart = mlps[0].is_scale_invariant
+    log_scales = [x.new_zeros(networks, inputs)] * len(mlps)
     places = {layer: place for place, layer in enumerate(layers)}
-    sums: list[list[LayerSums]] = [[] for _ in laws]
+    sums: list[list[LayerSums]] = [[] for _ in mlps]
     for layer in range(1, last + 1):
         for rung, gram in enumerate(grams):
             kernel = gram
@@ -217,8 +218,8 @@ def _sample_tile(
             if layer < last and names and kept.driven is not None:
                 kept.driven[:, rung, layer - 1] = kernel
             if rates and (layer in places or names):
-                law = laws[rung]
-                ntk = conditional_ntk(sums[rung], x @ x.T, rates[rung], law.widths, law.C_W)
+                mlp = mlps[rung]
+                ntk = conditional_ntk(sums[rung], x @ x.T, rates[rung], mlp.widths, mlp.C_W)
                 ntk = ntk.expand(networks, inputs, inputs)[:, a, b]
                 if layer in places and kept.ntk is not None:
                     kept.ntk[:, rung, places[layer]] = ntk
@@ -230,16 +231,16 @@ def _sample_tile(
         normals = streams.normal_(workspace("normals", shape, dtype, x.device))
         if kept.drive is not None and names and not of_neurons(names):
             kept.drive[:, :, layer - 1] = means_of_normals(normals, names, widths, workspace)
-        for rung, (law, n) in enumerate(zip(laws, widths, strict=True)):
+        for rung, (mlp, n) in enumerate(zip(mlps, widths, strict=True)):
             z = workspace(f"z{n}", (networks, inputs, n), dtype, x.device).copy_(normals[..., :n])
             z = correlate(grams[rung], z, workspace)
             before = z.clone() if rates else z
-            s = law.activation.on_tensor_(torch, z)
+            s = mlp.activation.on_tensor_(torch, z)
             gram = gram_of(s, workspace)
-            grams[rung] = law.C_b[layer] + law.C_W[layer] / n * gram
+            grams[rung] = mlp.C_b[layer] + mlp.C_W[layer] / n * gram
             if rates:
                 unit = log_scales[rung].exp() if apart else None
-                sums[rung].append(_sums(law, layer, before, s, gram, unit))
+                sums[rung].append(_sums(mlp, layer, before, s, gram, unit))
             if kept.drive is not None and of_neurons(names):
                 unit = log_scales[rung].exp() if apart else None
                 sums_now = means_of_neurons(gram, unit, sums[rung], len(names))
@@ -247,7 +248,7 @@ def _sample_tile(
 
 
 def _sums(
-    law: Law,
+    mlp: Perceptron,
     layer: int,
     z: torch.Tensor,
     s: torch.Tensor,
@@ -255,11 +256,11 @@ def _sums(
     scale: torch.Tensor | None,
 ) -> LayerSums:
     """What the tangent kernels of later layers take from this one."""
-    slope = law.activation.derivative_on_tensor(torch, z, s)
+    slope = mlp.activation.derivative_on_tensor(torch, z, s)
     if scale is not None:
         gram = gram * (scale[:, :, None] * scale[:, None, :])
-    kernel = law.C_b[layer] + law.C_W[layer] / z.shape[2] * gram
-    return layer_sums(z, s, slope, gram, kernel, law.C_W[layer], scale)
+    kernel = mlp.C_b[layer] + mlp.C_W[layer] / z.shape[2] * gram
+    return layer_sums(z, s, slope, gram, kernel, mlp.C_W[layer], scale)
 
 
 _MEANING = {

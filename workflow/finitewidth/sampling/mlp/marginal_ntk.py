@@ -16,9 +16,10 @@ from dataclasses import dataclass
 import torch
 
 from finitewidth.models.activations.activation import Activation
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
-from finitewidth.sampling.mlp.marginal import semidefinite_factor
+from finitewidth.models.perceptron import Perceptron
+from finitewidth.sampling.gaussian_rows import semidefinite_factor
+from finitewidth.sampling.layers.draws import require_normal
 from finitewidth.sampling.record import NtkRecorder, Recorder
 from finitewidth.sampling.streams import Streams
 
@@ -41,7 +42,7 @@ class _Hidden:
 
 
 def sample_tile(
-    law: Law,
+    mlp: Perceptron,
     rates: Rates,
     x: torch.Tensor,
     streams: Streams,
@@ -53,7 +54,7 @@ def sample_tile(
 
     Parameters
     ----------
-    law : Law
+    mlp : Perceptron
         Weights must be normal.
     rates : Rates
     x : tensor, shape (inputs, n_0), float64
@@ -69,19 +70,15 @@ def sample_tile(
     ValueError
         For weights of another law than the normal one.
     """
-    if law.weights != "normal":
-        raise ValueError(
-            f"the marginal sampler integrates out normal weights only, not {law.weights} ones:"
-            " use the explicit sampler"
-        )
-    if law.is_scale_invariant and sum(1 / n for n in law.widths[1:-1]) > _DEEP:
+    require_normal(mlp.weights)
+    if mlp.is_scale_invariant and sum(1 / n for n in mlp.widths[1:-1]) > _DEEP:
         dtype = torch.float64
-    hidden, *output = _forward(law, x, streams, recorder, kernels, dtype)
-    kernels.put(_backward(law, rates, x, hidden, streams, kernels, dtype), *output)
+    hidden, *output = _forward(mlp, x, streams, recorder, kernels, dtype)
+    kernels.put(_backward(mlp, rates, x, hidden, streams, kernels, dtype), *output)
 
 
 def _forward(
-    law: Law,
+    mlp: Perceptron,
     x: torch.Tensor,
     streams: Streams,
     recorder: Recorder | None,
@@ -89,17 +86,17 @@ def _forward(
     dtype: torch.dtype,
 ) -> tuple[list[_Hidden], torch.Tensor, torch.Tensor]:
     """Every hidden layer, and z^(L) of the outputs wanted with its conditional kernel."""
-    inputs, workspace, activation = len(x), kernels.workspace, law.activation
+    inputs, workspace, activation = len(x), kernels.workspace, mlp.activation
     networks = streams.networks
     gram = (x @ x.T).expand(networks, inputs, inputs)
     factor = semidefinite_factor(gram[:1]).expand(networks, inputs, inputs)
     # Scale-invariant networks are computed at the scale where the mean kernel stands still.
-    still = 1 / sum(a * a / 2 for a in activation.slope_pair) if law.is_scale_invariant else None
+    still = 1 / sum(a * a / 2 for a in activation.slope_pair) if mlp.is_scale_invariant else None
     log_scale, unit = 0.0, 1.0
     hidden: list[_Hidden] = []
-    for layer in range(1, law.depth + 1):
-        fan_in, n = law.widths[layer - 1], law.widths[layer]
-        C_b, C_W = law.C_b[layer - 1], law.C_W[layer - 1]
+    for layer in range(1, mlp.depth + 1):
+        fan_in, n = mlp.widths[layer - 1], mlp.widths[layer]
+        C_b, C_W = mlp.C_b[layer - 1], mlp.C_W[layer - 1]
         gain = C_W if still is None else still
         if still is not None:
             log_scale += 0.5 * math.log(C_W / still) if C_W else -math.inf
@@ -117,7 +114,7 @@ def _forward(
         if recorder is not None:
             apart = None if still is None else x.new_full((networks, inputs), log_scale)
             recorder.put(layer, z, apart)
-        if layer == law.depth:
+        if layer == mlp.depth:
             output = z[..., : kernels.outputs].double() * math.sqrt(unit)
             return hidden, output, C_b + C_W / fan_in * gram
         s, gate = _activate(activation, z, workspace(f"s{layer}", z.shape, dtype, x.device))
@@ -136,7 +133,7 @@ def _forward(
 
 
 def _backward(
-    law: Law,
+    mlp: Perceptron,
     rates: Rates,
     x: torch.Tensor,
     hidden: list[_Hidden],
@@ -148,18 +145,18 @@ def _backward(
     inputs, outputs, workspace = len(x), kernels.outputs, kernels.workspace
     networks = streams.networks
     weight = [(x @ x.T).expand(networks, inputs, inputs), *(h.gram for h in hidden)]
-    count = [law.widths[layer] for layer in range(law.depth)]
+    count = [mlp.widths[layer] for layer in range(mlp.depth)]
 
     def term(layer: int) -> torch.Tensor:
         gram = weight[layer - 1] * (rates.lambda_W[layer - 1] / count[layer - 1])
         return (gram + rates.lambda_b[layer - 1])[:, None, None]
 
     unit = torch.eye(outputs, dtype=torch.float64, device=x.device)[:, :, None, None]
-    total = unit * term(law.depth)
+    total = unit * term(mlp.depth)
     below = torch.eye(outputs, dtype=torch.float64, device=x.device).expand(networks, -1, -1)
     rows: torch.Tensor | None = None
-    for layer in range(law.depth - 1, 0, -1):
-        here, n = hidden[layer - 1], law.widths[layer]
+    for layer in range(mlp.depth - 1, 0, -1):
+        here, n = hidden[layer - 1], mlp.widths[layer]
         # The layer after it was drawn.
         assert here.drawn is not None
         # U T^T and a root of U U^T, U the derivatives at the layer above.
@@ -173,7 +170,7 @@ def _backward(
         streams.normal_(fresh)
         lost = torch.bmm(below, torch.bmm(fresh, here.s.transpose(1, 2)).double())
         lost = torch.bmm(lost, here.inverse.transpose(1, 2))
-        scale = math.sqrt(law.C_W[layer] / n)
+        scale = math.sqrt(mlp.C_W[layer] / n)
         mix = torch.bmm(on_span - lost, here.inverse).mul_(scale).to(dtype)
         # Where the layer above has not its own rows, which are still read.
         target = workspace(f"rows {layer % 2}", (networks, outputs * inputs, n), dtype, x.device)
@@ -227,7 +224,7 @@ def pseudo_inverse(factor: torch.Tensor, regular: bool = False) -> torch.Tensor:
     Parameters
     ----------
     factor : tensor, shape (networks, inputs, inputs), float64
-        As :func:`finitewidth.sampling.mlp.marginal.semidefinite_factor` makes it.
+        As :func:`finitewidth.sampling.gaussian_rows.semidefinite_factor` makes it.
     regular : bool
         Whether all pivots are known to be above 0.
     """

@@ -12,19 +12,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.models.perceptron import Perceptron
 
 
-def check(law: Law, inputs: int) -> None:
+def check(mlp: Perceptron, inputs: int) -> None:
     """Raise a ``ValueError`` where it is something else than the scalar sampler takes."""
     given = None
-    if law.activation.slopes is None:
-        given = f"activation {law.activation_name}"
-    elif any(law.C_b):
+    if mlp.activation.slopes is None:
+        given = f"activation {mlp.activation_name}"
+    elif any(mlp.C_b):
         given = "C_b above 0"
-    elif law.weights != "normal":
-        given = f"{law.weights} weights"
+    elif mlp.weights != "normal":
+        given = f"{mlp.weights} weights"
     elif inputs != 1:
         given = f"{inputs} inputs"
     if given:
@@ -35,13 +35,13 @@ def check(law: Law, inputs: int) -> None:
 
 
 def sample(
-    law: Law, rates: Rates, squared_norm: float, networks: int, rng: np.random.Generator
+    mlp: Perceptron, rates: Rates, squared_norm: float, networks: int, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
     """Draw ``networks`` networks on one input, and their first output.
 
     Parameters
     ----------
-    law : Law
+    mlp : Perceptron
     rates : Rates
     squared_norm : float
         |x|^2 of the input.
@@ -57,14 +57,14 @@ def sample(
     ValueError
         As :func:`check`.
     """
-    check(law, 1)
-    plus, minus = law.activation.slope_pair
-    hidden = range(1, law.depth)
-    kernel = np.full(networks, law.C_W[0] / law.widths[0] * squared_norm)
+    check(mlp, 1)
+    plus, minus = mlp.activation.slope_pair
+    hidden = range(1, mlp.depth)
+    kernel = np.full(networks, mlp.C_W[0] / mlp.widths[0] * squared_norm)
     on: list[np.ndarray | None] = []
     squares: list[tuple[np.ndarray | float, np.ndarray | float]] = []
     for layer in hidden:
-        n = law.widths[layer]
+        n = mlp.widths[layer]
         if plus**2 == minus**2:
             on.append(None)
             squares.append((plus**2 * kernel * _chi_square(rng, np.full(networks, n)), 0.0))
@@ -76,17 +76,17 @@ def sample(
                 for slope, k in ((plus, count), (minus, n - count))
             )
             squares.append((one, other))
-        kernel = law.C_W[layer] / n * np.asarray(sum(squares[-1]))
+        kernel = mlp.C_W[layer] / n * np.asarray(sum(squares[-1]))
     output = np.sqrt(kernel) * rng.standard_normal(networks)
     squared = np.ones(networks)
     total = np.zeros(networks)
-    for layer in range(law.depth, 0, -1):
+    for layer in range(mlp.depth, 0, -1):
         before = squared_norm if layer == 1 else sum(squares[layer - 2])
-        rate = rates.lambda_W[layer - 1] / law.widths[layer - 1]
+        rate = rates.lambda_W[layer - 1] / mlp.widths[layer - 1]
         total += (rates.lambda_b[layer - 1] + rate * before) * squared
         if layer > 1:
-            fresh = law.C_W[layer - 1] / law.widths[layer - 1] * squared
-            n, slopes = law.widths[layer - 1], (plus, minus)
+            fresh = mlp.C_W[layer - 1] / mlp.widths[layer - 1] * squared
+            n, slopes = mlp.widths[layer - 1], (plus, minus)
             squared = _back(slopes, n, on[layer - 2], squares[layer - 2], output, fresh, rng)
     return {"ntk": total, "output_preactivation": output, "conditional_kernel": kernel}
 

@@ -15,7 +15,7 @@ import torch
 
 from finitewidth.core.indices import pairs
 from finitewidth.models.activations.activation import Activation
-from finitewidth.models.law import Law
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling.mlp.conditional_ntk import LayerSums
 from finitewidth.sampling.mlp.neuron_tables import KERNEL, TANGENT, moment_names, neuron_moments
 from finitewidth.sampling.mlp.pair_tables import PAIR_KERNEL, pair_moments
@@ -87,20 +87,20 @@ def _count(inputs: int, top: int, step: int) -> int:
 
 
 def controls_of(
-    law: Law, x: np.ndarray, *, tangent: bool = False
+    mlp: Perceptron, x: np.ndarray, *, tangent: bool = False
 ) -> tuple[tuple[str, ...], dict[str, tuple]]:
-    """The controls for a law on inputs x (input, n_0), and the coordinates that tell what is known
+    """The controls on inputs x (input, n_0), and the coordinates that tell what is known
     of them."""
-    names = control_names(law.activation, len(x), tangent=tangent)
+    names = control_names(mlp.activation, len(x), tangent=tangent)
     if not of_neurons(names):
         return names, {}
-    first = law.C_b[0] + law.C_W[0] / law.widths[0] * (x @ x.T)
+    first = mlp.C_b[0] + mlp.C_W[0] / mlp.widths[0] * (x @ x.T)
     if names == PAIR_KERNEL:
-        found = pair_moments(law.activation, first, law.C_b, law.C_W)
+        found = pair_moments(mlp.activation, first, mlp.C_b, mlp.C_W)
         if found is None:
-            return polynomials(law.activation, len(x)), {}
+            return polynomials(mlp.activation, len(x)), {}
     else:
-        nodes, values = neuron_moments(law.activation, first[0, 0], law.C_b, law.C_W, names)
+        nodes, values = neuron_moments(mlp.activation, first[0, 0], mlp.C_b, mlp.C_W, names)
         found = {
             "log_kernel": (("log_kernel",), nodes),
             "moment": (("moment",), np.array(moment_names(names))),

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from finitewidth.models.law import Law
+from finitewidth.models.perceptron import Perceptron
 
 
-def deep_linear_density(z: ArrayLike, law: Law, layer: int, norm2: float) -> np.ndarray:
+def deep_linear_density(z: ArrayLike, mlp: Perceptron, layer: int, norm2: float) -> np.ndarray:
     """Density p(z) of z^(layer), linear network without bias, normal weights, one input.
 
     p(z) = G^{L,0}_{0,L}(z^2/C | -; 0, (n_1 - 1)/2, ..., (n_{L-1} - 1)/2) / normalisation, with
@@ -23,7 +23,7 @@ def deep_linear_density(z: ArrayLike, law: Law, layer: int, norm2: float) -> np.
     Parameters
     ----------
     z : array_like, shape (...)
-    law : Law
+    mlp : Perceptron
     layer : int
     norm2 : float
         |x|^2/n_0 > 0.
@@ -39,14 +39,14 @@ def deep_linear_density(z: ArrayLike, law: Law, layer: int, norm2: float) -> np.
         If the network is not linear, has a bias or other than normal weights, if there is no such
         layer, or if norm2 is not positive.
     """
-    if not (law.activation.is_linear and not any(law.C_b) and law.weights == "normal"):
+    if not (mlp.activation.is_linear and not any(mlp.C_b) and mlp.weights == "normal"):
         raise ValueError("the density is that of linear networks, normal weights and no bias")
-    if not 1 <= layer <= law.depth:
-        raise ValueError(f"layers are numbered from 1 to {law.depth}, not {layer}")
+    if not 1 <= layer <= mlp.depth:
+        raise ValueError(f"layers are numbered from 1 to {mlp.depth}, not {layer}")
     if not norm2 > 0:
         raise ValueError("the input must not be zero")
-    hidden = np.array(law.widths[1:layer], dtype=float)
-    log_G = np.log(norm2) + np.sum(np.log(law.C_W[:layer]))
+    hidden = np.array(mlp.widths[1:layer], dtype=float)
+    log_G = np.log(norm2) + np.sum(np.log(mlp.C_W[:layer]))
     log_C = np.log(2) + log_G + np.sum(np.log(2 / hidden))
     log_norm = log_C / 2 + special.gammaln(0.5) + special.gammaln(hidden / 2).sum()
     orders, counts = np.unique(np.append((hidden - 1) / 2, 0.0), return_counts=True)

@@ -14,37 +14,37 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from finitewidth.models.law import Law
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.distributions.fourier import LogLaw, total
 from finitewidth.theory.distributions.gains import log_chi_square, log_gain
 
 
-def has_exact_law(law: Law) -> bool:
-    """Whether the functions of this module apply to ``law``."""
-    return law.is_scale_invariant and law.weights == "normal"
+def has_exact_law(mlp: Perceptron) -> bool:
+    """Whether the functions of this module apply to ``mlp``."""
+    return mlp.is_scale_invariant and mlp.weights == "normal"
 
 
-def log_kernel(law: Law, layer: int) -> LogLaw:
+def log_kernel(mlp: Perceptron, layer: int) -> LogLaw:
     """Law of log(Ghat/G) at ``layer`` >= 2, G being the mean over all networks, dead ones too.
 
     Raises
     ------
     ValueError
-        If ``law`` is not scale-invariant or its weights are not normal.
+        If ``mlp`` is not scale-invariant or its weights are not normal.
     """
-    if not has_exact_law(law):
+    if not has_exact_law(mlp):
         raise ValueError("the exact law needs a scale-invariant network and normal weights")
-    widths, counts = np.unique(law.widths[1:layer], return_counts=True)
-    slopes = law.activation.slopes
+    widths, counts = np.unique(mlp.widths[1:layer], return_counts=True)
+    slopes = mlp.activation.slopes
     return total((int(c), log_gain(slopes, int(n))) for n, c in zip(widths, counts, strict=True))
 
 
-def log_norm(law: Law, layer: int, log_G: float = 0.0) -> LogLaw:
+def log_norm(mlp: Perceptron, layer: int, log_G: float = 0.0) -> LogLaw:
     """Law of log sqrt(mean_i z_i^2) at ``layer``, given that it is not dead.
 
     Parameters
     ----------
-    law : Law
+    mlp : Perceptron
     layer : int
     log_G : float
         log E[z^2] (:func:`finitewidth.theory.mlp.exact.log_mean_square`), which only shifts it.
@@ -54,11 +54,11 @@ def log_norm(law: Law, layer: int, log_G: float = 0.0) -> LogLaw:
     ValueError
         As :func:`log_kernel`.
     """
-    parts = [log_kernel(law, layer), log_chi_square(law.widths[layer])]
+    parts = [log_kernel(mlp, layer), log_chi_square(mlp.widths[layer])]
     return total((1, p) for p in parts).shifted(log_G).scaled(0.5)
 
 
-def log_square(law: Law, layer: int) -> LogLaw:
+def log_square(mlp: Perceptron, layer: int) -> LogLaw:
     """Law of log(z^2/G) of one preactivation, given that the network is not dead.
 
     Raises
@@ -66,7 +66,7 @@ def log_square(law: Law, layer: int) -> LogLaw:
     ValueError
         As :func:`log_kernel`.
     """
-    return total([(1, log_kernel(law, layer)), (1, log_chi_square(1))])
+    return total([(1, log_kernel(mlp, layer)), (1, log_chi_square(1))])
 
 
 def gaussian_log_norm(n: int, log_K: float = 0.0) -> LogLaw:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from finitewidth.models.activations.activation import Activation
-from finitewidth.models.law import Law
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.gaussian.powers import power_derivatives
 from finitewidth.theory.mlp.kernel import check_layers, overlaps
 
@@ -31,7 +31,7 @@ class SecondOrder(NamedTuple):
     third_2: np.ndarray  #: third cumulant, which begins at order 1/n^2
 
 
-def second_order(law: Law, x: np.ndarray, layers: Sequence[int]) -> SecondOrder:
+def second_order(mlp: Perceptron, x: np.ndarray, layers: Sequence[int]) -> SecondOrder:
     """Mean, variance and third cumulant of Ghat up to second order in 1/n, each input alone.
 
     With e1, e2 the orders of E[Ghat] - K, V1, V2 those of the variance, U the third cumulant, n the
@@ -47,7 +47,7 @@ def second_order(law: Law, x: np.ndarray, layers: Sequence[int]) -> SecondOrder:
 
     Parameters
     ----------
-    law : Law
+    mlp : Perceptron
         Weights must be normal; hidden widths and variances may differ from layer to layer.
     x : ndarray, shape (N, n_0)
     layers : sequence of int
@@ -59,16 +59,16 @@ def second_order(law: Law, x: np.ndarray, layers: Sequence[int]) -> SecondOrder:
         If the weights are not normal, a layer is not between 1 and the depth, or x has another
         shape.
     """
-    if law.weights != "normal":
+    if mlp.weights != "normal":
         raise ValueError("second order in 1/n is for normal weights")
-    layers = check_layers(law, layers)
-    K = law.C_b[0] + law.C_W[0] * np.diagonal(overlaps(x))
+    layers = check_layers(mlp, layers)
+    K = mlp.C_b[0] + mlp.C_W[0] * np.diagonal(overlaps(x))
     state = SecondOrder(K, *(np.zeros_like(K) for _ in range(5)))
     wanted = {}
     for layer in range(1, max(layers) + 1):
         if layer > 1:
-            C_b, C_W, n = law.C_b[layer - 1], law.C_W[layer - 1], law.widths[layer - 1]
-            state = _next(law.activation, state, C_b, C_W, n)
+            C_b, C_W, n = mlp.C_b[layer - 1], mlp.C_W[layer - 1], mlp.widths[layer - 1]
+            state = _next(mlp.activation, state, C_b, C_W, n)
         if layer in layers:
             wanted[layer] = state
     return SecondOrder(*(np.stack(x) for x in zip(*(wanted[k] for k in layers), strict=True)))

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from finitewidth.models.law import Law
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.mlp.kernel import check_layers
 from finitewidth.theory.mlp.mean_squares import (
     first_layer_cumulant,
@@ -28,7 +28,7 @@ from finitewidth.theory.mlp.mean_squares import (
 )
 
 
-def moment_ratios(law: Law, x: np.ndarray, layers: Sequence[int]) -> np.ndarray:
+def moment_ratios(mlp: Perceptron, x: np.ndarray, layers: Sequence[int]) -> np.ndarray:
     """E[Ghat^k]/G^k for k = 1, 2, 3, 4, normal weights.
 
     Ghat^(l+1) = C_b + C_W Ghat^(l) X with X the mean over the layer's n neurons of sigma(g)^2, g
@@ -45,18 +45,18 @@ def moment_ratios(law: Law, x: np.ndarray, layers: Sequence[int]) -> np.ndarray:
         As :func:`finitewidth.theory.mlp.mean_squares.log_mean_square`, and if the weights are not
         normal.
     """
-    if law.weights != "normal":
+    if mlp.weights != "normal":
         raise ValueError("the chain of conditional variances needs normal weights")
-    require_slopes(law)
-    layers = check_layers(law, layers)
+    require_slopes(mlp)
+    layers = check_layers(mlp, layers)
     depth, inputs = max(layers), len(x)
-    gains = gain_moments(law.activation.slope_pair, np.array(law.widths[1:depth], dtype=float))
+    gains = gain_moments(mlp.activation.slope_pair, np.array(mlp.widths[1:depth], dtype=float))
     r = np.ones((4, depth, inputs))
     with np.errstate(over="ignore", invalid="ignore"):
-        if law.is_scale_invariant:
+        if mlp.is_scale_invariant:
             r[:, 1:] = np.cumprod(gains, axis=1)[..., None]
         else:
-            _, share = flow(law, x, depth)
+            _, share = flow(mlp, x, depth)
             for k in range(1, depth):
                 w = share[k]
                 one, two, three, four = gains[:, k - 1, None] * r[:, k - 1]
@@ -87,7 +87,9 @@ def gain_moments(slopes: tuple[float, float], n: np.ndarray) -> np.ndarray:
     )
 
 
-def pair_ratios(law: Law, x: np.ndarray, layers: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+def pair_ratios(
+    mlp: Perceptron, x: np.ndarray, layers: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray]:
     """E[z_i^2 z_j^2]/G^2 for i != j and E[z^4]/G^2, whatever symmetric law the weights have.
 
     Changing the sign of all weights into one neuron leaves the law as it is, which decouples the
@@ -104,16 +106,16 @@ def pair_ratios(law: Law, x: np.ndarray, layers: Sequence[int]) -> tuple[np.ndar
     ValueError
         As :func:`finitewidth.theory.mlp.mean_squares.log_mean_square`.
     """
-    require_slopes(law)
-    layers = check_layers(law, layers)
-    if law.weights == "normal":
-        pair = moment_ratios(law, x, layers)[1]
+    require_slopes(mlp)
+    layers = check_layers(mlp, layers)
+    if mlp.weights == "normal":
+        pair = moment_ratios(mlp, x, layers)[1]
         return pair, 3 * pair
-    kurtosis, spread = law.excess_kurtosis, (growth(law) + 1) / 3
+    kurtosis, spread = mlp.excess_kurtosis, (growth(mlp) + 1) / 3
     found = {}
-    pair, same = np.ones(len(x)), 3 + first_layer_cumulant(law, x)
+    pair, same = np.ones(len(x)), 3 + first_layer_cumulant(mlp, x)
     with np.errstate(over="ignore", invalid="ignore"):
-        for layer, w, n in shares(law, x, max(layers)):
+        for layer, w, n in shares(mlp, x, max(layers)):
             if layer > 1:
                 local = w**2 * spread * same / n
                 rest = 1 - w**2 + w**2 * (1 - 1 / n) * pair
@@ -126,7 +128,7 @@ def pair_ratios(law: Law, x: np.ndarray, layers: Sequence[int]) -> tuple[np.ndar
     return np.stack(pairs), np.stack(sames)
 
 
-def dead_fraction(law: Law, x: np.ndarray, layers: Sequence[int]) -> np.ndarray:
+def dead_fraction(mlp: Perceptron, x: np.ndarray, layers: Sequence[int]) -> np.ndarray:
     """Probability that all of z^(l) is zero, for a two-slope activation: (len(layers), N).
 
     A layer without bias is zero where the layer before is, or where a slope is 0 (ReLU) and all n
@@ -138,16 +140,16 @@ def dead_fraction(law: Law, x: np.ndarray, layers: Sequence[int]) -> np.ndarray:
     ValueError
         As :func:`finitewidth.theory.mlp.mean_squares.log_mean_square`.
     """
-    require_slopes(law)
-    layers = check_layers(law, layers)
-    half_off = 0 in law.activation.slope_pair
+    require_slopes(mlp)
+    layers = check_layers(mlp, layers)
+    half_off = 0 in mlp.activation.slope_pair
     found = {}
-    dead = np.where(norms(x) * law.C_W[0] > 0, 0.0, 1.0)
+    dead = np.where(norms(x) * mlp.C_W[0] > 0, 0.0, 1.0)
     for layer in range(1, max(layers) + 1):
         if layer > 1:
-            off = 2.0 ** -law.widths[layer - 1] if half_off else 0.0
-            dead = dead + (1 - dead) * (off if law.C_W[layer - 1] else 1.0)
-        if law.C_b[layer - 1]:
+            off = 2.0 ** -mlp.widths[layer - 1] if half_off else 0.0
+            dead = dead + (1 - dead) * (off if mlp.C_W[layer - 1] else 1.0)
+        if mlp.C_b[layer - 1]:
             dead = np.zeros_like(dead)
         if layer in layers:
             found[layer] = dead

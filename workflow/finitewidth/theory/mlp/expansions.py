@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from finitewidth.models.law import Law
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.mlp.kernel import check_layers
 from finitewidth.theory.mlp.mean_squares import (
     first_layer_cumulant,
@@ -31,7 +31,7 @@ class LeadingOrder(NamedTuple):
     four_point_second: np.ndarray  #: order 1/n^2 of Var(Ghat)/G^2; NaN as the six-point ratio
 
 
-def leading_order(law: Law, x: np.ndarray, layers: Sequence[int]) -> LeadingOrder:
+def leading_order(mlp: Perceptron, x: np.ndarray, layers: Sequence[int]) -> LeadingOrder:
     """The first non-trivial order in 1/n of four-point, kurtosis and six-point ratios.
 
     The expansion of the exact recursions at fixed depth, C_b and C_W, for every symmetric law of
@@ -43,14 +43,14 @@ def leading_order(law: Law, x: np.ndarray, layers: Sequence[int]) -> LeadingOrde
     ValueError
         As :func:`finitewidth.theory.mlp.mean_squares.log_mean_square`.
     """
-    require_slopes(law)
-    layers = check_layers(law, layers)
-    kurtosis, spread = law.excess_kurtosis, (growth(law) + 1) / 3
-    c, k3, _ = square_cumulants(law.activation.slope_pair)
+    require_slopes(mlp)
+    layers = check_layers(mlp, layers)
+    kurtosis, spread = mlp.excess_kurtosis, (growth(mlp) + 1) / 3
+    c, k3, _ = square_cumulants(mlp.activation.slope_pair)
     four = second = six = np.zeros(len(x))
-    infinite = first = first_layer_cumulant(law, x)
+    infinite = first = first_layer_cumulant(mlp, x)
     found = {}
-    for layer, w, n in shares(law, x, max(layers)):
+    for layer, w, n in shares(mlp, x, max(layers)):
         if layer > 1:
             local = w**2 * spread * (3 + infinite) / n
             six = w**3 * (six + 6 * c * four / n + k3 / n**2)
@@ -68,12 +68,12 @@ def leading_order(law: Law, x: np.ndarray, layers: Sequence[int]) -> LeadingOrde
     return LeadingOrder(four, first, infinite, six, second)
 
 
-def log_growth(law: Law, layers: Sequence[int]) -> np.ndarray:
+def log_growth(mlp: Perceptron, layers: Sequence[int]) -> np.ndarray:
     """c tau, tau the sum of 1/n over the hidden layers before each: shape (len(layers),).
 
     In the limit of depth and width together log(Ghat/G) is normal with variance c tau and mean
     -c tau/2, for every scale-invariant network without bias (Hanin and Nica 2018), so that
     E[Ghat^k]/G^k = exp(c tau k (k - 1)/2).
     """
-    tau = np.concatenate([[0.0], np.cumsum(1 / np.array(law.widths[1:-1], dtype=float))])
-    return growth(law) * tau[np.array(check_layers(law, layers)) - 1]
+    tau = np.concatenate([[0.0], np.cumsum(1 / np.array(mlp.widths[1:-1], dtype=float))])
+    return growth(mlp) * tau[np.array(check_layers(mlp, layers)) - 1]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from finitewidth.models.law import Law
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.mlp.kernel import check_layers, infinite_width, overlaps
 
 
@@ -23,7 +23,7 @@ class FourPoint(NamedTuple):
     same: np.ndarray  #: S_abcd = E[z_a z_b z_c z_d] - three pairings of G
 
 
-def four_point(law: Law, x: np.ndarray, layers: Sequence[int]) -> FourPoint:
+def four_point(mlp: Perceptron, x: np.ndarray, layers: Sequence[int]) -> FourPoint:
     """Exact four-point functions: V' = C_W^2 [V + (G_ac G_bd + G_ad G_bc + S - V)/n].
 
     S' = the three pairings of V' + k (C_b^2 + C_W^2 E[z_a z_b z_c z_d]/n), k the excess kurtosis of
@@ -31,7 +31,7 @@ def four_point(law: Law, x: np.ndarray, layers: Sequence[int]) -> FourPoint:
 
     Parameters
     ----------
-    law : Law
+    mlp : Perceptron
         Of a linear network.
     x : ndarray, shape (N, n_0)
     layers : sequence of int
@@ -41,15 +41,15 @@ def four_point(law: Law, x: np.ndarray, layers: Sequence[int]) -> FourPoint:
     ValueError
         If the network is not linear, a layer does not exist, or x has another shape.
     """
-    return _recursion(law, x, layers, first_order=False)
+    return _recursion(mlp, x, layers, first_order=False)
 
 
-def first_order(law: Law, x: np.ndarray, layers: Sequence[int]) -> FourPoint:
+def first_order(mlp: Perceptron, x: np.ndarray, layers: Sequence[int]) -> FourPoint:
     """The same to first order in 1/n: as :func:`four_point`, with what is of order 1 in S."""
-    return _recursion(law, x, layers, first_order=True)
+    return _recursion(mlp, x, layers, first_order=True)
 
 
-def infinite_same(law: Law, x: np.ndarray, layers: Sequence[int]) -> np.ndarray:
+def infinite_same(mlp: Perceptron, x: np.ndarray, layers: Sequence[int]) -> np.ndarray:
     """Connected same-neuron function at infinite width, any activation: (len(layers), N, N, N, N).
 
     Exact in layer 1; later only what is not Gaussian in the biases survives.
@@ -59,17 +59,17 @@ def infinite_same(law: Law, x: np.ndarray, layers: Sequence[int]) -> np.ndarray:
     ValueError
         If a layer does not exist, or x has another shape.
     """
-    first = _first_layer(law, x)
-    k = law.excess_kurtosis
+    first = _first_layer(mlp, x)
+    k = mlp.excess_kurtosis
     return np.stack(
         [
-            first if layer == 1 else np.full_like(first, k * law.C_b[layer - 1] ** 2)
-            for layer in check_layers(law, layers)
+            first if layer == 1 else np.full_like(first, k * mlp.C_b[layer - 1] ** 2)
+            for layer in check_layers(mlp, layers)
         ]
     )
 
 
-def double_scaling(law: Law, x: np.ndarray, layers: Sequence[int]) -> np.ndarray:
+def double_scaling(mlp: Perceptron, x: np.ndarray, layers: Sequence[int]) -> np.ndarray:
     """V without bias as width and depth grow together: shape (len(layers), N, N, N, N).
 
     The mean over pairings grows with exp(2 tau), the rest decays with exp(-tau), tau the sum of
@@ -80,12 +80,12 @@ def double_scaling(law: Law, x: np.ndarray, layers: Sequence[int]) -> np.ndarray
     ValueError
         If the network is not linear or has a bias.
     """
-    _require_linear(law)
-    if any(law.C_b):
+    _require_linear(mlp)
+    if any(mlp.C_b):
         raise ValueError("the double-scaling limit is known without bias only")
-    tau = np.concatenate([[0.0], np.cumsum(1 / np.array(law.widths[1:-1], dtype=float))])
+    tau = np.concatenate([[0.0], np.cumsum(1 / np.array(mlp.widths[1:-1], dtype=float))])
     result = []
-    for layer, G in zip(layers, infinite_width(law, x, layers), strict=True):
+    for layer, G in zip(layers, infinite_width(mlp, x, layers), strict=True):
         product = np.multiply.outer(G, G)
         mean = pairings(product) / 3
         t = tau[layer - 1]
@@ -93,17 +93,19 @@ def double_scaling(law: Law, x: np.ndarray, layers: Sequence[int]) -> np.ndarray
     return np.stack(result)
 
 
-def _recursion(law: Law, x: np.ndarray, layers: Sequence[int], first_order: bool) -> FourPoint:
-    _require_linear(law)
-    layers = check_layers(law, layers)
-    k = law.excess_kurtosis
-    G = law.C_b[0] + law.C_W[0] * overlaps(x)
-    S = infinite = _first_layer(law, x)
+def _recursion(
+    mlp: Perceptron, x: np.ndarray, layers: Sequence[int], first_order: bool
+) -> FourPoint:
+    _require_linear(mlp)
+    layers = check_layers(mlp, layers)
+    k = mlp.excess_kurtosis
+    G = mlp.C_b[0] + mlp.C_W[0] * overlaps(x)
+    S = infinite = _first_layer(mlp, x)
     V = np.zeros_like(S)
     found = {1: (V, S)}
     with np.errstate(over="ignore", invalid="ignore"):
         for layer in range(2, max(layers) + 1):
-            C_b, C_W, n = law.C_b[layer - 1], law.C_W[layer - 1], law.widths[layer - 1]
+            C_b, C_W, n = mlp.C_b[layer - 1], mlp.C_W[layer - 1], mlp.widths[layer - 1]
             product = np.multiply.outer(G, G)
             wick = pairings(product)
             if first_order:
@@ -121,9 +123,9 @@ def _recursion(law: Law, x: np.ndarray, layers: Sequence[int], first_order: bool
     return FourPoint(np.stack(pairs), np.stack(same))
 
 
-def _require_linear(law: Law) -> None:
-    if not law.activation.is_linear:
-        raise ValueError(f"{law.activation_name} is not linear")
+def _require_linear(mlp: Perceptron) -> None:
+    if not mlp.activation.is_linear:
+        raise ValueError(f"{mlp.activation_name} is not linear")
 
 
 def pairings(T: np.ndarray) -> np.ndarray:
@@ -131,9 +133,9 @@ def pairings(T: np.ndarray) -> np.ndarray:
     return T + np.einsum("...acbd->...abcd", T) + np.einsum("...adbc->...abcd", T)
 
 
-def _first_layer(law: Law, x: np.ndarray) -> np.ndarray:
+def _first_layer(mlp: Perceptron, x: np.ndarray) -> np.ndarray:
     """Fourth cumulant of z^(1), (N, N, N, N): biases and weights add up, each independent."""
     x = np.asarray(x, dtype=float)
-    scale = law.C_W[0] / x.shape[1]
+    scale = mlp.C_W[0] / x.shape[1]
     fourth = np.einsum("ai,bi,ci,di->abcd", x, x, x, x, optimize=True)
-    return law.excess_kurtosis * (law.C_b[0] ** 2 + scale**2 * fourth)
+    return mlp.excess_kurtosis * (mlp.C_b[0] ** 2 + scale**2 * fourth)

@@ -11,16 +11,16 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from finitewidth.models.law import Law
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.mlp.kernel import check_layers, log_gain, overlaps
 
 
-def log_mean_square(law: Law, x: np.ndarray, layers: Sequence[int]) -> np.ndarray:
+def log_mean_square(mlp: Perceptron, x: np.ndarray, layers: Sequence[int]) -> np.ndarray:
     """log G, with G^(l) = C_b + C_W A2 G^(l-1): exact for every symmetric law of the weights.
 
     Parameters
     ----------
-    law : Law
+    mlp : Perceptron
         Its activation has two slopes.
     x : ndarray, shape (N, n_0)
     layers : sequence of int
@@ -35,19 +35,19 @@ def log_mean_square(law: Law, x: np.ndarray, layers: Sequence[int]) -> np.ndarra
     ValueError
         If the activation has no two slopes, a layer does not exist, or x has another shape.
     """
-    require_slopes(law)
-    layers = check_layers(law, layers)
+    require_slopes(mlp)
+    layers = check_layers(mlp, layers)
     with np.errstate(divide="ignore"):
-        if law.is_scale_invariant:
-            return np.log(norms(x)) + log_gain(law)[np.array(layers) - 1, None]
-        G, _ = flow(law, x, max(layers))
+        if mlp.is_scale_invariant:
+            return np.log(norms(x)) + log_gain(mlp)[np.array(layers) - 1, None]
+        G, _ = flow(mlp, x, max(layers))
         return np.log(G[np.array(layers) - 1])
 
 
-def require_slopes(law: Law) -> None:
-    """Raise ValueError unless the activation of ``law`` has two slopes."""
-    if law.activation.slopes is None:
-        raise ValueError(f"{law.activation_name} has no two slopes: nothing exact is known of it")
+def require_slopes(mlp: Perceptron) -> None:
+    """Raise ValueError unless the activation of ``mlp`` has two slopes."""
+    if mlp.activation.slopes is None:
+        raise ValueError(f"{mlp.activation_name} has no two slopes: nothing exact is known of it")
 
 
 def square_cumulants(slopes: tuple[float, float]) -> tuple[float, float, float]:
@@ -60,15 +60,15 @@ def square_cumulants(slopes: tuple[float, float]) -> tuple[float, float, float]:
     return m2 - 1, m3 - 3 * m2 + 2, m4 - 4 * m3 - 3 * m2**2 + 12 * m2 - 6
 
 
-def growth(law: Law) -> float:
+def growth(mlp: Perceptron) -> float:
     """c = 3 A4/A2^2 - 1, the relative variance of sigma(g)^2: 2 linear, 5 ReLU."""
-    return square_cumulants(law.activation.slope_pair)[0]
+    return square_cumulants(mlp.activation.slope_pair)[0]
 
 
-def flow(law: Law, x: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray]:
+def flow(mlp: Perceptron, x: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray]:
     """G and the share of G that comes from the layer before, not the bias: (depth, N) each."""
-    plus, minus = law.activation.slope_pair
-    C_b, C_W = np.array(law.C_b[:depth]), np.array(law.C_W[:depth])
+    plus, minus = mlp.activation.slope_pair
+    C_b, C_W = np.array(mlp.C_b[:depth]), np.array(mlp.C_W[:depth])
     G = np.empty((depth, len(x)))
     with np.errstate(over="ignore"):
         G[0] = C_b[0] + C_W[0] * norms(x)
@@ -77,22 +77,22 @@ def flow(law: Law, x: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray]:
     return G, 1 - np.divide(C_b[:, None], G, out=np.zeros_like(G), where=G > 0)
 
 
-def shares(law: Law, x: np.ndarray, depth: int) -> Iterator[tuple[int, np.ndarray, float]]:
+def shares(mlp: Perceptron, x: np.ndarray, depth: int) -> Iterator[tuple[int, np.ndarray, float]]:
     """For each layer up to ``depth``: its number, its share w (N,), the width before it."""
-    if law.is_scale_invariant:
+    if mlp.is_scale_invariant:
         share = np.ones((depth, len(x)))
     else:
-        _, share = flow(law, x, depth)
+        _, share = flow(mlp, x, depth)
     for layer in range(1, depth + 1):
-        yield layer, share[layer - 1], float(law.widths[layer - 1])
+        yield layer, share[layer - 1], float(mlp.widths[layer - 1])
 
 
-def first_layer_cumulant(law: Law, x: np.ndarray) -> np.ndarray:
+def first_layer_cumulant(mlp: Perceptron, x: np.ndarray) -> np.ndarray:
     """Excess kurtosis of z^(1), a finite sum of independent terms: shape (N,)."""
     x = np.asarray(x, dtype=float)
-    scale = law.C_W[0] / x.shape[1]
-    G = law.C_b[0] + law.C_W[0] * norms(x)
-    fourth = law.excess_kurtosis * (law.C_b[0] ** 2 + scale**2 * np.sum(x**4, axis=1))
+    scale = mlp.C_W[0] / x.shape[1]
+    G = mlp.C_b[0] + mlp.C_W[0] * norms(x)
+    fourth = mlp.excess_kurtosis * (mlp.C_b[0] ** 2 + scale**2 * np.sum(x**4, axis=1))
     return np.divide(fourth, G**2, out=np.zeros_like(G), where=G > 0)
 
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from finitewidth.models.law import Law
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.mlp.kernel import check_layers, variances
 from finitewidth.theory.mlp.square_means import MeanRules, Resolution
 
@@ -49,18 +49,18 @@ class Moments(NamedTuple):
 
 
 class Transported(NamedTuple):
-    """What was found, of shape (len(layers), N) or (len(laws), len(layers), N) throughout."""
+    """What was found, of shape (len(layers), N) or (len(mlps), len(layers), N) throughout."""
 
     values: Moments  #: NaN where the error is not small against the number
     errors: Moments  #: estimates of the absolute errors
 
 
-def transport(law: Law, x: np.ndarray, layers: Sequence[int]) -> Transported:
-    """Moments of Ghat at the widths of ``law``, every input on its own: shapes (len(layers), N).
+def transport(mlp: Perceptron, x: np.ndarray, layers: Sequence[int]) -> Transported:
+    """Moments of Ghat at the widths of ``mlp``, every input on its own: shapes (len(layers), N).
 
     Parameters
     ----------
-    law : Law
+    mlp : Perceptron
         Any activation; weights must be normal.
     x : ndarray, shape (N, n_0)
     layers : sequence of int
@@ -71,31 +71,33 @@ def transport(law: Law, x: np.ndarray, layers: Sequence[int]) -> Transported:
     ValueError
         If the weights are not normal, a layer does not exist, or x has another shape.
     """
-    found = transport_ladder([law], x, layers)
+    found = transport_ladder([mlp], x, layers)
     return Transported(*(Moments(*(field[0] for field in part)) for part in found))
 
 
-def transport_ladder(laws: Sequence[Law], x: np.ndarray, layers: Sequence[int]) -> Transported:
-    """:func:`transport` for laws of one activation, at little more than the cost of the narrowest.
+def transport_ladder(
+    mlps: Sequence[Perceptron], x: np.ndarray, layers: Sequence[int]
+) -> Transported:
+    """:func:`transport` of several, at little more than the cost of the narrowest.
 
     Returns
     -------
     Transported
-        Shapes (len(laws), len(layers), N).
+        Shapes (len(mlps), len(layers), N).
 
     Raises
     ------
     ValueError
         As :func:`transport`, and if the activations differ.
     """
-    if len({law.activation_name for law in laws}) != 1:
-        raise ValueError("the laws of a ladder share one activation")
-    if any(law.weights != "normal" for law in laws):
+    if len({mlp.activation_name for mlp in mlps}) != 1:
+        raise ValueError("the rungs of a ladder share one activation")
+    if any(mlp.weights != "normal" for mlp in mlps):
         raise ValueError("the chain of conditional variances needs normal weights")
-    kernels = [variances(law, x, range(1, max(check_layers(law, layers)) + 1)) for law in laws]
+    kernels = [variances(mlp, x, range(1, max(check_layers(mlp, layers)) + 1)) for mlp in mlps]
     with np.errstate(all="ignore"):
         (fine, lost), (coarse, _) = (
-            _all(laws, kernels, layers, resolution) for resolution in (_FINE, _COARSE)
+            _all(mlps, kernels, layers, resolution) for resolution in (_FINE, _COARSE)
         )
         size, rounding = _sizes(Moments(*fine))
         # Where convergence is slow the finer resolution is off by more than the difference.
@@ -137,18 +139,18 @@ def _sizes(found: Moments) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _all(
-    laws: Sequence[Law],
+    mlps: Sequence[Perceptron],
     kernels: Sequence[np.ndarray],
     layers: Sequence[int],
     resolution: Resolution,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Moments and bounds of what they lost, both (8, len(laws), len(layers), N)."""
-    rules = MeanRules(laws[0].activation, resolution)
-    shape = (8, len(laws), len(layers), kernels[0].shape[1])
+    rules = MeanRules(mlps[0].activation, resolution)
+    shape = (8, len(mlps), len(layers), kernels[0].shape[1])
     values, lost = np.full(shape, np.nan), np.full(shape, np.nan)
-    for r, (law, K) in enumerate(zip(laws, kernels, strict=True)):
+    for r, (mlp, K) in enumerate(zip(mlps, kernels, strict=True)):
         for a in range(shape[-1]):
-            for layer, floor, weight, g in _chain(law, K[:, a], rules):
+            for layer, floor, weight, g in _chain(mlp, K[:, a], rules):
                 at = [k for k, wanted in enumerate(layers) if wanted == layer]
                 if at:
                     moments = _moments(weight, g, K[layer - 1, a])
@@ -158,7 +160,7 @@ def _all(
     return values, lost
 
 
-def _chain(law: Law, K: np.ndarray, rules: MeanRules) -> Iterator:
+def _chain(mlp: Perceptron, K: np.ndarray, rules: MeanRules) -> Iterator:
     """For each layer its number, the floor under g, weights (M,) and g (M,): the law of one input.
 
     ``K`` is the infinite-width kernel of the layers, (depth,). Ends before the last of them where
@@ -168,7 +170,7 @@ def _chain(law: Law, K: np.ndarray, rules: MeanRules) -> Iterator:
     yield 1, floor, np.ones(1), K[:1]
     nodes, p = _Nodes(rules, floor), None
     for layer in range(2, len(K) + 1):
-        n, C_b, C_W = law.widths[layer - 1], law.C_b[layer - 1], law.C_W[layer - 1]
+        n, C_b, C_W = mlp.widths[layer - 1], mlp.C_b[layer - 1], mlp.C_W[layer - 1]
         if p is None:
             y, weight = rules.rules(K[layer - 2 : layer - 1], n)
             g, weight = C_b + C_W * y[0], weight[0]

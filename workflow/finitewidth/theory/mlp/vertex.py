@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from finitewidth.core.indices import pairs, quad_positions
-from finitewidth.models.law import Law
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.gaussian.covariance_derivatives import (
     pair_derivatives,
     variance_derivatives,
@@ -35,7 +35,7 @@ class FirstOrder(NamedTuple):
     G1: np.ndarray  #: (T, N, N), E[Ghat] - K to order 1/n
 
 
-def first_order(law: Law, x: np.ndarray, layers: Sequence[int]) -> FirstOrder:
+def first_order(mlp: Perceptron, x: np.ndarray, layers: Sequence[int]) -> FirstOrder:
     """K, V and G1 of the wanted layers, each hidden width with its own 1/n.
 
     Over unordered pairs of inputs p, q, with J_pq = dF_p/dK_q and n the width of the layer before,
@@ -47,7 +47,7 @@ def first_order(law: Law, x: np.ndarray, layers: Sequence[int]) -> FirstOrder:
 
     Parameters
     ----------
-    law : Law
+    mlp : Perceptron
         Weights must be normal.
     x : ndarray, shape (N, n_0)
         Equal inputs, and multiples of an input of a scale-invariant network, are one input to the
@@ -61,26 +61,26 @@ def first_order(law: Law, x: np.ndarray, layers: Sequence[int]) -> FirstOrder:
         If the weights are not normal, a layer is not between 1 and the depth, x has another shape,
         or the activation has a kink and is not of two slopes.
     """
-    if law.weights != "normal":
+    if mlp.weights != "normal":
         raise ValueError("first order in 1/n on several inputs is for normal weights")
-    layers = check_layers(law, layers)
+    layers = check_layers(mlp, layers)
     start = overlaps(x)
-    if law.is_scale_invariant:
-        return _scale_invariant(law, start, layers)
-    return _distinct(law, law.C_b[0] + law.C_W[0] * start, layers)
+    if mlp.is_scale_invariant:
+        return _scale_invariant(mlp, start, layers)
+    return _distinct(mlp, mlp.C_b[0] + mlp.C_W[0] * start, layers)
 
 
-def _scale_invariant(law: Law, start: np.ndarray, layers: list[int]) -> FirstOrder:
+def _scale_invariant(mlp: Perceptron, start: np.ndarray, layers: list[int]) -> FirstOrder:
     """At unit scale, where nothing grows; the logarithms of the scales are put back at the end."""
     norm = np.sqrt(np.diagonal(start))
     scale = np.outer(norm, norm)
     rho = np.divide(start, scale, out=np.zeros_like(start), where=scale > 0).clip(-1, 1)
     np.fill_diagonal(rho, 1.0)
-    gain = sum(a * a for a in law.activation.slope_pair) / 2
-    found = _distinct(replace(law, C_W=(1 / gain,) * law.depth), rho, layers)
+    gain = sum(a * a for a in mlp.activation.slope_pair) / 2
+    found = _distinct(replace(mlp, C_W=(1 / gain,) * mlp.depth), rho, layers)
     with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
         log_scale = np.add.outer(np.log(norm), np.log(norm))
-        log_K = log_gain(law)[np.array(layers) - 1, None, None] + log_scale
+        log_K = log_gain(mlp)[np.array(layers) - 1, None, None] + log_scale
         log_V = log_K[:, :, :, None, None] + log_K[:, None, None, :, :]
         return FirstOrder(
             _times_exp(found.K, log_K), _times_exp(found.V, log_V), _times_exp(found.G1, log_K)
@@ -92,12 +92,12 @@ def _times_exp(values: np.ndarray, log_scale: np.ndarray) -> np.ndarray:
     return np.where(values == 0, 0.0, values * np.exp(log_scale))
 
 
-def _distinct(law: Law, K: np.ndarray, layers: list[int]) -> FirstOrder:
+def _distinct(mlp: Perceptron, K: np.ndarray, layers: list[int]) -> FirstOrder:
     """The recursion from K^(1), with inputs that have the same activations taken once."""
-    leader = _leaders(law, K)
+    leader = _leaders(mlp, K)
     own = np.unique(leader)
     at = np.searchsorted(own, leader)
-    found = _recursion(law, K[np.ix_(own, own)], layers)
+    found = _recursion(mlp, K[np.ix_(own, own)], layers)
     result = FirstOrder(
         found.K[:, at][:, :, at],
         found.V[:, at][:, :, at][:, :, :, at][:, :, :, :, at],
@@ -108,9 +108,9 @@ def _distinct(law: Law, K: np.ndarray, layers: list[int]) -> FirstOrder:
     return result
 
 
-def _leaders(law: Law, K: np.ndarray) -> np.ndarray:
+def _leaders(mlp: Perceptron, K: np.ndarray) -> np.ndarray:
     """For each input the first whose activations are the same whatever the weights, (N,)."""
-    slopes = law.activation.slopes
+    slopes = mlp.activation.slopes
     even = slopes is not None and slopes[0] == -slopes[1]
     leader = np.arange(len(K))
     for b in range(len(K)):
@@ -122,7 +122,7 @@ def _leaders(law: Law, K: np.ndarray) -> np.ndarray:
     return leader
 
 
-def _recursion(law: Law, K: np.ndarray, layers: list[int]) -> FirstOrder:
+def _recursion(mlp: Perceptron, K: np.ndarray, layers: list[int]) -> FirstOrder:
     """The recursion of :func:`first_order` from K^(1), (N, N), over pairs of different inputs."""
     inputs = len(K)
     pair = pairs(inputs)
@@ -134,9 +134,9 @@ def _recursion(law: Law, K: np.ndarray, layers: list[int]) -> FirstOrder:
     found = {}
     for layer in range(1, max(layers) + 1):
         if layer > 1:
-            C_b, C_W, n = law.C_b[layer - 1], law.C_W[layer - 1], law.widths[layer - 1]
-            f, J, curvature = _one_layer(law, k[place], pair, place, V)
-            four = quartic(law.activation, k[place], estimate=False).values[positions]
+            C_b, C_W, n = mlp.C_b[layer - 1], mlp.C_W[layer - 1], mlp.widths[layer - 1]
+            f, J, curvature = _one_layer(mlp, k[place], pair, place, V)
+            four = quartic(mlp.activation, k[place], estimate=False).values[positions]
             V = C_W**2 * ((four - np.outer(f, f)) / n + J @ V @ J.T)
             V = (V + V.T) / 2
             G = C_W * (J @ G + curvature)
@@ -148,19 +148,19 @@ def _recursion(law: Law, K: np.ndarray, layers: list[int]) -> FirstOrder:
 
 
 def _one_layer(
-    law: Law, K: np.ndarray, pair: np.ndarray, place: np.ndarray, V: np.ndarray
+    mlp: Perceptron, K: np.ndarray, pair: np.ndarray, place: np.ndarray, V: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """<s_a s_b>, its derivatives (P, P) by pairs, and half its second derivatives on V, (P,)."""
     variance = np.diagonal(K)
     f, curvature = np.empty(len(pair)), np.empty(len(pair))
     J = np.zeros((len(pair), len(pair)))
     one = place[range(len(K)), range(len(K))]
-    alone = variance_derivatives(law.activation, variance)
+    alone = variance_derivatives(mlp.activation, variance)
     f[one], J[one, one], curvature[one] = alone.value, alone.first, alone.second * V[one, one] / 2
     off = np.flatnonzero(pair[:, 0] < pair[:, 1])
     if len(off):
         a, b = pair[off].T
-        both = pair_derivatives(law.activation, variance[a], variance[b], K[a, b])
+        both = pair_derivatives(mlp.activation, variance[a], variance[b], K[a, b])
         by = np.stack([one[a], off, one[b]], axis=-1)
         f[off] = both.value
         J[off[:, None], by] = both.first

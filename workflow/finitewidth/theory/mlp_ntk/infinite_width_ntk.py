@@ -6,20 +6,22 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.gaussian.closed_forms import two_slopes
-from finitewidth.theory.gaussian.expectations import covariance, second_moment
 from finitewidth.theory.gaussian.slopes import (
     both_slopes,
-    mean_square_slope,
     slope_covariance,
     snapped_angle,
 )
+from finitewidth.theory.layers.infinite_width import advance
+from finitewidth.theory.layers.kernels import Kernels
 from finitewidth.theory.mlp.kernel import check_layers, log_gain, overlaps
 
 
-def infinite_width_ntk(law: Law, rates: Rates, x: np.ndarray, layers: Sequence[int]) -> np.ndarray:
+def infinite_width_ntk(
+    mlp: Perceptron, rates: Rates, x: np.ndarray, layers: Sequence[int]
+) -> np.ndarray:
     """Theta^(l), from lambda_b + lambda_W x_a.x_b/n_0 in layer 1 by
 
         Theta' = lambda_b + lambda_W <s_a s_b>_K + C_W <s'_a s'_b>_K Theta_ab,
@@ -29,7 +31,7 @@ def infinite_width_ntk(law: Law, rates: Rates, x: np.ndarray, layers: Sequence[i
 
     Parameters
     ----------
-    law : Law
+    mlp : Perceptron
         Weights must be normal. Widths do not matter here.
     rates : Rates
     x : ndarray, shape (N, n_0)
@@ -50,23 +52,20 @@ def infinite_width_ntk(law: Law, rates: Rates, x: np.ndarray, layers: Sequence[i
         If the weights are not normal, the rates are for another depth, a layer is not between 1 and
         the depth, or x has another shape.
     """
-    layers = check_rates(law, rates, layers)
+    layers = check_rates(mlp, rates, layers)
     start = overlaps(x)
-    if law.is_scale_invariant:
-        return _scale_invariant(law, rates, start, layers)
-    K = law.C_b[0] + law.C_W[0] * start
-    theta = rates.lambda_b[0] + rates.lambda_W[0] * start
-    wanted = {1: theta}
-    for k in range(1, max(layers)):
-        squares, slopes = _one_layer(law, K)
-        theta = rates.lambda_b[k] + rates.lambda_W[k] * squares + law.C_W[k] * slopes * theta
-        K = law.C_b[k] + law.C_W[k] * squares
-        if k + 1 in layers:
-            wanted[k + 1] = theta
+    if mlp.is_scale_invariant:
+        return _scale_invariant(mlp, rates, start, layers)
+    each = advance(mlp.layers, Kernels(mlp.widths[:1], start, np.zeros_like(start)), rates)
+    wanted = {
+        number: K.ntk
+        for number, K in zip(range(1, max(layers) + 1), each, strict=False)
+        if number in layers
+    }
     return np.stack([wanted[layer] for layer in layers])
 
 
-def check_rates(law: Law, rates: Rates, layers: Sequence[int]) -> list[int]:
+def check_rates(mlp: Perceptron, rates: Rates, layers: Sequence[int]) -> list[int]:
     """``layers`` as a list of int.
 
     Raises
@@ -75,41 +74,30 @@ def check_rates(law: Law, rates: Rates, layers: Sequence[int]) -> list[int]:
         If the weights are not normal, the rates are for another depth, or a layer is not between 1
         and the depth.
     """
-    if law.weights != "normal":
-        raise ValueError(f"tangent kernels are predicted for normal weights, not {law.weights}")
+    if mlp.weights != "normal":
+        raise ValueError(f"tangent kernels are predicted for normal weights, not {mlp.weights}")
     given = len(rates.lambda_b), len(rates.lambda_W)
-    if given != (law.depth, law.depth):
-        raise ValueError(f"rates need {law.depth} values of lambda_b and lambda_W, not {given}")
-    return check_layers(law, layers)
+    if given != (mlp.depth, mlp.depth):
+        raise ValueError(f"rates need {mlp.depth} values of lambda_b and lambda_W, not {given}")
+    return check_layers(mlp, layers)
 
 
-def _one_layer(law: Law, K: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """<s_a s_b> and <s'_a s'_b>, (N, N) each; the diagonals by one-dimensional integrals."""
-    variance = np.diagonal(K)
-    squares = np.diag(second_moment(law.activation, variance))
-    slopes = np.diag(mean_square_slope(law.activation, variance))
-    a, b = np.triu_indices(len(K), 1)
-    if len(a):
-        three = variance[a], variance[b], K[a, b]
-        squares[a, b] = squares[b, a] = covariance(law.activation, *three)
-        slopes[a, b] = slopes[b, a] = slope_covariance(law.activation, *three)
-    return squares, slopes
-
-
-def _scale_invariant(law: Law, rates: Rates, start: np.ndarray, layers: list[int]) -> np.ndarray:
+def _scale_invariant(
+    mlp: Perceptron, rates: Rates, start: np.ndarray, layers: list[int]
+) -> np.ndarray:
     """Without bias: correlations of z and of its tangents, and the logarithms of their scales."""
-    plus, minus = law.activation.slope_pair
+    plus, minus = mlp.activation.slope_pair
     norm = np.diagonal(start)
     scale = np.sqrt(np.outer(norm, norm))
     rho = np.divide(start, scale, out=np.zeros_like(start), where=scale > 0).clip(-1, 1)
     np.fill_diagonal(rho, 1.0)
     one, gain = np.ones_like(rho), (plus**2 + minus**2) / 2
-    passes = slope_covariance(law.activation, norm[:, None], norm, scale) / gain
+    passes = slope_covariance(mlp.activation, norm[:, None], norm, scale) / gain
     wanted = {}
     with np.errstate(divide="ignore", over="ignore", under="ignore", invalid="ignore"):
         log_b, log_W = np.log(rates.lambda_b), np.log(rates.lambda_W)
-        log_up = np.log(law.C_W) + np.log(gain)
-        log_norm, log_G = np.log(norm), log_gain(law)
+        log_up = np.log(mlp.C_W) + np.log(gain)
+        log_norm, log_G = np.log(norm), log_gain(mlp)
         ratio, log_theta = np.zeros_like(rho), np.full(len(norm), -np.inf)
         for k in range(max(layers)):
             if k == 0:

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from finitewidth.models.activations.activation import Activation
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.gaussian import expectations
 from finitewidth.theory.gaussian.slopes import mean_square_slope, slope_covariance
 
@@ -61,12 +61,12 @@ class Gap:
         return np.array([most, four_det / 4 / most])
 
 
-def two_inputs(law: Law, rates: Rates, x: np.ndarray) -> Gap | None:
+def two_inputs(mlp: Perceptron, rates: Rates, x: np.ndarray) -> Gap | None:
     """The tangent kernel of the last layer at infinite width.
 
     Parameters
     ----------
-    law : Law
+    mlp : Perceptron
         Weights must be normal.
     rates : Rates
     x : ndarray, shape (2, n_0)
@@ -76,17 +76,17 @@ def two_inputs(law: Law, rates: Rates, x: np.ndarray) -> Gap | None:
     Gap or None
         None where a variance leaves the range of floating point.
     """
-    sigma, parity = law.activation, _parity(law.activation)
+    sigma, parity = mlp.activation, _parity(mlp.activation)
     norms = (x**2).mean(axis=1)
     away, towards = ((x[0] - x[1]) ** 2).mean(), ((x[0] + x[1]) ** 2).mean()
     sign = -1 if parity and towards < away else 1
     between = away if sign == 1 else towards
     bias = 0 if sign == 1 else 4
-    K = law.C_b[0] + law.C_W[0] * norms
-    gap_K = bias * law.C_b[0] + law.C_W[0] * between
+    K = mlp.C_b[0] + mlp.C_W[0] * norms
+    gap_K = bias * mlp.C_b[0] + mlp.C_W[0] * between
     theta = rates.lambda_b[0] + rates.lambda_W[0] * norms
     gap = bias * rates.lambda_b[0] + rates.lambda_W[0] * between
-    for k in range(1, law.depth):
+    for k in range(1, mlp.depth):
         if not (np.isfinite(K).all() and (K > 1e-280).all() and np.isfinite(gap_K)):
             return None
         follows = sign == 1 or parity
@@ -102,10 +102,10 @@ def two_inputs(law: Law, rates: Rates, x: np.ndarray) -> Gap | None:
         else:
             K12 = sign * (K.sum() - gap_K) / 2
             passed = slopes @ theta - 2 * slope_covariance(sigma, K[0], K[1], K12) * across
-        gap = bias * rates.lambda_b[k] + rates.lambda_W[k] * M + law.C_W[k] * passed
-        theta = rates.lambda_b[k] + rates.lambda_W[k] * squares + law.C_W[k] * slopes * theta
-        gap_K = bias * law.C_b[k] + law.C_W[k] * M
-        K, sign = law.C_b[k] + law.C_W[k] * squares, new_sign
+        gap = bias * rates.lambda_b[k] + rates.lambda_W[k] * M + mlp.C_W[k] * passed
+        theta = rates.lambda_b[k] + rates.lambda_W[k] * squares + mlp.C_W[k] * slopes * theta
+        gap_K = bias * mlp.C_b[k] + mlp.C_W[k] * M
+        K, sign = mlp.C_b[k] + mlp.C_W[k] * squares, new_sign
     return Gap(float(theta[0]), float(theta[1]), float(gap), sign)
 
 

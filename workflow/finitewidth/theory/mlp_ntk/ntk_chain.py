@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.gaussian.tangent_moments import TangentMoments, tangent_moments
 from finitewidth.theory.mlp.kernel import overlaps, variances
 from finitewidth.theory.mlp_ntk.infinite_width_ntk import check_rates
@@ -39,7 +39,7 @@ class NTKChain(NamedTuple):
     Q: np.ndarray  #: E[dH_iij z_j]
 
 
-def first_order(law: Law, rates: Rates, x: np.ndarray, layers: Sequence[int]) -> NTKChain:
+def first_order(mlp: Perceptron, rates: Rates, x: np.ndarray, layers: Sequence[int]) -> NTKChain:
     """All tensors of :class:`NTKChain`, to first order in 1/n, each input alone.
 
     To this order Var Theta_ii = A + 2B. Each hidden width has its own 1/n. What leaves the range of
@@ -47,7 +47,7 @@ def first_order(law: Law, rates: Rates, x: np.ndarray, layers: Sequence[int]) ->
 
     Parameters
     ----------
-    law : Law
+    mlp : Perceptron
         Any activation of two slopes or smooth; weights must be normal.
     rates : Rates
     x : ndarray, shape (N, n_0)
@@ -60,10 +60,10 @@ def first_order(law: Law, rates: Rates, x: np.ndarray, layers: Sequence[int]) ->
         If the weights are not normal, the rates are for another depth, a layer is not between 1 and
         the depth, x has another shape, or the activation has a kink and is not of two slopes.
     """
-    layers = check_rates(law, rates, layers)
+    layers = check_rates(mlp, rates, layers)
     depth = max(layers)
-    K = variances(law, x, range(1, depth + 1))
-    means = tangent_moments(law.activation, K[:-1])
+    K = variances(mlp, x, range(1, depth + 1))
+    means = tangent_moments(mlp.activation, K[:-1])
     zero = np.zeros(K.shape[1])
     theta = rates.lambda_b[0] + rates.lambda_W[0] * np.diagonal(overlaps(x))
     state = NTKChain(K[0], zero, zero, theta, *[zero] * 7)
@@ -72,7 +72,7 @@ def first_order(law: Law, rates: Rates, x: np.ndarray, layers: Sequence[int]) ->
         local = TangentMoments(*(mean[k - 1] for mean in means))
         rate = rates.lambda_b[k], rates.lambda_W[k]
         with np.errstate(over="ignore", invalid="ignore"):
-            state = _next(state, local, K[k], law.C_W[k], rate, law.widths[k])
+            state = _next(state, local, K[k], mlp.C_W[k], rate, mlp.widths[k])
         if k + 1 in layers:
             wanted[k + 1] = state
     return NTKChain(*(np.stack(x) for x in zip(*(wanted[k] for k in layers), strict=True)))

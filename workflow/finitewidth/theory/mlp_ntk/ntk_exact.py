@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.mlp.mean_squares import log_mean_square, norms, require_slopes, shares
 from finitewidth.theory.mlp_ntk.infinite_width_ntk import check_rates
 
@@ -36,15 +36,17 @@ class SecondMoments(NamedTuple):
     ratio: np.ndarray  #: E[Theta_ii^2]/H^2; NaN where H is 0
 
 
-def second_moments(law: Law, rates: Rates, x: np.ndarray, layers: Sequence[int]) -> SecondMoments:
-    """All of :class:`SecondMoments`, at the widths of ``law``.
+def second_moments(
+    mlp: Perceptron, rates: Rates, x: np.ndarray, layers: Sequence[int]
+) -> SecondMoments:
+    """All of :class:`SecondMoments`, at the widths of ``mlp``.
 
     Cov(Theta_ii, Theta_jj) is aa - H^2, Cov(Ghat, Theta_ii) is dd - G H, and
     E[Theta_ii^2] = aa + 2 bb.
 
     Parameters
     ----------
-    law : Law
+    mlp : Perceptron
         Of two slopes, with normal weights; any widths, C_b and C_W.
     rates : Rates
     x : ndarray, shape (N, n_0)
@@ -57,18 +59,18 @@ def second_moments(law: Law, rates: Rates, x: np.ndarray, layers: Sequence[int])
         If the activation has no two slopes, the weights are not normal, the rates are for another
         depth, a layer is not between 1 and the depth, or x has another shape.
     """
-    require_slopes(law)
-    layers = check_rates(law, rates, layers)
+    require_slopes(mlp)
+    layers = check_rates(mlp, rates, layers)
     depth = max(layers)
-    A2, A4 = (sum(a**p for a in law.activation.slope_pair) / 2 for p in (2, 4))
+    A2, A4 = (sum(a**p for a in mlp.activation.slope_pair) / 2 for p in (2, 4))
     spread = A4 / A2**2 if A2 else 0.0
-    log_G = log_mean_square(law, x, range(1, depth + 1))
+    log_G = log_mean_square(mlp, x, range(1, depth + 1))
     with np.errstate(divide="ignore", over="ignore", under="ignore", invalid="ignore"):
-        log_H, parts = _log_mean(law, rates, norms(x), log_G, A2)
+        log_H, parts = _log_mean(mlp, rates, norms(x), log_G, A2)
         one = np.ones(log_G.shape[1])
         state = one, one, 0 * one, one, 0 * one
         wanted = {}
-        for layer, w, n in shares(law, x, depth):
+        for layer, w, n in shares(mlp, x, depth):
             if layer > 1:
                 p, q, r = parts[layer - 1]
                 state = _next(state, w, p, q, r, n, spread)
@@ -94,14 +96,14 @@ def _times(ratio: np.ndarray, log_scale: np.ndarray) -> np.ndarray:
 
 
 def _log_mean(
-    law: Law, rates: Rates, norm: np.ndarray, log_G: np.ndarray, A2: float
+    mlp: Perceptron, rates: Rates, norm: np.ndarray, log_G: np.ndarray, A2: float
 ) -> tuple[np.ndarray, list]:
     """log H, (L, N), and the shares of H from biases, from weights and from the layer before."""
     depth = len(log_G)
     log_b, log_W = np.log(rates.lambda_b), np.log(rates.lambda_W)
-    log_up = np.log(law.C_W) + np.log(A2)
+    log_up = np.log(mlp.C_W) + np.log(A2)
     # A kink passes nothing back from a preactivation that is exactly 0.
-    passes = np.log(np.where(log_G > -np.inf, 1.0, law.activation.derivative(np.zeros(())) ** 2))
+    passes = np.log(np.where(log_G > -np.inf, 1.0, mlp.activation.derivative(np.zeros(())) ** 2))
     log_H = np.empty_like(log_G)
     log_H[0] = np.logaddexp(log_b[0], log_W[0] + np.log(norm))
     nothing = np.zeros_like(log_G[0])

@@ -18,8 +18,8 @@ from typing import NamedTuple
 import numpy as np
 
 from finitewidth.models.activations.activation import Activation
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.gaussian.closed_forms import angle
 from finitewidth.theory.gaussian.derivative_means import derivative_means
 from finitewidth.theory.gaussian.four_factors import four_means
@@ -54,7 +54,9 @@ class NTKFirstOrder(NamedTuple):
     Q: np.ndarray  #: (T, N, N, N, N), E[dH_ia,ib,jc z_jd]
 
 
-def first_order(law: Law, rates: Rates, x: np.ndarray, layers: Sequence[int]) -> NTKFirstOrder:
+def first_order(
+    mlp: Perceptron, rates: Rates, x: np.ndarray, layers: Sequence[int]
+) -> NTKFirstOrder:
     """All tensors of :class:`NTKFirstOrder`, to first order in 1/n.
 
     Each hidden width has its own 1/n. One layer of a smooth activation takes milliseconds with two
@@ -64,7 +66,7 @@ def first_order(law: Law, rates: Rates, x: np.ndarray, layers: Sequence[int]) ->
 
     Parameters
     ----------
-    law : Law
+    mlp : Perceptron
         Any activation of two slopes or smooth; weights must be normal.
     rates : Rates
     x : ndarray, shape (N, n_0)
@@ -80,18 +82,18 @@ def first_order(law: Law, rates: Rates, x: np.ndarray, layers: Sequence[int]) ->
         If the weights are not normal, the rates are for another depth, a layer is not between 1 and
         the depth, x has another shape, or the activation has a kink and is not of two slopes.
     """
-    layers = check_rates(law, rates, layers)
+    layers = check_rates(mlp, rates, layers)
     depth = max(layers)
-    K = infinite_width(law, x, range(1, depth + 1))
-    theta = infinite_width_ntk(law, rates, x, range(1, depth + 1))
+    K = infinite_width(mlp, x, range(1, depth + 1))
+    theta = infinite_width_ntk(mlp, rates, x, range(1, depth + 1))
     two, four = np.zeros_like(overlaps(x)), np.zeros((len(K[0]),) * 4)
     state = NTKFirstOrder(K[0], four, two, theta[0], four, four, four, four, two, four, four)
     wanted, lost_pairs = {1: state}, np.zeros(two.shape, bool)
     for k in range(1, depth):
-        lost_pairs = lost_pairs | _too_narrow(law.activation, state.K)
+        lost_pairs = lost_pairs | _too_narrow(mlp.activation, state.K)
         if _in_range(state.K):
-            rate = law.C_W[k], rates.lambda_W[k], law.widths[k]
-            state = _Layer(law.activation, state, *rate).next(K[k], theta[k])
+            rate = mlp.C_W[k], rates.lambda_W[k], mlp.widths[k]
+            state = _Layer(mlp.activation, state, *rate).next(K[k], theta[k])
         else:
             lost = NTKFirstOrder(*(np.full_like(x, np.nan) for x in state))
             state = lost._replace(K=K[k], Theta=theta[k])

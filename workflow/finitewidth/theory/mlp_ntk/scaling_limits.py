@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from finitewidth.models.activations.activation import Activation
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.gaussian.tangent_moments import tangent_moments
 from finitewidth.theory.mlp.criticality import (
     AT_ZERO,
@@ -78,7 +78,7 @@ def _kurtosis(activation: Activation) -> float:
     return A4 / A2**2
 
 
-def ratio_of(law: Law, rates: Rates, layers: Sequence[int]) -> np.ndarray:
+def ratio_of(mlp: Perceptron, rates: Rates, layers: Sequence[int]) -> np.ndarray:
     """:func:`ratio` for widths and rates that differ from layer to layer, (len(layers),).
 
     Layer l puts lambda_W/C_W of its own into Theta, to a factor that all layers share; with tau_l
@@ -91,21 +91,21 @@ def ratio_of(law: Law, rates: Rates, layers: Sequence[int]) -> np.ndarray:
         If the activation has no two slopes, the weights are not normal, the rates are for another
         depth, a layer does not exist, or one of C_b and lambda_b is not 0.
     """
-    require_slopes(law)
-    layers = check_rates(law, rates, layers)
-    if any(law.C_b) or any(rates.lambda_b):
+    require_slopes(mlp)
+    layers = check_rates(mlp, rates, layers)
+    if any(mlp.C_b) or any(rates.lambda_b):
         raise ValueError(
-            f"double scaling is without biases, not C_b up to {max(law.C_b)} and lambda_b up to"
+            f"double scaling is without biases, not C_b up to {max(mlp.C_b)} and lambda_b up to"
             f" {max(rates.lambda_b)}"
         )
-    a, s = _kurtosis(law.activation), growth(law)
+    a, s = _kurtosis(mlp.activation), growth(mlp)
     inner = pairs = total = tau = 0.0
     found = {}
     for k in range(max(layers)):
-        h = rates.lambda_W[k] / law.C_W[k] if law.C_W[k] else np.nan
+        h = rates.lambda_W[k] / mlp.C_W[k] if mlp.C_W[k] else np.nan
         if k:
-            tau += 1 / law.widths[k]
-            inner *= np.exp(-3 * a / law.widths[k])
+            tau += 1 / mlp.widths[k]
+            inner *= np.exp(-3 * a / mlp.widths[k])
         pairs += h * (h + 2 * inner)
         inner, total = inner + h, total + h
         # Without rates there is no tangent kernel.

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from finitewidth.core.indices import pairs
-from finitewidth.models.law import Law
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.quantities.description import FOUR_POINT_MOST_INPUTS
 from finitewidth.theory.distributions import scale_invariant
 from finitewidth.theory.gaussian.four_activations import has_closed_form
@@ -30,9 +30,9 @@ MOST_PAIRED = 16
 
 @dataclass(frozen=True)
 class Case:
-    """One member's law, its inputs x (N, n_0), the layers (T of them), and sizes of the sample."""
+    """One member's networks, inputs x (N, n_0), the layers (T of them), and sizes of the sample."""
 
-    law: Law
+    mlp: Perceptron
     x: np.ndarray
     layers: list[int]
     neurons: int
@@ -46,12 +46,12 @@ class Case:
     @cached_property
     def has_slopes(self) -> bool:
         """Whether the finite-width results of :mod:`finitewidth.theory.mlp.exact` apply."""
-        return self.law.activation.slopes is not None
+        return self.mlp.activation.slopes is not None
 
     @cached_property
     def is_normal(self) -> bool:
         """Whether the weights are normal."""
-        return self.law.weights == "normal"
+        return self.mlp.weights == "normal"
 
     @cached_property
     def has_limit(self) -> np.ndarray:
@@ -61,14 +61,14 @@ class Case:
         But the recursion of the next layers takes Gaussian means of it. (The width of the input
         counts among those that grow: it makes the first layer Gaussian.)
         """
-        if self.is_normal or self.law.activation.is_linear:
+        if self.is_normal or self.mlp.activation.is_linear:
             return np.ones(len(self.layers), dtype=bool)
-        return np.array([not any(self.law.C_b[: layer - 1]) for layer in self.layers])
+        return np.array([not any(self.mlp.C_b[: layer - 1]) for layer in self.layers])
 
     @cached_property
     def kernel(self) -> np.ndarray:
         """Infinite-width kernel, (T, N, N); NaN where the limit is not known."""
-        K = kernel.infinite_width(self.law, self.x, self.layers)
+        K = kernel.infinite_width(self.mlp, self.x, self.layers)
         known = self.has_limit[:, None, None]
         if self.has_slopes:
             # On the diagonal it holds whatever the law of the weights.
@@ -79,9 +79,9 @@ class Case:
     def log_K(self) -> np.ndarray:
         """Logarithm of the infinite-width variance, which a two-slope network has exactly."""
         if self.has_slopes:
-            return mean_squares.log_mean_square(self.law, self.x, self.layers)
+            return mean_squares.log_mean_square(self.mlp, self.x, self.layers)
         with np.errstate(divide="ignore"):
-            log_K = np.log(kernel.variances(self.law, self.x, self.layers))
+            log_K = np.log(kernel.variances(self.mlp, self.x, self.layers))
         return np.where(self.has_limit[:, None], log_K, np.nan)
 
     @cached_property
@@ -93,33 +93,33 @@ class Case:
     @cached_property
     def inverse_flow(self) -> np.ndarray:
         """1/K of every layer up to the last one wanted, NaN where K is 0: (depth, N)."""
-        K = kernel.variances(self.law, self.x, range(1, max(self.layers) + 1))
+        K = kernel.variances(self.mlp, self.x, range(1, max(self.layers) + 1))
         return 1 / np.where(K > 0, K, np.nan)
 
     @cached_property
     def moment_ratios(self) -> np.ndarray:
         """E[Ghat^k]/G^k, k = 1 to 4, (4, T, N); two slopes and normal weights only."""
-        return exact.moment_ratios(self.law, self.x, self.layers)
+        return exact.moment_ratios(self.mlp, self.x, self.layers)
 
     @cached_property
     def pair_ratios(self) -> tuple[np.ndarray, np.ndarray]:
         """E[z_i^2 z_j^2]/G^2 and E[z^4]/G^2, (T, N) each; two slopes only."""
-        return exact.pair_ratios(self.law, self.x, self.layers)
+        return exact.pair_ratios(self.mlp, self.x, self.layers)
 
     @cached_property
     def leading_order(self) -> expansions.LeadingOrder:
         """First non-trivial orders in 1/n, (T, N) each; two slopes only."""
-        return expansions.leading_order(self.law, self.x, self.layers)
+        return expansions.leading_order(self.mlp, self.x, self.layers)
 
     @cached_property
     def is_deep(self) -> bool:
         """Whether expansions on several inputs are left out, see :data:`DEEPEST`."""
-        return self.law.is_scale_invariant and max(self.layers) > DEEPEST
+        return self.mlp.is_scale_invariant and max(self.layers) > DEEPEST
 
     @cached_property
     def has_vertex(self) -> bool:
         """Whether :func:`finitewidth.theory.mlp.vertex.first_order` covers this member."""
-        smooth = self.has_slopes or self.law.activation.derivatives is not None
+        smooth = self.has_slopes or self.mlp.activation.derivatives is not None
         return self.is_normal and smooth and not self.is_deep
 
     @cached_property
@@ -127,17 +127,17 @@ class Case:
         """First order in 1/n on all inputs together; None where it is not known."""
         if not self.has_vertex or len(self.x) > FOUR_POINT_MOST_INPUTS:
             return None
-        on_lattices = len(self.x) > 2 and not has_closed_form(self.law.activation)
+        on_lattices = len(self.x) > 2 and not has_closed_form(self.mlp.activation)
         if on_lattices and np.nanmax(self.K, initial=0) > STEEPEST:
             return None
-        return vertex.first_order(self.law, self.x, self.layers)
+        return vertex.first_order(self.mlp, self.x, self.layers)
 
     @cached_property
     def second_order(self) -> chain.SecondOrder:
         """Each input alone to second order in 1/n; ``ValueError`` if weights are not normal."""
         self._require_normal()
         if not self.has_slopes:
-            return chain.second_order(self.law, self.x, self.layers)
+            return chain.second_order(self.mlp, self.x, self.layers)
         # The same in ratios, which stay in range where G does not.
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             one = self.relative_orders
@@ -173,7 +173,7 @@ class Case:
         if not self.is_normal or self.is_deep:
             return None
         N = len(self.x)
-        if self.law.activation.is_linear:
+        if self.mlp.activation.is_linear:
             return np.zeros((len(self.layers), N, N))
         if self.first_order is not None:
             result = self.first_order.G1.copy()
@@ -183,7 +183,7 @@ class Case:
                 # The correction to a pair of inputs takes no other input.
                 for a, b in pairs(N):
                     if a < b:
-                        two = vertex.first_order(self.law, self.x[[a, b]], self.layers)
+                        two = vertex.first_order(self.mlp, self.x[[a, b]], self.layers)
                         result[:, a, b] = result[:, b, a] = two.G1[:, 0, 1]
         result[:, range(N), range(N)] = self.second_order.mean_1
         return result
@@ -191,9 +191,9 @@ class Case:
     @cached_property
     def log_growth(self) -> np.ndarray | None:
         """c tau of each layer, (T, 1), where the double-scaling limit is known; else None."""
-        if not scale_invariant.has_exact_law(self.law):
+        if not scale_invariant.has_exact_law(self.mlp):
             return None
-        return expansions.log_growth(self.law, self.layers)[:, None]
+        return expansions.log_growth(self.mlp, self.layers)[:, None]
 
     def only_in(self, layer: int, values: np.ndarray | float, *shape: int) -> np.ndarray:
         """``values`` where the layer is ``layer``, NaN elsewhere: (T, *shape)."""
@@ -212,12 +212,12 @@ class Rung(Case):
     @cached_property
     def width(self) -> int:
         """n, of every hidden layer."""
-        return self.law.widths[1]
+        return self.mlp.widths[1]
 
     @cached_property
     def scale(self) -> float:
         """1/n of this rung, in units of the reference's."""
-        return self.reference.law.widths[1] / self.width
+        return self.reference.mlp.widths[1] / self.width
 
     @cached_property
     def kernel(self) -> np.ndarray:

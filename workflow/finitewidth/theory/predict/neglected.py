@@ -14,8 +14,8 @@ import numpy as np
 import xarray as xr
 
 from finitewidth.core.bins import EDGES, QUANTILE_U
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.quantities import own
 from finitewidth.quantities.vocabulary import COEFFICIENTS
 from finitewidth.theory.mlp_ntk.infinite_width_ntk import infinite_width_ntk
@@ -56,7 +56,7 @@ _NOT_KNOWN = (
 
 def with_neglected(
     theory: xr.Dataset,
-    laws: Sequence[Law],
+    mlps: Sequence[Perceptron],
     x: np.ndarray,
     rates: Sequence[Rates] | None = None,
 ) -> xr.Dataset:
@@ -66,11 +66,11 @@ def with_neglected(
     ----------
     theory : xarray.Dataset
         Predictions of a member or, with the dimension ``rung``, of a ladder.
-    laws : sequence of Law
+    mlps : sequence of Perceptron
         The member's, or one a rung.
     x : ndarray, shape (N, n_0)
     rates : sequence of Rates, optional
-        One a law, where there are tangent kernels.
+        One for each, where there are tangent kernels.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def with_neglected(
     """
     if not theory.data_vars:
         return theory
-    sizes = _Sizes(theory, laws, np.asarray(x, dtype=float), rates)
+    sizes = _Sizes(theory, mlps, np.asarray(x, dtype=float), rates)
     names = [str(order) for order in theory["order"].values]
     found = {}
     for name, values in theory.data_vars.items():
@@ -148,9 +148,13 @@ class _Sizes:
     """Steps and units of the variables of one dataset, each computed once."""
 
     def __init__(
-        self, theory: xr.Dataset, laws: Sequence[Law], x: np.ndarray, rates: Sequence[Rates] | None
+        self,
+        theory: xr.Dataset,
+        mlps: Sequence[Perceptron],
+        x: np.ndarray,
+        rates: Sequence[Rates] | None,
     ) -> None:
-        self.laws, self.x, self.rates = laws, x, rates or ()
+        self.mlps, self.x, self.rates = mlps, x, rates or ()
         self.layers = [int(layer) for layer in theory["layer"].values] if "layer" in theory else []
         self.limit = np.empty(0)
         if "ntk_eigenvalue" in theory:
@@ -199,21 +203,21 @@ class _Sizes:
     def _field(self, name: str) -> np.ndarray:
         """K or Theta at infinite width, (layer, input); (rung, layer, input) if rates differ."""
         if name not in self._fields:
-            law = self.laws[0]
+            mlp = self.mlps[0]
             if name == "kernel":
-                values = Case(law, self.x, self.layers, 0, None).K
+                values = Case(mlp, self.x, self.layers, 0, None).K
             else:
                 apart = len(set(self.rates)) > 1
-                every = zip(self.laws, self.rates, strict=True) if apart else [(law, self.rates[0])]
+                every = zip(self.mlps, self.rates, strict=True) if apart else [(mlp, self.rates[0])]
                 each = [self._tangents(*one) for one in every]
                 values = np.stack(each) if apart else each[0]
             self._fields[name] = np.abs(values)
         return self._fields[name]
 
-    def _tangents(self, law: Law, rates: Rates) -> np.ndarray:
+    def _tangents(self, mlp: Perceptron, rates: Rates) -> np.ndarray:
         """Theta of each input with itself, (layer, input)."""
         # A size: that of normal weights, of which alone all is known.
-        whole = infinite_width_ntk(replace(law, weights="normal"), rates, self.x, self.layers)
+        whole = infinite_width_ntk(replace(mlp, weights="normal"), rates, self.x, self.layers)
         return np.diagonal(whole, axis1=1, axis2=2)
 
     def _steps(self, tangent: bool, dims: tuple[str, ...]) -> list[np.ndarray]:
@@ -221,9 +225,9 @@ class _Sizes:
         names = [f"{part} {tangent}" for part in Steps._fields]
         if names[0] not in self._fields:
             rates = self.rates[0] if tangent else None
-            found = steps(self.laws[0], self.x, self.layers, rates)
+            found = steps(self.mlps[0], self.x, self.layers, rates)
             self._fields |= dict(zip(names, found, strict=True))
-        width = np.array([law.widths[1] for law in self.laws])
+        width = np.array([mlp.widths[1] for mlp in self.mlps])
         scale = _placed(width[0] / width, ("rung",), dims) if "rung" in dims else 1.0
         return [_placed(self._fields[name], ("layer",), dims) * scale for name in names]
 

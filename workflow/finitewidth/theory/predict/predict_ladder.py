@@ -1,4 +1,4 @@
-"""The dataset of predictions of a ladder: one law at several widths."""
+"""The dataset of predictions of a ladder: one perceptron at several widths."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import xarray as xr
 
-from finitewidth.models.law import Law
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.quantities import coupled
 from finitewidth.quantities.vocabulary import DESCRIBED, OF_LADDERS
 from finitewidth.theory.mlp.kernel import check_layers
@@ -23,7 +23,7 @@ from finitewidth.theory.predict.predict_preactivations import (
 
 
 def predict_ladder(
-    laws: Sequence[Law],
+    mlps: Sequence[Perceptron],
     x: np.ndarray,
     layers: Sequence[int],
     families: Collection[str],
@@ -33,7 +33,7 @@ def predict_ladder(
 
     Parameters
     ----------
-    laws : sequence of Law
+    mlps : sequence of Perceptron
         One a rung, the same but for the width of their hidden layers (and of the last); normal
         weights.
     x : ndarray, shape (N, n_0)
@@ -59,11 +59,11 @@ def predict_ladder(
         their widths, weights are not normal, or ``exact`` has other names or shapes.
     """
     predictions = functions(OF_LADDERS, families)
-    _check_rungs(laws)
+    _check_rungs(mlps)
     x = np.asarray(x, dtype=float)
-    layers = check_layers(laws[0], layers)
-    reference = Case(laws[0], x, layers, neurons=0, networks=None)
-    rungs = [Rung(law, x, layers, 0, None, reference) for law in laws]
+    layers = check_layers(mlps[0], layers)
+    reference = Case(mlps[0], x, layers, neurons=0, networks=None)
+    rungs = [Rung(mlp, x, layers, 0, None, reference) for mlp in mlps]
     found: dict[str, Orders] = {}
     for prediction in predictions:
         found |= _stack([prediction(rung) for rung in rungs])
@@ -73,24 +73,24 @@ def predict_ladder(
     if "kernel_moments" in families:
         found |= predicted_kernels.coefficients(reference)
     variables = {name: variable(DESCRIBED[name], orders) for name, orders in found.items()}
-    width = [law.widths[1] for law in laws]
+    width = [mlp.widths[1] for mlp in mlps]
     every = shared_coordinates(layers, len(x)) | {
-        "rung": np.arange(len(laws)),
+        "rung": np.arange(len(mlps)),
         "width": ("rung", width, {"long_name": "neurons of the hidden layers", "units": "1"}),
     }
     return xr.Dataset(variables).assign_coords(used(every, variables))
 
 
-def _check_rungs(laws: Sequence[Law]) -> None:
-    if not laws:
+def _check_rungs(mlps: Sequence[Perceptron]) -> None:
+    if not mlps:
         raise ValueError("a ladder has one rung at least")
-    for law in laws:
-        if law.weights != "normal":
+    for mlp in mlps:
+        if mlp.weights != "normal":
             raise ValueError("the weights of a ladder are normal")
-        if len(set(law.widths[1:-1])) > 1:
-            raise ValueError(f"the hidden layers of a rung are equally wide, not {law.widths[1:]}")
-        widths = (law.widths[0], *laws[0].widths[1:])
-        if replace(law, widths=widths) != laws[0]:
+        if len(set(mlp.widths[1:-1])) > 1:
+            raise ValueError(f"the hidden layers of a rung are equally wide, not {mlp.widths[1:]}")
+        widths = (mlp.widths[0], *mlps[0].widths[1:])
+        if replace(mlp, widths=widths) != mlps[0]:
             raise ValueError("the rungs of a ladder differ in their widths alone")
 
 

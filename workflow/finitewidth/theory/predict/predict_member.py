@@ -9,8 +9,8 @@ import xarray as xr
 
 from finitewidth.core.indices import pairs
 from finitewidth.members.stages import Predicted, PredictedLadder, PredictedNetworks
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.quantities.vocabulary import FAMILIES, FROM_NTK
 from finitewidth.theory.mlp.kernel import overlaps
 from finitewidth.theory.mlp.transport import transport_ladder
@@ -31,49 +31,49 @@ _TRANSPORTED = {
 
 
 def _transported(
-    laws: list[Law], x: np.ndarray, layers: Sequence[int], families: Sequence[str]
+    mlps: list[Perceptron], x: np.ndarray, layers: Sequence[int], families: Sequence[str]
 ) -> dict[str, np.ndarray]:
     """What is exact of each input alone, for an activation of which no closed form is known."""
-    if laws[0].activation.slopes is not None:
+    if mlps[0].activation.slopes is not None:
         return {}
-    found = transport_ladder(laws, x, layers).values
+    found = transport_ladder(mlps, x, layers).values
     wanted = {quantity for family in families for quantity in FAMILIES[family].names}
     return {name: getattr(found, moment) for name, moment in _TRANSPORTED.items() if name in wanted}
 
 
 #: The prediction, the laws that it is of, and their rates where there are tangent kernels.
-_Found = tuple[xr.Dataset, list[Law], list[Rates] | None]
+_Found = tuple[xr.Dataset, list[Perceptron], list[Rates] | None]
 
 
 def _networks(member: PredictedNetworks, x: np.ndarray) -> _Found:
-    law = Law.of_member(member, dimension=x.shape[1])
+    mlp = Perceptron.of_member(member, dimension=x.shape[1])
     of_ntk = [family for family in member.estimate if family in FROM_NTK]
     rest = [family for family in member.estimate if family not in FROM_NTK]
     theory = predict(
-        law,
+        mlp,
         x,
         member.layers,
         [family for family in rest if FAMILIES[family].theory],
         neurons=min(4, member.record),
         networks=member.networks,
     )
-    rates = member.rates(law) if of_ntk else None
+    rates = member.rates(mlp) if of_ntk else None
     # How far rounding takes ways of computing one number apart is no matter of theory.
     of_ntk = [family for family in of_ntk if FAMILIES[family].theory]
     if rates and of_ntk:
-        theory = theory.merge(predict_ntk(law, rates, x, member.layers, of_ntk))
-    return theory, [law], [rates] if rates else None
+        theory = theory.merge(predict_ntk(mlp, rates, x, member.layers, of_ntk))
+    return theory, [mlp], [rates] if rates else None
 
 
 def _ladder(member: PredictedLadder, x: np.ndarray) -> _Found:
-    laws = Law.of_ladder(member, dimension=x.shape[1])
-    exact = _transported(laws, x, member.layers, member.estimate)
+    mlps = Perceptron.of_ladder(member, dimension=x.shape[1])
+    exact = _transported(mlps, x, member.layers, member.estimate)
     families = [family for family in member.estimate if FAMILIES[family].theory]
-    theory = predict_ladder(laws, x, member.layers, families, exact)
+    theory = predict_ladder(mlps, x, member.layers, families, exact)
     if "ntk_mean" not in member.estimate:
-        return theory, laws, None
-    rates = [member.rates(law) for law in laws]
-    return theory.merge(predict_ntk_ladder(laws, rates, x, member.layers)), laws, rates
+        return theory, mlps, None
+    rates = [member.rates(mlp) for mlp in mlps]
+    return theory.merge(predict_ntk_ladder(mlps, rates, x, member.layers)), mlps, rates
 
 
 def predict_member(member: Predicted, x: np.ndarray) -> xr.Dataset:
@@ -83,10 +83,10 @@ def predict_member(member: Predicted, x: np.ndarray) -> xr.Dataset:
     n_0 (``dimension``). Raises ``ValueError`` as the predictions do.
     """
     if isinstance(member, PredictedLadder):
-        theory, laws, rates = _ladder(member, x)
+        theory, mlps, rates = _ladder(member, x)
     else:
-        theory, laws, rates = _networks(member, x)
-    theory = with_neglected(theory, laws, x, rates)
+        theory, mlps, rates = _networks(member, x)
+    theory = with_neglected(theory, mlps, x, rates)
     if rates is not None and "pair" not in theory.dims:
         # Tangent kernels depend on these alone, so that their theory can be drawn in between.
         a, b = pairs(len(x)).T

@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 
 from finitewidth.core.indices import pairs
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.quantities.vocabulary import DESCRIBED, OF_LAST_LAYER
 from finitewidth.theory.mlp.kernel import check_layers
 from finitewidth.theory.mlp_ntk import ntk_chain, ntk_vertex
@@ -25,13 +25,13 @@ from finitewidth.theory.predict.predict_preactivations import (
 
 
 def predict_ntk(
-    law: Law, rates: Rates, x: np.ndarray, layers: Sequence[int], families: Collection[str]
+    mlp: Perceptron, rates: Rates, x: np.ndarray, layers: Sequence[int], families: Collection[str]
 ) -> xr.Dataset:
     """Predict the tangent-kernel estimates of one member, order by order.
 
     Parameters
     ----------
-    law : Law
+    mlp : Perceptron
     rates : Rates
     x : ndarray, shape (N, n_0)
     layers : sequence of int
@@ -47,10 +47,10 @@ def predict_ntk(
         shape.
     """
     predictions = functions(OF_LAST_LAYER, families)
-    layers = check_layers(law, layers)
-    if law.depth not in layers:
-        raise ValueError(f"the tangent kernel is that of layer {law.depth}, not among {layers}")
-    case = predicted_ntk.TangentCase(law, rates, np.asarray(x, dtype=float))
+    layers = check_layers(mlp, layers)
+    if mlp.depth not in layers:
+        raise ValueError(f"the tangent kernel is that of layer {mlp.depth}, not among {layers}")
+    case = predicted_ntk.TangentCase(mlp, rates, np.asarray(x, dtype=float))
     variables = {}
     for prediction in predictions:
         for quantity, orders in prediction(case).items():
@@ -59,7 +59,7 @@ def predict_ntk(
     N = case.inputs
     couple = np.array(list(np.ndindex(N, N)))
     every = shared_coordinates(layers, N) | {
-        "width": ("layer", [law.widths[layer] for layer in layers]),
+        "width": ("layer", [mlp.widths[layer] for layer in layers]),
         "couple": np.arange(N**2),
         "couple_": np.arange(N**2),
         "couple_a": ("couple", couple[:, 0]),
@@ -76,13 +76,13 @@ def _at_last(values: np.ndarray, layers: list[int]) -> np.ndarray:
 
 
 def predict_ntk_ladder(
-    laws: Sequence[Law], rates: Sequence[Rates], x: np.ndarray, layers: Sequence[int]
+    mlps: Sequence[Perceptron], rates: Sequence[Rates], x: np.ndarray, layers: Sequence[int]
 ) -> xr.Dataset:
     """Predict the mean tangent kernel of a ladder's rungs, and its coefficients in 1/n.
 
     Parameters
     ----------
-    laws, rates : sequence
+    mlps, rates : sequence
         One a rung.
     x : ndarray, shape (N, n_0)
     layers : sequence of int
@@ -95,19 +95,19 @@ def predict_ntk_ladder(
         left out where rates grow with the width: there is no infinite width to expand about.
     """
     x = np.asarray(x, dtype=float)
-    layers, N = check_layers(laws[0], layers), len(x)
-    n = np.array([law.widths[1] for law in laws])[:, None, None]
+    layers, N = check_layers(mlps[0], layers), len(x)
+    n = np.array([mlp.widths[1] for mlp in mlps])[:, None, None]
     shared = len(set(rates)) == 1
     if shared:
-        theta, first = (values[None] for values in _first_order(laws[0], rates[0], x, layers))
-        theta, first = theta.repeat(len(laws), 0), first * n[0] / n
+        theta, first = (values[None] for values in _first_order(mlps[0], rates[0], x, layers))
+        theta, first = theta.repeat(len(mlps), 0), first * n[0] / n
     else:
-        each = [_first_order(law, own, x, layers) for law, own in zip(laws, rates, strict=True)]
+        each = [_first_order(mlp, own, x, layers) for mlp, own in zip(mlps, rates, strict=True)]
         theta, first = map(np.stack, zip(*each, strict=True))
     a, b = pairs(N).T
     early = (np.array(layers) <= 2)[:, None]
     # Gates of one input are fair whatever it is; and the first layer is exactly Gaussian.
-    closed = (a == b) if laws[0].activation.slopes is not None else np.zeros(len(a), dtype=bool)
+    closed = (a == b) if mlps[0].activation.slopes is not None else np.zeros(len(a), dtype=bool)
     known = early | closed
     orders = {
         "infinite_width": theta,
@@ -123,19 +123,19 @@ def predict_ntk_ladder(
             "ntk_mean_2": variable(DESCRIBED["ntk_mean_2"], none),
         }
     every = shared_coordinates(layers, N) | {
-        "rung": np.arange(len(laws)),
+        "rung": np.arange(len(mlps)),
         "width": ("rung", n.ravel()),
         "order": np.array(ORDERS),
     }
     return xr.Dataset(variables).assign_coords(used(every, variables))
 
 
-def _first_order(law: Law, rates: Rates, x: np.ndarray, layers: list[int]) -> tuple:
+def _first_order(mlp: Perceptron, rates: Rates, x: np.ndarray, layers: list[int]) -> tuple:
     """Infinite width and H1, which holds its power of 1/n: (layer, pair) each."""
     a, b = pairs(len(x)).T
-    theta = infinite_width_ntk(law, rates, x, layers)[:, a, b]
+    theta = infinite_width_ntk(mlp, rates, x, layers)[:, a, b]
     first = np.full(theta.shape, np.nan)
     if 1 < len(x) <= predicted_ntk.MOST_INPUTS:
-        first = ntk_vertex.first_order(law, rates, x, layers).H1[:, a, b]
-    first[:, a == b] = ntk_chain.first_order(law, rates, x, layers).H1
+        first = ntk_vertex.first_order(mlp, rates, x, layers).H1[:, a, b]
+    first[:, a == b] = ntk_chain.first_order(mlp, rates, x, layers).H1
     return theta, first

@@ -9,7 +9,7 @@ import xarray as xr
 
 from finitewidth.core.bins import EDGES, PROBABILITIES
 from finitewidth.core.indices import pairs, quads
-from finitewidth.models.law import Law
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.quantities.description import Family, Quantity, look_up
 from finitewidth.quantities.vocabulary import DESCRIBED, OF_LAYERS, SAMPLES, TESTS
 from finitewidth.theory.mlp.kernel import check_layers
@@ -20,7 +20,7 @@ ORDERS = ("infinite_width", "1/n", "1/n^2", "double_scaling", "exact")
 
 
 def predict(
-    law: Law,
+    mlp: Perceptron,
     x: np.ndarray,
     layers: Sequence[int],
     families: Collection[str],
@@ -31,7 +31,7 @@ def predict(
 
     Parameters
     ----------
-    law : Law
+    mlp : Perceptron
     x : ndarray, shape (N, n_0)
     layers : sequence of int
         The recorded layers, numbered from 1.
@@ -55,7 +55,7 @@ def predict(
     """
     predictions = functions(OF_LAYERS, families)
     x = np.asarray(x, dtype=float)
-    case = Case(law, x, check_layers(law, layers), neurons, networks)
+    case = Case(mlp, x, check_layers(mlp, layers), neurons, networks)
     variables = {}
     for prediction in predictions:
         for quantity, orders in prediction(case).items():
@@ -117,7 +117,7 @@ def used(coordinates: dict, variables: dict[str, xr.Variable]) -> dict:
 
 def _coordinates(case: Case) -> dict:
     q = quads(len(case.x))
-    width = [case.law.widths[layer] for layer in case.layers]
+    width = [case.mlp.widths[layer] for layer in case.layers]
     return shared_coordinates(case.layers, len(case.x)) | {
         "width": ("layer", width, {"long_name": "neurons of the layer", "units": "1"}),
         "neuron": np.arange(case.neurons),

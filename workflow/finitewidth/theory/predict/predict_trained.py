@@ -14,7 +14,7 @@ import xarray as xr
 from finitewidth.core.labelled import Labels
 from finitewidth.core.random import numpy_stream
 from finitewidth.members.trained import PredictedReplicas, Published
-from finitewidth.models.shapes import of_member
+from finitewidth.models.trained_architecture import trained_architecture
 from finitewidth.theory.predict.predicted_alignment import alignment
 from finitewidth.theory.predict.predicted_weights import weights
 from finitewidth.theory.predict.trained_tables import (
@@ -53,7 +53,9 @@ def predict_trained(
     ConfigError
         Where the model does not fit the images.
     """
-    architecture = of_member(member, shape, classes)
+    architecture = trained_architecture(
+        member, shape, classes, C_W=member.C_W, weights=member.weights
+    )
     generated: Labels = {
         "drawn": member.rainbow.drawn,
         "source": list(member.rainbow.covariance),

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from finitewidth.core.labelled import Labels, nothing
-from finitewidth.models.shapes import Architecture
+from finitewidth.models.relu_network import ReluNetwork
 from finitewidth.theory.predict.trained_tables import (
     DRAWS,
     STATES,
@@ -18,7 +18,7 @@ from finitewidth.theory.spectra.procrustes import chance_r2, chance_r2_of_spectr
 
 
 def alignment(
-    architecture: Architecture,
+    architecture: ReluNetwork,
     estimates: xr.Dataset,
     labels: Labels,
     stream: np.random.Generator,
@@ -27,7 +27,7 @@ def alignment(
 
     Parameters
     ----------
-    architecture : Architecture
+    architecture : ReluNetwork
     estimates : xarray.Dataset
         The measured ``activation_eigenvalue`` and numbers of ``samples``.
     labels : mapping

@@ -28,7 +28,7 @@ def distribution(case: Case) -> dict[str, Orders]:
         result["quantile"][order][k, where] = quantile
 
     gaussian = scale_invariant.normal_plus_uniform_cdf(EDGES, 0.0), QUANTILE_U
-    dead = exact.dead_fraction(case.law, case.x, case.layers) if case.has_slopes else None
+    dead = exact.dead_fraction(case.mlp, case.x, case.layers) if case.has_slopes else None
     for k, layer in enumerate(case.layers):
         alive = ~np.isneginf(case.log_K[k])
         if case.is_normal:
@@ -38,14 +38,14 @@ def distribution(case: Case) -> dict[str, Orders]:
         elif layer > 1:
             # A uniform bias stays uniform at any width; in layer 1 so do the weights.
             for a in np.flatnonzero(alive & np.isfinite(case.log_K[k])):
-                share = case.law.C_b[layer - 1] / case.K[k, a] if case.law.C_b[layer - 1] else 0.0
+                share = case.mlp.C_b[layer - 1] / case.K[k, a] if case.mlp.C_b[layer - 1] else 0.0
                 cdf = scale_invariant.normal_plus_uniform_cdf(EDGES, share)
                 quantile = scale_invariant.normal_plus_uniform_quantile(PROBABILITIES, share)
                 fill("infinite_width", k, a, cdf, quantile)
         if case.log_growth is not None and dead is not None and alive.any():
             atom = dead[k][alive][0]
             for order, law, zero in (
-                ("exact", scale_invariant.log_square(case.law, layer), atom),
+                ("exact", scale_invariant.log_square(case.mlp, layer), atom),
                 ("double_scaling", scale_invariant.log_normal_square(case.log_growth[k, 0]), 0.0),
             ):
                 cdf = scale_invariant.symmetric_cdf(law, EDGES, zero)
@@ -59,7 +59,7 @@ def log_norm(case: Case) -> dict[str, Orders]:
     zero = np.isneginf(case.log_K)
     dead = {"infinite_width": zero.astype(float)}
     if case.has_slopes:
-        dead["exact"] = exact.dead_fraction(case.law, case.x, case.layers)
+        dead["exact"] = exact.dead_fraction(case.mlp, case.x, case.layers)
     names = ("infinite_width", "exact", "double_scaling")
     mean, variance = ({o: np.full(case.shape, np.nan) for o in names} for _ in range(2))
     bins = {o: np.full((*case.shape, len(EDGES) - 1), np.nan) for o in names}
@@ -72,13 +72,13 @@ def log_norm(case: Case) -> dict[str, Orders]:
             bins[order][k, ~zero[k]] = scale_invariant.standard_bins(law, EDGES)
 
     for k, layer in enumerate(case.layers):
-        gaussian = scale_invariant.gaussian_log_norm(case.law.widths[layer])
-        if case.is_normal or (layer > 1 and not case.law.C_b[layer - 1]):
+        gaussian = scale_invariant.gaussian_log_norm(case.mlp.widths[layer])
+        if case.is_normal or (layer > 1 and not case.mlp.C_b[layer - 1]):
             fill("infinite_width", k, gaussian)
         if case.is_normal and layer == 1:
             fill("exact", k, gaussian)
         if case.log_growth is not None:
-            fill("exact", k, scale_invariant.log_norm(case.law, layer))
+            fill("exact", k, scale_invariant.log_norm(case.mlp, layer))
             fill("double_scaling", k, scale_invariant.log_normal(case.log_growth[k, 0]).scaled(0.5))
     return {
         "dead_fraction": dead,

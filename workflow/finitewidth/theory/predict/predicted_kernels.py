@@ -10,7 +10,7 @@ import numpy as np
 
 from finitewidth.core.bins import EDGES
 from finitewidth.core.indices import pairs
-from finitewidth.models.law import Law
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.distributions import scale_invariant
 from finitewidth.theory.mlp.criticality import AT_ZERO, critical_point
 from finitewidth.theory.predict.case import Case, Orders, Rung
@@ -35,7 +35,7 @@ def coefficients(reference: Case) -> dict[str, Orders]:
 
     That of n^-k stands under the order that ends with it.
     """
-    n, orders = reference.law.widths[1], reference.second_order
+    n, orders = reference.mlp.widths[1], reference.second_order
     a, b = pairs(len(reference.x)).T
     alone = np.flatnonzero(a == b)
     mean_1, mean_2 = np.full((2, len(reference.layers), len(a)), np.nan)
@@ -85,7 +85,7 @@ def log_kernel(rung: Rung) -> dict[str, Orders]:
             for order in known:
                 mean[order][k], variance[order][k] = log_K[k], nothing[k]
         elif rung.log_growth is not None:
-            fill("exact", k, scale_invariant.log_kernel(rung.law, layer))
+            fill("exact", k, scale_invariant.log_kernel(rung.mlp, layer))
             fill("double_scaling", k, scale_invariant.log_normal(rung.log_growth[k, 0]))
     return {
         "log_kernel_mean": mean,
@@ -112,7 +112,7 @@ def inverse_kernel(rung: Rung) -> dict[str, Orders]:
     if rung.log_growth is not None:
         with np.errstate(over="ignore"):
             limit = np.exp(rung.log_growth) * y
-    elif _is_critical_at_zero(rung.law):
+    elif _is_critical_at_zero(rung.mlp):
         limit = _double_scaling(rung)
     orders = {"infinite_width": y, "1/n": y * first, "1/n^2": y * (first + second)}
     orders |= {"double_scaling": limit, "exact": known}
@@ -121,25 +121,25 @@ def inverse_kernel(rung: Rung) -> dict[str, Orders]:
 
 def _inverse_moment(rung: Rung, layer: int) -> float:
     """E[G/Ghat] of a network whose exact law is known."""
-    if 0 in rung.law.activation.slope_pair:
+    if 0 in rung.mlp.activation.slope_pair:
         # Any network may be dead.
         return np.inf
-    law = scale_invariant.log_kernel(rung.law, layer)
+    law = scale_invariant.log_kernel(rung.mlp, layer)
     if law.lowest <= 1:
         return np.inf
     return float(np.exp(-law.mean + np.real(law.log_mgf(np.array(-1 + 0j)))))
 
 
-def _is_critical_at_zero(law: Law) -> bool:
+def _is_critical_at_zero(mlp: Perceptron) -> bool:
     """Whether the network stands at a critical point of the class K* = 0."""
-    if any(law.C_b):
+    if any(mlp.C_b):
         return False
     try:
-        point = critical_point(law.activation)
+        point = critical_point(mlp.activation)
     except ValueError:
         return False
     at_zero = point.universality_class == AT_ZERO
-    return at_zero and np.allclose(law.C_W[1:], point.C_W, rtol=_CRITICAL, atol=0)
+    return at_zero and np.allclose(mlp.C_W[1:], point.C_W, rtol=_CRITICAL, atol=0)
 
 
 def _double_scaling(rung: Rung) -> np.ndarray:

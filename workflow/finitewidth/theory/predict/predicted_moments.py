@@ -33,7 +33,7 @@ def kernels(case: Case) -> Orders:
     """G = E[Ghat], (T, N, N)."""
     K, N = case.kernel, len(case.x)
     known = np.full(K.shape, np.nan)
-    if case.law.activation.is_linear:
+    if case.mlp.activation.is_linear:
         known = K
     else:
         if case.has_slopes:
@@ -76,13 +76,13 @@ def four_point(case: Case) -> dict[str, Orders]:
     """Connected four-point functions of two neurons and of one."""
     N = len(case.x)
     p, q = pairs(N), quads(N)
-    infinite = linear.infinite_same(case.law, case.x, case.layers)
+    infinite = linear.infinite_same(case.mlp, case.x, case.layers)
     orders = {"infinite_width": (np.zeros_like(infinite), infinite)}
-    if case.law.activation.is_linear:
-        orders["1/n"] = linear.first_order(case.law, case.x, case.layers)
-        orders["exact"] = linear.four_point(case.law, case.x, case.layers)
+    if case.mlp.activation.is_linear:
+        orders["1/n"] = linear.first_order(case.mlp, case.x, case.layers)
+        orders["exact"] = linear.four_point(case.mlp, case.x, case.layers)
         if case.log_growth is not None:
-            V = linear.double_scaling(case.law, case.x, case.layers)
+            V = linear.double_scaling(case.mlp, case.x, case.layers)
             orders["double_scaling"] = V, linear.pairings(V)
     else:
         cross, same = (case.only_in(1, values, N, N, N, N) for values in orders["infinite_width"])
@@ -91,7 +91,7 @@ def four_point(case: Case) -> dict[str, Orders]:
             V = case.first_order.V
             orders["1/n"] = V.copy(), linear.pairings(V)
     for order, on_diagonal in _diagonal_four_point(case).items():
-        if case.law.activation.is_linear and order != "1/n^2":
+        if case.mlp.activation.is_linear and order != "1/n^2":
             continue
         orders.setdefault(order, (np.full_like(infinite, np.nan), np.full_like(infinite, np.nan)))
         for tensor, values in zip(orders[order], on_diagonal, strict=True):
@@ -153,8 +153,8 @@ def six_point(case: Case) -> dict[str, Orders]:
 def kurtosis(case: Case) -> dict[str, Orders]:
     """Excess kurtosis; NaN where the preactivation is identically zero."""
     alive = np.where(np.isneginf(case.log_K), np.nan, 1.0)
-    bias = case.law.excess_kurtosis * np.array([case.law.C_b[k - 1] for k in case.layers]) ** 2
-    first = mean_squares.first_layer_cumulant(case.law, case.x)
+    bias = case.mlp.excess_kurtosis * np.array([case.mlp.C_b[k - 1] for k in case.layers]) ** 2
+    first = mean_squares.first_layer_cumulant(case.mlp, case.x)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         infinite = np.where(bias[:, None] == 0, 0.0, bias[:, None] / case.K**2)
         infinite[np.array(case.layers) == 1] = first

@@ -13,8 +13,8 @@ from functools import cached_property
 import numpy as np
 
 from finitewidth.core.indices import pairs
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.mlp_ntk import (
     near_singular,
     ntk_chain,
@@ -39,9 +39,9 @@ _KNOWN, _AT_KINKS, _WANTED = 1e-9, 1e-12, 1e-3
 
 @dataclass(frozen=True)
 class TangentCase:
-    """One member's law, rates and inputs x (N, n_0)."""
+    """One member's networks, rates and inputs x (N, n_0)."""
 
-    law: Law
+    mlp: Perceptron
     rates: Rates
     x: np.ndarray
 
@@ -53,17 +53,17 @@ class TangentCase:
     @cached_property
     def is_normal(self) -> bool:
         """Whether the weights are normal."""
-        return self.law.weights == "normal"
+        return self.mlp.weights == "normal"
 
     @cached_property
     def theta(self) -> np.ndarray:
         """Infinite width, (N, N); NaN where a bias that is not normal stays so."""
-        law = self.law
-        if not self.is_normal and not law.activation.is_linear and any(law.C_b[: law.depth - 1]):
+        mlp = self.mlp
+        if not self.is_normal and not mlp.activation.is_linear and any(mlp.C_b[: mlp.depth - 1]):
             return np.full((self.inputs,) * 2, np.nan)
         # Sums over infinitely many neurons do not know the law of one weight.
-        normal = replace(law, weights="normal")
-        return infinite_width_ntk(normal, self.rates, self.x, [law.depth])[0]
+        normal = replace(mlp, weights="normal")
+        return infinite_width_ntk(normal, self.rates, self.x, [mlp.depth])[0]
 
     @cached_property
     def first(self) -> dict[str, np.ndarray]:
@@ -73,12 +73,12 @@ class TangentCase:
         found["H1"] = np.full((N, N), np.nan)
         if not self.is_normal:
             return found
-        layers = [self.law.depth]
+        layers = [self.mlp.depth]
         if 1 < N <= MOST_INPUTS:
-            whole = ntk_vertex.first_order(self.law, self.rates, self.x, layers)
+            whole = ntk_vertex.first_order(self.mlp, self.rates, self.x, layers)
             for name in found:
                 found[name] = getattr(whole, name)[0].copy()
-        alone = ntk_chain.first_order(self.law, self.rates, self.x, layers)
+        alone = ntk_chain.first_order(self.mlp, self.rates, self.x, layers)
         own = np.arange(N)
         for name in names:
             found[name][own, own, own, own] = getattr(alone, name)[0]
@@ -88,14 +88,14 @@ class TangentCase:
     @property
     def is_first_order(self) -> bool:
         """Whether the first order is all there is: the layer before the last is Gaussian."""
-        return self.is_normal and self.law.depth <= 2
+        return self.is_normal and self.mlp.depth <= 2
 
     @cached_property
     def exact(self) -> ntk_exact.SecondMoments | None:
         """Second moments of each input alone, two slopes and normal weights only."""
-        if self.law.activation.slopes is None or not self.is_normal:
+        if self.mlp.activation.slopes is None or not self.is_normal:
             return None
-        return ntk_exact.second_moments(self.law, self.rates, self.x, [self.law.depth])
+        return ntk_exact.second_moments(self.mlp, self.rates, self.x, [self.mlp.depth])
 
     def on_diagonal(self, values: np.ndarray, dims: int) -> np.ndarray:
         """``values`` (N,) at (a, a, ...) of an array of ``dims`` dimensions, NaN elsewhere."""
@@ -126,8 +126,8 @@ def ntk(case: TangentCase) -> dict[str, Orders]:
         alone = case.on_diagonal(of.aa[0] + 2 * of.bb[0] - of.H[0] ** 2, 4)
         spread["exact"] = _filled(alone, spread.get("exact"))
         second["exact"] = of.ratio[0]
-        if not any(case.law.C_b) and not any(case.rates.lambda_b):
-            limit = scaling_limits.ratio_of(case.law, case.rates, [case.law.depth])
+        if not any(case.mlp.C_b) and not any(case.rates.lambda_b):
+            limit = scaling_limits.ratio_of(case.mlp, case.rates, [case.mlp.depth])
             second["double_scaling"] = np.full(N, limit[0])
     return {
         "ntk": {"infinite_width": theta, "1/n": theta + H1, "exact": known},
@@ -181,7 +181,7 @@ def ntk_spectrum(case: TangentCase) -> dict[str, Orders]:
     with np.errstate(divide="ignore", invalid="ignore"):
         # Of entries of order 1 little is left along an eigenvector of a small eigenvalue.
         known = _KNOWN
-        if case.law.activation.derivatives is None:
+        if case.mlp.activation.derivatives is None:
             # At a kink terms of order 1/t^2 cancel, t the angle, and eigenvalues go like t.
             known += _AT_KINKS / (value.min() / value.max()) ** 2
         most = known * np.array([np.abs(H1).max(), np.abs(covariance).max()])
@@ -208,7 +208,7 @@ def _eigenvalues(case: TangentCase, value: np.ndarray) -> np.ndarray:
     0 where inputs are equal.
     """
     if case.inputs == 2:
-        found = near_singular.two_inputs(replace(case.law, weights="normal"), case.rates, case.x)
+        found = near_singular.two_inputs(replace(case.mlp, weights="normal"), case.rates, case.x)
         if found is not None:
             return found.eigenvalues()
     equal = case.inputs - len(np.unique(case.x, axis=0))

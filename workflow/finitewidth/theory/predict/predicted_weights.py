@@ -10,7 +10,7 @@ import xarray as xr
 
 from finitewidth.core.labelled import Labels
 from finitewidth.members.trained import TrainedNetworks
-from finitewidth.models.shapes import Architecture
+from finitewidth.models.relu_network import ReluNetwork
 from finitewidth.theory.predict.trained_tables import DRAWS, described, left_out, table
 from finitewidth.theory.spectra.marchenko_pastur import MarchenkoPastur, largest_by_simulation
 
@@ -22,7 +22,7 @@ BEYOND = 0.05
 
 
 def weights(
-    architecture: Architecture,
+    architecture: ReluNetwork,
     member: TrainedNetworks,
     labels: Labels,
     stream: np.random.Generator,
@@ -31,7 +31,7 @@ def weights(
 
     Parameters
     ----------
-    architecture : Architecture
+    architecture : ReluNetwork
     member : TrainedNetworks
     labels : mapping
         Of the dimensions ``order``, ``state``, ``layer`` and ``rank``.

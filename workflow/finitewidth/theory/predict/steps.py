@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from finitewidth.models.law import Law
 from finitewidth.models.parameterisation import Rates
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.mlp import expansions
 from finitewidth.theory.mlp_ntk import ntk_chain
 from finitewidth.theory.mlp_ntk.infinite_width_ntk import infinite_width_ntk
@@ -25,7 +25,9 @@ class Steps(NamedTuple):
     step: np.ndarray  #: of each further order, in units of the one before
 
 
-def steps(law: Law, x: np.ndarray, layers: Sequence[int], rates: Rates | None = None) -> Steps:
+def steps(
+    mlp: Perceptron, x: np.ndarray, layers: Sequence[int], rates: Rates | None = None
+) -> Steps:
     """How large orders of 1/n are, about: for kernels, or with ``rates`` for tangent kernels.
 
     The spread is Var(Ghat)/K^2, or Var(Theta)/Theta^2, to first order. The step of kernels is the
@@ -36,14 +38,14 @@ def steps(law: Law, x: np.ndarray, layers: Sequence[int], rates: Rates | None = 
 
     Parameters
     ----------
-    law : Law
+    mlp : Perceptron
     x : ndarray, shape (N, n_0)
         The largest of all inputs counts.
     layers : sequence of int
     rates : Rates, optional
     """
-    case = Case(law, np.asarray(x, dtype=float), list(layers), 0, None)
-    tau = np.cumsum([0.0, *(1 / np.array(law.widths[1:-1]))])
+    case = Case(mlp, np.asarray(x, dtype=float), list(layers), 0, None)
+    tau = np.cumsum([0.0, *(1 / np.array(mlp.widths[1:-1]))])
     first = tau[min(1, len(tau) - 1)] if case.is_normal else 0.0
     tau = tau[np.array(layers) - 1]
     later = np.divide(tau - first, tau, out=np.zeros_like(tau), where=tau > first)
@@ -57,7 +59,7 @@ def steps(law: Law, x: np.ndarray, layers: Sequence[int], rates: Rates | None = 
                 step = np.maximum(step, kernel * later)
         else:
             if case.has_slopes:
-                kernel = np.abs(expansions.leading_order(law, case.x, layers).four_point)
+                kernel = np.abs(expansions.leading_order(mlp, case.x, layers).four_point)
             else:
                 # The first layer is not Gaussian, as if it had come out of few neurons.
                 few = np.sum(case.x**4, axis=1) / np.sum(case.x**2, axis=1) ** 2
@@ -67,8 +69,8 @@ def steps(law: Law, x: np.ndarray, layers: Sequence[int], rates: Rates | None = 
             return Steps(kernel, step)
         spread = np.full((len(layers), 1), np.nan)
         if case.is_normal:
-            moments = ntk_chain.first_order(law, rates, case.x, layers)
-            theta = infinite_width_ntk(law, rates, case.x, layers)
+            moments = ntk_chain.first_order(mlp, rates, case.x, layers)
+            theta = infinite_width_ntk(mlp, rates, case.x, layers)
             theta = np.diagonal(theta, axis1=1, axis2=2)
             spread = (moments.A + 2 * moments.B) / theta**2
     spread = _largest(np.abs(spread), kernel)

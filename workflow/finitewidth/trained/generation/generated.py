@@ -10,7 +10,7 @@ import xarray as xr
 
 from finitewidth.core.torch_random import torch_stream
 from finitewidth.members.trained import Rainbow
-from finitewidth.models.shapes import widened
+from finitewidth.models.network_shape import widened
 from finitewidth.trained.generation import rainbow
 from finitewidth.trained.replica_axes import Replicas
 from finitewidth.trained.representations.alignment import rotation

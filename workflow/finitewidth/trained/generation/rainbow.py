@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 import torch
 from torch import Tensor
 
-from finitewidth.models.shapes import Architecture, Layer
+from finitewidth.models.relu_network import PlacedMap, ReluNetwork
 from finitewidth.trained.training.networks import apply, chunks
 
 
@@ -29,7 +29,7 @@ def roots(weights: Sequence[Tensor]) -> list[Tensor]:
 
 
 def averaged_roots(
-    architecture: Architecture, weights: Sequence[Tensor], turns: Sequence[Tensor | None]
+    architecture: ReluNetwork, weights: Sequence[Tensor], turns: Sequence[Tensor | None]
 ) -> list[Tensor]:
     """The same of the covariance averaged over all networks, each turned to the reference.
 
@@ -67,7 +67,7 @@ def white_roots(weights: Sequence[Tensor]) -> list[Tensor]:
 
 @torch.no_grad()
 def generate(
-    architecture: Architecture,
+    architecture: ReluNetwork,
     reference: Sequence[Tensor],
     covariance_roots: Sequence[Tensor],
     x: Tensor,
@@ -76,7 +76,7 @@ def generate(
     stream: torch.Generator,
     layers: Collection[int] | None = None,
     widths: Sequence[int] | None = None,
-) -> tuple[Architecture, list[Tensor]]:
+) -> tuple[ReluNetwork, list[Tensor]]:
     """Draw networks that share the reference's covariances.
 
     Parameters
@@ -99,7 +99,7 @@ def generate(
 
     Returns
     -------
-    Architecture, list of tensors (network, out, fan_in)
+    ReluNetwork, list of tensors (network, out, fan_in)
 
     Raises
     ------
@@ -130,7 +130,7 @@ def generate(
     return grown, weights
 
 
-def _through(layer: Layer, rows: Tensor, turn: Tensor) -> Tensor:
+def _through(layer: PlacedMap, rows: Tensor, turn: Tensor) -> Tensor:
     """Rows (network, row, fan_in) on the reference's channels, seen from the new ones'.
 
     ``turn`` has shape (network, n, m): rows A, for every place of a patch.
@@ -140,9 +140,9 @@ def _through(layer: Layer, rows: Tensor, turn: Tensor) -> Tensor:
 
 
 def _turn(
-    architecture: Architecture,
+    architecture: ReluNetwork,
     reference: Sequence[Tensor],
-    grown: Architecture,
+    grown: ReluNetwork,
     weights: Sequence[Tensor],
     number: int,
     x: Tensor,
@@ -166,9 +166,7 @@ def _turn(
     return scale * (u * (s > floor)[:, None]) @ vt
 
 
-def _hidden(
-    architecture: Architecture, weights: Sequence[Tensor], x: Tensor, number: int
-) -> Tensor:
+def _hidden(architecture: ReluNetwork, weights: Sequence[Tensor], x: Tensor, number: int) -> Tensor:
     """Representation after hidden layer ``number``; only the layers up to it are needed."""
     for layer, weight in zip(architecture.layers[: number + 1], weights, strict=False):
         x = torch.relu(apply(layer, weight, x))

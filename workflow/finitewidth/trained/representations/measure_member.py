@@ -10,7 +10,7 @@ from finitewidth.data.images import Labelled
 from finitewidth.members.trained import TrainedNetworks
 from finitewidth.trained.representations.replica_estimates import estimates
 from finitewidth.trained.trained_member import CURVES, replicas_of, settings_of
-from finitewidth.trained.training.sgd import largest_at_start
+from finitewidth.trained.training.epochs import largest_at_start
 
 
 def measure_member(

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from finitewidth.models.shapes import Architecture, Layer
+from finitewidth.models.relu_network import PlacedMap, ReluNetwork
 from finitewidth.trained.training.networks import each, representations
 
 #: Numbers that preactivations of several ranks take together: what stays in cache pays.
@@ -22,7 +22,7 @@ _NUMBERS = 2**20
 
 @torch.no_grad()
 def truncated_accuracy(
-    architecture: Architecture,
+    architecture: ReluNetwork,
     weights: Sequence[Tensor],
     number: int,
     basis: Tensor,
@@ -73,7 +73,7 @@ def truncated_accuracy(
 
 
 def _right(
-    architecture: Architecture,
+    architecture: ReluNetwork,
     weights: Sequence[Tensor],
     number: int,
     frame: Tensor,
@@ -111,7 +111,9 @@ def _sums(total: Tensor, gains: Tensor, coefficients: Tensor) -> Tensor:
     return z
 
 
-def _by_patch(layer: Layer, weight: Tensor, frame: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+def _by_patch(
+    layer: PlacedMap, weight: Tensor, frame: Tensor, seen: Tensor
+) -> tuple[Tensor, Tensor]:
     """Coefficients (rank, image, 1, position) and gains (rank, out, 1)."""
     if layer.is_linear:
         coefficients = (seen.flatten(1) @ frame).T[:, :, None, None]
@@ -122,7 +124,9 @@ def _by_patch(layer: Layer, weight: Tensor, frame: Tensor, seen: Tensor) -> tupl
     return coefficients, (weight @ frame).T[:, :, None]
 
 
-def _by_channel(layer: Layer, weight: Tensor, frame: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+def _by_channel(
+    layer: PlacedMap, weight: Tensor, frame: Tensor, seen: Tensor
+) -> tuple[Tensor, Tensor]:
     """Coefficients (rank, image, q, position) and gains (rank, out, q), q places of a patch."""
     maps = torch.einsum("bchw,ck->kbhw", seen, frame)
     ranks, images = maps.shape[:2]
@@ -138,7 +142,7 @@ def _by_channel(layer: Layer, weight: Tensor, frame: Tensor, seen: Tensor) -> tu
 
 
 def _answers(
-    architecture: Architecture, weights: Sequence[Tensor], number: int, z: Tensor, y: Tensor
+    architecture: ReluNetwork, weights: Sequence[Tensor], number: int, z: Tensor, y: Tensor
 ) -> Tensor:
     """Right answers at some ranks, shape (rank,); z has shape (rank, image, out, position)."""
     ranks, images = z.shape[:2]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from finitewidth.models.shapes import Architecture
+from finitewidth.models.relu_network import ReluNetwork
 from finitewidth.trained.training.networks import chunks, representations
 
 #: Columns that products are made of at least.
@@ -53,7 +53,7 @@ class Moments:
 
 
 @torch.no_grad()
-def moments(architecture: Architecture, weights: Sequence[Tensor], x: Tensor) -> list[Moments]:
+def moments(architecture: ReluNetwork, weights: Sequence[Tensor], x: Tensor) -> list[Moments]:
     """Moments of each representation: of the images themselves, then of every hidden layer.
 
     Parameters

@@ -1,4 +1,4 @@
 """Stochastic gradient descent on all replicas together.
 
-It may import `replica_axes.py` and `memory.py` beside it. Start at `sgd.py`.
+It may import `replica_axes.py` and `memory.py` beside it. Start at `epochs.py`.
 """

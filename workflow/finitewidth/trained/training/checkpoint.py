@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from finitewidth.core.files import replacing
-from finitewidth.trained.training.sgd import State
+from finitewidth.trained.training.epochs import State
 
 log = logging.getLogger("finitewidth")
 

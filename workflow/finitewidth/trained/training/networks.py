@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.grad import conv2d_input
 
-from finitewidth.models.shapes import Architecture, Layer
+from finitewidth.models.relu_network import PlacedMap, ReluNetwork
 
 #: Numbers that stand in memory together while networks are evaluated, without gradients.
 _NUMBERS = 2**24
@@ -25,7 +25,7 @@ _FEW = 2**21
 _NARROW = 32
 
 
-def apply(layer: Layer, weight: Tensor, x: Tensor) -> Tensor:
+def apply(layer: PlacedMap, weight: Tensor, x: Tensor) -> Tensor:
     """Preactivations (network, image, out, row, column) of one layer."""
     if layer.is_linear:
         z = _product(weight, x.flatten(2))
@@ -81,7 +81,7 @@ def _stacked(each: Sequence[Tensor]) -> Tensor:
     return torch.stack([z.permute(0, 2, 3, 1) for z in each]).permute(0, 1, 4, 2, 3)
 
 
-def add_gradient(layer: Layer, total: Tensor, x: Tensor, delta: Tensor, decay: float) -> None:
+def add_gradient(layer: PlacedMap, total: Tensor, x: Tensor, delta: Tensor, decay: float) -> None:
     """total <- decay total + the gradient by the layer's weights, both (network, out, fan_in).
 
     ``x`` is its input, ``delta`` the gradient by its preactivations, as of `apply`.
@@ -95,7 +95,7 @@ def add_gradient(layer: Layer, total: Tensor, x: Tensor, delta: Tensor, decay: f
         sum_.mul_(decay).add_(found.flatten(1))
 
 
-def _patches(layer: Layer, x: Tensor) -> Tensor:
+def _patches(layer: PlacedMap, x: Tensor) -> Tensor:
     """What neurons see of x (image, channel, row, column): (image * position, fan_in).
 
     Inputs in the order (row, column, channel), so that channels are copied in one stretch.
@@ -106,7 +106,7 @@ def _patches(layer: Layer, x: Tensor) -> Tensor:
     return x.permute(0, 1, 2, 4, 5, 3).reshape(-1, layer.fan_in)
 
 
-def gradient_by_input(layer: Layer, weight: Tensor, delta: Tensor) -> Tensor:
+def gradient_by_input(layer: PlacedMap, weight: Tensor, delta: Tensor) -> Tensor:
     """Gradient by a layer's input (network, image, channel, row, column)."""
     if layer.is_linear:
         x = torch.bmm(delta.flatten(2), weight)
@@ -120,14 +120,14 @@ def gradient_by_input(layer: Layer, weight: Tensor, delta: Tensor) -> Tensor:
     )
 
 
-def outputs(architecture: Architecture, weights: Sequence[Tensor], x: Tensor) -> Tensor:
+def outputs(architecture: ReluNetwork, weights: Sequence[Tensor], x: Tensor) -> Tensor:
     """Logits (network, image, class)."""
     *_, last = representations(architecture, weights, x)
     return last.flatten(2)
 
 
 def representations(
-    architecture: Architecture, weights: Sequence[Tensor], x: Tensor, *, start: int = 0
+    architecture: ReluNetwork, weights: Sequence[Tensor], x: Tensor, *, start: int = 0
 ) -> Iterator[Tensor]:
     """What follows each layer from number ``start`` on: ReLU, but nothing after the read-out."""
     for number, (layer, weight) in enumerate(zip(architecture.layers, weights, strict=True)):
@@ -140,7 +140,7 @@ def representations(
 
 
 def chunks(
-    architecture: Architecture, networks: int, images: int, numbers: int | None = None
+    architecture: ReluNetwork, networks: int, images: int, numbers: int | None = None
 ) -> Iterator[slice]:
     """Slices of images that ``networks`` networks are evaluated on together.
 
@@ -159,7 +159,7 @@ def _cached(device: torch.device) -> int:
 
 
 def groups(
-    architecture: Architecture, networks: int, images: int, device: torch.device
+    architecture: ReluNetwork, networks: int, images: int, device: torch.device
 ) -> list[slice]:
     """Networks that are trained together on batches of ``images``: as many as stay in cache."""
     together = max(1, _cached(device) // (images * architecture.activations))
@@ -168,7 +168,7 @@ def groups(
 
 @torch.no_grad()
 def evaluate(
-    architecture: Architecture, weights: Sequence[Tensor], x: Tensor, y: Tensor
+    architecture: ReluNetwork, weights: Sequence[Tensor], x: Tensor, y: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Mean cross-entropy and share of right answers of each network, both of shape (network,).
 

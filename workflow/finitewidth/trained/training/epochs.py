@@ -1,4 +1,4 @@
-"""Stochastic gradient descent with momentum on all replicas together."""
+"""Training on all replicas together, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from finitewidth.core.torch_random import torch_stream
-from finitewidth.models.shapes import Architecture, Layer
+from finitewidth.models.optimisers.table import TABLE
+from finitewidth.models.relu_network import PlacedMap, ReluNetwork
 from finitewidth.trained.training.networks import (
     add_gradient,
     each,
@@ -33,10 +34,8 @@ class Settings:
     ----------
     replicas, epochs, batch : int
     learning_rate, momentum : float
-        v <- momentum v + gradient; W <- W - learning_rate v.
-    weights : str
-        normal or uniform entries at the start, of mean 0 and variance C_W/fan_in.
-    C_W : float
+    optimiser : str
+        A name in :data:`finitewidth.models.optimisers.table.TABLE`, which says what these do.
     stream : tuple
         Seed and name of the random streams: every replica's weights at the start, and the order of
         its images in every epoch, follow from these alone.
@@ -47,42 +46,43 @@ class Settings:
     batch: int
     learning_rate: float
     momentum: float
-    weights: str
-    C_W: float
     stream: tuple
+    optimiser: str = "sgd"
 
 
 @dataclass
 class State:
     """What training goes on from: after ``epoch`` epochs.
 
+    ``buffers`` is what the optimiser keeps, as many lists of tensors of the weights' shapes.
     ``curves`` holds a list of one tensor (replica,) an epoch, from epoch 0 on, for each of
     train_loss, train_accuracy, validation_loss and validation_accuracy.
     """
 
     epoch: int
     weights: list[Tensor]
-    velocity: list[Tensor]
+    buffers: list[list[Tensor]]
     curves: dict[str, list[Tensor]] = field(default_factory=dict)
 
 
-def initial(architecture: Architecture, settings: Settings) -> list[Tensor]:
+def initial(architecture: ReluNetwork, settings: Settings) -> list[Tensor]:
     """Weights at the start, tensors (replica, out, fan_in), on the CPU."""
     drawn = []
     for replica in range(settings.replicas):
         stream = torch_stream(*settings.stream, "weights", replica)
-        drawn.append([_draw(layer, settings, stream) for layer in architecture.layers])
+        drawn.append([_draw(layer, stream) for layer in architecture.layers])
     return [torch.stack(of_layer) for of_layer in zip(*drawn, strict=True)]
 
 
-def _draw(layer: Layer, settings: Settings, stream: torch.Generator) -> Tensor:
-    shape, sd = (layer.out, layer.fan_in), math.sqrt(settings.C_W / layer.fan_in)
-    if settings.weights == "normal":
+def _draw(layer: PlacedMap, stream: torch.Generator) -> Tensor:
+    """Normal or uniform entries of mean 0 and variance C_W/fan_in, by the law of the layer."""
+    shape, sd = (layer.out, layer.fan_in), math.sqrt(layer.map.C_W / layer.fan_in)
+    if layer.map.weights == "normal":
         return sd * torch.randn(shape, generator=stream)
     return sd * math.sqrt(3) * (2 * torch.rand(shape, generator=stream) - 1)
 
 
-def largest_at_start(architecture: Architecture, settings: Settings) -> list[float]:
+def largest_at_start(architecture: ReluNetwork, settings: Settings) -> list[float]:
     """What the largest eigenvalue of W^T W/n_out exceeds with a probability of 5 %, for each layer.
 
     By drawing weights as for the start, 200 times: the Tracy-Widom law is the limit of large
@@ -93,7 +93,7 @@ def largest_at_start(architecture: Architecture, settings: Settings) -> list[flo
     for layer in architecture.layers:
         largest = []
         for _ in range(200):
-            weight = _draw(layer, settings, stream).double()
+            weight = _draw(layer, stream).double()
             gram = weight @ weight.T if layer.out < layer.fan_in else weight.T @ weight
             largest.append(torch.linalg.eigvalsh(gram)[-1] / layer.out)
         bounds.append(float(torch.quantile(torch.stack(largest), 0.95)))
@@ -101,7 +101,7 @@ def largest_at_start(architecture: Architecture, settings: Settings) -> list[flo
 
 
 def train(
-    architecture: Architecture,
+    architecture: ReluNetwork,
     settings: Settings,
     train_set: tuple[Tensor, Tensor],
     validation_set: tuple[Tensor, Tensor],
@@ -134,7 +134,8 @@ def train(
     x, y = train_set
     if state is None:
         weights = [w.to(x.device) for w in initial(architecture, settings)]
-        state = State(0, weights, [torch.zeros_like(w) for w in weights])
+        kept = range(TABLE[settings.optimiser].buffers)
+        state = State(0, weights, [[torch.zeros_like(w) for w in weights] for _ in kept])
         _record(state, "train", *evaluate(architecture, weights, *train_set))
         _record(state, "validation", *evaluate(architecture, weights, *validation_set))
         if on_epoch:
@@ -155,7 +156,7 @@ def train(
 
 @torch.no_grad()
 def _epoch(
-    architecture: Architecture,
+    architecture: ReluNetwork,
     settings: Settings,
     state: State,
     x: Tensor,
@@ -165,15 +166,19 @@ def _epoch(
     """One pass over the images; mean loss and share of right answers, both (replica,)."""
     loss = torch.zeros(settings.replicas, dtype=torch.float64, device=x.device)
     right = torch.zeros_like(loss)
+    optimiser, momentum = TABLE[settings.optimiser], settings.momentum
+    starts = range(0, len(x), settings.batch)
+    steps = (state.epoch - 1) * len(starts)
     for group in groups(architecture, settings.replicas, settings.batch, x.device):
-        weights, velocity = each(state.weights, group), each(state.velocity, group)
-        for first in range(0, len(x), settings.batch):
+        weights = each(state.weights, group)
+        buffers = [each(buffer, group) for buffer in state.buffers]
+        for number, first in enumerate(starts, steps + 1):
             index = order[group, first : first + settings.batch]
             seen = [x[index]]
             seen.extend(representations(architecture, weights, seen[0]))
             delta = _answer(seen.pop(), y[index], loss[group], right[group])
-            _accumulate(architecture, weights, velocity, seen, delta, settings.momentum)
-            torch._foreach_add_(weights, velocity, alpha=-settings.learning_rate)
+            _accumulate(architecture, weights, buffers[0], seen, delta, optimiser.kept(momentum))
+            optimiser.step_(torch, weights, buffers, settings.learning_rate, momentum, number)
     return loss / len(x), right / len(x)
 
 
@@ -189,21 +194,21 @@ def _answer(outputs: Tensor, labels: Tensor, loss: Tensor, right: Tensor) -> Ten
 
 
 def _accumulate(
-    architecture: Architecture,
+    architecture: ReluNetwork,
     weights: Sequence[Tensor],
-    velocity: Sequence[Tensor],
+    total: Sequence[Tensor],
     seen: Sequence[Tensor],
     delta: Tensor,
-    momentum: float,
+    kept: float,
 ) -> None:
-    """velocity <- momentum velocity + gradient, from what layers saw and ``delta`` at the end.
+    """total <- kept total + gradient, from what layers saw and ``delta`` at the end.
 
-    By hand, because products add to the velocity as they go: autograd would make a gradient of the
+    By hand, because products add to the total as they go: autograd would make a gradient of the
     size of all weights at every step, to be read and thrown away.
     """
     for number in reversed(range(architecture.depth)):
         layer = architecture.layers[number]
-        add_gradient(layer, velocity[number], seen[number], delta, momentum)
+        add_gradient(layer, total[number], seen[number], delta, kept)
         if number:
             by_input = gradient_by_input(layer, weights[number], delta)
             delta = torch.ops.aten.threshold_backward(by_input, seen[number], 0)

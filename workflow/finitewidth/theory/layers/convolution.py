@@ -1,0 +1,38 @@
+"""A convolution at infinite width: kernels of patches are means over the places in them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from finitewidth.models.layers.convolution import Convolution
+from finitewidth.theory.layers.kernels import Kernels, RatesLeft, step
+
+
+@step.register
+def _convolution(layer: Convolution, before: Kernels, rates: RatesLeft) -> Kernels:
+    """As a dense map on patches: K'_(ap)(bq) = C_b + C_W mean_delta K_(a,p+delta)(b,q+delta)."""
+    shape = layer.shape_after((layer.channels, *before.shape[1:]))
+    squares, ntk = _over_patches(layer, before.shape, before.nngp), None
+    if before.tangents is not None:
+        lambda_b, lambda_W = next(rates)
+        passed = _over_patches(layer, before.shape, before.ntk)
+        ntk = lambda_b + lambda_W * squares + layer.C_W * passed
+    return Kernels(shape, layer.C_b + layer.C_W * squares, ntk)
+
+
+def _over_patches(layer: Convolution, shape: tuple[int, ...], kernel: np.ndarray) -> np.ndarray:
+    """Mean over the places of two patches, both at the same one; padding is zeros."""
+    rows, columns = shape[1:]
+    inputs = len(kernel) // (rows * columns)
+    edge = (layer.padding, layer.padding)
+    places = (inputs, rows, columns, inputs, rows, columns)
+    whole = np.pad(kernel.reshape(places), [(0, 0), edge, edge] * 2)
+    _, height, width = layer.shape_after((layer.channels, rows, columns))
+    total = np.zeros((inputs, height, width, inputs, height, width))
+    for row in range(layer.kernel[0]):
+        for column in range(layer.kernel[1]):
+            down = slice(row, row + layer.stride * (height - 1) + 1, layer.stride)
+            along = slice(column, column + layer.stride * (width - 1) + 1, layer.stride)
+            total += whole[:, down, along, :, down, along]
+    size = inputs * height * width
+    return total.reshape(size, size) / (layer.kernel[0] * layer.kernel[1])

@@ -1,0 +1,24 @@
+"""Flattening at infinite width: a mean over places."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from finitewidth.models.layers.flatten import Flatten
+from finitewidth.theory.layers.kernels import Kernels, RatesLeft, step
+
+
+@step.register
+def _flatten(layer: Flatten, before: Kernels, rates: RatesLeft) -> Kernels:
+    """Means over places, each of one input with the same place of the other."""
+    places = prod(before.shape[1:])
+    nngp = _over_places(before.nngp, places)
+    ntk = None if before.tangents is None else _over_places(before.ntk, places)
+    return Kernels(layer.shape_after(before.shape), nngp, ntk)
+
+
+def _over_places(kernel: np.ndarray, places: int) -> np.ndarray:
+    inputs = len(kernel) // places
+    return np.einsum("apbp->ab", kernel.reshape(inputs, places, inputs, places)) / places
