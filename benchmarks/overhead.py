@@ -6,7 +6,7 @@
 Processor time is that of Snakemake and of every process it waited for, as the kernel counts it. A
 job's cost is the difference between many jobs and few, over their number. The share of the default
 study is all but what its scripts spend between the first line of their `main` and the last, which
-their logs say: imports, forks, ends of processes, and Snakemake itself.
+their logs say: imports, ends of processes, and Snakemake itself.
 """
 
 import argparse
@@ -36,14 +36,12 @@ SNAKEFILE = """
 import sys
 sys.path.insert(0, {workflow!r})
 from finitewidth.runtime.environment import prepare
-from warm import warm
 prepare()
-warm(workflow)
 rule all:
     input: [f"done/{{k}}" for k in range({jobs})]
 rule job:
     output: touch("done/{{k}}")
-    params: code={code!r}
+    log: "logs/{{k}}.log"
     script: "job.py"
 """
 #: What Snakemake itself takes for a plan.
@@ -55,22 +53,24 @@ rule job:
     log: "logs/{{k}}.log"
     script: "job.py"
 """
-#: Scripts that do nothing: without imports, and with those of two stages.
+#: What scripts import that then do nothing; no script of ours is the first.
 SCRIPTS = {
-    "nothing": "",
-    "what theory does": "import finitewidth.theory.predict.predict_member\n",
-    "what sampling does": "import finitewidth.sampling.sample_member\n",
+    "nothing": None,
+    "what the gallery does": "json",
+    "what theory does": "finitewidth.theory.predict.predict_member",
+    "what figures do": "finitewidth.figures, matplotlib.pyplot",
+    "what sampling does": "finitewidth.sampling.sample_member",
 }
+SCRIPT = "from finitewidth.runtime.job import run\nimport {}\nrun(lambda job: None, snakemake)\n"
 
 
-def run(folder: Path, *arguments: str, warm: bool) -> tuple[float, float, float]:
+def run(folder: Path, *arguments: str) -> tuple[float, float, float]:
     """Seconds of wall time, of processor time, and of that Snakemake's own."""
     own = folder / "controller"
     command = [sys.executable, "-c", CONTROLLER, str(own), "--quiet", "all", *arguments]
-    environment = {**os.environ, "FINITEWIDTH_WARM": "1" if warm else "0"}
     start = time.perf_counter()
     with open(folder / "out", "w") as out:
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=out)
+        process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=out)
         _, status, usage = os.wait4(process.pid, 0)
     if status:
         sys.exit((folder / "out").read_text())
@@ -78,40 +78,34 @@ def run(folder: Path, *arguments: str, warm: bool) -> tuple[float, float, float]
     return taken, usage.ru_utime + usage.ru_stime, float(own.read_text())
 
 
-def cost(body: str, jobs: int, *, warm: bool) -> list[float]:
+def cost(body: str, jobs: int) -> list[float]:
     """Wall and processor seconds of one more job, one at a time; of the latter, Snakemake's own."""
     totals = []
     for count in (2, 2 + jobs):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             (folder / "job.py").write_text(body)
-            file = SNAKEFILE.format(
-                workflow=str(WORKFLOW), jobs=count, code=code.used(folder / "job.py")
-            )
-            (folder / "Snakefile").write_text(file)
-            totals.append(run(folder, "--cores", "1", warm=warm))
+            (folder / "Snakefile").write_text(SNAKEFILE.format(workflow=str(WORKFLOW), jobs=count))
+            totals.append(run(folder, "--cores", "1"))
     return [(many - few) / jobs for few, many in zip(*totals, strict=True)]
 
 
-def study(cores: int, *, warm: bool) -> None:
+def study(cores: int) -> None:
     """Run the default study and print where its processor time went."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         entry = str(WORKFLOW.parent / "Snakefile")
-        wall, total, own = run(
-            folder, "-s", entry, "--cores", str(cores), "--directory", name, warm=warm
-        )
+        wall, total, own = run(folder, "-s", entry, "--cores", str(cores), "--directory", name)
         spent: dict[str, list[float]] = defaultdict(list)
         logs = folder / "results" / "logs"
         for log in logs.rglob("*.log"):
             stage = log.relative_to(logs).parts[0]
             spent[stage].append(float(re.search(r"done in (\S+) s", log.read_text())[1]))
         computing = sum(map(sum, spent.values()))
-        print(f"| {'warm' if warm else 'cold'} | {sum(map(len, spent.values()))} | {wall:.0f} "
+        print(f"| {sum(map(len, spent.values()))} | {wall:.0f} "
               f"| {total:.0f} | {computing:.0f} | {own:.0f} | {total - computing - own:.0f} "
               f"| {1 - computing / total:.2f} |", flush=True)  # fmt: skip
-        if not warm:
-            again(folder)
+        again(folder)
 
 
 def seconds(folder: Path, *words: str) -> float:
@@ -144,7 +138,7 @@ def again(folder: Path, times: int = 7) -> None:
 def planned(jobs: int) -> None:
     """Print what a dry run of a study of so many jobs takes, beside as many that say nothing."""
     ensemble = {"activation": "relu", "inputs": "x", "width": 8, "depth": 3, "init": "critical",
-                "networks": 2**17 * jobs, "shards": jobs}  # fmt: skip
+                "networks": 2**12 * jobs, "shards": jobs}  # fmt: skip
     content = {"seed": 1, "inputs": {"x": {"kind": "sphere", "dimension": 4, "count": 2}},
                "ensembles": {"e": ensemble}, "studies": {"s": {"ensembles": ["e"]}}}  # fmt: skip
     with tempfile.TemporaryDirectory() as name:
@@ -173,19 +167,18 @@ def main() -> None:
         return
 
     print("## A job that does nothing but import, through the local executor\n")
-    print("| it imports | start | wall, s | processor, s | of that Snakemake, s |")
-    print("|---|---|---|---|---|")
-    for what, body in SCRIPTS.items():
-        for warm in (False, True):
-            shown = " | ".join(f"{x:.2f}" for x in cost(body, options.jobs, warm=warm))
-            print(f"| {what} | {'warm' if warm else 'cold'} | {shown} |", flush=True)
+    print("| it imports | wall, s | processor, s | of that Snakemake, s |")
+    print("|---|---|---|---|")
+    for what, names in SCRIPTS.items():
+        body = SCRIPT.format(names) if names else ""
+        shown = " | ".join(f"{x:.2f}" for x in cost(body, options.jobs))
+        print(f"| {what} | {shown} |", flush=True)
 
     print("\n## The default study\n")
-    print("| start | jobs | wall, s | processor, s | computing, s | Snakemake, s "
+    print("| jobs | wall, s | processor, s | computing, s | Snakemake, s "
           "| starting and ending, s | share of the last two |")  # fmt: skip
-    print("|---|---|---|---|---|---|---|---|")
-    for warm in (True, False):
-        study(options.cores, warm=warm)
+    print("|---|---|---|---|---|---|---|")
+    study(options.cores)
     planned(options.plan)
 
 

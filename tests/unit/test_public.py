@@ -11,8 +11,6 @@ import pytest
 pytestmark = pytest.mark.fast
 
 ROOT = Path(__file__).parents[2]
-#: What still does, and stands alone until it is replaced.
-ALLOWED = {"workflow/warm.py"}
 #: What Snakemake puts into a Snakefile.
 GIVEN = {"workflow", "rules", "checkpoints", "snakemake"}
 PACKAGES = re.compile(r"(snakemake|snakemake_\w+|jinja2|yte)(\.|$)")
@@ -133,10 +131,7 @@ def test_the_workflow_uses_what_is_public_and_replaces_nothing():
     assert len(rules) > 8
     found = {path: in_python(path.read_text(encoding="utf-8"), GIVEN) for path in python}
     found |= {path: in_rules(path.read_text(encoding="utf-8")) for path in rules}
-    found = {str(path.relative_to(ROOT)): names for path, names in found.items() if names}
-    assert {path: names for path, names in found.items() if path not in ALLOWED} == {}
-    # What needs to be allowed no longer is taken from the list.
-    assert ALLOWED & found.keys() == {path for path in ALLOWED if (ROOT / path).exists()}
+    assert {str(path.relative_to(ROOT)): names for path, names in found.items() if names} == {}
 
 
 @pytest.mark.parametrize(

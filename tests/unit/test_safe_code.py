@@ -28,8 +28,6 @@ SAFE_LOADERS = {"yaml.SafeLoader", "yaml.CSafeLoader", "yaml.BaseLoader"}
 
 #: What stands in the code none the less, and why.
 KNOWN = {
-    ("workflow/warm_server.py", "runpy.run_path"): "runs the script that Snakemake has written",
-    ("workflow/warm_server.py", "importlib.import_module"): "names of our code's own imports",
     ("workflow/finitewidth/runtime/run.py", "os.execv"):
         "becomes Snakemake, with words that were typed",
     ("workflow/rules/provenance.smk", "shell"): "copies a file, every path of it in quotes",

@@ -10,17 +10,14 @@ SNAKEFILE = f"""
 import sys
 sys.path.insert(0, {str(WORKFLOW)!r})
 from finitewidth.runtime.environment import prepare
-from warm import warm
 prepare()
-warm(workflow)
 rule job:
     output: "out"
     log: "a.log"
-    params: code={{"sha256": "", "packages": []}}
     script: "job.py"
 """
 SCRIPT = """
-from finitewidth.runtime.job import log, run
+from finitewidth.runtime.job import begin, log, run
 {at_import}
 
 def main(job):
@@ -41,10 +38,9 @@ run(main, snakemake)
 TRACED = "Traceback (most recent call last)"
 
 
-@pytest.fixture(params=["1", "0"], ids=["warm", "cold"])
-def ran(request, tmp_path, monkeypatch):
+@pytest.fixture
+def ran(tmp_path):
     """Run a script: whether all went well, what the terminal showed, and the log."""
-    monkeypatch.setenv("FINITEWIDTH_WARM", request.param)
 
     def run(at_import="", inside=""):
         (tmp_path / "Snakefile").write_text(SNAKEFILE)
@@ -90,6 +86,37 @@ def test_what_a_script_throws_is_one_line_and_a_traceback_in_the_log(ran, thrown
     assert "printed" in log
     assert TRACED in log
     assert "in main" in log
+
+
+def test_of_several_members_the_one_that_fails_is_named(ran):
+    inside = "begin('relu', 'width-4'); begin('relu', 'width-8'); raise ValueError('no luck')"
+    well, terminal, log = ran(inside=inside)
+    assert not well
+    assert "job: relu, width-8: no luck (log: a.log)" in terminal.splitlines()
+    assert log.index("relu, width-4") < log.index("relu, width-8")
+
+
+def test_what_is_left_to_do_at_the_end_of_a_script_is_done(ran, tmp_path):
+    """A script that ended well does not wait for its modules, but for all else."""
+    inside = """
+    import atexit, threading, time
+    done = []
+    def late():
+        time.sleep(0.3)
+        done.append("thread")
+    atexit.register(lambda: open("end", "w").write(",".join([*done, "exit"])))
+    threading.Thread(target=late).start()
+"""
+    well, terminal, log = ran(inside=inside)
+    assert well, terminal
+    assert (tmp_path / "end").read_text() == "thread,exit"
+    assert "done in" in log
+
+
+def test_a_script_that_ends_itself_after_its_work_has_its_own_status(ran, tmp_path):
+    well, terminal, _ = ran(at_import="import atexit, os; atexit.register(os._exit, 3)")
+    assert not well
+    assert "returned non-zero exit status 3" in terminal
 
 
 def test_what_is_thrown_while_importing_is_told_in_the_same_way(ran):

@@ -86,6 +86,7 @@ def test_a_damaged_shard_is_named_and_computed_anew_and_never_read(tiny, tmp_pat
     assert done.returncode != 0
     assert "Traceback" not in done.stdout
     (line,) = (line for line in done.stdout.splitlines() if line.startswith("estimate_norms: "))
+    assert line == done.stdout.splitlines()[-1]
     assert f"{SHARD} is damaged" in line
     assert "Traceback" in (tmp_path / line.split("(log: ")[1].rstrip(")")).read_text()
     assert not (tmp_path / TARGET).exists()

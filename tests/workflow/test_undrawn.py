@@ -28,6 +28,7 @@ def test_the_run_fails_and_names_it(undrawn):
     folder, done = undrawn
     assert done.returncode == 1
     (line,) = [line for line in done.stdout.splitlines() if "could not be drawn" in line]
+    assert line == done.stdout.splitlines()[-1]
     assert line.startswith("gallery: studies.kinds: quadruple could not be drawn (KeyError")
     assert "results/logs/figures/kinds.log" in line
     assert "Traceback" not in done.stdout

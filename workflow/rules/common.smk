@@ -5,7 +5,6 @@ import sys
 from operator import attrgetter
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 #: Of these rules, which want the library of the same one.
@@ -69,10 +68,6 @@ def is_own_entry():
 
 
 prepare()
-if BESIDE:
-    from warm import warm
-
-    warm(workflow)
 
 try:
     check_name(str(Path.cwd()))
@@ -102,7 +97,7 @@ except ConfigError as error:
     sys.exit(str(error))
 BATCHES = batches(STUDY_FILE)
 TRAINED = trained_batches(STUDY_FILE)
-MEMBERS = {(m.ensemble, m.name): m for batch in BATCHES for m in batch.members}
+MEMBERS = [m for batch in BATCHES for m in batch.members]
 
 EARLIER_RUNS = Path(".snakemake") / earlier.RUNS
 PLANNED_ON = earlier.files_there(EARLIER_RUNS, Path("results"))
@@ -113,10 +108,8 @@ report: front_page(STUDY_FILE, RUN)
 
 wildcard_constraints:
     name="|".join(STUDY_FILE.inputs) or "none",
-    ensemble="|".join(STUDY_FILE.ensembles) or "none",
     study="|".join(STUDY_FILE.studies) or "none",
     data="|".join(STUDY_FILE.data) or "none",
-    member=r"[^/]+",
     shard=r"\d+",
 
 
@@ -167,14 +160,3 @@ def families_of(members):
 def digests_of(files):
     """Of what a user gives: Snakemake itself would see a change only by the time of the file."""
     return {file: bounded_sha256(file) for file in files if unreadable(file) is None}
-
-
-def member_of(wildcards):
-    try:
-        return MEMBERS[wildcards.ensemble, wildcards.member]
-    except KeyError:
-        raise WorkflowError(f"there is no member {wildcards.member} of {wildcards.ensemble}")
-
-
-def samples_of(wildcards):
-    return [at(file) for file in member_of(wildcards).samples]

@@ -27,20 +27,27 @@ for batch in BATCHES:
             "../scripts/estimate.py"
 
 
-rule normality:
-    """Tests of a member's networks for being Gaussian."""
-    input:
-        samples_of,
-    output:
-        at("results/ensembles/{ensemble}/{member}/normality.nc"),
-    log:
-        at("results/logs/normality/{ensemble}/{member}.log"),
-    conda:
-        "../../envs/analysis.yaml"
-    resources:
-        **asked("normality"),
-    params:
-        config=lambda wildcards: projections.normality(STUDY_FILE, member_of(wildcards)),
-        code=code_of("normality.py", families=["normality"]),
-    script:
-        "../scripts/normality.py"
+for batch in BATCHES:
+    if TESTED := [m for m in batch.members if "normality" in m.estimate]:
+
+        rule:
+            """Tests of networks for being Gaussian, of all members of a batch: stage normality."""
+            name:
+                f"normality_{batch.name}"
+            input:
+                [at(file) for m in TESTED for file in m.samples],
+            output:
+                [at(f"{m.folder}/normality.nc") for m in TESTED],
+            log:
+                at(f"results/logs/normality/{batch.name}.log"),
+            conda:
+                "../../envs/analysis.yaml"
+            resources:
+                **asked(f"normality_{batch.name}"),
+            params:
+                members=[[m.ensemble, m.name] for m in TESTED],
+                configs=[projections.normality(STUDY_FILE, m) for m in TESTED],
+                shards=[m.shard_count for m in TESTED],
+                code=code_of("normality.py", families=["normality"]),
+            script:
+                "../scripts/normality.py"

@@ -3,7 +3,7 @@
 from finitewidth.core.files import replacing
 from finitewidth.study.study_file import kept
 from finitewidth.runtime.folder import write_whole
-from finitewidth.runtime import following
+from finitewidth.runtime import failed, following
 
 NAME, TEXT = kept({**CONTENT, "run": RUN})
 #: So that results can be traced to the config of their run, whatever is run next.
@@ -16,10 +16,10 @@ if not GIVEN.exists():
 #: Extensions that the study uses, and where copies of their files are kept for the same reason.
 OF_EXTENSIONS = own_code.used(
     [
-        *(table.file_of(m.activation) for m in MEMBERS.values()),
-        *(input_vectors.file_of(STUDY_FILE.inputs[m.inputs].kind) for m in MEMBERS.values()),
+        *(table.file_of(m.activation) for m in MEMBERS),
+        *(input_vectors.file_of(STUDY_FILE.inputs[m.inputs].kind) for m in MEMBERS),
         *described(
-            {family for m in MEMBERS.values() for family in m.estimate},
+            {family for m in MEMBERS for family in m.estimate},
             {figure for _, figure in DRAWN},
         ),
     ]
@@ -41,6 +41,9 @@ onstart:
     try:
         check_writable("results")
         killed = occupy(run=RUN)
+        # Snakemake ends by saying only that a job failed. Who follows a run tells it in his own way.
+        if BEGUN and not following.followed():
+            failed.keep()
     except ConfigError as error:
         sys.exit(str(error))
     if killed:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from finitewidth.runtime.job import log, run, stamp
+from finitewidth.runtime.job import begin, run, stamp
 from finitewidth.estimate.estimate_member import estimate_member
 from finitewidth.members.stages import estimated
 from finitewidth.provenance.artifacts import read_dataset, samples_digest, write_dataset
@@ -13,7 +13,7 @@ def main(job):
     for config, shards, path in zip(job.params.configs, job.params.shards, job.output, strict=True):
         member = estimated(config["member"])
         ensemble, name = member.ensemble, member.name
-        log.info("%s, %s", ensemble, name)
+        begin(ensemble, name)
         mine = [next(paths) for _ in range(shards)]
         samples = [read_dataset(shard) for shard in mine]
         estimates = estimate_member(member, samples, seed=config["seed"])

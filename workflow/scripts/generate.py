@@ -1,6 +1,6 @@
 """Rules generate: draw networks from the covariances of trained ones, and see how they do."""
 
-from finitewidth.runtime.job import log, progress, run, stamp
+from finitewidth.runtime.job import begin, progress, run, stamp
 from finitewidth.core.device import label, prepare
 from finitewidth.data.images import from_dataset
 from finitewidth.members.plain import of_plain
@@ -17,7 +17,7 @@ def main(job):
     ):
         member = of_plain(config["member"], GeneratedNetworks)
         ensemble, name = member.ensemble, member.name
-        log.info("%s, %s", ensemble, name)
+        begin(ensemble, name)
         generated = generate_member(
             member,
             images,

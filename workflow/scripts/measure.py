@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from finitewidth.runtime.job import log, run, stamp
+from finitewidth.runtime.job import begin, log, run, stamp
 from finitewidth.core.device import label, prepare
 from finitewidth.data.images import from_dataset
 from finitewidth.members.plain import of_plain
@@ -24,7 +24,7 @@ def main(job):
     for config, networks, *paths in files:
         member, seed = of_plain(config["member"], TrainedNetworks), config["seed"]
         ensemble, name = member.ensemble, member.name
-        log.info("%s, %s", ensemble, name)
+        begin(ensemble, name)
         measured = measure_member(
             member, images, read_dataset(networks), seed=seed, device=device, on_step=log.info
         )

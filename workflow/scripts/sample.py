@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from finitewidth.runtime.job import log, progress, run, stamp
+from finitewidth.runtime.job import begin, progress, run, stamp
 from finitewidth.core.device import label, prepare
 from finitewidth.members.stages import sampled
 from finitewidth.provenance.artifacts import read_dataset, write_dataset
@@ -16,7 +16,7 @@ def main(job):
         member, seed, blocks = sampled(config["member"]), config["seed"], tuple(config["blocks"])
         x = read_dataset(source)["x"].values
         ensemble, name = member.ensemble, member.name
-        log.info("%s, %s", ensemble, name)
+        begin(ensemble, name)
         samples = sample_member(
             member, x, seed=seed, device=device, blocks=blocks, on_tile=progress("networks")
         )

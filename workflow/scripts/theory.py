@@ -1,6 +1,6 @@
 """Rules theory: predict what the estimates of each of several members should be."""
 
-from finitewidth.runtime.job import log, run, stamp
+from finitewidth.runtime.job import begin, run, stamp
 from finitewidth.members.stages import predicted
 from finitewidth.provenance.artifacts import read_dataset, write_dataset
 from finitewidth.theory.predict.predict_member import predict_member
@@ -11,7 +11,7 @@ def main(job):
         member = predicted(config["member"])
         x = read_dataset(source)["x"].values
         ensemble, name = member.ensemble, member.name
-        log.info("%s, %s", ensemble, name)
+        begin(ensemble, name)
         mark = stamp(
             job,
             rule="theory",

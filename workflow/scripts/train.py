@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from finitewidth.runtime.job import log, progress, run, stamp
+from finitewidth.runtime.job import begin, log, progress, run, stamp
 from finitewidth.core.device import label, prepare
 from finitewidth.core.files import sha256
 from finitewidth.data.images import from_dataset
@@ -20,7 +20,8 @@ def main(job):
     for config, epochs, state, path in each:
         member = of_plain(config["member"], TrainedNetworks)
         ensemble, name = member.ensemble, member.name
-        log.info("%s, %s: %d replicas on %s", ensemble, name, member.replicas, device)
+        begin(ensemble, name)
+        log.info("%d replicas on %s", member.replicas, device)
         networks = train_member(
             member,
             images,

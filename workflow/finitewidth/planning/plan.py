@@ -42,6 +42,8 @@ def plan(config: Config) -> dict[str, Job]:
         sampled = [cost.sampling(m, k, m.networks / batch.shards) for m, k in each]
         jobs[f"sample_{batch.name}"] = Job("sample", batch.shards, cost.job(sampled), batch.task)
         jobs[f"estimate_{batch.name}"] = _one("estimate", (cost.estimating(*one) for one in each))
+        if tested := [one for one in each if "normality" in one[0].estimate]:
+            jobs[f"normality_{batch.name}"] = _one("normality", (cost.testing(*m) for m in tested))
         jobs[f"theory_{batch.name}"] = _one("theory", (cost.predicting(*one) for one in each))
     for group in trained_batches(config):
         those = [(m, config.data[group.data]) for m in group.members]
@@ -54,10 +56,8 @@ def plan(config: Config) -> dict[str, Job]:
         jobs[f"predict_{group.name}"] = _one(
             "predict", (trained_cost.predicting(m) for m, _ in those)
         )
-    return {name: _placed(job, config) for name, job in jobs.items()} | {
-        **_of_members(config),
-        **_of_studies(config),
-    }
+    placed = {name: _placed(job, config) for name, job in jobs.items()}
+    return placed | _of_studies(config)
 
 
 def _placed(job: Job, config: Config) -> Job:
@@ -69,16 +69,6 @@ def _placed(job: Job, config: Config) -> Job:
 
 def _one(stage: str, costs: Iterable[cost.Cost], task: str | None = None) -> Job:
     return Job(stage, 1, cost.job(costs), task)
-
-
-def _of_members(config: Config) -> dict[str, Job]:
-    tested = [
-        cost.testing(m, input_count(config, m))
-        for ensemble in config.ensembles
-        for m in members(config, ensemble)
-        if "normality" in m.estimate
-    ]
-    return _several("normality", tested)
 
 
 def _of_studies(config: Config) -> dict[str, Job]:

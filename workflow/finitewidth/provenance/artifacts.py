@@ -163,7 +163,7 @@ def make_stamp(
 def _versions(imported: Sequence[str], own: Sequence[str]) -> dict[str, str]:
     """Versions of Python and of the packages that the code imports, ``own`` by extensions.
 
-    Of the code and not of this process, which may have been forked from one that has more loaded.
+    Of the code and not of this process, in which libraries may have loaded others.
     """
     used = [p for p in PACKAGES if _IMPORTED_AS.get(p, p) in imported]
     known = {_IMPORTED_AS.get(p, p) for p in PACKAGES}

@@ -21,7 +21,10 @@ from finitewidth.provenance.code import SNAKEFILE
 from finitewidth.runtime import following
 
 #: Stages with more than one rule, which are named by batch or by study.
-STAGES = ("sample", "estimate", "theory", "train", "measure", "generate", "predict", "figures")
+STAGES = (
+    "sample", "estimate", "normality", "theory", "figures",
+    "train", "measure", "generate", "predict",
+)  # fmt: skip
 HELP = """usage: python -m finitewidth run [--configfile FILE ... | FILE] [options of Snakemake]
 
 Runs a study file (without one: the default study) with `snakemake`, which takes all other options,

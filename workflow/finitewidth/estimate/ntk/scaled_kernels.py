@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -157,7 +157,7 @@ class Tangents:
 
     def different(self, at: slice) -> Array:
         """Theta_{ia,jb} of outputs i < j in units, shape (network x pair of outputs, couple)."""
-        i, j = np.triu_indices(self.outputs, 1)
+        i, j = _different(self.outputs)
         unit = self.unit[self.pair_of_couple]
         return np.asarray(self.theta)[at][:, i, j].reshape(-1, self.inputs**2) / unit
 
@@ -170,7 +170,7 @@ class Tangents:
     def products(self, at: slice) -> Array:
         """z_ia z_jb of outputs i < j in units, shape (network x pair of outputs, couple)."""
         z = np.asarray(self.output)[at] / self.output_scale
-        i, j = np.triu_indices(self.outputs, 1)
+        i, j = _different(self.outputs)
         return (z[:, i, :, None] * z[:, j, None, :]).reshape(-1, self.inputs**2)
 
     def of_pairs(self, of_couples: Array) -> Array:
@@ -187,6 +187,12 @@ class Tangents:
         It is the same numbers, since Theta_{ja,ib} = Theta_{ib,ja}: both couples are exchanged.
         """
         return total + total[self.exchanged][:, self.exchanged]
+
+
+@cache
+def _different(outputs: int) -> tuple[Array, Array]:
+    """Pairs of outputs i < j: made once, since blocks of networks are many."""
+    return np.triu_indices(outputs, 1)
 
 
 def _center(values: Array) -> Array:
