@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from ntk_sampling import seconds, tile
 
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling.mlp import marginal_ntk
 from finitewidth.theory.mlp.kernel import infinite_width
@@ -49,7 +49,7 @@ def environment() -> Path:
 def ours(width: int) -> float:
     """Networks a second of the marginal sampler: the fastest of several tiles."""
     mlp = Perceptron("relu", (10, width, width, width, 1), (0.0,) * 4, (2.0,) * 4)
-    rates, generator = Rates.named("ntk", mlp), torch.Generator().manual_seed(1)
+    rates, generator = LearningRates.named("ntk", mlp), torch.Generator().manual_seed(1)
     x = torch.from_numpy(np.random.default_rng(0).normal(size=(3, 10)))
     count = tile("marginal", mlp, 3)
     taken = [seconds(marginal_ntk, mlp, rates, x, count, generator) for _ in range(12)]
@@ -64,7 +64,7 @@ def deviations(oracle: dict) -> dict[str, float]:
         widths = (x.shape[1], *(1,) * depth)
         mlp = Perceptron(name, widths, (oracle["C_b"],) * depth, (oracle["C_W"],) * depth)
         nngp = infinite_width(mlp, x, [depth])[0]
-        ntk = infinite_width_ntk(mlp, Rates.named("ntk", mlp), x, [depth])[0]
+        ntk = infinite_width_ntk(mlp, LearningRates.named("ntk", mlp), x, [depth])[0]
         gaps = (np.abs(a / b - 1).max() for a, b in ((nngp, theirs["nngp"]), (ntk, theirs["ntk"])))
         found[name] = float(max(gaps))
     return found

@@ -21,7 +21,7 @@ from finitewidth.core.device import label, prepare
 from finitewidth.core.torch_random import torch_stream
 from finitewidth.members.plain import of_plain
 from finitewidth.models.network_shape import NetworkShape
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.models.trained_architecture import trained_architecture
 from finitewidth.sampling.ensemble import sample
@@ -58,10 +58,10 @@ def limits(device: str, numbers: int) -> dict[str, float]:
     }
 
 
-def member(width: int) -> tuple[Perceptron, Rates]:
+def member(width: int) -> tuple[Perceptron, LearningRates]:
     """A ReLU network at its critical initialisation."""
     mlp = Perceptron.uniform_width("relu", dimension=10, width=width, depth=DEPTH, C_W=2.0)
-    return mlp, Rates.named("ntk", mlp)
+    return mlp, LearningRates.named("ntk", mlp)
 
 
 def samplers(width: int) -> dict[str, tuple[Callable[[str, int], object], int]]:

@@ -15,7 +15,7 @@ import torch
 from torch.func import functional_call, jacrev, vmap
 
 from finitewidth.models.activations.table import get
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.ntk.layerwise import layerwise
 
 WIDTHS, INPUTS, NETWORKS, REPEATS = (256, 256, 256, 1), 8, 16, 7
@@ -36,7 +36,7 @@ def main() -> None:
     x = torch.randn(INPUTS, WIDTHS[0])
     weights = [batch[f"{2 * k}.weight"] for k in range(depth)]
     biases = [batch[f"{2 * k}.bias"] for k in range(depth)]
-    rates = Rates((1.0,) * depth, tuple(map(float, WIDTHS[:-1])))
+    rates = LearningRates((1.0,) * depth, tuple(map(float, WIDTHS[:-1])))
 
     def ours():
         return layerwise(get("relu"), weights, biases, x, rates).total[:, 0, 0]

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from finitewidth.core.blocks import block_size, ntk_tile_size
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling.mlp import explicit_ntk, marginal_ntk, scalar_ntk
 from finitewidth.sampling.record import NtkRecorder
@@ -57,7 +57,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|")
     for n in (64, 256, 1024, 4096):
         mlp = Perceptron("relu", (10, n, n, n, 1), (0.0,) * 4, (2.0,) * 4)
-        rates = Rates.named("ntk", mlp)
+        rates = LearningRates.named("ntk", mlp)
         best = dict.fromkeys(("explicit", "marginal", "normals"), np.inf)
         count = {s: tile(s, mlp, inputs) for s in ("explicit", "marginal")}
         floor = torch.empty(count["marginal"], normals_needed(mlp, inputs))
@@ -83,7 +83,7 @@ def main() -> None:
             took = []
             for _ in range(3):
                 start = time.perf_counter()
-                scalar_ntk.sample(mlp, Rates.named("ntk", mlp), 10.0, 200_000, rng)
+                scalar_ntk.sample(mlp, LearningRates.named("ntk", mlp), 10.0, 200_000, rng)
                 took.append((time.perf_counter() - start) / 0.2)
             row.append(f"{min(took):.2f}")
         print(f"| {name} | {' | '.join(row)} |")

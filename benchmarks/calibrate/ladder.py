@@ -21,7 +21,7 @@ import torch
 
 from finitewidth.estimate.coupled.rungs import estimate_ladder
 from finitewidth.models.activations.table import get
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling.mlp.coupled_widths import sample_ladder
 from finitewidth.theory.mlp.criticality import critical_point
@@ -60,7 +60,9 @@ def estimates(activation, inputs: int, widths, depth: int, networks: int, asked)
         "seed": asked.stream,
         "layers": list(range(2, depth + 1)),
         "controls": not asked.plain,
-        "rates": None if asked.plain else [Rates((0.5,) * depth, (1.0,) * depth)] * len(widths),
+        "rates": None
+        if asked.plain
+        else [LearningRates((0.5,) * depth, (1.0,) * depth)] * len(widths),
     }
     families = ["kernel_moments"] if asked.plain else ["kernel_moments", "ntk_mean"]
     samples = sample_ladder(of_widths, X[inputs], **options)

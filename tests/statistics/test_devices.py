@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from finitewidth.core import device
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling import ensemble
 from finitewidth.sampling.ensemble import sample
@@ -36,7 +36,7 @@ def mlp(activation="tanh", width=64, depth=3, **rest):
     return Perceptron.uniform_width(activation, dimension=3, width=width, depth=depth, **rest)
 
 
-RATES = Rates((0.5,) * 3, (1.2,) * 3)
+RATES = LearningRates((0.5,) * 3, (1.2,) * 3)
 FOUR = ("preactivations", "quartic")
 #: Name: how to sample, with the rest of the arguments.
 CASES_OF = {

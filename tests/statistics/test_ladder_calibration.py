@@ -14,7 +14,7 @@ from finitewidth.core.indices import pairs
 from finitewidth.estimate.coupled import kernel_moments
 from finitewidth.estimate.coupled.rungs import estimate_ladder
 from finitewidth.models.activations.table import get
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling.mlp.coupled_widths import sample_ladder
 from finitewidth.theory.mlp.criticality import critical_point
@@ -160,7 +160,7 @@ def many_ladders(activation, inputs, networks, widths, ladders):
         Perceptron.uniform_width(activation, dimension=2, width=n, depth=3, C_b=C_b, C_W=C_W)
         for n in widths
     ]
-    rates = [Rates((0.5,) * 3, (1.0,) * 3)] * len(widths)
+    rates = [LearningRates((0.5,) * 3, (1.0,) * 3)] * len(widths)
     options = {"networks": networks * ladders, "seed": 5000, "layers": [2, 3], "rates": rates}
     samples = sample_ladder(mlps, X[inputs], **options)
     found = []

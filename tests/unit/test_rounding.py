@@ -16,7 +16,7 @@ from finitewidth.estimate.coupled.rungs import estimate_ladder
 from finitewidth.estimate.errors.jackknife import block_bounds, block_sums, jackknife
 from finitewidth.estimate.families import estimate
 from finitewidth.estimate.preactivations.lognorm import log_norm
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling.ensemble import sample
 from finitewidth.sampling.mlp.coupled_widths import sample_ladder
@@ -65,17 +65,18 @@ def test_ensembles_that_agree_but_for_rounding(precision):
         "tanh", dimension=3, width=9, depth=3, C_b=0.1, C_W=1.5, outputs=2
     )
     x = rng.normal(size=(2, 3))
-    rates = Rates.named("ntk", mlp)
+    rates = LearningRates.named("ntk", mlp)
     shared = {"networks": 600, "seed": 1, "precision": precision}
     mlps = [Perceptron.uniform_width("tanh", dimension=3, width=n, depth=3, C_b=0.1, C_W=1.5)
             for n in (5, 6, 7, 8)]  # fmt: skip
+    of_rungs = [LearningRates.named("ntk", each) for each in mlps]
     members = (
         (sample(mlp, x, measure=POWERS, **shared), estimate,
          ("covariance", "correlation", "four_point", "six_point", "kurtosis", "log_norm")),
         (sample_ntk(mlp, rates, x, sampler="explicit", measure=("ntk", "dntk"), **shared), estimate,
          ("ntk", "ntk_tensors", "ntk_spectrum")),
-        (sample_ladder(mlps, x, rates=[Rates.named("ntk", each) for each in mlps], **shared),
-         estimate_ladder, ("kernel_moments", "ntk_mean", "log_kernel", "inverse_kernel")),
+        (sample_ladder(mlps, x, rates=of_rungs, **shared), estimate_ladder,
+         ("kernel_moments", "ntk_mean", "log_kernel", "inverse_kernel")),
     )  # fmt: skip
     for samples, estimator, families in members:
         assert samples.attrs["precision"] == precision
@@ -119,7 +120,7 @@ def test_eigenvalues_of_nearly_collinear_inputs(sampler, activation):
     """Trusted in single precision, they are those of double precision, drawn independently."""
     rng = np.random.default_rng(7)
     mlp = Perceptron.uniform_width(activation, dimension=4, width=32, depth=3, C_b=0.1, C_W=2.0)
-    rates, trusted, z = Rates.named("ntk", mlp), {}, []
+    rates, trusted, z = LearningRates.named("ntk", mlp), {}, []
     for angle in (0.0, 1e-7, 1e-6, 1e-5, *10 ** rng.uniform(-5, -2, 4), 0.03, 0.3):
         first, across = np.linalg.qr(rng.normal(size=(4, 2)))[0].T
         x = 2 * np.stack([first, np.cos(angle) * first + np.sin(angle) * across])

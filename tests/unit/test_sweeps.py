@@ -9,7 +9,7 @@ from finitewidth.comparison.results import MemberResults, Study
 from finitewidth.comparison.sweeps import extrapolate_sweep, groups
 from finitewidth.core.reasons import Reason
 from finitewidth.estimate.families import estimate
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling.ntk_ensemble import sample_ntk
 from finitewidth.theory.predict.neglected import with_neglected
@@ -82,7 +82,7 @@ def test_a_width_that_is_not_trusted_is_named():
 
 @pytest.mark.parametrize("first", [lambda n: 3.0, lambda n: np.nan])
 def test_what_has_no_expansion_with_one_coefficient_is_not_fitted(first):
-    """Rates that grow with the width, say: n times the first order depends on n."""
+    """Learning rates that grow with the width, say: n times the first order depends on n."""
     estimates, theory = made(np.random.default_rng(4))
     for n, one in zip(WIDTHS, theory, strict=True):
         one["ntk_F"].loc[{"order": "1/n"}] = first(n)
@@ -113,7 +113,7 @@ def sampled():
         mlp = Perceptron.uniform_width(
             "leaky_relu(0.3)", dimension=3, width=n, depth=3, C_b=0.1, C_W=1.5, outputs=4
         )
-        rates = Rates.named("pdlt", mlp, 0.5, 1.2)
+        rates = LearningRates.named("pdlt", mlp, 0.5, 1.2)
         name = ("e", str(n))
         samples = sample_ntk(mlp, rates, x, networks=8000, seed=5, name=name, outputs=4,
                              sampler="explicit", measure=("ntk", "dntk"))  # fmt: skip

@@ -12,7 +12,7 @@ from scipy.stats import kstat
 
 from finitewidth.core.indices import pairs
 from finitewidth.estimate.coupled.rungs import estimate_ladder
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.quantities.vocabulary import FAMILIES, FROM_LADDER
 from finitewidth.sampling.mlp.coupled_widths import sample_ladder
@@ -37,7 +37,7 @@ def draw(
         Perceptron.uniform_width(activation, dimension=2, width=n, depth=depth, **rest)
         for n in widths
     ]
-    rates = [Rates.named("ntk", mlp) for mlp in mlps] if tangent else None
+    rates = [LearningRates.named("ntk", mlp) for mlp in mlps] if tangent else None
     return sample_ladder(mlps, X[:inputs], networks=networks, seed=1, layers=layers, rates=rates)
 
 
@@ -203,7 +203,7 @@ def test_controls_of_the_mean_tangent_kernel(activation, gain):
     to 2.2 with a false alarm in 2000 choices of the seeds. Seeds may use different orders.
     """
     mlp = Perceptron.uniform_width(activation, dimension=2, width=48, depth=3, C_b=0.0, C_W=1.5)
-    rates = [Rates((0.4,) * 3, (1.2,) * 3)]
+    rates = [LearningRates((0.4,) * 3, (1.2,) * 3)]
     values, errors = [], []
     for seed in range(24):
         samples = sample_ladder(

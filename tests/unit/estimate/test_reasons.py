@@ -14,7 +14,7 @@ from finitewidth.estimate.ntk.way_deviation import way_deviation
 from finitewidth.estimate.preactivations.lognorm import log_norm
 from finitewidth.estimate.preactivations.normality import normality
 from finitewidth.estimate.samples import Samples
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.quantities.vocabulary import FROM_LADDER as LADDER
 from finitewidth.sampling.ensemble import sample
@@ -125,7 +125,7 @@ def ladder():
     mlps = [
         Perceptron.uniform_width("gelu", dimension=2, width=n, depth=3, C_W=1.9) for n in (8, 12)
     ]
-    rates = [Rates.named("ntk", mlp) for mlp in mlps]
+    rates = [LearningRates.named("ntk", mlp) for mlp in mlps]
     # One input and networks enough for controls of variance, which the other rung keeps.
     return sample_ladder(mlps, X[:1], networks=2000, seed=1, rates=rates)
 

@@ -11,7 +11,7 @@ from finitewidth.models.architecture import Architecture
 from finitewidth.models.layers.flatten import Flatten
 from finitewidth.models.layers.layer import Layer
 from finitewidth.models.layers.nonlinearity import Nonlinearity
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron, as_perceptron
 from finitewidth.sampling.layers import steps
 from finitewidth.theory.layers import kernels
@@ -101,9 +101,9 @@ def test_an_architecture_is_described_layer_by_layer():
 def test_rates_of_any_layers():
     network = convolutional()
     assert network.parameters == 4 * (2 * 6 + 1) + 3 * (4 * 6 + 1) + 2 * (12 + 1)
-    assert Rates.named("ntk", network) == Rates((0.3, 0.3, 0.2), (1.5, 1.5, 1.4))
-    assert Rates.named("standard", network) == Rates((1.0,) * 3, (12.0, 24.0, 12.0))
-    assert Rates.named("standard", two_activations()).lambda_W == (3.0, 5.0, 6.0)
+    assert LearningRates.named("ntk", network) == LearningRates((0.3, 0.3, 0.2), (1.5, 1.5, 1.4))
+    assert LearningRates.named("standard", network) == LearningRates((1.0,) * 3, (12.0, 24.0, 12.0))
+    assert LearningRates.named("standard", two_activations()).lambda_W == (3.0, 5.0, 6.0)
 
 
 KINDS = [

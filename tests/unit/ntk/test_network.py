@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from finitewidth.models.activations.table import TABLE, get
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.ntk.layerwise import layerwise
 from finitewidth.ntk.network import WAYS, tangent_kernel
@@ -35,7 +35,7 @@ def network(widths, with_bias, seed=0):
 
 def some_rates(name, widths):
     mlp = Perceptron("tanh", widths, (0.3,) * (len(widths) - 1), (1.7,) * (len(widths) - 1))
-    return Rates.named(name, mlp, *((0.5, 1.2) if name == "pdlt" else ()))
+    return LearningRates.named(name, mlp, *((0.5, 1.2) if name == "pdlt" else ()))
 
 
 def close(one, other):
@@ -163,7 +163,7 @@ def test_convolutions_by_differentiation(form):
         nn.Linear(3, 2),
     ).double()  # fmt: skip
     x = torch.randn(3, 1, 6, 6, dtype=torch.float64)
-    rates = Rates((0.5, 0.3, 0.9), (1.2, 0.8, 1.1))
+    rates = LearningRates((0.5, 0.3, 0.9), (1.2, 0.8, 1.1))
     found = [tangent_kernel(model, x, way, rates, form) for way in WAYS[1:]]
     for kernel in found[1:]:
         assert close(kernel.total, found[0].total)
@@ -245,7 +245,10 @@ def test_elementwise_modules_are_the_table():
     [
         ({"way": "magic"}, "way 'magic' is none of layerwise, jacobian, jvp, backward"),
         ({"form": "both"}, "form 'both' is none of samples, parameters, smaller"),
-        ({"rates": Rates((1.0,), (1.0,))}, "rates of 1 layers do not fit a model of 2 layers"),
+        (
+            {"rates": LearningRates((1.0,), (1.0,))},
+            "rates of 1 layers do not fit a model of 2 layers",
+        ),
     ],
 )
 def test_what_cannot_be_is_one_sentence(change, words):

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.parameter import UninitializedParameter
 from torch.nn.utils import parametrizations, weight_norm
 
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.ntk.network import WAYS, tangent_kernel
 from module_zoo import mlp, reference, vectors, wrapped
 from zoo_refused import REFUSED
@@ -150,7 +150,7 @@ def test_in_lower_precision(way, dtype):
 @pytest.mark.parametrize("way", WAYS)
 def test_rates_of_layers_that_are_no_plain_layers_are_one_sentence(way):
     """Two layers here, and two rates: the names of their parameters do not fit."""
-    x, rates = vectors(), Rates((0.5, 0.3), (1.2, 0.8))
+    x, rates = vectors(), LearningRates((0.5, 0.3), (1.2, 0.8))
     for layer in (weight_norm(nn.Linear(3, 3)), parametrizations.orthogonal(nn.Linear(3, 3))):
         model = nn.Sequential(layer, nn.Tanh(), nn.Linear(3, 2)).double()
         with pytest.raises(ValueError, match=r"leave rates out.*weigh the parts"):

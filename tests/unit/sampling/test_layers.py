@@ -21,7 +21,7 @@ from finitewidth.models.layers.dense import Dense
 from finitewidth.models.layers.flatten import Flatten
 from finitewidth.models.layers.layer import Map
 from finitewidth.models.layers.nonlinearity import Nonlinearity
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.ntk.network import tangent_kernel
 from finitewidth.ntk.structured import Elementwise
@@ -175,7 +175,7 @@ def test_an_architecture_that_is_a_perceptron_is_sampled_as_one():
         how = {"networks": 50, "seed": 3, "sampler": sampler}
         a, b = (sample(network, VECTORS.numpy(), **how) for network in (one, one.architecture))
         assert a.identical(b)
-        rates = Rates.named("ntk", one)
+        rates = LearningRates.named("ntk", one)
         a, b = (sample_ntk(n, rates, VECTORS.numpy(), **how) for n in (one, one.architecture))
         assert a.identical(b)
 
@@ -196,7 +196,7 @@ def test_what_cannot_be_sampled_is_refused():
     uniform = two_activations(weights="uniform")
     with pytest.raises(ValueError, match="use the explicit sampler"):
         sample(uniform, VECTORS.numpy(), networks=2, seed=1)
-    rates = Rates.named("ntk", uniform)
+    rates = LearningRates.named("ntk", uniform)
     with pytest.raises(ValueError, match="no perceptron are sampled by the explicit sampler"):
         sample_ntk(uniform, rates, VECTORS.numpy(), networks=2, seed=1)
 
@@ -210,7 +210,7 @@ def kernels_of(run, network, x, networks, rates, k, seed=4):
 
 def test_tangent_kernels_are_those_of_the_perceptrons_own_way():
     one = Perceptron("gelu", (3, 4, 5, 3), (0.2, 0.0, 0.1), (1.5, 2.0, 1.7))
-    rates = Rates((0.4, 0.5, 0.6), (1.1, 1.2, 1.3))
+    rates = LearningRates((0.4, 0.5, 0.6), (1.1, 1.2, 1.3))
     a = kernels_of(explicit_ntk.sample_tile, one, VECTORS, 20, rates, 2)
     b = kernels_of(tangent_tile, one.architecture, VECTORS, 20, rates, 2)
     for name, values in a.items():
@@ -238,7 +238,7 @@ def module(network, weights, biases):
 @pytest.mark.parametrize("case", [case for case in NETWORKS if case != "dead inputs"])
 def test_tangent_kernels_are_those_of_automatic_differentiation(case):
     network, x = NETWORKS[case]
-    rates = Rates(tuple(0.3 + np.arange(3)), tuple(1.1 * (1 + np.arange(3))))
+    rates = LearningRates(tuple(0.3 + np.arange(3)), tuple(1.1 * (1 + np.arange(3))))
     found = kernels_of(tangent_tile, network, x, 3, rates, 2)
     again = tile(3, 4)
     drawn = [draw_weights(layer, again, f"{k}") for k, layer in enumerate(network.maps)]
@@ -257,7 +257,7 @@ def test_means_are_those_of_infinite_width_where_these_are_exact():
     network = Architecture(
         (2, 4, 5), [convolution(2, 3, stride=2), Nonlinearity("tanh"), Flatten(), dense(27, 1)]
     )
-    rates = Rates((0.4, 0.5), (1.1, 1.2))
+    rates = LearningRates((0.4, 0.5), (1.1, 1.2))
     theory = infinite_width_kernels(network, IMAGES.numpy(), rates)[-1]
     found = kernels_of(tangent_tile, network, IMAGES, 20000, rates, 1)
     theta = found["ntk"][:, 0, 0]

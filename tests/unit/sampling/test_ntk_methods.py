@@ -3,7 +3,7 @@
 import numpy as np
 
 from finitewidth.estimate.families import estimate
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.ntk.network import WAYS
 from finitewidth.sampling.ntk_ways import sample_methods
@@ -13,7 +13,7 @@ X = np.array([[1.0, -0.5, 0.3], [0.8, 0.9, -0.2]])
 
 def draw(width):
     mlp = Perceptron("tanh", (3, width, width, 4), (0.1,) * 3, (1.5,) * 3)
-    return sample_methods(mlp, Rates.named("pdlt", mlp, 0.4, 1.1), X, networks=50, seed=1)
+    return sample_methods(mlp, LearningRates.named("pdlt", mlp, 0.4, 1.1), X, networks=50, seed=1)
 
 
 def test_ways_agree_and_cost_what_they_should():

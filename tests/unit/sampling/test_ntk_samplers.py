@@ -13,7 +13,7 @@ from scipy import stats
 
 from finitewidth.core.torch_random import torch_stream
 from finitewidth.models.activations.table import get
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.ntk.layerwise import layerwise
 from finitewidth.sampling.mlp.conditional_ntk import conditional_ntk, layer_sums
@@ -81,7 +81,7 @@ INPUTS = {
 def test_marginal_and_explicit_ensembles_agree(activation, C_b, inputs):
     # Three and two neurons: ReLU networks die often.
     mlp = Perceptron(activation, (3, 4, 2, 3, 2), (C_b,) * 4, (1.6, 2.0, 1.4, 1.8))
-    rates = Rates((0.5, 0.3, 0.9, 0.7), (1.2, 0.8, 1.1, 0.6))
+    rates = LearningRates((0.5, 0.3, 0.9, 0.7), (1.2, 0.8, 1.1, 0.6))
     x = INPUTS[inputs]
     with np.errstate(invalid="ignore", divide="ignore"):
         one, other = (
@@ -96,7 +96,7 @@ def test_marginal_and_explicit_ensembles_agree(activation, C_b, inputs):
 @pytest.mark.parametrize("activation", ["relu", "linear", "abs", "leaky_relu(0.3)"])
 def test_scalar_and_marginal_ensembles_agree(activation):
     mlp = Perceptron(activation, (3, 4, 2, 3, 1), (0.0,) * 4, (1.6, 2.0, 1.4, 1.8))
-    rates = Rates((0.5, 0.3, 0.9, 0.7), (1.2, 0.8, 1.1, 0.6))
+    rates = LearningRates((0.5, 0.3, 0.9, 0.7), (1.2, 0.8, 1.1, 0.6))
     one, other = (
         sample_ntk(
             mlp, rates, TWO[:1], networks=40_000, seed=3, name=(sampler,), sampler=sampler,
@@ -118,7 +118,7 @@ def test_derivatives_of_tangent_kernels_against_differentiation(name):
     weights = [torch.randn(1, b, a, dtype=torch.float64) for a, b in pairwise(widths)]
     biases = [torch.randn(1, n, dtype=torch.float64) for n in widths[1:]]
     x = torch.randn(2, 3, dtype=torch.float64)
-    rates = Rates((0.5, 0.3, 0.9, 0.7), (1.2, 0.8, 1.1, 0.6))
+    rates = LearningRates((0.5, 0.3, 0.9, 0.7), (1.2, 0.8, 1.1, 0.6))
     own = {"tanh": torch.tanh, "gelu": torch.nn.functional.gelu, "relu": torch.relu,
            "silu": torch.nn.functional.silu}[name]  # fmt: skip
     flat = torch.cat([t.flatten() for pair in zip(weights, biases, strict=True) for t in pair])
@@ -163,7 +163,7 @@ def test_the_average_over_the_way_back_against_the_marginal_sampler(activation, 
     """With the activations of a forward pass fixed, only what lies off their span is redrawn."""
     n, N = 5, inputs
     x = torch.tensor(np.random.default_rng(1).normal(size=(N, 3)))
-    rates = Rates((0.5, 0.3, 0.9), (1.2, 0.8, 1.1))
+    rates = LearningRates((0.5, 0.3, 0.9), (1.2, 0.8, 1.1))
     C_W = (1.6, 2.0, 1.4)
     mlp = Perceptron(activation, (3, n, n, 1), (C_b,) * 3, C_W)
     generator = torch.Generator().manual_seed(2)
@@ -229,7 +229,7 @@ def test_inputs_that_nearly_coincide_keep_their_difference():
     """In single precision, too, though it is the thousandth part of an input."""
     x = np.stack([TWO[0], TWO[0] + 1e-3 * TWO[1]])
     mlp = Perceptron("tanh", (3, 16, 16, 1), (0.0,) * 3, (1.5,) * 3)
-    rates, gaps = Rates.named("ntk", mlp), []
+    rates, gaps = LearningRates.named("ntk", mlp), []
     for seed, precision in ((1, "float64"), (2, "float32")):
         samples = sample_ntk(mlp, rates, x, networks=4000, seed=seed, precision=precision)
         theta = samples["ntk"].values[:, 0, 0]
@@ -240,7 +240,7 @@ def test_inputs_that_nearly_coincide_keep_their_difference():
 
 def test_shards_join_to_the_whole_and_memory_divides_a_block():
     mlp = Perceptron.uniform_width("tanh", dimension=3, width=6, depth=3, C_W=1.5)
-    rates = Rates.named("ntk", mlp)
+    rates = LearningRates.named("ntk", mlp)
     for sampler in ("marginal", "explicit"):
         shared = {"networks": 9000, "seed": 1, "sampler": sampler}
         whole = sample_ntk(mlp, rates, TWO, **shared)["ntk"].values
@@ -264,14 +264,14 @@ def test_shards_join_to_the_whole_and_memory_divides_a_block():
 def test_what_a_sampler_cannot_do_is_one_sentence(change, words):
     mlp = Perceptron.uniform_width("tanh", dimension=3, width=6, depth=3, C_W=1.5)
     with pytest.raises(ValueError, match=words):
-        sample_ntk(mlp, Rates.named("ntk", mlp), TWO, networks=100, seed=1, **change)
+        sample_ntk(mlp, LearningRates.named("ntk", mlp), TWO, networks=100, seed=1, **change)
 
 
 def test_streams_are_those_of_the_block():
     """The first block of an ensemble does not know how many there are."""
     mlp = Perceptron.uniform_width("relu", dimension=3, width=6, depth=3, C_W=2.0)
     few, many = (
-        sample_ntk(mlp, Rates.named("standard", mlp), TWO, networks=n, seed=1)["ntk"].values
+        sample_ntk(mlp, LearningRates.named("standard", mlp), TWO, networks=n, seed=1)["ntk"].values
         for n in (4096, 9000)
     )
     assert np.array_equal(few, many[:4096])

@@ -14,7 +14,7 @@ import torch
 
 from finitewidth.core.indices import pairs, quads
 from finitewidth.models.activations.table import TABLE, get
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling import ensemble, ntk_ensemble
 from finitewidth.sampling.mlp import coupled_widths
@@ -92,7 +92,7 @@ def test_precisions_agree(name, inputs):
     # Without bias two slopes are computed at unit scale.
     for C_b in (0.0, 0.3) if get(name).slopes else (0.3,):
         mlp = Perceptron(name, (3, 6, 5, 6, 2), (C_b,) * 4, (1.5, 2.0, 1.4, 1.1))
-        rates = Rates((0.5, 0.3, 0.9, 0.2), (1.2, 0.8, 1.1, 0.4))
+        rates = LearningRates((0.5, 0.3, 0.9, 0.2), (1.2, 0.8, 1.1, 0.4))
         for sampler in ("marginal", "explicit"):
             for measure in POWERS if C_b else [*POWERS, NORM]:
                 both(ensemble.sample, mlp, x, sampler=sampler, measure=measure, layers=(2, 4))
@@ -101,7 +101,7 @@ def test_precisions_agree(name, inputs):
         mlps = [Perceptron.uniform_width(name, dimension=3, width=n, depth=3, C_b=C_b, C_W=1.5)
                 for n in (8, 6, 8)]  # fmt: skip
         for controls in (True, False):
-            for each in (None, [Rates.named("ntk", mlp) for mlp in mlps]):
+            for each in (None, [LearningRates.named("ntk", mlp) for mlp in mlps]):
                 both(coupled_widths.sample_ladder, mlps, x, controls=controls, rates=each)
 
 
@@ -140,7 +140,7 @@ def test_explicit_networks_against_differentiation(name, given):
     """The weights that were handed out, whatever is measured of their networks."""
     widths, outputs = (3, 4, 5, 3), 2
     C_b, C_W = (0.2, 0.3, 0.4), (1.5, 2.0, 1.4)
-    mlp, rates = Perceptron(name, widths, C_b, C_W), Rates((0.5, 0.3, 0.9), (1.2, 0.8, 1.1))
+    mlp, rates = Perceptron(name, widths, C_b, C_W), LearningRates((0.5, 0.3, 0.9), (1.2, 0.8, 1.1))
     x, expected = torch.from_numpy(X), None
     for precision, close in (("float64", 1e-11), ("float32", 1e-4)):
         for measure in TANGENTS + DERIVED:
@@ -178,8 +178,8 @@ def test_what_else_is_measured_changes_no_bit(name, precision):
     shared = {"networks": 50, "seed": 1, "precision": precision}
     for sampler in ("marginal", "explicit"):
         choices = TANGENTS + (DERIVED if sampler == "explicit" else [])
-        each = [sample_ntk(mlp, Rates.named("ntk", mlp), X, sampler=sampler, measure=m, **shared)
-                for m in choices]  # fmt: skip
+        rates = LearningRates.named("ntk", mlp)
+        each = [sample_ntk(mlp, rates, X, sampler=sampler, measure=m, **shared) for m in choices]
         for found in each[:-1]:
             for variable in found.data_vars:
                 assert np.array_equal(found[variable], each[-1][variable]), variable

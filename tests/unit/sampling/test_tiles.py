@@ -13,7 +13,7 @@ import torch
 from finitewidth.core import blocks
 from finitewidth.core.torch_random import torch_stream
 from finitewidth.models.activations.table import TABLE
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling import ensemble, ntk_ensemble
 from finitewidth.sampling.ensemble import sample
@@ -34,7 +34,7 @@ def mlp(activation="tanh", width=20, depth=3, **rest):
 
 def ntk_law(activation="relu", width=20):
     widths = (4, width, 15, width, 3)
-    return Perceptron(activation, widths, (0.1,) * 4, (1.6, 2.0, 1.4, 1.8)), Rates(
+    return Perceptron(activation, widths, (0.1,) * 4, (1.6, 2.0, 1.4, 1.8)), LearningRates(
         (0.5,) * 4, (1.2,) * 4
     )
 
@@ -78,7 +78,7 @@ CASES = {
         4096,
         sample_ladder,
         (ladders("tanh"), X[:2]),
-        {"rates": [Rates((0.5,) * 4, (1.2,) * 4)] * 2},
+        {"rates": [LearningRates((0.5,) * 4, (1.2,) * 4)] * 2},
     ),
 }
 
@@ -217,7 +217,7 @@ def test_a_tile_stays_on_its_device_and_is_not_looked_at(case, meta):
 @pytest.mark.parametrize("activation", [*TABLE, "leaky_relu(0.2)"])
 @pytest.mark.parametrize("inputs", [1, 3])
 def test_activations_do_so_too(activation, inputs, meta):
-    rates = Rates((0.5,) * 3, (1.2,) * 3)
+    rates = LearningRates((0.5,) * 3, (1.2,) * 3)
     member, x = mlp(activation, 50, C_b=0.1 * (inputs > 1)), X[:inputs]
     with Watched():
         sample(member, x, measure=("preactivations", "quartic", "sextic"), **meta)
@@ -262,7 +262,7 @@ def test_memory_of_a_gpu_is_bounded_as_the_docstrings_say(case, meta):
 def test_memory_of_ladders_and_tangent_kernels_too(activation, inputs, meta):
     x = np.random.default_rng(0).standard_normal((inputs, 4))
     rungs = [mlp(activation, width, 5, C_W=1.9) for width in (64, 96, 128, 256)]
-    for rates in (None, [Rates((0.5,) * 5, (1.2,) * 5)] * 4):
+    for rates in (None, [LearningRates((0.5,) * 5, (1.2,) * 5)] * 4):
         with Watched() as watched:
             sample_ladder(rungs, x, rates=rates, **meta)
         assert watched.peak < 2 * GIB

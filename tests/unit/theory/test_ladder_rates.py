@@ -5,7 +5,7 @@ import pytest
 
 from finitewidth.comparison.extrapolate import agree
 from finitewidth.models.activations.table import get
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.gaussian.trapezoidal import MOST_POINTS, axis
 from finitewidth.theory.gaussian.trapezoidal_products import gram
@@ -21,7 +21,7 @@ def ladder(activation, parameterisation, widths):
         Perceptron.uniform_width(activation, dimension=3, width=n, depth=3, C_b=0.1, C_W=1.5)
         for n in widths
     ]
-    return mlps, [Rates.named(parameterisation, mlp) for mlp in mlps]
+    return mlps, [LearningRates.named(parameterisation, mlp) for mlp in mlps]
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
@@ -51,7 +51,7 @@ def test_what_is_neglected_of_weights_that_are_not_normal_has_a_size(weights, ac
     if weights == "pytorch":
         variances = tuple(1 / (3 * n) for n in widths[:-1]), (1 / 3,) * 3
     mlp = Perceptron(activation, widths, *variances, weights)
-    rates = Rates.named("ntk", mlp)
+    rates = LearningRates.named("ntk", mlp)
     families = ["ntk", "ntk_tensors", "ntk_spectrum"]
     theory = predict_ntk(mlp, rates, X, LAYERS, families)
     found = with_neglected(theory, [mlp], X, [rates])

@@ -6,7 +6,7 @@ import pytest
 from finitewidth.models.architecture import Architecture
 from finitewidth.models.layers.flatten import Flatten
 from finitewidth.models.layers.nonlinearity import Nonlinearity
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.layers.infinite_width import infinite_width_kernels
 from finitewidth.theory.layers.kernels import step
@@ -22,7 +22,7 @@ X = np.array([[1.0, -0.5, 0.2], [0.3, 0.7, -1.1], [-0.4, 0.1, 0.9]])
 def test_steps_agree_with_the_fast_path_of_two_slopes(activation, parameterisation):
     # Without bias that path follows angles, and logarithms of scales.
     one = Perceptron(activation, (3, 4, 5, 6, 2), (0.0,) * 4, (1.5, 2.1, 0.7, 1.9))
-    rates = Rates.named(parameterisation, one)
+    rates = LearningRates.named(parameterisation, one)
     found = infinite_width_kernels(one.architecture, X, rates)
     layers = range(1, 5)
     K, theta = infinite_width(one, X, layers), infinite_width_ntk(one, rates, X, layers)
@@ -57,7 +57,7 @@ def test_convolutions_agree_with_neural_tangents():
         layers += [one, Nonlinearity("relu")]
     x = np.sin(1.7 * np.arange(96)).reshape(2, 3, 4, 4)
     network = Architecture((3, 4, 4), layers)
-    kernels = infinite_width_kernels(network, x, Rates.named("ntk", network))[-1]
+    kernels = infinite_width_kernels(network, x, LearningRates.named("ntk", network))[-1]
     last = step(Nonlinearity("relu"), kernels, iter(()))
     K = 0.1 + 2 * gap(last.nngp, 2)
     theta = K + 2 * gap(last.ntk, 2)
@@ -79,7 +79,7 @@ def test_a_convolution_on_whole_images_is_a_dense_map():
     one = convolution(2, 6, kernel=(4, 5), padding=0, **law)
     whole = Architecture((2, 4, 5), [one, Nonlinearity("tanh"), Flatten(), dense(6, 1)])
     flat = Architecture((2, 4, 5), [Flatten(), dense(40, 6), Nonlinearity("tanh"), dense(6, 1)])
-    rates = Rates((0.4, 0.5), (1.1, 1.2))
+    rates = LearningRates((0.4, 0.5), (1.1, 1.2))
     for a, b in zip(*(infinite_width_kernels(n, x, rates) for n in (whole, flat)), strict=True):
         np.testing.assert_allclose(a.nngp, b.nngp, rtol=1e-12)
         np.testing.assert_allclose(a.ntk, b.ntk, rtol=1e-12)
@@ -98,4 +98,4 @@ def test_inputs_and_rates_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="do not fit"):
         infinite_width_kernels(network, np.ones((2, 2, 4, 4)))
     with pytest.raises(ValueError, match="rates need 3"):
-        infinite_width_kernels(network, np.ones((1, 2, 4, 5)), Rates((1.0,), (1.0,)))
+        infinite_width_kernels(network, np.ones((1, 2, 4, 5)), LearningRates((1.0,), (1.0,)))

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from finitewidth.models.activations.table import get
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.quantities.vocabulary import COEFFICIENTS
 from finitewidth.theory.mlp.criticality import critical_point
@@ -77,7 +77,7 @@ def test_what_tangent_kernels_add_beyond_1_n_is_about_as_large_as_guessed():
     rng, found = np.random.default_rng(2), []
     for _ in range(60):
         mlp, x = random_law(rng, SLOPES)
-        rates = Rates.named("pdlt", mlp, *rng.uniform(0.05, 1, 2))
+        rates = LearningRates.named("pdlt", mlp, *rng.uniform(0.05, 1, 2))
         theory = predict_ntk(mlp, rates, x, [mlp.depth], ["ntk", "ntk_tensors"])
         found.append(guessed_and_true(theory, "exact", [mlp], x, [rates]))
     guess, true = np.concatenate(found).T
@@ -91,7 +91,7 @@ def test_what_tangent_kernels_add_beyond_1_n_is_about_as_large_as_guessed():
 def test_a_tensor_that_begins_one_order_later_is_not_predicted_by_its_zero(width, P):
     """P of ReLU: docs/theory.md 9.3 has n P as measured; its first order is 0."""
     mlp = Perceptron.uniform_width("relu", dimension=8, width=width, depth=4, C_b=0.0, C_W=2.0)
-    x, rates = np.ones((1, 8)), Rates.named("ntk", mlp)
+    x, rates = np.ones((1, 8)), LearningRates.named("ntk", mlp)
     theory = with_neglected(predict_ntk(mlp, rates, x, [4], ["dntk"]), [mlp], x, [rates])
     for order in ("infinite_width", "1/n"):
         assert (theory["dntk_P"].sel(order=order) == 0).all()
@@ -172,7 +172,7 @@ def test_equal_inputs_and_zero_ones_make_no_order_hold_by_chance(x):
     mlp = Perceptron.uniform_width(
         "relu", dimension=2, width=10, depth=4, C_b=0.0, C_W=2.0, outputs=2
     )
-    x, rates = np.array(x), Rates.named("ntk", mlp)
+    x, rates = np.array(x), LearningRates.named("ntk", mlp)
     families = ["ntk", "ntk_tensors", "ntk_spectrum"]
     bare = predict_ntk(mlp, rates, x, [4], families)
     theory = with_neglected(bare, [mlp], x, [rates])

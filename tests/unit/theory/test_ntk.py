@@ -5,7 +5,7 @@ import pytest
 
 import tangents
 from finitewidth.models.activations.table import TABLE, get
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.gaussian.slopes import mean_square_slope, slope_covariance
 from finitewidth.theory.mlp_ntk.infinite_width_ntk import infinite_width_ntk
@@ -20,7 +20,7 @@ def varied(activation, bias=0.2):
     mlp = Perceptron(
         activation, (4, 9, 6, 8, 5), (bias, 2 * bias, 0.5 * bias, bias), (1.5, 1.7, 1.2, 1.4)
     )
-    return mlp, Rates((0.3, 0.7, 0.2, 0.4), (1.0, 0.5, 2.0, 1.3))
+    return mlp, LearningRates((0.3, 0.7, 0.2, 0.4), (1.0, 0.5, 2.0, 1.3))
 
 
 def brute_force(mlp, rates, x, layer):
@@ -61,7 +61,7 @@ def test_brute_force(activation):
 def test_layer_2_is_exact_at_any_width(activation, assert_mean):
     # Layer 1 is Gaussian and its NTK is fixed, so that the mean of layer 2 has no correction.
     mlp = Perceptron(activation, (4, 3, 2), (0.1, 0.3), (1.5, 1.2))
-    rates = Rates((0.5, 0.2), (1.0, 2.0))
+    rates = LearningRates((0.5, 0.2), (1.0, 2.0))
     nets = tangents.networks(mlp, X, 40_000, seed=1)
     theta = tangents.tangent_kernel(mlp, rates, nets)
     expected = infinite_width_ntk(mlp, rates, X, [2])[0]
@@ -72,7 +72,7 @@ def test_layer_2_is_exact_at_any_width(activation, assert_mean):
 @pytest.mark.parametrize("activation", ["relu", "leaky_relu(0.3)", "linear"])
 def test_two_slopes_are_exact_on_the_diagonal(activation, assert_mean):
     mlp = Perceptron(activation, (4, 3, 4, 2, 2), (0.1, 0.0, 0.3, 0.1), (1.5, 1.2, 2.0, 1.4))
-    rates = Rates((0.5, 0.2, 0.1, 0.7), (1.0, 2.0, 0.4, 1.3))
+    rates = LearningRates((0.5, 0.2, 0.1, 0.7), (1.0, 2.0, 0.4, 1.3))
     theta = tangents.tangent_kernel(mlp, rates, tangents.networks(mlp, X, 60_000, seed=2))
     expected = np.diagonal(infinite_width_ntk(mlp, rates, X, [4])[0])
     assert_mean(np.einsum("maa->ma", theta[:, 0, :, 0]), expected)
@@ -81,7 +81,7 @@ def test_two_slopes_are_exact_on_the_diagonal(activation, assert_mean):
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
 def test_wide_networks(activation):
     mlp = Perceptron(activation, (4, 300, 300, 300, 1), (0.1,) * 4, (1.5,) * 4)
-    rates = Rates.named("ntk", mlp)
+    rates = LearningRates.named("ntk", mlp)
     theta = tangents.tangent_kernel(mlp, rates, tangents.networks(mlp, X, 60, seed=3))
     theta = theta[:, 0, :, 0]
     expected = infinite_width_ntk(mlp, rates, X, [4])[0]
@@ -121,7 +121,7 @@ def test_a_zero_input_passes_nothing_through_a_kink():
 def test_logarithms_against_plain_numbers(activation):
     # A bias of 1e-300 takes the other path and changes nothing else.
     for lambda_b, lambda_W in ((0.5, 1.2), (0.0, 1.0), (0.7, 0.0)):
-        rates = Rates((lambda_b,) * 4, (lambda_W,) * 4)
+        rates = LearningRates((lambda_b,) * 4, (lambda_W,) * 4)
         plain = infinite_width_ntk(varied(activation, 1e-300)[0], rates, X, [1, 2, 4])
         found = infinite_width_ntk(varied(activation, 0.0)[0], rates, X, [4, 1, 2])
         assert found[[1, 2, 0]] == pytest.approx(plain, rel=1e-12, abs=1e-12)
@@ -132,7 +132,7 @@ def test_depth_beyond_the_range_of_floats():
     C_W = (2.0, *(4.0,) * 2000, *(1.0,) * 2000)
     depth = len(C_W)
     mlp = Perceptron("relu", (4, *(8,) * depth), (0.0,) * depth, C_W)
-    rates = Rates((0.0,) * depth, tuple(3 * c for c in C_W))
+    rates = LearningRates((0.0,) * depth, tuple(3 * c for c in C_W))
     x = X / np.sqrt(np.mean(X**2, axis=1, keepdims=True))
     found = infinite_width_ntk(mlp, rates, x, [depth])[0]
     assert np.diagonal(found) == pytest.approx(3 * 2 * depth * np.ones(3), rel=1e-9)
@@ -152,6 +152,6 @@ def test_bad_input():
     with pytest.raises(ValueError, match="normal weights"):
         infinite_width_ntk(Perceptron("tanh", (4, 5), (0.0,), (1.0,), "uniform"), rates, X, [1])
     with pytest.raises(ValueError, match="rates need 4 values"):
-        infinite_width_ntk(mlp, Rates((1.0,), (1.0,)), X, [1])
+        infinite_width_ntk(mlp, LearningRates((1.0,), (1.0,)), X, [1])
     with pytest.raises(ValueError, match="layers are numbered"):
         infinite_width_ntk(mlp, rates, X, [5])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from finitewidth.models.activations.table import TABLE, get
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.gaussian.tangent_moments import tangent_moments
 from finitewidth.theory.mlp.chain import second_order
@@ -48,7 +48,7 @@ REFERENCE = {
 def test_reference_values(case):
     activation, C_b, C_W, square = case
     mlp = Perceptron.uniform_width(activation, dimension=4, width=10, depth=5, C_b=C_b, C_W=C_W)
-    rates = Rates((0.5,) * 5, (1.2,) * 5)
+    rates = LearningRates((0.5,) * 5, (1.2,) * 5)
     found = first_order(mlp, rates, np.full((1, 4), np.sqrt(square)), [5])
     n = {"K": 1, "Theta": 1}
     values = [n.get(name, 10) * value.item() for name, value in found._asdict().items()]
@@ -58,7 +58,7 @@ def test_reference_values(case):
 def varied(activation, bias=0.2, factor=1):
     widths = (4, 9 * factor, 6 * factor, 8 * factor, 5)
     mlp = Perceptron(activation, widths, (bias, 2 * bias, 0.5 * bias, bias), (1.5, 1.7, 1.2, 1.4))
-    return mlp, Rates((0.3, 0.7, 0.2, 0.4), (1.0, 0.5, 2.0, 1.3))
+    return mlp, LearningRates((0.3, 0.7, 0.2, 0.4), (1.0, 0.5, 2.0, 1.3))
 
 
 @pytest.mark.parametrize("activation", [*TABLE, "leaky_relu(0.2)"])
@@ -84,9 +84,11 @@ def test_theta_as_a_derivative(activation):
         C_b = tuple(c + sign * t * b for c, b in zip(mlp.C_b, (1, 2, 3, 4), strict=True))
         C_W = tuple(c + sign * t * w for c, w in zip(mlp.C_W, (2, 1, 0, 3), strict=True))
         moved = Perceptron(activation, mlp.widths, C_b, C_W)
-        ends.append(first_order(moved, Rates(C_b, C_W), X, [2, 4]).K)
+        ends.append(first_order(moved, LearningRates(C_b, C_W), X, [2, 4]).K)
     growth = (ends[0] - ends[1]) / (2 * t)
-    theta = first_order(mlp, Rates((1.0, 2.0, 3.0, 4.0), (2.0, 1.0, 0.0, 3.0)), X, [2, 4]).Theta
+    theta = first_order(
+        mlp, LearningRates((1.0, 2.0, 3.0, 4.0), (2.0, 1.0, 0.0, 3.0)), X, [2, 4]
+    ).Theta
     same = np.allclose(growth, theta, rtol=1e-7)
     assert same == (mlp.activation.slopes is not None)
 
@@ -151,6 +153,6 @@ def test_bad_input():
     with pytest.raises(ValueError, match="normal weights"):
         first_order(Perceptron("tanh", (4, 5), (0.0,), (1.0,), "uniform"), rates, X, [1])
     with pytest.raises(ValueError, match="rates need 4 values"):
-        first_order(mlp, Rates((1.0,), (1.0,)), X, [1])
+        first_order(mlp, LearningRates((1.0,), (1.0,)), X, [1])
     with pytest.raises(ValueError, match="layers are numbered"):
         first_order(mlp, rates, X, [0])

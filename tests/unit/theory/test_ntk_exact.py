@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tangents
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.mlp.exact import moment_ratios
 from finitewidth.theory.mlp_ntk.infinite_width_ntk import infinite_width_ntk
@@ -17,7 +17,7 @@ X = np.random.default_rng(4).normal(size=(2, 3))
 def varied(activation, bias=0.2, factor=1):
     widths = (3, 5 * factor, 4 * factor, 8 * factor, 2)
     mlp = Perceptron(activation, widths, (bias, 2 * bias, 0.5 * bias, bias), (1.5, 1.7, 1.2, 1.4))
-    return mlp, Rates((0.3, 0.7, 0.2, 0.4), (1.0, 0.5, 2.0, 1.3))
+    return mlp, LearningRates((0.3, 0.7, 0.2, 0.4), (1.0, 0.5, 2.0, 1.3))
 
 
 @pytest.mark.parametrize(
@@ -83,18 +83,18 @@ def test_the_mean_is_the_infinite_width_ntk():
 def test_deep_networks_do_not_overflow():
     # G falls to 0 as a float; what is left of Theta are the biases.
     mlp = Perceptron.uniform_width("relu", dimension=3, width=1000, depth=3000, C_b=0.0, C_W=1.0)
-    found = second_moments(mlp, Rates((1.0,) * 3000, (1.0,) * 3000), X, [3000])
+    found = second_moments(mlp, LearningRates((1.0,) * 3000, (1.0,) * 3000), X, [3000])
     assert np.all(found.G == 0)
     assert pytest.approx(2.0, rel=1e-12) == found.H
     # Gradients of few layers count: as in a network without any signal, fluctuations are small.
     assert np.all((found.ratio > 1) & (found.ratio < 1.01))
     # G grows beyond floats, the ratio of moments does not.
     mlp = Perceptron.uniform_width("relu", dimension=3, width=1000, depth=3000, C_b=0.0, C_W=4.0)
-    found = second_moments(mlp, Rates((0.0,) * 3000, (1.0,) * 3000), X, [3000])
+    found = second_moments(mlp, LearningRates((0.0,) * 3000, (1.0,) * 3000), X, [3000])
     critical = Perceptron.uniform_width(
         "relu", dimension=3, width=1000, depth=3000, C_b=0.0, C_W=2.0
     )
-    same = second_moments(critical, Rates((0.0,) * 3000, (1.0,) * 3000), X, [3000])
+    same = second_moments(critical, LearningRates((0.0,) * 3000, (1.0,) * 3000), X, [3000])
     assert np.all(np.isinf(found.G))
     assert found.ratio == pytest.approx(same.ratio, rel=1e-9)
 
@@ -116,4 +116,4 @@ def test_bad_input():
     with pytest.raises(ValueError, match="normal weights"):
         second_moments(Perceptron("relu", (3, 5), (0.0,), (1.0,), "uniform"), rates, X, [1])
     with pytest.raises(ValueError, match="rates need 4 values"):
-        second_moments(mlp, Rates((1.0,), (1.0,)), X, [1])
+        second_moments(mlp, LearningRates((1.0,), (1.0,)), X, [1])

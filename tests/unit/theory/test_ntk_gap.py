@@ -6,7 +6,7 @@ import pytest
 from mpmath import mp
 
 from finitewidth.models.activations.table import TABLE
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.mlp_ntk import ntk_vertex
 from finitewidth.theory.mlp_ntk.infinite_width_ntk import infinite_width_ntk
@@ -19,7 +19,7 @@ ANGLES = [1e-12, 1e-9, 3e-7, 1e-5, 1e-3, 0.05, 0.6, 2.0, 3.1, np.pi - 1e-4, np.p
 
 def both(name, C_b, depth=3):
     mlp = Perceptron.uniform_width(name, dimension=3, width=8, depth=depth, C_b=C_b, C_W=1.6)
-    return mlp, Rates((0.5, 0.3, 0.9)[:depth], (1.2, 0.8, 1.1)[:depth])
+    return mlp, LearningRates((0.5, 0.3, 0.9)[:depth], (1.2, 0.8, 1.1)[:depth])
 
 
 def at(angle, stretch=1.0, size=1.5):
@@ -185,9 +185,9 @@ def test_predictions_are_right_or_nan_or_infinite(name):
     if name in ("linear", "tanh", "erf", "arctan", "sin", "cos", "abs"):
         mlp = Perceptron.uniform_width(name, dimension=3, width=8, depth=3, C_W=1.6)
         x = np.stack([at(0.3)[1], -at(0.3)[1]])
-        found = predict_ntk(mlp, Rates.named("ntk", mlp), x, [3], ("ntk_spectrum",))
+        found = predict_ntk(mlp, LearningRates.named("ntk", mlp), x, [3], ("ntk_spectrum",))
         silent = found["ntk_log_condition"].sel(order="infinite_width").values[-1]
-        assert silent == (np.inf if not any(Rates.named("ntk", mlp).lambda_b) else silent)
+        assert silent == (np.inf if not any(LearningRates.named("ntk", mlp).lambda_b) else silent)
 
 
 @pytest.mark.parametrize("name", ["tanh", "relu", "gelu"])
@@ -212,7 +212,7 @@ def test_of_three_inputs_what_is_rounding_is_not_told(name):
 def test_tensors_of_close_inputs_are_those_of_equal_ones_or_nan(name):
     """They differ by t^2, or by t at a kink; near opposite inputs too. sin, cos and softplus take
     the way of the others."""
-    rates = Rates((0.5, 0.3, 0.9), (1.2, 0.8, 1.1))
+    rates = LearningRates((0.5, 0.3, 0.9), (1.2, 0.8, 1.1))
     power = 1 if TABLE.get(name, TABLE["relu"]).derivatives is None else 2
     for sign, C_b in ((1, 0.1), (-1, 0.0)):
         mlp = Perceptron.uniform_width(name, dimension=3, width=8, depth=3, C_b=C_b, C_W=1.6)

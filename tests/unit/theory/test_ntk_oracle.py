@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.mlp.kernel import infinite_width
 from finitewidth.theory.mlp_ntk.infinite_width_ntk import infinite_width_ntk
@@ -27,6 +27,6 @@ def test_infinite_width_kernels_are_those_of_neural_tangents(activation):
     )
     theirs = ORACLE["kernels"][activation]
     nngp = infinite_width(mlp, x, [depth])[0]
-    ntk = infinite_width_ntk(mlp, Rates.named("ntk", mlp), x, [depth])[0]
+    ntk = infinite_width_ntk(mlp, LearningRates.named("ntk", mlp), x, [depth])[0]
     assert nngp == pytest.approx(np.array(theirs["nngp"]), rel=1e-12)
     assert ntk == pytest.approx(np.array(theirs["ntk"]), rel=1e-12)

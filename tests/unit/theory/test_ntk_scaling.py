@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from finitewidth.models.activations.table import get
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.mlp.criticality import AT_ZERO, critical_point
 from finitewidth.theory.mlp_ntk.ntk_chain import first_order
@@ -21,7 +21,7 @@ from finitewidth.theory.mlp_ntk.scaling_limits import (
 def square(activation, n, depth):
     C_W = critical_point(get(activation)).C_W
     mlp = Perceptron.uniform_width(activation, dimension=3, width=n, depth=depth, C_b=0.0, C_W=C_W)
-    return mlp, Rates((0.0,) * depth, (1.0,) * depth)
+    return mlp, LearningRates((0.0,) * depth, (1.0,) * depth)
 
 
 @pytest.mark.parametrize("activation", ["relu", "linear", "leaky_relu(0.3)"])
@@ -45,7 +45,7 @@ def test_unequal_widths_and_rates_converge():
         widths = (3, *(n,) * n, *(2 * n,) * n, 5)
         depth = len(widths) - 1
         mlp = Perceptron("relu", widths, (0.0,) * depth, (*(2.0,) * n, *(1.0,) * (n + 1)))
-        rates = Rates((0.0,) * depth, (*(1.0,) * n, *(0.2,) * (n + 1)))
+        rates = LearningRates((0.0,) * depth, (*(1.0,) * n, *(0.2,) * (n + 1)))
         exact = second_moments(mlp, rates, np.ones((1, 3)), [n, depth]).ratio[:, 0]
         gaps.append(ratio_of(mlp, rates, [n, depth]) / exact - 1)
     assert gaps[0] / gaps[1] == pytest.approx(2 * np.ones(2), rel=0.1)
@@ -91,7 +91,7 @@ def at_criticality(activation, share, depth):
     weights = (K - critical.C_b if critical.a1 is None else -1 / critical.a1) / critical.C_W
     biases = np.broadcast_to(share / (1 - share) * weights / fall, depth)
     x = np.array([[np.sqrt((K - critical.C_b) / critical.C_W)]])
-    return mlp, Rates(tuple(biases), (1.0,) * depth), x
+    return mlp, LearningRates(tuple(biases), (1.0,) * depth), x
 
 
 @pytest.mark.parametrize(("activation", "share"), CASES)
@@ -138,7 +138,7 @@ def test_bad_input():
     with pytest.raises(ValueError, match="at least 0"):
         ratio(get("relu"), -1.0)
     with pytest.raises(ValueError, match="without biases"):
-        ratio_of(mlp, Rates((1.0,) * 3, (1.0,) * 3), [3])
+        ratio_of(mlp, LearningRates((1.0,) * 3, (1.0,) * 3), [3])
     with pytest.raises(ValueError, match="no two slopes"):
         ratio_of(square("tanh", 5, 3)[0], rates, [3])
     with pytest.raises(ValueError, match="between 0 and 1"):

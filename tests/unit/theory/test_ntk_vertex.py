@@ -5,7 +5,7 @@ import pytest
 
 import tangents
 from finitewidth.models.activations.table import TABLE
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.mlp import vertex
 from finitewidth.theory.mlp_ntk import ntk_chain
@@ -20,7 +20,7 @@ TENSORS = ("V", "A", "B", "D", "F")
 def varied(activation, bias=0.2, factor=1):
     widths = (3, 9 * factor, 6 * factor, 8 * factor, 5)
     mlp = Perceptron(activation, widths, (bias, 2 * bias, 0.5 * bias, bias), (1.5, 1.7, 1.2, 1.4))
-    return mlp, Rates((0.3, 0.7, 0.2, 0.4), (1.0, 0.5, 2.0, 1.3))
+    return mlp, LearningRates((0.3, 0.7, 0.2, 0.4), (1.0, 0.5, 2.0, 1.3))
 
 
 @pytest.mark.parametrize("activation", NAMES)
@@ -83,7 +83,7 @@ def bent(mlp, rates, nets):
 def test_layer_2_is_exact_at_any_width(activation, assert_mean):
     # Layer 1 is Gaussian and its NTK fixed: every tensor of layer 2 is that of one neuron, over n.
     mlp = Perceptron(activation, (3, 3, 2), (0.1, 0.2), (1.5, 1.3))
-    rates = Rates((0.5, 0.3), (1.0, 0.7))
+    rates = LearningRates((0.5, 0.3), (1.0, 0.7))
     nets = tangents.networks(mlp, X[:2], 60_000, seed=1)
     found = first_order(mlp, rates, X[:2], [2])
     for name, samples in (products(mlp, rates, nets) | bent(mlp, rates, nets)).items():
@@ -126,7 +126,7 @@ def test_networks_of_three_layers(activation, x):
 
     def law_of(n):
         mlp = Perceptron(activation, (3, n, n, 2), (bias, 2 * bias, bias), (1.5, 1.3, 1.6))
-        return mlp, Rates((0.5, 0.3, 0.2), (1.0, 0.7, 1.1))
+        return mlp, LearningRates((0.5, 0.3, 0.2), (1.0, 0.7, 1.1))
 
     def sample(mlp, rates, seed):
         nets = tangents.networks(mlp, x, 4000, seed)
@@ -148,7 +148,7 @@ def test_networks_of_three_layers(activation, x):
 def test_mean_of_networks(activation):
     def law_of(n):
         mlp = Perceptron(activation, (3, n, n, n, 2), (0.1,) * 4, (2.0,) * 4)
-        return mlp, Rates((0.5,) * 4, (1.0,) * 4)
+        return mlp, LearningRates((0.5,) * 4, (1.0,) * 4)
 
     mlp, rates = law_of(1)
     expected = first_order(mlp, rates, X[:2], [4])
@@ -200,7 +200,7 @@ def test_equal_inputs_are_one(activation):
 def test_multiples_of_an_input(activation):
     # Without bias z of 3 x is 3 z, with the same gates: tensors of the weights alone scale.
     mlp, _ = varied(activation, 0.0)
-    rates = Rates((0.0,) * 4, (1.0, 0.5, 2.0, 1.3))
+    rates = LearningRates((0.0,) * 4, (1.0, 0.5, 2.0, 1.3))
     found = first_order(mlp, rates, np.array([X[0], 3 * X[0], X[1]]), [2, 4])
     two = first_order(mlp, rates, X[:2], [2, 4])
     copies, factor = [0, 0, 1], np.array([1.0, 3.0, 1.0])
@@ -217,7 +217,7 @@ def test_multiples_of_an_input(activation):
 def test_four_inputs():
     # Each set of two is as it is alone; what joins all four is that of networks of one layer.
     mlp = Perceptron("sin", (3, 4, 2), (0.0, 0.1), (0.6, 1.3))
-    rates = Rates((0.5, 0.3), (1.0, 0.7))
+    rates = LearningRates((0.5, 0.3), (1.0, 0.7))
     x = np.concatenate([X, [[0.5, 0.5, -0.8]]])
     found = first_order(mlp, rates, x, [2])
     alone = first_order(mlp, rates, x[2:], [2])
@@ -245,7 +245,7 @@ def test_a_zero_input():
 @pytest.mark.parametrize("C_W", [1.0, 4.0])
 def test_variances_beyond_the_range(C_W):
     mlp = Perceptron.uniform_width("relu", dimension=3, width=10, depth=1200, C_b=0.0, C_W=C_W)
-    rates = Rates((0.0,) * 1200, (1.0,) * 1200)
+    rates = LearningRates((0.0,) * 1200, (1.0,) * 1200)
     found = first_order(mlp, rates, X[:2], [200, 1200])
     chain = ntk_chain.first_order(mlp, rates, X[:2], [200, 1200])
     assert np.einsum("taaaa->ta", found.A)[0] == pytest.approx(chain.A[0], rel=1e-10)
@@ -271,6 +271,6 @@ def test_bad_input():
     with pytest.raises(ValueError, match="normal weights"):
         first_order(Perceptron("tanh", (3, 5), (0.0,), (1.0,), "uniform"), rates, X, [1])
     with pytest.raises(ValueError, match="rates need 4 values"):
-        first_order(mlp, Rates((1.0,), (1.0,)), X, [1])
+        first_order(mlp, LearningRates((1.0,), (1.0,)), X, [1])
     with pytest.raises(ValueError, match="layers are numbered"):
         first_order(mlp, rates, X, [0])

@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from finitewidth.estimate.families import estimate
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.quantities.vocabulary import FAMILIES
 from finitewidth.sampling.ntk_ensemble import sample_ntk
@@ -25,7 +25,7 @@ def law_of(activation, width=12, depth=3, C_b=0.2, C_W=1.6):
     mlp = Perceptron.uniform_width(
         activation, dimension=3, width=width, depth=depth, C_b=C_b, C_W=C_W, outputs=2
     )
-    return mlp, Rates.named("pdlt", mlp, 0.5, 1.2)
+    return mlp, LearningRates.named("pdlt", mlp, 0.5, 1.2)
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def test_weights_that_are_not_normal_have_their_limit_alone():
     mlp = Perceptron.uniform_width(
         "relu", dimension=3, width=6, depth=3, weights="uniform", C_W=2.0
     )
-    rates = Rates.named("standard", mlp)
+    rates = LearningRates.named("standard", mlp)
     theory = predict_ntk(mlp, rates, X, [3], ALL)
     assert np.isfinite(theory["ntk"].sel(order="infinite_width")).all()
     assert np.isnan(theory["ntk"].sel(order="1/n")).all()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from finitewidth.members.plain import of_plain
-from finitewidth.models.parameterisation import Parameterisation, Rates
+from finitewidth.models.parameterisation import LearningRates, Parameterisation
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.models.perceptron_shape import ManyWidths, OneWidth, PerceptronShape
 
@@ -54,7 +54,7 @@ class Described(Named, PerceptronShape):
     ntk: Parameterisation | None
     ntk_outputs: int
 
-    def rates(self, mlp: Perceptron) -> Rates:
+    def rates(self, mlp: Perceptron) -> LearningRates:
         """The learning rates of its tangent kernels; ``ValueError`` where none are measured."""
         if self.ntk is None:
             raise ValueError(f"no tangent kernels of {self.ensemble}, {self.name} are measured")

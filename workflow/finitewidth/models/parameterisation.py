@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from finitewidth.models.architecture import Architecture
 from finitewidth.models.perceptron import Perceptron
 
-#: Names that :meth:`Rates.named` takes.
+#: Names that :meth:`LearningRates.named` takes.
 PARAMETERISATIONS = ("ntk", "standard", "pdlt")
 
 
 @dataclass(frozen=True)
-class Rates:
+class LearningRates:
     """One value a layer, length L: see the module."""
 
     lambda_b: tuple[float, ...]
@@ -30,7 +30,7 @@ class Rates:
         network: Architecture | Perceptron,
         lambda_b: float | None = None,
         lambda_W: float | None = None,
-    ) -> Rates:
+    ) -> LearningRates:
         """The rates of a parameterisation, as the config names it.
 
         Parameters
@@ -66,12 +66,12 @@ class Rates:
 
 @dataclass(frozen=True, kw_only=True)
 class Parameterisation:
-    """Learning rates as a study file names them: what :meth:`Rates.named` takes besides."""
+    """Learning rates as a study file names them: what :meth:`LearningRates.named` takes besides."""
 
     name: str
     lambda_b: float | None
     lambda_W: float | None
 
-    def rates(self, network: Architecture | Perceptron) -> Rates:
-        """The rates of such networks; raises ``ValueError`` as :meth:`Rates.named`."""
-        return Rates.named(self.name, network, self.lambda_b, self.lambda_W)
+    def rates(self, network: Architecture | Perceptron) -> LearningRates:
+        """The rates of such networks; raises ``ValueError`` as :meth:`LearningRates.named`."""
+        return LearningRates.named(self.name, network, self.lambda_b, self.lambda_W)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 
 from finitewidth.models.activations.activation import Activation
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def layerwise(
     weights: Sequence[torch.Tensor],
     biases: Sequence[torch.Tensor | None],
     x: torch.Tensor,
-    rates: Rates,
+    rates: LearningRates,
     outputs: int | None = None,
 ) -> Layerwise:
     """Tangent kernels of given networks.
@@ -56,7 +56,7 @@ def layerwise(
     biases : sequence of tensors, shape (networks, n_l), or None where a layer has none
         A layer without biases has no bias part (it is 0).
     x : tensor, shape (inputs, n_0)
-    rates : Rates
+    rates : LearningRates
     outputs : int, optional
         How many outputs to take, the first ones; all where left out.
     """

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.ntk.supported import check_model, roots_of
 from finitewidth.ntk.trial import Trial
 
@@ -54,7 +54,7 @@ def tangent_kernel(
     model: nn.Module,
     x: torch.Tensor,
     way: str | None = None,
-    rates: Rates | None = None,
+    rates: LearningRates | None = None,
     form: str = "samples",
     check: bool = True,
 ) -> TangentKernel:
@@ -77,7 +77,7 @@ def tangent_kernel(
         contraction. ``jvp``: a vector-Jacobian and a Jacobian-vector product a column.
         ``backward``: one backward pass an output, which takes whatever a training loop takes.
         Where left out, the first of layerwise, jacobian, backward and jvp that takes the model.
-    rates : Rates, optional
+    rates : LearningRates, optional
         One value a layer with parameters, which must be Linear or convolution layers. Every
         parameter counts 1 where left out (standard).
     form : str

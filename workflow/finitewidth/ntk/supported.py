@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 
 #: Layers that rates can be given for.
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -72,7 +72,7 @@ def suspect(model: nn.Module) -> str | None:
     return None
 
 
-def roots_of(model: nn.Module, rates: Rates | None) -> dict[str, float]:
+def roots_of(model: nn.Module, rates: LearningRates | None) -> dict[str, float]:
     """sqrt(lambda) of each parameter, by name; ValueError where rates do not fit."""
     if rates is None:
         return {name: 1.0 for name, _ in model.named_parameters()}

@@ -14,7 +14,7 @@ from finitewidth.core.indices import pairs
 from finitewidth.core.random import numpy_stream
 from finitewidth.core.torch_random import torch_stream
 from finitewidth.models.architecture import Architecture
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron, as_perceptron
 from finitewidth.sampling.ensemble import check_inputs, dataset
 from finitewidth.sampling.layers.tangents import tangent_tile
@@ -47,7 +47,7 @@ _MEANING = {
 
 def sample_ntk(
     network: Architecture | Perceptron,
-    rates: Rates,
+    rates: LearningRates,
     x: np.ndarray,
     *,
     networks: int,
@@ -70,7 +70,7 @@ def sample_ntk(
     ----------
     network : Architecture or Perceptron
         On vectors. One that is no perceptron takes the explicit sampler, and no ``dntk``.
-    rates : Rates
+    rates : LearningRates
         The learning-rate tensor.
     x : array, shape (inputs, n_0)
     networks, seed, name, precision, device, blocks, on_tile

@@ -12,7 +12,7 @@ import xarray as xr
 from torch.utils.flop_counter import FlopCounterMode
 
 from finitewidth.core.torch_random import torch_stream
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.ntk.network import WAYS, tangent_kernel
 from finitewidth.ntk.structured import sequential
@@ -24,7 +24,7 @@ from finitewidth.sampling.streams import Streams
 
 def sample_methods(
     mlp: Perceptron,
-    rates: Rates,
+    rates: LearningRates,
     x: np.ndarray,
     *,
     networks: int,

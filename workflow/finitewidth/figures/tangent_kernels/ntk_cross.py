@@ -98,7 +98,7 @@ def _theory(ax: Axes, members: list[MemberResults], quantity: str, a: int, color
         curve(ax, *_times(n, between(quantity, "exact")), "exact", color=colors[n], linewidth=0.8)
         x, line = _times(n, between(quantity, "1/n"))
         if drawn is None or not np.allclose(np.interp(x, *drawn), line, rtol=1e-6, equal_nan=True):
-            # Rates that depend on the width make coefficients that do.
+            # Learning rates that depend on the width make coefficients that do.
             curve(ax, x, line, "1/n", color="0.3" if drawn is None else colors[n])
             drawn = (x, line) if drawn is None else drawn
 

@@ -12,7 +12,7 @@ import torch
 
 from finitewidth.models.architecture import Architecture
 from finitewidth.models.layers.layer import Map
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.sampling.layers.draws import Tile, draw_weights, multiplied
 from finitewidth.sampling.layers.networks import rows_of
 from finitewidth.sampling.layers.steps import Rows, forward, pull_back
@@ -22,7 +22,7 @@ from finitewidth.sampling.streams import Streams
 
 def tangent_tile(
     network: Architecture,
-    rates: Rates,
+    rates: LearningRates,
     x: torch.Tensor,
     streams: Streams,
     recorder: Recorder | None,
@@ -35,7 +35,7 @@ def tangent_tile(
     ----------
     network : Architecture
         Its outputs are a vector; weights of any law.
-    rates : Rates
+    rates : LearningRates
         A bias of variance 0 is there, and learns.
     x : tensor, shape (inputs, *shape), float64
     streams : Streams
@@ -67,7 +67,7 @@ def tangent_tile(
 
 def _total(
     network: Architecture,
-    rates: Rates,
+    rates: LearningRates,
     passed: list[Rows],
     drawn: list[tuple[torch.Tensor, torch.Tensor]],
     outputs: int,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import torch
 
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def layer_sums(
 def conditional_ntk(
     layers: list[LayerSums],
     first: torch.Tensor,
-    rates: Rates,
+    rates: LearningRates,
     widths: Sequence[int],
     C_W: Sequence[float],
 ) -> torch.Tensor:
@@ -87,7 +87,7 @@ def conditional_ntk(
         Of the hidden layers below the output.
     first : tensor, shape (N, N)
         x_a . x_b.
-    rates : Rates
+    rates : LearningRates
     widths : sequence of int
         n_0, n_1, ... of the layers below.
     C_W : sequence of float

@@ -21,7 +21,7 @@ import xarray as xr
 from finitewidth.core.blocks import block_size, ladder_tile_size
 from finitewidth.core.indices import pairs
 from finitewidth.core.torch_random import torch_stream
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling.gaussian_rows import correlate, gram_of
 from finitewidth.sampling.mlp.conditional_ntk import LayerSums, conditional_ntk, layer_sums
@@ -45,7 +45,7 @@ def sample_ladder(
     name: Sequence[str] = (),
     layers: Sequence[int] | None = None,
     controls: bool = True,
-    rates: Sequence[Rates] | None = None,
+    rates: Sequence[LearningRates] | None = None,
     precision: str = "float32",
     device: str = "cpu",
     blocks: tuple[int, int] | None = None,
@@ -67,7 +67,7 @@ def sample_ladder(
         Layers to record, from 1 to L; all of them where left out.
     controls : bool
         Whether to record what estimators reduce their variance with.
-    rates : sequence of Rates, optional
+    rates : sequence of LearningRates, optional
         One a rung: tangent kernels are recorded, averaged over the backward pass.
     precision : str
         Of neurons; kernels are summed and kept in float64.
@@ -185,7 +185,7 @@ def _check(mlps: Sequence[Perceptron], x: np.ndarray) -> list[int]:
 
 def _sample_tile(
     mlps: Sequence[Perceptron],
-    rates: Sequence[Rates] | None,
+    rates: Sequence[LearningRates] | None,
     x: torch.Tensor,
     layers: Sequence[int],
     names: Sequence[str],

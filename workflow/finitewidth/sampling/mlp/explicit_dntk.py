@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 
 from finitewidth.models.activations.activation import Activation
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 
 
 def dntk(
@@ -21,7 +21,7 @@ def dntk(
     weights: Sequence[torch.Tensor],
     x: torch.Tensor,
     preactivations: Sequence[torch.Tensor],
-    rates: Rates,
+    rates: LearningRates,
     outputs: int,
 ) -> torch.Tensor:
     """dH of the first ``outputs`` outputs.
@@ -33,7 +33,7 @@ def dntk(
     weights : sequence of tensors, shape (networks, n_l, n_{l-1})
     x : tensor, shape (inputs, n_0)
     preactivations : sequence of tensors, shape (networks, inputs, n_l)
-    rates : Rates
+    rates : LearningRates
 
     Returns
     -------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.ntk.layerwise import layerwise
 from finitewidth.sampling.layers.draws import Tile, draw_weights
@@ -15,7 +15,7 @@ from finitewidth.sampling.streams import Streams
 
 def sample_tile(
     mlp: Perceptron,
-    rates: Rates,
+    rates: LearningRates,
     x: torch.Tensor,
     streams: Streams,
     recorder: Recorder | None,

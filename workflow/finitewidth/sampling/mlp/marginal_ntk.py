@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 
 from finitewidth.models.activations.activation import Activation
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling.gaussian_rows import semidefinite_factor
 from finitewidth.sampling.layers.draws import require_normal
@@ -43,7 +43,7 @@ class _Hidden:
 
 def sample_tile(
     mlp: Perceptron,
-    rates: Rates,
+    rates: LearningRates,
     x: torch.Tensor,
     streams: Streams,
     recorder: Recorder | None,
@@ -56,7 +56,7 @@ def sample_tile(
     ----------
     mlp : Perceptron
         Weights must be normal.
-    rates : Rates
+    rates : LearningRates
     x : tensor, shape (inputs, n_0), float64
         Zero, duplicated and linearly dependent inputs are ordinary, and so are more inputs than
         neurons.
@@ -134,7 +134,7 @@ def _forward(
 
 def _backward(
     mlp: Perceptron,
-    rates: Rates,
+    rates: LearningRates,
     x: torch.Tensor,
     hidden: list[_Hidden],
     streams: Streams,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 
 
@@ -35,14 +35,18 @@ def check(mlp: Perceptron, inputs: int) -> None:
 
 
 def sample(
-    mlp: Perceptron, rates: Rates, squared_norm: float, networks: int, rng: np.random.Generator
+    mlp: Perceptron,
+    rates: LearningRates,
+    squared_norm: float,
+    networks: int,
+    rng: np.random.Generator,
 ) -> dict[str, np.ndarray]:
     """Draw ``networks`` networks on one input, and their first output.
 
     Parameters
     ----------
     mlp : Perceptron
-    rates : Rates
+    rates : LearningRates
     squared_norm : float
         |x|^2 of the input.
     rng : numpy.random.Generator

@@ -9,7 +9,7 @@ import numpy as np
 
 from finitewidth.models.architecture import Architecture
 from finitewidth.models.layers.layer import Layer, Map
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 
 # What each of these registers is a step.
 from finitewidth.theory.layers import convolution, dense, flatten, nonlinearity  # noqa: F401
@@ -17,7 +17,7 @@ from finitewidth.theory.layers.kernels import Kernels, step
 
 
 def infinite_width_kernels(
-    architecture: Architecture, x: np.ndarray, rates: Rates | None = None
+    architecture: Architecture, x: np.ndarray, rates: LearningRates | None = None
 ) -> list[Kernels]:
     """Kernels of the preactivations after each layer with weights.
 
@@ -26,7 +26,7 @@ def infinite_width_kernels(
     architecture : Architecture
         Widths do not matter but for the channels of inputs.
     x : ndarray, shape (inputs, *architecture.shape)
-    rates : Rates, optional
+    rates : LearningRates, optional
         With them, tangent kernels as well, of a channel with itself.
 
     Returns
@@ -57,7 +57,7 @@ def start(x: np.ndarray, with_ntk: bool) -> Kernels:
 
 
 def advance(
-    layers: Iterable[Layer], before: Kernels, rates: Rates | None = None
+    layers: Iterable[Layer], before: Kernels, rates: LearningRates | None = None
 ) -> Iterator[Kernels]:
     """The kernels after each layer with weights, one by one, from those before the first layer."""
     left = iter(()) if rates is None else zip(rates.lambda_b, rates.lambda_W, strict=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.gaussian.closed_forms import two_slopes
 from finitewidth.theory.gaussian.slopes import (
@@ -20,7 +20,7 @@ from finitewidth.theory.mlp.kernel import check_layers, log_gain, overlaps
 
 
 def infinite_width_ntk(
-    mlp: Perceptron, rates: Rates, x: np.ndarray, layers: Sequence[int]
+    mlp: Perceptron, rates: LearningRates, x: np.ndarray, layers: Sequence[int]
 ) -> np.ndarray:
     """Theta^(l), from lambda_b + lambda_W x_a.x_b/n_0 in layer 1 by
 
@@ -33,7 +33,7 @@ def infinite_width_ntk(
     ----------
     mlp : Perceptron
         Weights must be normal. Widths do not matter here.
-    rates : Rates
+    rates : LearningRates
     x : ndarray, shape (N, n_0)
         Equal, opposite and zero inputs are ordinary. Where a preactivation is exactly 0, s' is 0
         if sigma has a kink there.
@@ -65,7 +65,7 @@ def infinite_width_ntk(
     return np.stack([wanted[layer] for layer in layers])
 
 
-def check_rates(mlp: Perceptron, rates: Rates, layers: Sequence[int]) -> list[int]:
+def check_rates(mlp: Perceptron, rates: LearningRates, layers: Sequence[int]) -> list[int]:
     """``layers`` as a list of int.
 
     Raises
@@ -83,7 +83,7 @@ def check_rates(mlp: Perceptron, rates: Rates, layers: Sequence[int]) -> list[in
 
 
 def _scale_invariant(
-    mlp: Perceptron, rates: Rates, start: np.ndarray, layers: list[int]
+    mlp: Perceptron, rates: LearningRates, start: np.ndarray, layers: list[int]
 ) -> np.ndarray:
     """Without bias: correlations of z and of its tangents, and the logarithms of their scales."""
     plus, minus = mlp.activation.slope_pair

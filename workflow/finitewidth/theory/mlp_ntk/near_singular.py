@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from finitewidth.models.activations.activation import Activation
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.gaussian import expectations
 from finitewidth.theory.gaussian.slopes import mean_square_slope, slope_covariance
@@ -61,14 +61,14 @@ class Gap:
         return np.array([most, four_det / 4 / most])
 
 
-def two_inputs(mlp: Perceptron, rates: Rates, x: np.ndarray) -> Gap | None:
+def two_inputs(mlp: Perceptron, rates: LearningRates, x: np.ndarray) -> Gap | None:
     """The tangent kernel of the last layer at infinite width.
 
     Parameters
     ----------
     mlp : Perceptron
         Weights must be normal.
-    rates : Rates
+    rates : LearningRates
     x : ndarray, shape (2, n_0)
 
     Returns

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.gaussian.tangent_moments import TangentMoments, tangent_moments
 from finitewidth.theory.mlp.kernel import overlaps, variances
@@ -39,7 +39,9 @@ class NTKChain(NamedTuple):
     Q: np.ndarray  #: E[dH_iij z_j]
 
 
-def first_order(mlp: Perceptron, rates: Rates, x: np.ndarray, layers: Sequence[int]) -> NTKChain:
+def first_order(
+    mlp: Perceptron, rates: LearningRates, x: np.ndarray, layers: Sequence[int]
+) -> NTKChain:
     """All tensors of :class:`NTKChain`, to first order in 1/n, each input alone.
 
     To this order Var Theta_ii = A + 2B. Each hidden width has its own 1/n. What leaves the range of
@@ -49,7 +51,7 @@ def first_order(mlp: Perceptron, rates: Rates, x: np.ndarray, layers: Sequence[i
     ----------
     mlp : Perceptron
         Any activation of two slopes or smooth; weights must be normal.
-    rates : Rates
+    rates : LearningRates
     x : ndarray, shape (N, n_0)
     layers : sequence of int
         Which layers, from 1 to the depth, in any order.

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.mlp.mean_squares import log_mean_square, norms, require_slopes, shares
 from finitewidth.theory.mlp_ntk.infinite_width_ntk import check_rates
@@ -37,7 +37,7 @@ class SecondMoments(NamedTuple):
 
 
 def second_moments(
-    mlp: Perceptron, rates: Rates, x: np.ndarray, layers: Sequence[int]
+    mlp: Perceptron, rates: LearningRates, x: np.ndarray, layers: Sequence[int]
 ) -> SecondMoments:
     """All of :class:`SecondMoments`, at the widths of ``mlp``.
 
@@ -48,7 +48,7 @@ def second_moments(
     ----------
     mlp : Perceptron
         Of two slopes, with normal weights; any widths, C_b and C_W.
-    rates : Rates
+    rates : LearningRates
     x : ndarray, shape (N, n_0)
     layers : sequence of int
         Which layers, from 1 to the depth, in any order.
@@ -96,7 +96,7 @@ def _times(ratio: np.ndarray, log_scale: np.ndarray) -> np.ndarray:
 
 
 def _log_mean(
-    mlp: Perceptron, rates: Rates, norm: np.ndarray, log_G: np.ndarray, A2: float
+    mlp: Perceptron, rates: LearningRates, norm: np.ndarray, log_G: np.ndarray, A2: float
 ) -> tuple[np.ndarray, list]:
     """log H, (L, N), and the shares of H from biases, from weights and from the layer before."""
     depth = len(log_G)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from finitewidth.models.activations.activation import Activation
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.gaussian.closed_forms import angle
 from finitewidth.theory.gaussian.derivative_means import derivative_means
@@ -55,7 +55,7 @@ class NTKFirstOrder(NamedTuple):
 
 
 def first_order(
-    mlp: Perceptron, rates: Rates, x: np.ndarray, layers: Sequence[int]
+    mlp: Perceptron, rates: LearningRates, x: np.ndarray, layers: Sequence[int]
 ) -> NTKFirstOrder:
     """All tensors of :class:`NTKFirstOrder`, to first order in 1/n.
 
@@ -68,7 +68,7 @@ def first_order(
     ----------
     mlp : Perceptron
         Any activation of two slopes or smooth; weights must be normal.
-    rates : Rates
+    rates : LearningRates
     x : ndarray, shape (N, n_0)
         Equal and zero inputs are ordinary, and so are multiples of an input of a network without
         bias. With a kink, entries of the NTK's tensors that join two inputs less than 1e-3 rad from

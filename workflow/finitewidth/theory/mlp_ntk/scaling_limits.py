@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from finitewidth.models.activations.activation import Activation
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.gaussian.tangent_moments import tangent_moments
 from finitewidth.theory.mlp.criticality import (
@@ -78,7 +78,7 @@ def _kurtosis(activation: Activation) -> float:
     return A4 / A2**2
 
 
-def ratio_of(mlp: Perceptron, rates: Rates, layers: Sequence[int]) -> np.ndarray:
+def ratio_of(mlp: Perceptron, rates: LearningRates, layers: Sequence[int]) -> np.ndarray:
     """:func:`ratio` for widths and rates that differ from layer to layer, (len(layers),).
 
     Layer l puts lambda_W/C_W of its own into Theta, to a factor that all layers share; with tau_l

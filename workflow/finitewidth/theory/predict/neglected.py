@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from finitewidth.core.bins import EDGES, QUANTILE_U
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.quantities import own
 from finitewidth.quantities.vocabulary import COEFFICIENTS
@@ -58,7 +58,7 @@ def with_neglected(
     theory: xr.Dataset,
     mlps: Sequence[Perceptron],
     x: np.ndarray,
-    rates: Sequence[Rates] | None = None,
+    rates: Sequence[LearningRates] | None = None,
 ) -> xr.Dataset:
     """The same dataset with ``<name>_neglected`` beside each variable, and of its dimensions.
 
@@ -69,7 +69,7 @@ def with_neglected(
     mlps : sequence of Perceptron
         The member's, or one a rung.
     x : ndarray, shape (N, n_0)
-    rates : sequence of Rates, optional
+    rates : sequence of LearningRates, optional
         One for each, where there are tangent kernels.
 
     Returns
@@ -152,7 +152,7 @@ class _Sizes:
         theory: xr.Dataset,
         mlps: Sequence[Perceptron],
         x: np.ndarray,
-        rates: Sequence[Rates] | None,
+        rates: Sequence[LearningRates] | None,
     ) -> None:
         self.mlps, self.x, self.rates = mlps, x, rates or ()
         self.layers = [int(layer) for layer in theory["layer"].values] if "layer" in theory else []
@@ -214,7 +214,7 @@ class _Sizes:
             self._fields[name] = np.abs(values)
         return self._fields[name]
 
-    def _tangents(self, mlp: Perceptron, rates: Rates) -> np.ndarray:
+    def _tangents(self, mlp: Perceptron, rates: LearningRates) -> np.ndarray:
         """Theta of each input with itself, (layer, input)."""
         # A size: that of normal weights, of which alone all is known.
         whole = infinite_width_ntk(replace(mlp, weights="normal"), rates, self.x, self.layers)

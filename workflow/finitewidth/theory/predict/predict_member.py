@@ -9,7 +9,7 @@ import xarray as xr
 
 from finitewidth.core.indices import pairs
 from finitewidth.members.stages import Predicted, PredictedLadder, PredictedNetworks
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.quantities.vocabulary import FAMILIES, FROM_NTK
 from finitewidth.theory.mlp.kernel import overlaps
@@ -42,7 +42,7 @@ def _transported(
 
 
 #: The prediction, the laws that it is of, and their rates where there are tangent kernels.
-_Found = tuple[xr.Dataset, list[Perceptron], list[Rates] | None]
+_Found = tuple[xr.Dataset, list[Perceptron], list[LearningRates] | None]
 
 
 def _networks(member: PredictedNetworks, x: np.ndarray) -> _Found:

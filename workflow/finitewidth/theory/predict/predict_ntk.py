@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from finitewidth.core.indices import pairs
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.quantities.vocabulary import DESCRIBED, OF_LAST_LAYER
 from finitewidth.theory.mlp.kernel import check_layers
@@ -25,14 +25,18 @@ from finitewidth.theory.predict.predict_preactivations import (
 
 
 def predict_ntk(
-    mlp: Perceptron, rates: Rates, x: np.ndarray, layers: Sequence[int], families: Collection[str]
+    mlp: Perceptron,
+    rates: LearningRates,
+    x: np.ndarray,
+    layers: Sequence[int],
+    families: Collection[str],
 ) -> xr.Dataset:
     """Predict the tangent-kernel estimates of one member, order by order.
 
     Parameters
     ----------
     mlp : Perceptron
-    rates : Rates
+    rates : LearningRates
     x : ndarray, shape (N, n_0)
     layers : sequence of int
         The recorded layers. The tangent kernel is that of the last layer of the network, and NaN
@@ -76,7 +80,7 @@ def _at_last(values: np.ndarray, layers: list[int]) -> np.ndarray:
 
 
 def predict_ntk_ladder(
-    mlps: Sequence[Perceptron], rates: Sequence[Rates], x: np.ndarray, layers: Sequence[int]
+    mlps: Sequence[Perceptron], rates: Sequence[LearningRates], x: np.ndarray, layers: Sequence[int]
 ) -> xr.Dataset:
     """Predict the mean tangent kernel of a ladder's rungs, and its coefficients in 1/n.
 
@@ -130,7 +134,7 @@ def predict_ntk_ladder(
     return xr.Dataset(variables).assign_coords(used(every, variables))
 
 
-def _first_order(mlp: Perceptron, rates: Rates, x: np.ndarray, layers: list[int]) -> tuple:
+def _first_order(mlp: Perceptron, rates: LearningRates, x: np.ndarray, layers: list[int]) -> tuple:
     """Infinite width and H1, which holds its power of 1/n: (layer, pair) each."""
     a, b = pairs(len(x)).T
     theta = infinite_width_ntk(mlp, rates, x, layers)[:, a, b]

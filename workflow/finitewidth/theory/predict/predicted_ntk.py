@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from finitewidth.core.indices import pairs
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.mlp_ntk import (
     near_singular,
@@ -42,7 +42,7 @@ class TangentCase:
     """One member's networks, rates and inputs x (N, n_0)."""
 
     mlp: Perceptron
-    rates: Rates
+    rates: LearningRates
     x: np.ndarray
 
     @property

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from finitewidth.models.parameterisation import Rates
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.mlp import expansions
 from finitewidth.theory.mlp_ntk import ntk_chain
@@ -26,7 +26,7 @@ class Steps(NamedTuple):
 
 
 def steps(
-    mlp: Perceptron, x: np.ndarray, layers: Sequence[int], rates: Rates | None = None
+    mlp: Perceptron, x: np.ndarray, layers: Sequence[int], rates: LearningRates | None = None
 ) -> Steps:
     """How large orders of 1/n are, about: for kernels, or with ``rates`` for tangent kernels.
 
@@ -42,7 +42,7 @@ def steps(
     x : ndarray, shape (N, n_0)
         The largest of all inputs counts.
     layers : sequence of int
-    rates : Rates, optional
+    rates : LearningRates, optional
     """
     case = Case(mlp, np.asarray(x, dtype=float), list(layers), 0, None)
     tau = np.cumsum([0.0, *(1 / np.array(mlp.widths[1:-1]))])
