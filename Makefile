@@ -100,6 +100,7 @@ docs: $(READY)
 
 benchmark: $(READY)
 	$(BIN)/python benchmarks/sampling.py
+	$(BIN)/python benchmarks/fused.py
 	$(BIN)/python benchmarks/variance.py
 	$(BIN)/python benchmarks/ntk.py
 	$(BIN)/python benchmarks/ntk_sampling.py

@@ -100,11 +100,7 @@ def sample(
     """
     network = as_perceptron(network) or network
     x = check_inputs(network, x)
-    if "quartic" in measure and len(x) > MOST_INPUTS:
-        raise ValueError(f"four-point sums take at most {MOST_INPUTS} inputs, not {len(x)}")
-    layers = tuple(layers or range(1, network.depth + 1))
-    if not all(1 <= layer <= network.depth for layer in layers):
-        raise ValueError(f"layers {layers} must lie from 1 to the depth, {network.depth}")
+    layers = check_recorded(network, x, layers, measure)
     size = block_size(sampler, max(network.widths[1:]))
     first, last = blocks or (0, -(-networks // size))
     begin, end = first * size, min(last * size, networks)
@@ -139,6 +135,21 @@ def check_inputs(network: Architecture | Perceptron, x: np.ndarray) -> np.ndarra
     if not np.isfinite(x).all():
         raise ValueError("inputs must be finite: there is a NaN or an infinity among them")
     return x
+
+
+def check_recorded(
+    network: Architecture | Perceptron,
+    x: np.ndarray,
+    layers: Sequence[int] | None,
+    measure: Collection[str],
+) -> tuple[int, ...]:
+    """The layers to record, all where left out; raises ``ValueError`` for what cannot be."""
+    if "quartic" in measure and len(x) > MOST_INPUTS:
+        raise ValueError(f"four-point sums take at most {MOST_INPUTS} inputs, not {len(x)}")
+    layers = tuple(layers or range(1, network.depth + 1))
+    if not all(1 <= layer <= network.depth for layer in layers):
+        raise ValueError(f"layers {layers} must lie from 1 to the depth, {network.depth}")
+    return layers
 
 
 def dataset(

@@ -49,14 +49,19 @@ def _correlate_two(gram: torch.Tensor, normals: torch.Tensor) -> torch.Tensor:
     For so few inputs it is calls and passes over memory that cost.
     """
     root = gram[:, 0, 0].sqrt()
-    slope = torch.nan_to_num(gram[:, 0, 1] / root, nan=0.0)  # 0/0: the first input is dead
+    slope = torch.where(root == 0, 0.0, gram[:, 0, 1] / root)  # 0/0: the first input is dead
     rest = gram[:, 1, 1] - slope.square()
-    rest = torch.where(rest > DEPENDENT * gram[:, 1, 1], rest, 0.0).sqrt()
+    rest = torch.where(_is_dependent(rest, gram[:, 1, 1]), 0.0, rest).sqrt()
     root, slope, rest = (v.to(normals.dtype)[:, None] for v in (root, slope, rest))
     first, second = normals[:, 0], normals[:, 1]
     second.mul_(rest).addcmul_(first, slope)
     first.mul_(root)
     return normals
+
+
+def _is_dependent(pivot: torch.Tensor, diagonal: torch.Tensor) -> torch.Tensor:
+    """Where a pivot is rounding. What is not finite, after an overflow, is not, and stays so."""
+    return (pivot <= DEPENDENT * diagonal) & diagonal.isfinite()
 
 
 def semidefinite_factor(gram: torch.Tensor) -> torch.Tensor:
@@ -72,10 +77,10 @@ def semidefinite_factor(gram: torch.Tensor) -> torch.Tensor:
     inputs = gram.shape[1]
     rest = gram.clone()
     factor = torch.zeros_like(rest)
-    floor = DEPENDENT * torch.diagonal(gram, dim1=1, dim2=2)
+    diagonal = torch.diagonal(gram, dim1=1, dim2=2)
     for a in range(inputs):
         pivot = rest[:, a, a]
-        alive = pivot > floor[:, a]
+        alive = ~_is_dependent(pivot, diagonal[:, a])
         root = torch.where(alive, pivot, 1.0).sqrt()
         column = torch.where(alive[:, None], rest[:, a:, a] / root[:, None], 0.0)
         factor[:, a:, a] = column

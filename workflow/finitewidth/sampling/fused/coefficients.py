@@ -1,0 +1,267 @@
+"""Coefficients of polynomials, lowest power first: by benchmarks/coefficients.py."""
+
+from finitewidth.sampling.fused.lanes import polynomial
+
+#: 2 artanh(s)/s, in s^2, for s <= 1/3.
+ATANH = polynomial(
+    (
+        float.fromhex("0x1.0000000000000p+1"),
+        float.fromhex("0x1.5555580000000p-1"),
+        float.fromhex("0x1.9996da0000000p-2"),
+        float.fromhex("0x1.2504bc0000000p-2"),
+        float.fromhex("0x1.b7344e0000000p-3"),
+        float.fromhex("0x1.f067560000000p-3"),
+    ),
+    (
+        float.fromhex("0x1.0000000000000p+1"),
+        float.fromhex("0x1.5555555555556p-1"),
+        float.fromhex("0x1.9999999999662p-2"),
+        float.fromhex("0x1.24924924b9ac6p-2"),
+        float.fromhex("0x1.c71c71aa1bc95p-3"),
+        float.fromhex("0x1.745d1d5c98062p-3"),
+        float.fromhex("0x1.3b12e5f01b516p-3"),
+        float.fromhex("0x1.112243cf8f86dp-3"),
+        float.fromhex("0x1.dff78c3184b07p-4"),
+        float.fromhex("0x1.c0e857a043d19p-4"),
+        float.fromhex("0x1.206da5701e8efp-4"),
+        float.fromhex("0x1.4fb5533049a69p-3"),
+    ),
+)
+#: sin(pi y/2)/y, in y^2, for y <= 1.
+SIN_TURN = polynomial(
+    (
+        float.fromhex("0x1.921fb60000000p+0"),
+        float.fromhex("-0x1.4abbec0000000p-1"),
+        float.fromhex("0x1.4670f80000000p-4"),
+        float.fromhex("-0x1.33906e0000000p-8"),
+        float.fromhex("0x1.6804ce0000000p-13"),
+        float.fromhex("-0x1.fd284e0000000p-18"),
+    ),
+    (
+        float.fromhex("0x1.921fb54442d18p+0"),
+        float.fromhex("-0x1.4abbce625be32p-1"),
+        float.fromhex("0x1.466bc677598f4p-4"),
+        float.fromhex("-0x1.32d2cce59cc45p-8"),
+        float.fromhex("0x1.5078343a8cec7p-13"),
+        float.fromhex("-0x1.e3071ead8ed2ap-19"),
+        float.fromhex("0x1.e8e14cd66b76ep-25"),
+        float.fromhex("-0x1.6b5bf7e7d6d6bp-31"),
+        float.fromhex("0x1.2d13d36950f5ep-39"),
+        float.fromhex("0x1.b90fe7adc53bep-41"),
+    ),
+)
+#: cos(pi y/2)/(1 - y^2), in y^2, for y <= 1.
+COS_TURN = polynomial(
+    (
+        float.fromhex("0x1.0000000000000p+0"),
+        float.fromhex("-0x1.de9e640000000p-3"),
+        float.fromhex("0x1.472ba80000000p-6"),
+        float.fromhex("-0x1.d4e92a0000000p-11"),
+        float.fromhex("0x1.9c2da20000000p-16"),
+        float.fromhex("-0x1.a17c0c0000000p-22"),
+    ),
+    (
+        float.fromhex("0x1.0000000000000p+0"),
+        float.fromhex("-0x1.de9e64df22ef3p-3"),
+        float.fromhex("0x1.472be122434c8p-6"),
+        float.fromhex("-0x1.d4fcd83119389p-11"),
+        float.fromhex("0x1.9f05cb021fbeep-16"),
+        float.fromhex("-0x1.f309e959d144ep-22"),
+        float.fromhex("0x1.b268ddaab5755p-28"),
+        float.fromhex("-0x1.1e8dccda9e8dap-34"),
+        float.fromhex("0x1.2e2b72c4f863cp-41"),
+        float.fromhex("-0x1.98614a99dbc9dp-48"),
+    ),
+)
+#: (exp(r) - 1 - r)/r^2 for |r| <= log(2)/2.
+EXP = polynomial(
+    (
+        float.fromhex("0x1.0000000000000p-1"),
+        float.fromhex("0x1.5554dc0000000p-3"),
+        float.fromhex("0x1.5555020000000p-5"),
+        float.fromhex("0x1.120c040000000p-7"),
+        float.fromhex("0x1.6d2e040000000p-10"),
+    ),
+    (
+        float.fromhex("0x1.0000000000000p-1"),
+        float.fromhex("0x1.5555555555557p-3"),
+        float.fromhex("0x1.5555555555556p-5"),
+        float.fromhex("0x1.1111111110052p-7"),
+        float.fromhex("0x1.6c16c16c15ffap-10"),
+        float.fromhex("0x1.a01a01ac1d20dp-13"),
+        float.fromhex("0x1.a01a01a818b55p-16"),
+        float.fromhex("0x1.71de01afd7672p-19"),
+        float.fromhex("0x1.27e4d8178c1a9p-22"),
+        float.fromhex("0x1.af4ec433d48e8p-26"),
+        float.fromhex("0x1.1f78e298c4fcbp-29"),
+    ),
+)
+#: (tanh(x) - x)/x^3, in x^2, for x <= 5/8.
+TANH = polynomial(
+    (
+        float.fromhex("-0x1.5555520000000p-2"),
+        float.fromhex("0x1.110e0c0000000p-3"),
+        float.fromhex("-0x1.b924120000000p-5"),
+        float.fromhex("0x1.57feec0000000p-6"),
+        float.fromhex("-0x1.8f83360000000p-8"),
+    ),
+    (
+        float.fromhex("-0x1.5555555555555p-2"),
+        float.fromhex("0x1.1111111111034p-3"),
+        float.fromhex("-0x1.ba1ba1ba07a55p-5"),
+        float.fromhex("0x1.664f487c47eddp-6"),
+        float.fromhex("-0x1.226e343871cbep-7"),
+        float.fromhex("0x1.d6d3914d1023cp-9"),
+        float.fromhex("-0x1.7d9eefd3d4b64p-10"),
+        float.fromhex("0x1.352294d2ee702p-11"),
+        float.fromhex("-0x1.f21241c4b5799p-13"),
+        float.fromhex("0x1.8395a22b6e55bp-14"),
+        float.fromhex("-0x1.0455979048403p-15"),
+        float.fromhex("0x1.ae40917772f0bp-18"),
+    ),
+)
+#: erf(x)/x, in x^2, for x <= 1.
+ERF = polynomial(
+    (
+        float.fromhex("0x1.20dd740000000p+0"),
+        float.fromhex("-0x1.8126d00000000p-2"),
+        float.fromhex("0x1.ce1f500000000p-4"),
+        float.fromhex("-0x1.b73e8e0000000p-6"),
+        float.fromhex("0x1.4f2dee0000000p-8"),
+        float.fromhex("-0x1.85099e0000000p-11"),
+        float.fromhex("0x1.fad4c00000000p-15"),
+    ),
+    (
+        float.fromhex("0x1.20dd750429b6dp+0"),
+        float.fromhex("-0x1.812746b0379c5p-2"),
+        float.fromhex("0x1.ce2f21a0418d5p-4"),
+        float.fromhex("-0x1.b82ce31238b95p-6"),
+        float.fromhex("0x1.565bcd0298479p-8"),
+        float.fromhex("-0x1.c02db1d27746ap-11"),
+        float.fromhex("0x1.f9a2e2f402a84p-14"),
+        float.fromhex("-0x1.f4ccaf1111a6cp-17"),
+        float.fromhex("0x1.b992804eab040p-20"),
+        float.fromhex("-0x1.5c0ebb20e1346p-23"),
+        float.fromhex("0x1.cd00dbecf06a5p-27"),
+        float.fromhex("-0x1.dc9c630b3aaf5p-32"),
+        float.fromhex("-0x1.7e7e696996b2cp-33"),
+        float.fromhex("0x1.2ef9d95cf221cp-35"),
+    ),
+)
+#: exp(a^2/2) Q(a) (1 + 2 a), in s = (a - 4)/(a + 4), Q the normal law's upper tail.
+TAIL = polynomial(
+    (
+        float.fromhex("0x1.b30b540000000p-1"),
+        float.fromhex("-0x1.78fb900000000p-6"),
+        float.fromhex("-0x1.8ac6e00000000p-4"),
+        float.fromhex("0x1.0800180000000p-3"),
+        float.fromhex("-0x1.8624f40000000p-4"),
+        float.fromhex("0x1.6b99b80000000p-5"),
+        float.fromhex("-0x1.598db40000000p-7"),
+        float.fromhex("-0x1.55355e0000000p-10"),
+        float.fromhex("0x1.9fd3fa0000000p-10"),
+        float.fromhex("0x1.59abec0000000p-19"),
+        float.fromhex("-0x1.00bf6e0000000p-13"),
+    ),
+    (
+        float.fromhex("0x1.b30b52fe27788p-1"),
+        float.fromhex("-0x1.78fbb7ec2d8e2p-6"),
+        float.fromhex("-0x1.8ac5bd7636781p-4"),
+        float.fromhex("0x1.0800fd0f64019p-3"),
+        float.fromhex("-0x1.862fda1be69c4p-4"),
+        float.fromhex("0x1.6b6ea911e7eb4p-5"),
+        float.fromhex("-0x1.5877b9b849c5bp-7"),
+        float.fromhex("-0x1.3d35c18b6f227p-10"),
+        float.fromhex("0x1.9d653cf806ea6p-10"),
+        float.fromhex("-0x1.2c888c9b3c7cap-13"),
+        float.fromhex("-0x1.ac9048c94955cp-13"),
+        float.fromhex("0x1.3da8813949805p-15"),
+        float.fromhex("0x1.08bb72c05a162p-15"),
+        float.fromhex("-0x1.94d049a9fe3bdp-18"),
+        float.fromhex("-0x1.8b476f9a5c3dap-18"),
+        float.fromhex("0x1.3feced288a9f7p-21"),
+        float.fromhex("0x1.429ac625ec368p-20"),
+        float.fromhex("0x1.219b6bc03a3ecp-24"),
+        float.fromhex("-0x1.f4ebd871961bep-23"),
+        float.fromhex("-0x1.12862c46b6409p-24"),
+        float.fromhex("0x1.2325d0b7ee272p-25"),
+        float.fromhex("0x1.765865bb69976p-26"),
+        float.fromhex("-0x1.6afb91feb36bap-31"),
+        float.fromhex("-0x1.f7896c3349b5ap-29"),
+        float.fromhex("-0x1.e53c95572bf9cp-31"),
+    ),
+)
+#: (sin(r) - r)/r^3, in r^2, for r <= pi/4.
+SIN = polynomial(
+    (
+        float.fromhex("-0x1.5555520000000p-3"),
+        float.fromhex("0x1.110be60000000p-7"),
+        float.fromhex("-0x1.9ab4180000000p-13"),
+    ),
+    (
+        float.fromhex("-0x1.5555555555555p-3"),
+        float.fromhex("0x1.111111111101ep-7"),
+        float.fromhex("-0x1.a01a019fe8844p-13"),
+        float.fromhex("0x1.71de3a1031287p-19"),
+        float.fromhex("-0x1.ae63f7f223ee5p-26"),
+        float.fromhex("0x1.60e5c00174ea9p-33"),
+        float.fromhex("-0x1.8d49f287220bfp-41"),
+    ),
+)
+#: (cos(r) - 1)/r^2, in r^2, for r <= pi/4.
+COS = polynomial(
+    (
+        float.fromhex("-0x1.0000000000000p-1"),
+        float.fromhex("0x1.55554e0000000p-5"),
+        float.fromhex("-0x1.6c0e640000000p-10"),
+        float.fromhex("0x1.9a7f200000000p-16"),
+    ),
+    (
+        float.fromhex("-0x1.0000000000000p-1"),
+        float.fromhex("0x1.5555555555555p-5"),
+        float.fromhex("-0x1.6c16c16c16b0bp-10"),
+        float.fromhex("0x1.a01a019ff4204p-16"),
+        float.fromhex("-0x1.27e4fb4e43fecp-22"),
+        float.fromhex("0x1.1eed600b4f37dp-29"),
+        float.fromhex("-0x1.936115e38dfb2p-37"),
+        float.fromhex("0x1.9475425be3a36p-45"),
+    ),
+)
+#: (arctan(t) - t)/t^3, in t^2, for t <= 1.
+ATAN = polynomial(
+    (
+        float.fromhex("-0x1.5555560000000p-2"),
+        float.fromhex("0x1.9999be0000000p-3"),
+        float.fromhex("-0x1.2490b80000000p-3"),
+        float.fromhex("0x1.c6a61c0000000p-4"),
+        float.fromhex("-0x1.6ff0860000000p-4"),
+        float.fromhex("0x1.256f7c0000000p-4"),
+        float.fromhex("-0x1.a1f1380000000p-5"),
+        float.fromhex("0x1.ce25720000000p-6"),
+        float.fromhex("-0x1.4b1c420000000p-7"),
+        float.fromhex("0x1.bbab1e0000000p-10"),
+    ),
+    (
+        float.fromhex("-0x1.5555555555555p-2"),
+        float.fromhex("0x1.999999999987ep-3"),
+        float.fromhex("-0x1.249249248a387p-3"),
+        float.fromhex("0x1.c71c71c3cfb5fp-4"),
+        float.fromhex("-0x1.745d16e54a554p-4"),
+        float.fromhex("0x1.3b13aa464c4d8p-4"),
+        float.fromhex("-0x1.1110b9b161e9cp-4"),
+        float.fromhex("0x1.e1dbbb866062fp-5"),
+        float.fromhex("-0x1.aeff2c2b9ede5p-5"),
+        float.fromhex("0x1.8544a63058cd5p-5"),
+        float.fromhex("-0x1.60db0e1646144p-5"),
+        float.fromhex("0x1.3d199fa65d112p-5"),
+        float.fromhex("-0x1.143967b5a8bcfp-5"),
+        float.fromhex("0x1.c2f818f442a01p-6"),
+        float.fromhex("-0x1.4ad7276a5e909p-6"),
+        float.fromhex("0x1.a0c3bdea05e8ap-7"),
+        float.fromhex("-0x1.ad6d8d71dbd63p-8"),
+        float.fromhex("0x1.5670bd14384cdp-9"),
+        float.fromhex("-0x1.888445c2d04a4p-11"),
+        float.fromhex("0x1.1dca5c421d128p-13"),
+        float.fromhex("-0x1.8b4d97ffd984cp-17"),
+    ),
+)
