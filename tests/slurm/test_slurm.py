@@ -272,7 +272,7 @@ def test_jobs_that_slurm_forgot_before_it_showed_them_are_judged_by_their_files(
 
 def test_ctrl_c_during_submission_leaves_no_job_behind(cluster, start, new):
     slowly = f'#!/bin/sh\nsleep 1\nexec {shutil.which("sbatch")} "$@"\n'
-    many = ("--config", "ensembles={slow: {shards: 8}}")
+    many = ("--config", "run=default", "ensembles={slow: {shards: 8}}")
     with cluster.partition("DOWN"), cluster.command("sbatch", slowly), start(*many) as run:
         wait_until("some jobs are in the queue", lambda: len(new()) > 1)
         run.process.send_signal(signal.SIGINT)
