@@ -15,7 +15,7 @@ BAD = {
     "unknown": ({"sede": 1}, "config key sede: given an unknown key"),
     "figure": (
         {"studies": {"s": {"ensembles": ["linear"], "figures": ["pie"]}}},
-        'config key studies.s.figures: given "pie", allowed is',
+        'config key studies.s.figures: given "pie" (FINITEWIDTH_EXTENSIONS names',
     ),
     "inputs": (
         {"inputs": {}},
