@@ -89,6 +89,7 @@ def test_rules_that_run_beside_the_controller_say_so_themselves():
         "gallery",
         "crate_config",
         "crate",
+        "crate_extension",
     }
 
 
