@@ -83,7 +83,8 @@ def test_a_second_run_of_a_folder_is_refused_and_a_killed_one_gone_on_from(tmp_p
             assert second.returncode == 1
             said = [line for line in second.stdout.splitlines() if not line.startswith("Using")]
             (line,) = filter(None, said)
-            assert f"another run is at work in this folder (run default, process {run.process.pid}" in line
+            assert "another run is at work in this folder (run default, process" in line
+            assert f"process {run.process.pid} on " in line
         # To look is let be.
         assert snakemake(folder, "--configfile", KINDS, "--dry-run").returncode == 0
         assert run.runs()
