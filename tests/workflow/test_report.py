@@ -9,7 +9,7 @@ import yaml
 
 import browsing
 from finitewidth.comparison.tables import read_csv
-from running import TINY, snakemake
+from running import TINY, TINYS, snakemake
 
 TITLES = {
     "covariance": "</script><script>window.harmed = 1</script> --> {{ 7 * 7 }} {% raw %}",
@@ -28,7 +28,7 @@ def report(tiny, tmp_path_factory):
     path = folder / "hostile.yaml"
     path.write_text(yaml.safe_dump(content))
     for arguments in (["--cores", "2"], ["--report", "results/report.html"]):
-        done = snakemake(folder, "--configfile", path, *arguments)
+        done = snakemake(folder, "--configfile", path, "--config", "run=tiny", *arguments)
         assert done.returncode == 0, done.stdout
     return folder / "results" / "report.html", content
 
@@ -160,7 +160,7 @@ def test_every_table_is_shown_and_says_how_it_turned_out(page, report):
         page.execute_script("app.setView({navbarMode: 'menu'})")
         click(page, study)
         entry(page, "table: theory beside estimate", 0)
-        rows = read_csv(report[0].parent / f"studies/{study}/comparison.csv")
+        rows = read_csv(report[0].parent.parent / TINYS / f"studies/{study}/comparison.csv")
         frame = _wait(page, "return document.querySelector('iframe')")
         page.switch_to.frame(frame)
         _wait(page, "return document.querySelectorAll('tbody tr').length > 0"
@@ -179,7 +179,7 @@ def test_a_table_sorts_narrows_down_and_marks_what_is_not_trusted(page, report):
     from selenium.webdriver.common.by import By
     from selenium.webdriver.support.select import Select
 
-    file = report[0].parent / "studies/everything/comparison.html"
+    file = report[0].parent.parent / TINYS / "studies/everything/comparison.html"
     rows = read_csv(file.with_suffix(".csv"))
     page.get(file.as_uri())
     Select(page.find_element(By.NAME, "trusted")).select_by_visible_text("no")

@@ -12,7 +12,7 @@ from finitewidth.figures import draw, settings
 from finitewidth.provenance.artifacts import read_stamp
 from finitewidth.provenance.projections import study
 from finitewidth.study.study_file import load
-from running import KINDS, TINY, planned, snakemake, together
+from running import KINDS, TINY, TINYS, planned, snakemake, together
 
 NAMES = [(name, f) for name, s in load([TINY]).studies.items() for f in s.figures or []]
 
@@ -22,7 +22,7 @@ def studies(tiny):
     config = load([TINY])
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tiny)
-        return {name: Study.read(study(config, name)["study"]) for name, _ in NAMES}
+        return {name: Study.read(study(config, name)["study"], TINYS) for name, _ in NAMES}
 
 
 @pytest.mark.parametrize(("name", "figure"), NAMES)
@@ -45,16 +45,18 @@ def test_a_run_with_a_style_file(kinds, tmp_path):
     own.write_text("font.family: serif\n")
     config = tmp_path / "styled.yaml"
     config.write_text(KINDS.read_text() + "style: {width: 4.0, file: own.mplstyle}\n")
-    done = snakemake(tmp_path, "--configfile", config, "--cores", "2")
+    # Another file than the one that made the results: which run it is, is said.
+    words = ["--configfile", config, "--config", "run=default"]
+    done = snakemake(tmp_path, *words, "--cores", "2")
     assert done.returncode == 0, done.stdout
     assert {stage for stage, _ in planned(done.stdout)} == {"figures"}
     stamp = read_stamp(tmp_path / "results/studies/kinds/figures/quadruple.pdf")
     assert stamp["inputs"]["own.mplstyle"] == sha256(own)
     assert stamp["config"]["style"]["width"] == 4
     own.write_text("font.family: monospace\n")
-    ((_, said),) = together([[tmp_path, "--dry-run", "--configfile", config]])
+    ((_, said),) = together([[tmp_path, "--dry-run", *words]])
     assert {stage for stage, _ in planned(said)} == {"figures"}
     own.write_text("text.usetex: True\n")
-    ((status, said),) = together([[tmp_path, "--dry-run", "--configfile", config]])
+    ((status, said),) = together([[tmp_path, "--dry-run", *words]])
     assert status == 1
     assert "style.file, own.mplstyle line 1: given text.usetex" in said

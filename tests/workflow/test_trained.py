@@ -58,7 +58,9 @@ def jobs_of(folder: Path, script: str) -> list[int]:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             here = os.readlink(process / "cwd") == str(folder)
-            if here and (process / "comm").read_text().strip() == script:
+            words = (process / "cmdline").read_text().split("\0")
+            # Snakemake writes a script with what its job is told to a file named after it.
+            if here and any(word.endswith(f".{script}") for word in words):
                 found.append(int(process.name))
         except OSError:
             continue
