@@ -155,6 +155,8 @@ REFUSED = {
         changed('records=("pre', 'made_of="networks",\n        records=("pre'),
         "one of layer",
     ),
+    "a unit of two indices": (changed("unit=(),", "unit=((1, 0), (1, 0)),"), "1 pairs of exp"),
+    "a unit in words": (changed("unit=(),", "unit='K',"), "1 pairs of exponents"),
     "no estimator": (
         changed("estimator=participations", "estimator='a:b'"),
         "estimator that is no",

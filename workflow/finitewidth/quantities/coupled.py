@@ -27,6 +27,7 @@ FAMILIES = (
                 "mean of the conditional kernel, E[Ghat_ab]",
                 "docs/theory.md 2.1, 5.1, 6.2, 8",
                 f"{PDLT}, sections 4.1 to 4.3 and 4.5",
+                unit=((1, 0), (1, 0)),
             ),
             Quantity(
                 "kernel_covariance",
@@ -34,6 +35,7 @@ FAMILIES = (
                 "covariance of the conditional kernel, Cov(Ghat_ab, Ghat_cd)",
                 "docs/theory.md 3.2 to 3.5, 5.1, 6.2, 6.3, 8",
                 f"{PDLT}, sections 3.2, 3.3 and 4.3; {HANIN_NICA}",
+                unit=((1, 0),) * 4,
             ),
             Quantity(
                 "kernel_third",
@@ -41,6 +43,7 @@ FAMILIES = (
                 "third cumulant of the conditional kernel",
                 "docs/theory.md 3.2, 3.4, 6.2, 8",
                 f"{PDLT}, sections 3.3 and 3.4; {HANIN_NICA}",
+                unit=((6, 0),),
             ),
         ),
         records=("conditional_kernel",),
@@ -58,6 +61,7 @@ FAMILIES = (
                 "mean of log Ghat",
                 "docs/theory.md 3.4, 4.1, 7.2, 8",
                 HANIN_NICA,
+                unit=(),
             ),
             Quantity(
                 "log_kernel_variance",
@@ -65,6 +69,7 @@ FAMILIES = (
                 "variance of log Ghat",
                 "docs/theory.md 3.4, 4.1, 7.2, 8",
                 HANIN_NICA,
+                unit=(),
             ),
             Quantity(
                 "log_kernel_histogram",
@@ -72,6 +77,7 @@ FAMILIES = (
                 "probability of the standardised log Ghat in a bin",
                 "docs/theory.md 3.4, 4.1, 7.2, 8",
                 HANIN_NICA,
+                unit=(),
             ),
         ),
         records=("conditional_kernel",),
@@ -89,6 +95,7 @@ FAMILIES = (
                 "mean of 1/Ghat",
                 "docs/theory.md 3.4, 4.1, 7.1, 7.2, 8",
                 f"{HANIN_NICA}; {PDLT}, section 5.4",
+                unit=((-2, 0),),
             ),
         ),
         records=("conditional_kernel",),
@@ -106,6 +113,7 @@ FAMILIES = (
                 "mean of the tangent kernel",
                 "docs/theory.md 9.1, 9.2, 9.3",
                 PDLT_NTK,
+                unit=((0, 1), (0, 1)),
             ),
         ),
         records=("conditional_ntk",),

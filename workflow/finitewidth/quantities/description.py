@@ -29,7 +29,8 @@ AT_INPUTS = ("layer", "input", "input_")
 AT_PAIR = ("layer", "pair")
 AT_PAIRS = ("layer", "pair", "pair_")
 AT_COUPLES = ("layer", "couple", "couple_")
-
+#: Indices of inputs that a dimension is made of.
+_INDICES = {"input": 1, "pair": 2, "couple": 2, "quad": 4}
 
 #: A function by its place, ``module:function`` of the library, or as it is.
 Function = str | Callable
@@ -59,9 +60,10 @@ class Quantity:
     known_diagonal : bool
         Whether it is known without a measurement where the two inputs are one.
     unit : tuple of pairs of int, or None
-        Of a quantity of an extension: its unit, for how much an order of theory leaves out. Index
-        by index of its inputs, exponents of sqrt(K) and of sqrt(Theta); () for a pure number. None
-        where that is not known: then only exact theory is held against the estimate.
+        Its unit, for how much an order of theory leaves out. Exponents of sqrt(K) and of
+        sqrt(Theta), a pair of them for each index of its inputs (``input`` has one, ``pair`` and
+        ``couple`` two, ``quad`` four); () for a pure number. None where that is not known, or no
+        expansion in 1/n describes it: then only exact theory is held against the estimate.
     """
 
     name: str
@@ -73,6 +75,11 @@ class Quantity:
     symmetries: tuple[tuple[int, ...], ...] = ()
     known_diagonal: bool = False
     unit: tuple[tuple[int, int], ...] | None = None
+
+    @property
+    def indices(self) -> int:
+        """How many indices of inputs it has."""
+        return sum(_INDICES.get(dim.rstrip("_"), 0) for dim in self.dims)
 
 
 @dataclass(frozen=True)

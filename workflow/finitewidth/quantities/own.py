@@ -140,6 +140,11 @@ def _wrong(family: Family) -> tuple[str, str] | None:
         if q.dims[: len(begin)] != begin or not set(rest) <= _MORE or len(set(rest)) < len(rest):
             allowed = f"{', '.join(begin)} and then some of {', '.join(sorted(_MORE))}"
             return f"{q.name} of dimensions {q.dims!r}", allowed
+        if q.unit and not (isinstance(q.unit, tuple) and len(q.unit) == q.indices and all(
+            isinstance(pair, tuple) and len(pair) == 2 for pair in q.unit
+        )):  # fmt: skip
+            allowed = f"{q.indices} pairs of exponents, one for each index of its inputs, or ()"
+            return f"{q.name} of the unit {q.unit!r}", allowed
         for given, needed in (
             (q.known_diagonal, {"input", "input_"}), (q.symmetries, {"couple", "couple_"}),
         ):  # fmt: skip

@@ -26,6 +26,7 @@ FAMILIES = (
                 "mean of the tangent kernel, E[Theta_{ia,ib}]",
                 "docs/theory.md 9.1 to 9.4",
                 PDLT_NTK,
+                unit=((0, 1), (0, 1)),
             ),
             Quantity(
                 "ntk_variance",
@@ -33,6 +34,7 @@ FAMILIES = (
                 "covariance of the tangent kernel of one output, Cov(Theta_{ia,ib}, Theta_{ic,id})",
                 "docs/theory.md 9.2 to 9.4",
                 f"{PDLT_NTK}; {HANIN_NICA_NTK}",
+                unit=((0, 1),) * 4,
             ),
             Quantity(
                 "ntk_second_moment",
@@ -40,6 +42,7 @@ FAMILIES = (
                 "E[Theta^2]/E[Theta]^2",
                 "docs/theory.md 9.2 to 9.5",
                 f"{PDLT_NTK}; {HANIN_NICA_NTK}",
+                unit=(),
             ),
         ),
         records=("ntk",),
@@ -58,6 +61,7 @@ FAMILIES = (
                 " Cov(Theta_{ia,ib}, Theta_{jc,jd})",
                 "docs/theory.md 9.2 to 9.4",
                 PDLT_NTK,
+                unit=((0, 1),) * 4,
             ),
             Quantity(
                 "ntk_B",
@@ -66,6 +70,7 @@ FAMILIES = (
                 "docs/theory.md 9.2 to 9.4",
                 PDLT_NTK,
                 symmetries=((2, 3, 0, 1), (1, 0, 3, 2), (3, 2, 1, 0)),
+                unit=((0, 1),) * 4,
             ),
             Quantity(
                 "ntk_D",
@@ -75,6 +80,7 @@ FAMILIES = (
                 "docs/theory.md 9.2 to 9.4",
                 PDLT_NTK,
                 exchanged=False,
+                unit=((1, 0), (1, 0), (0, 1), (0, 1)),
             ),
             Quantity(
                 "ntk_F",
@@ -83,6 +89,7 @@ FAMILIES = (
                 "docs/theory.md 9.2 to 9.4",
                 PDLT_NTK,
                 symmetries=((1, 0, 3, 2),),
+                unit=((1, 0), (1, 0), (0, 1), (0, 1)),
             ),
         ),
         records=("ntk", "conditional_kernel", "output_preactivation"),
@@ -100,6 +107,7 @@ FAMILIES = (
                 "docs/theory.md 9.2, 9.3",
                 f"{PDLT}, chapter 11",
                 symmetries=((0, 2, 1, 3),),
+                unit=((0, 1),) * 4,
             ),
             Quantity(
                 "dntk_Q",
@@ -107,6 +115,7 @@ FAMILIES = (
                 "Q/n: E[dH_{iij;abc} z_{jd}]",
                 "docs/theory.md 9.2, 9.3",
                 f"{PDLT}, chapter 11",
+                unit=((0, 1),) * 4,
             ),
         ),
         records=("dntk", "output_preactivation"),
@@ -124,6 +133,7 @@ FAMILIES = (
                 "mean of each eigenvalue of the tangent kernel over the inputs, largest first",
                 "docs/theory.md 9.7",
                 "derived here",
+                unit=(),
             ),
             Quantity(
                 "ntk_log_condition",
@@ -131,6 +141,7 @@ FAMILIES = (
                 "mean logarithm of the condition number of the tangent kernel over the inputs",
                 "docs/theory.md 9.7",
                 "derived here",
+                unit=(),
             ),
         ),
         records=("ntk",),

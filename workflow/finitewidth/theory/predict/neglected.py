@@ -16,8 +16,7 @@ import xarray as xr
 from finitewidth.core.bins import EDGES, QUANTILE_U
 from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
-from finitewidth.quantities import own
-from finitewidth.quantities.vocabulary import COEFFICIENTS
+from finitewidth.quantities.vocabulary import COEFFICIENTS, DESCRIBED
 from finitewidth.theory.mlp_ntk.infinite_width_ntk import infinite_width_ntk
 from finitewidth.theory.predict.case import Case, Orders
 from finitewidth.theory.predict.steps import Steps, steps
@@ -29,29 +28,8 @@ _POWERS = {"infinite_width": 0, "1/n": 1, "1/n^2": 2}
 #: eighth for means of kernels, which fluctuations move through second derivatives alone.
 _LEAST_OF_MEANS, _LEAST_OF_TANGENTS = 1 / 8, 1 / 2
 _MEANS = ("covariance", "neuron_covariance", "correlation", "kernel_mean")
-#: Quantity -> its unit: exponents of sqrt(K) and of sqrt(Theta), index by index of its inputs, as
-#: far as it has indices. What is not listed is a pure number.
-_UNITS: dict[str, tuple[tuple[int, int], ...]] = {
-    **dict.fromkeys(("covariance", "neuron_covariance", "four_point", "four_point_same",
-                     "kernel_mean", "kernel_covariance"), ((1, 0),) * 4),
-    "intralayer": ((4, 0),),
-    "six_point": ((6, 0),),
-    "kernel_third": ((6, 0),),
-    "inverse_kernel_mean": ((-2, 0),),
-    **dict.fromkeys(("ntk", "ntk_mean", "ntk_variance", "ntk_A", "ntk_B", "dntk_P", "dntk_Q"),
-                    ((0, 1),) * 4),
-    "ntk_D": ((1, 0), (1, 0), (0, 1), (0, 1)),
-    "ntk_F": ((1, 0), (1, 0), (0, 1), (0, 1)),
-}  # fmt: skip
 #: What tangent kernels enter.
 _OF_TANGENTS = ("ntk", "dntk")
-_UNITS |= {name: q.unit for name, q in own.quantities().items() if q.unit}
-#: What no step describes: how often a test rejects depends on the networks that it is given; nor
-#: what is of a unit that nobody has told.
-_NOT_KNOWN = (
-    "rejection_rate",
-    *(name for name, q in own.quantities().items() if q.unit is None),
-)
 
 
 def with_neglected(
@@ -100,7 +78,7 @@ def _neglected(name: str, dims: tuple[str, ...], orders: Orders, sizes: _Sizes) 
     known = ~np.isnan(exact)
     best, left = exact, np.where(known, 0.0, np.nan)
     everywhere = all((known | np.isnan(terms)).all() for terms in orders.values())
-    if not everywhere and name not in _NOT_KNOWN:
+    if not everywhere and DESCRIBED[name].unit is not None:
         # A matrix that is singular, and a layer that is zero, have infinities and no number.
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             best, left = _best(orders, exact, *sizes.of(name, dims, orders))
@@ -186,9 +164,10 @@ class _Sizes:
         return spread * unit, least * spread * unit, step
 
     def _unit(self, name: str, dims: tuple[str, ...]) -> np.ndarray | float:
-        powers = iter(_UNITS.get(name, ()))
+        # None of a pure number; else one for each index of its inputs.
+        powers = iter(DESCRIBED[name].unit or ())
         unit: np.ndarray | float = 1.0
-        for dim in dims if name in _UNITS else ():
+        for dim in dims if DESCRIBED[name].unit else ():
             places: list = self.places.get(dim.rstrip("_"), [])
             if dim in ("input", "input_"):
                 places = [slice(None)]
