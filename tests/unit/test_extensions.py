@@ -530,9 +530,11 @@ def test_families_of_ladders_and_of_tangent_kernels_with_theory_and_without(tmp_
 #: Calls of what an extension declares, as jobs do.
 _CALL = {
     "estimator": "from finitewidth.quantities.vocabulary import FAMILIES as F\n"
-    "F['participation'].estimator(None)",
+    "from finitewidth.quantities.held import estimated, sizes\n"
+    "estimated(F['participation'], None, sizes(2))",
     "theory": "from finitewidth.quantities.vocabulary import FAMILIES as F\n"
-    "F['participation'].theory(None)",
+    "from finitewidth.quantities.held import predicted, sizes\n"
+    "predicted(F['participation'], None, sizes(2, layer=3))",
     "vectors": "from finitewidth.data.inputs import vectors\nvectors('turned', {'kind': 'spiral',"
     " 'count': 2, 'dimension': 3, 'turn': 1.0, 'growth': 1.0}, 1)",
     "tensors": "import torch\nfrom finitewidth.models.activations import table\n"
@@ -542,13 +544,17 @@ _ARRAYS = "type('E', (), dict.fromkeys(['value', 'stderr', 'reason'], np.zeros((
 #: What a function of the extension gives, and a word of the sentence that its job ends in.
 IN_JOBS = {
     "no quantities": ("estimator", "estimator=lambda layer: {}", "a dictionary of participation"),
-    "another one": ("estimator", "estimator=lambda layer: {'a': 1}", "that gives ['a']"),
+    "another one": ("estimator", "estimator=lambda layer: {'a': 1}", "that gives a,"),
     "no dictionary": ("estimator", "estimator=lambda layer: [1]", "that gives list"),
-    "no estimate": ("estimator", "estimator=lambda layer: {'participation': 1.0}", "axes (input)"),
+    "no estimate": (
+        "estimator",
+        "estimator=lambda layer: {'participation': 1.0}",
+        "axes (input = 2)",
+    ),
     "another shape": (
         "estimator",
         f"estimator=lambda layer: {{'participation': {_ARRAYS}}}",
-        "axes (input)",
+        "axes (input = 2)",
     ),
     "another theory": ("theory", "theory=lambda case: {'a': {}}", "quantities among participation"),
     "no orders": ("theory", "theory=lambda case: {'participation': np.ones(2)}", "orders among"),
@@ -560,7 +566,7 @@ IN_JOBS = {
     "theory of another shape": (
         "theory",
         "theory=lambda case: {'participation': {'exact': np.ones(2)}}",
-        "axes (layer, input)",
+        "axes (layer = 3, input = 2)",
     ),
     "one vector": ("vectors", "    return x[0]\n", "(inputs, n_0)"),
     "a list": ("vectors", "    return x.tolist()\n", "list of shape"),
@@ -588,6 +594,60 @@ def test_what_a_function_gives_otherwise_ends_its_job_in_a_sentence(tmp_path):
         assert told.startswith("ConfigError: "), told
         assert words in told
     assert answers[-2:] == ["", ""]
+
+
+#: Estimates of extensions whose axes are of one length by chance: inputs and recorded neurons,
+#: outputs, or rungs and layers.
+_MIXED = """
+import numpy as np
+from finitewidth.estimate.coupled.rungs import estimate_ladder
+from finitewidth.estimate.families import estimate
+from finitewidth.models.parameterisation import LearningRates
+from finitewidth.models.perceptron import Perceptron
+from finitewidth.sampling.ensemble import sample
+from finitewidth.sampling.mlp.coupled_widths import sample_ladder
+from finitewidth.sampling.ntk_ensemble import sample_ntk
+x = np.random.default_rng(0).standard_normal(({inputs}, 3))
+names = dict(seed=1, ensemble="e", member="m")
+mlps = [Perceptron.uniform_width("tanh", dimension=3, width=n, depth=3, C_W=1.0, outputs=3)
+        for n in (8, 12, 16)]
+if "{family}" == "participation":
+    samples = sample(mlps[0], x, networks=60, seed=1, record=3)
+    found = estimate([samples], ["participation"], **names)
+elif "{family}" == "trace":
+    rates = LearningRates.named("ntk", mlps[0])
+    samples = sample_ntk(mlps[0], rates, x, networks=60, seed=1, outputs=3)
+    found = estimate([samples], ["trace"], **names)
+else:
+    samples = sample_ladder(mlps, x, networks=60, seed=1)
+    found = estimate_ladder([samples], ["spread"], **names)
+print(sorted(name for name in found.data_vars if name.endswith("_stderr")))
+"""
+#: Family -> what makes its estimator's axes those of another dimension, and its quantity.
+_OTHER_AXES = {
+    "participation": (TEXT, "mean(axis=2)", "mean(axis=1)", "participation", "input"),
+    "trace": (OTHER_FAMILIES, '"nooaa->na"', '"nooaa->no"', "own_trace", "input"),
+    "spread": (OTHER_FAMILIES, "ladder.diagonal", "ladder.diagonal.swapaxes(1, 2)",
+               "kernel_spread", "rung"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("inputs", [2, 3])
+def test_an_estimate_over_another_axis_is_refused_whatever_their_sizes(tmp_path, inputs):
+    """With three inputs every axis is of length 3."""
+    cases = []
+    for family, (text, right, other, _, _) in _OTHER_AXES.items():
+        for kind, content in ("right", text), ("wrong", text.replace(right, other)):
+            file = tmp_path / f"{family}_{kind}.py"
+            file.write_text(content)
+            cases.append((file, _MIXED.format(inputs=inputs, family=family)))
+    answers = said(cases)
+    for k, (_, _, _, quantity, dim) in enumerate(_OTHER_AXES.values()):
+        good, bad = answers[2 * k : 2 * k + 2]
+        assert good.strip() == f"['{quantity}_stderr']", good
+        assert bad.startswith("ConfigError: extension "), bad
+        assert f"gives {quantity} as an array of shape" in bad
+        assert f"{dim} = " in bad
 
 
 def test_the_document_shows_the_code_that_is_tested():

@@ -30,8 +30,8 @@ KINDS: dict[str, ModuleType | InputKind] = {
 }
 
 
-def _wrong(name: str, own: InputKind) -> tuple[str, str] | None:
-    """Why a kind of an extension is none: what is given, and what is allowed."""
+def _wrong(name: str, own: ModuleType | InputKind) -> tuple[str, str] | None:
+    """Why a kind, the library's own too, is none: what is given, and what is allowed."""
     model = own.Inputs
     if not (isinstance(model, type) and issubclass(model, Kind)):
         return f"{name}.Inputs that is no model of keys", "a class below Kind"
@@ -44,6 +44,9 @@ def _wrong(name: str, own: InputKind) -> tuple[str, str] | None:
     return None
 
 
+for _name, _kind in KINDS.items():
+    if _told := _wrong(_name, _kind):
+        raise ConfigError(f"data/kinds/{_name}.py: given {_told[0]}, allowed is {_told[1]}")
 _OWN = declared("KINDS", InputKind, set(KINDS))
 for _name, _kind in _OWN.items():
     check("KINDS", _name, functools.partial(_wrong, _name, _kind))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import numpy as np
 import xarray as xr
@@ -14,7 +15,7 @@ from finitewidth.estimate.errors.not_finite import lost_networks
 from finitewidth.estimate.ntk.ntk_estimates import at_last_layer, estimate_ntk
 from finitewidth.estimate.preactivations.layer import Layer
 from finitewidth.estimate.samples import Samples
-from finitewidth.quantities.description import look_up
+from finitewidth.quantities.held import apart, estimated, try_out
 from finitewidth.quantities.vocabulary import DESCRIBED, FROM_NTK, OF_LAYERS
 
 Estimates = dict[str, Estimate]
@@ -73,11 +74,15 @@ def estimate(
     layers = []
     for place in range(len(ensemble_samples.layers)):
         layer = Layer(ensemble_samples, place, bounds, neurons, (seed, ensemble, member))
+        more = apart(layer.sizes, neuron=ensemble_samples.size("neuron"))
         found: Estimates = {}
         with np.errstate(all="ignore"):
             for name, family in BY_LAYER.items():
                 if name in families:
-                    found |= look_up(family.estimator)(layer)
+                    found |= estimated(family, layer, layer.sizes)
+                    if place == 0 and more:
+                        other = replace(layer, samples=ensemble_samples.again(**more))
+                        try_out(family, other, other.sizes)
         layers.append(_with_the_dead(found, layer) if found and layer.dead else found)
     joined = {
         name: stack([found[name] for found in layers], DESCRIBED[name].dims.index("layer"))

@@ -68,6 +68,19 @@ class Samples:
         single = any(v.dtype in (np.float32, np.float16) for v in first.data_vars.values())
         return ROUNDING["float32" if single else "float64"]
 
+    def again(self, **times: int) -> Samples:
+        """The same with the first place of each dimension that is named so many times more.
+
+        Axes of one length then have different ones, which tells them from each other.
+        """
+        shards = []
+        for shard in self._shards:
+            every = {str(dim): size for dim, size in shard.sizes.items()}
+            named = {dim: size for dim, size in every.items() if dim.rstrip("_") in times}
+            at = {dim: [*range(n), *[0] * times[dim.rstrip("_")]] for dim, n in named.items()}
+            shards.append(shard.isel(at))
+        return Samples(shards)
+
     def size(self, dimension: str) -> int:
         """Length of a dimension; 0 where no variable has it."""
         return self._shards[0].sizes.get(dimension, 0)
@@ -124,10 +137,18 @@ class Samples:
 
     def _joined(self, name: str, at: Mapping[str, int]) -> Array:
         if name not in self:
-            raise ValueError(f"the samples do not hold the variable {name}")
+            raise ValueError(lacking(name))
         parts = [shard[name].isel(at).transpose("network", ...).values for shard in self._shards]
         values = np.concatenate(parts) if len(parts) > 1 else parts[0]
         return values if self._in_order else values[self._order]
+
+
+def lacking(name: str) -> str:
+    """The sentence on a variable that an estimator wants, and that is not there."""
+    return (
+        f"the samples do not hold the variable {name}; what an estimator reads stands in the"
+        " records of its family"
+    )
 
 
 def _check_complete(index: Array) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -47,8 +47,6 @@ _NAMED = (
 )
 _TAKEN = {"width", "order", "overlap", "sample", "test", "way", "way_operations", "network",
           "not_finite_networks", "not_finite_first"}  # fmt: skip
-#: Orders that theory may tell of.
-ORDERS = ("infinite_width", "1/n", "1/n^2", "double_scaling", "exact")
 
 
 @functools.cache
@@ -164,59 +162,9 @@ def _part(table: str, name: str, function: Any, part: str = "") -> OwnFunction:
 
 
 def _held(family: Family) -> Family:
-    """The family with functions that are held to what their results have to be."""
-    estimator, theory = family.estimator, family.theory
-    assert callable(estimator)
-    found = replace(
-        family,
-        estimator=_part("FAMILIES", family.name, _estimates(family, estimator), "estimator"),
-    )
-    if not callable(theory):
+    """The family with functions that are known by their entry (`held.py` holds what they give)."""
+    estimator = _part("FAMILIES", family.name, family.estimator, "estimator")
+    found = replace(family, estimator=estimator)
+    if family.theory == "":
         return found
-    predicts = _part("FAMILIES", family.name, _predicts(family, theory), "theory")
-    return replace(found, theory=predicts)
-
-
-def _estimates(family: Family, estimator: Callable) -> Callable:
-    """The estimator, which ends in a sentence where it gives something else than it should."""
-    one = extension_of("FAMILIES", family.name)
-
-    def held(of: object) -> dict:
-        found = estimator(of)
-        if not isinstance(found, dict) or set(found) != set(family.names):
-            names = sorted(map(str, found)) if isinstance(found, dict) else type(found).__name__
-            allowed = f"a dictionary of {', '.join(family.names)}"
-            raise one.refused(f"{family.name}.estimator that gives {names}", allowed)
-        for q in family.quantities:
-            # Of a layer, and of the last one, the layer is added later.
-            dims = q.dims if family.made_of == "ladder" else q.dims[1:]
-            parts = [getattr(found[q.name], part, None) for part in ("value", "stderr", "reason")]
-            if any(getattr(part, "ndim", None) != len(dims) for part in parts):
-                given = f"{family.name}.estimator that gives {q.name} in another shape"
-                raise one.refused(given, f"an Estimate with the axes ({', '.join(dims)})")
-        return found
-
-    return held
-
-
-def _predicts(family: Family, theory: Callable) -> Callable:
-    """The theory, which ends in a sentence where it gives something else than it should."""
-    one = extension_of("FAMILIES", family.name)
-    dims = {q.name: q.dims if family.made_of == "layer" else q.dims[1:] for q in family.quantities}
-
-    def held(case: object) -> dict:
-        found = theory(case)
-        fits = isinstance(found, dict) and set(found) <= set(dims)
-        if not (
-            fits and all(isinstance(o, dict) and set(o) <= set(ORDERS) for o in found.values())
-        ):
-            allowed = f"{{quantity: {{order: array}}}}, with quantities among {', '.join(dims)} and"
-            allowed += f" orders among {', '.join(ORDERS)}"
-            raise one.refused(f"{family.name}.theory that gives something else", allowed)
-        for name, orders in found.items():
-            if any(getattr(values, "ndim", None) != len(dims[name]) for values in orders.values()):
-                given = f"{family.name}.theory that gives {name} in another shape"
-                raise one.refused(given, f"arrays with the axes ({', '.join(dims[name])})")
-        return {name: orders for name, orders in found.items() if orders}
-
-    return held
+    return replace(found, theory=_part("FAMILIES", family.name, family.theory, "theory"))

@@ -9,6 +9,7 @@ import numpy as np
 
 from finitewidth.core.indices import pairs
 from finitewidth.estimate.samples import Samples
+from finitewidth.quantities.held import sizes
 
 Array = np.ndarray
 
@@ -31,6 +32,12 @@ class Ladder:
     def kernel(self) -> Array:
         """Conditional kernels, shape (network, rung, layer, pair)."""
         return self.samples.values("conditional_kernel")
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Sizes of the dimensions of its quantities."""
+        whole = self.samples
+        return sizes(whole.size("input"), rung=len(whole.widths), layer=len(whole.layers))
 
     @cached_property
     def diagonal(self) -> Array:

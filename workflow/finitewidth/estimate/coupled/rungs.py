@@ -18,7 +18,7 @@ from finitewidth.estimate.dataset import dataset
 from finitewidth.estimate.errors.jackknife import BLOCKS, Estimate, block_bounds
 from finitewidth.estimate.errors.not_finite import lost_networks
 from finitewidth.estimate.samples import Samples
-from finitewidth.quantities.description import look_up
+from finitewidth.quantities.held import apart, estimated, try_out
 from finitewidth.quantities.vocabulary import DESCRIBED, FROM_LADDER, OF_LADDERS
 
 
@@ -63,11 +63,15 @@ def estimate_ladder(
         if family not in FROM_LADDER:
             raise ValueError(f"unknown family {family!r}; allowed are {', '.join(FROM_LADDER)}")
     ladder = Ladder(whole, block_bounds(whole.networks, blocks))
+    more = apart(ladder.sizes, rung=len(whole.widths), layer=len(whole.layers))
     found: dict[str, Estimate | Moments] = {}
     with np.errstate(all="ignore"):
         for described in OF_LADDERS:
             if described.name in families:
-                found |= look_up(described.estimator)(ladder)
+                found |= estimated(described, ladder, ladder.sizes)
+                if more:
+                    other = Ladder(whole.again(**more), ladder.bounds)
+                    try_out(described, other, other.sizes)
     estimates = {n: m.estimate if isinstance(m, Moments) else m for n, m in found.items()}
     result = dataset(estimates, whole.layers, whole.widths, whole.size("input"), width_along="rung")
     for name, m in found.items():

@@ -8,9 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from finitewidth.estimate.ntk.scaled_kernels import Tangents
-from finitewidth.estimate.samples import Samples
+from finitewidth.estimate.samples import Samples, lacking
 
 Array = np.ndarray
+
+
+class Variables(dict[str, Array]):
+    """Variables of the samples; what is not among them is told in a sentence."""
+
+    def __missing__(self, name: str) -> Array:
+        raise ValueError(lacking(name))
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ import numpy as np
 
 from finitewidth.core.reasons import Reason
 from finitewidth.estimate.errors.jackknife import Estimate, stack
-from finitewidth.estimate.ntk.last_layer import LastLayer
+from finitewidth.estimate.ntk.last_layer import LastLayer, Variables
 from finitewidth.estimate.ntk.scaled_kernels import Tangents
 from finitewidth.estimate.samples import Samples
-from finitewidth.quantities.description import look_up
+from finitewidth.quantities.held import apart, estimated, sizes, try_out
 from finitewidth.quantities.vocabulary import FAMILIES, FROM_NTK, OF_LAST_LAYER
 
 Array = np.ndarray
@@ -65,7 +65,27 @@ def estimate_ntk(
             raise ValueError(f"unknown family {family!r}; allowed are {', '.join(FROM_NTK)}")
     if "ntk_spectrum" in families and samples.size("input") == 1:
         raise ValueError("the family ntk_spectrum needs at least 2 inputs, not 1")
-    read = {n: _read(samples, n, family) for n, family in _needed(samples, families).items()}
+    found: dict[str, Estimate] = {}
+    # Of one output there are no quantities of two.
+    several = samples.size("output") != 1
+    expected = sizes(samples.size("input"))
+    more = apart(expected, output=samples.size("output"))
+    last = _last_layer(samples, families, bounds, isotropic)
+    with np.errstate(all="ignore"):
+        for described in OF_LAST_LAYER:
+            if described.name in families:
+                found |= estimated(described, last, expected, all_of_them=several)
+                if more:
+                    other = _last_layer(samples.again(**more), [described.name], bounds, isotropic)
+                    try_out(described, other, expected)
+    return {name: estimate.take(np.newaxis) for name, estimate in found.items()}
+
+
+def _last_layer(
+    samples: Samples, families: Collection[str], bounds: Array, isotropic: bool
+) -> LastLayer:
+    needed = _needed(samples, families)
+    read = Variables({n: _read(samples, n, family) for n, family in needed.items()})
     tangents = Tangents(
         bounds,
         samples.size("output"),
@@ -76,13 +96,7 @@ def estimate_ntk(
         read.get("conditional_kernel"),
         samples.rounding,
     )
-    last = LastLayer(samples, bounds, tangents, read)
-    found: dict[str, Estimate] = {}
-    with np.errstate(all="ignore"):
-        for described in OF_LAST_LAYER:
-            if described.name in families:
-                found |= look_up(described.estimator)(last)
-    return {name: estimate.take(np.newaxis) for name, estimate in found.items()}
+    return LastLayer(samples, bounds, tangents, read)
 
 
 def at_last_layer(estimate: Estimate, layers: Array) -> Estimate:

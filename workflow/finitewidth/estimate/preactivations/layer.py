@@ -9,6 +9,7 @@ import numpy as np
 
 from finitewidth.estimate.preactivations.pooled import Pooled
 from finitewidth.estimate.samples import Samples
+from finitewidth.quantities.held import sizes
 
 Array = np.ndarray
 
@@ -71,6 +72,12 @@ class Layer:
         # A kernel may be too small for a float, but then nothing tells it from zero.
         kernel = self.maybe("kernel")
         return kernel is not None and not kernel.any()
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Sizes of the dimensions of its quantities."""
+        neurons = min(self.neurons, self.samples.size("neuron"))
+        return sizes(len(self.inputs), neuron=neurons, sample=2)
 
     @property
     def inputs(self) -> range:

@@ -10,6 +10,7 @@ import numpy as np
 from finitewidth.core.indices import pairs, quads
 from finitewidth.core.rounding import ROUNDING
 from finitewidth.estimate.errors.look_ahead import skewness_ahead, thinness
+from finitewidth.estimate.samples import lacking
 
 Array = np.ndarray
 
@@ -64,6 +65,12 @@ def symmetric_places(first: Array, second: Array) -> Array:
     places = np.zeros((np.max(second) + 1,) * 2, int)
     places[first, second] = places[second, first] = np.arange(len(first))
     return places
+
+
+def _there(name: str, values: Array | None) -> Array:
+    if values is None:
+        raise ValueError(lacking(name))
+    return values
 
 
 @dataclass(frozen=True)
@@ -125,13 +132,13 @@ class Pooled:
     def unit4(self) -> Array:
         """Unit of a product of four z, shape (quad,)."""
         same = np.flatnonzero(np.all(self.quads == self.quads[:, :1], axis=1))
-        lost = self._lost(np.asarray(self.quartic)[:, same], 2)
+        lost = self._lost(_there("quartic", self.quartic)[:, same], 2)
         return product_of_scales(np.where(lost, np.nan, self.scale), self.quads)
 
     @cached_property
     def unit6(self) -> Array:
         """Unit of z^6, shape (input,)."""
-        scale = np.where(self._lost(np.asarray(self.sextic), 3), np.nan, self.scale)
+        scale = np.where(self._lost(_there("sextic", self.sextic), 3), np.nan, self.scale)
         return product_of_scales(scale, np.tile(np.arange(self.inputs)[:, None], 6))
 
     @cached_property
@@ -146,11 +153,11 @@ class Pooled:
 
     def quartic_of(self, networks: slice) -> Array:
         """Means of z_a z_b z_c z_d in units of the scale, shape (network, quad)."""
-        return np.asarray(self.quartic)[networks] / self.unit4
+        return _there("quartic", self.quartic)[networks] / self.unit4
 
     def sextic_of(self, networks: slice) -> Array:
         """Means of z_a^6 in units of the scale, shape (network, input)."""
-        return np.asarray(self.sextic)[networks] / self.unit6
+        return _there("sextic", self.sextic)[networks] / self.unit6
 
     def ahead(self, index: Array) -> Array:
         """The skewness to be expected of means of products of z, shape (number,).

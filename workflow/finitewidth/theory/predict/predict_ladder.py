@@ -10,6 +10,7 @@ import xarray as xr
 
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.quantities import coupled
+from finitewidth.quantities.held import sizes
 from finitewidth.quantities.vocabulary import DESCRIBED, OF_LADDERS
 from finitewidth.theory.mlp.kernel import check_layers
 from finitewidth.theory.predict import predicted_kernels
@@ -64,9 +65,10 @@ def predict_ladder(
     layers = check_layers(mlps[0], layers)
     reference = Case(mlps[0], x, layers, neurons=0, networks=None)
     rungs = [Rung(mlp, x, layers, 0, None, reference) for mlp in mlps]
+    expected = sizes(len(x), layer=len(layers))
     found: dict[str, Orders] = {}
     for prediction in predictions:
-        found |= _stack([prediction(rung) for rung in rungs])
+        found |= _stack([prediction(rung, expected) for rung in rungs])
     for name, values in _checked(exact or {}, (len(rungs), *reference.shape)).items():
         if name in found:
             _complete(found[name]["exact"], values)

@@ -10,6 +10,7 @@ import xarray as xr
 from finitewidth.core.indices import pairs
 from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
+from finitewidth.quantities.held import sizes
 from finitewidth.quantities.vocabulary import DESCRIBED, OF_LAST_LAYER
 from finitewidth.theory.mlp.kernel import check_layers
 from finitewidth.theory.mlp_ntk import ntk_chain, ntk_vertex
@@ -57,7 +58,7 @@ def predict_ntk(
     case = predicted_ntk.TangentCase(mlp, rates, np.asarray(x, dtype=float))
     variables = {}
     for prediction in predictions:
-        for quantity, orders in prediction(case).items():
+        for quantity, orders in prediction(case, sizes(case.inputs)).items():
             placed = {order: _at_last(values, layers) for order, values in orders.items()}
             variables[quantity] = variable(DESCRIBED[quantity], placed)
     N = case.inputs

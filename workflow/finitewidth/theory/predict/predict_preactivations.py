@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 
 import numpy as np
 import xarray as xr
@@ -10,13 +11,11 @@ import xarray as xr
 from finitewidth.core.bins import EDGES, PROBABILITIES
 from finitewidth.core.indices import pairs, quads
 from finitewidth.models.perceptron import Perceptron
-from finitewidth.quantities.description import Family, Quantity, look_up
+from finitewidth.quantities.description import Family, Quantity
+from finitewidth.quantities.held import ORDERS, Sizes, predicted, sizes
 from finitewidth.quantities.vocabulary import DESCRIBED, OF_LAYERS, SAMPLES, TESTS
 from finitewidth.theory.mlp.kernel import check_layers
 from finitewidth.theory.predict.case import Case, Orders
-
-#: The coordinate ``order``.
-ORDERS = ("infinite_width", "1/n", "1/n^2", "double_scaling", "exact")
 
 
 def predict(
@@ -56,22 +55,27 @@ def predict(
     predictions = functions(OF_LAYERS, families)
     x = np.asarray(x, dtype=float)
     case = Case(mlp, x, check_layers(mlp, layers), neurons, networks)
+    expected = sizes(len(x), layer=len(case.layers), neuron=neurons, sample=2)
     variables = {}
     for prediction in predictions:
-        for quantity, orders in prediction(case).items():
+        for quantity, orders in prediction(case, expected).items():
             variables[quantity] = variable(DESCRIBED[quantity], orders)
     return xr.Dataset(variables).assign_coords(used(_coordinates(case), variables))
 
 
-def functions(known: Sequence[Family], families: Collection[str]) -> list[Callable]:
+def functions(
+    known: Sequence[Family], families: Collection[str]
+) -> list[Callable[[object, Sizes], dict[str, Orders]]]:
     """The functions that predict ``families``, in the order of the ``known`` ones.
+
+    Each takes a case, and the sizes of dimensions (:func:`finitewidth.quantities.held.predicted`).
 
     Raises ``ValueError`` for names of others.
     """
-    places = {family.name: family.theory for family in known if family.theory}
-    if unknown := sorted(set(families) - set(places)):
-        raise ValueError(f"unknown families {', '.join(unknown)}; allowed are {', '.join(places)}")
-    return [look_up(place) for name, place in places.items() if name in families]
+    told = {family.name: family for family in known if family.theory}
+    if unknown := sorted(set(families) - set(told)):
+        raise ValueError(f"unknown families {', '.join(unknown)}; allowed are {', '.join(told)}")
+    return [partial(predicted, family) for name, family in told.items() if name in families]
 
 
 def variable(about: Quantity, orders: Orders) -> xr.Variable:
