@@ -12,6 +12,7 @@ import xarray as xr
 from finitewidth.config.model import Config
 from finitewidth.core.errors import ConfigError
 from finitewidth.models.activations import table as activations
+from finitewidth.quantities import preactivations, tangent_kernels
 from finitewidth.quantities.vocabulary import FIGURES, FROM_LADDER, TRAINED_FAMILIES, quantities_of
 from finitewidth.study.given_files import check_given
 from finitewidth.study.study_file import validate
@@ -25,9 +26,10 @@ KINDS = {
 ACTIVATIONS = (*sorted(activations.TABLE), "leaky_relu(0.1)", "leaky_relu(-0.5)", "leaky_relu(1)")
 TWO_SLOPES = ("linear", "relu", "abs", "leaky_relu(0.1)", "leaky_relu(2)", "leaky_relu(-1)")
 #: Families that an ensemble of each kind may estimate.
-_LAYERS = ("covariance", "correlation", "four_point", "six_point", "kurtosis", "distribution",
-           "log_norm", "quadruple", "normality")  # fmt: skip
-_NTK = ("ntk", "ntk_tensors", "ntk_spectrum")
+_LAYERS = tuple(family.name for family in preactivations.FAMILIES)
+_NTK = tuple(
+    family.name for family in tangent_kernels.FAMILIES if family.name not in ("dntk", "ntk_methods")
+)
 _FAMILIES = {
     "layers": _LAYERS, "log_norm": ("log_norm",), "scalar": ("ntk", "ntk_tensors"), "ntk": _NTK,
     "dntk": ("dntk", *_NTK), "ways": ("ntk_methods",), "ladder": FROM_LADDER,

@@ -8,27 +8,17 @@ import pytest
 import torch
 
 from finitewidth.models.activations.table import TABLE, get
+from high_precision import ACTIVATIONS, check_listed
 
 pytestmark = pytest.mark.fast
 
-IN_HIGH_PRECISION = {
-    "linear": lambda z: z,
-    "tanh": mpmath.tanh,
-    "erf": mpmath.erf,
-    "arctan": mpmath.atan,
-    "sin": mpmath.sin,
-    "cos": mpmath.cos,
-    "gelu": lambda z: z * mpmath.ncdf(z),
-    "silu": lambda z: z / (1 + mpmath.exp(-z)),
-    "softplus": lambda z: mpmath.log(1 + mpmath.exp(z)),
-    "sigmoid": lambda z: 1 / (1 + mpmath.exp(-z)),
-}
+SMOOTH = [name for name, a in TABLE.items() if a.derivatives is not None]
 
 
-@pytest.mark.parametrize("name", IN_HIGH_PRECISION)
+@pytest.mark.parametrize("name", [name for name in SMOOTH if name in ACTIVATIONS])
 def test_derivatives(name):
     z = np.array([-8.0, -1.3, 0.0, 0.4, 2.7])
-    f = IN_HIGH_PRECISION[name]
+    f = ACTIVATIONS[name]
     with mpmath.workdps(60):
         expected = [[float(mpmath.diff(f, mpmath.mpf(x), k)) for x in z] for k in range(6)]
     found = get(name).derivatives(z)
@@ -37,15 +27,14 @@ def test_derivatives(name):
     assert found[1] == pytest.approx(get(name).derivative(z), rel=1e-12, abs=0)
 
 
-def test_every_smooth_activation_is_tested():
-    smooth = {name for name, a in TABLE.items() if a.derivatives is not None}
-    assert smooth == set(IN_HIGH_PRECISION)
+def test_every_activation_is_listed_and_what_is_smooth_has_a_strip():
+    check_listed()
     assert all((a.derivatives is None) == (a.strip is None) for a in TABLE.values())
 
 
 def test_derivatives_keep_shapes_and_are_finite_far_out():
     z = np.array([[-1e3, -40.0, 0.0], [40.0, 1e3, 1.0]])
-    for name in IN_HIGH_PRECISION:
+    for name in SMOOTH:
         assert get(name).derivatives(z).shape == (6, 2, 3)
         assert np.isfinite(get(name).derivatives(z)).all()
 

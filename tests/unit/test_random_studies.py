@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from finitewidth.config.model import MEASURES
+from finitewidth.data import inputs as input_vectors
 from finitewidth.models.activations import table as activations
 from finitewidth.quantities.vocabulary import FAMILIES, FIGURES
 from random_studies import ACTIVATIONS, KINDS, accepted, drawn
@@ -49,14 +50,18 @@ def test_most_of_what_is_drawn_is_accepted(tmp_path):
 
 def test_every_word_of_a_study_file_is_drawn(tmp_path):
     """Of 600 files: else the generator keeps off what it is there for."""
-    seen = {"activations": set(), "measures": set(), "families": set(), "figures": set()}
+    seen = {"activations": set(), "measures": set(), "families": set(), "figures": set(),
+            "kinds": set()}  # fmt: skip
     for seed in range(600):
         content = drawn(seed, tmp_path)
+        seen["kinds"] |= {inputs["kind"] for inputs in content["inputs"].values()}
         for ensemble in content["ensembles"].values():
             seen["activations"] |= set(np.atleast_1d(ensemble["activation"]).tolist())
             seen["measures"] |= set(ensemble.get("measure", ["preactivations"]))
             seen["families"] |= set(ensemble["estimate"])
         seen["figures"] |= set(content["studies"]["s"].get("figures") or [])
+    undrawn = sorted(set(input_vectors.KINDS) - seen["kinds"])
+    assert not undrawn, f"draw inputs of {', '.join(undrawn)} in _inputs of random_studies.py"
     assert seen["activations"] >= set(ACTIVATIONS) >= set(activations.TABLE)
     assert seen["measures"] == set(MEASURES)
     assert seen["families"] == set(FAMILIES)

@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 from scipy import integrate
 
-from finitewidth.models.activations.table import TABLE, get
+from finitewidth.models.activations.table import get
 from finitewidth.theory.gaussian import closed_forms
 from finitewidth.theory.gaussian.expectations import covariance, expectation, moment, second_moment
+from high_precision import ACTIVATIONS as IN_HIGH_PRECISION
+from high_precision import check_listed
 
 CORRELATIONS = np.array(
     [-1, -1 + 1e-10, -1 + 1e-4, -0.9, -0.3, 0, 0.5, 0.99, 1 - 1e-5, 1 - 1e-12, 1]
@@ -57,23 +59,6 @@ def test_expectation_of_tanh_squared_against_mpmath(K):
     )
 
 
-IN_HIGH_PRECISION = {
-    "linear": lambda z: z,
-    "relu": lambda z: max(z, 0),
-    "abs": abs,
-    "leaky_relu(0.1)": lambda z: z if z > 0 else z / 10,
-    "tanh": mpmath.tanh,
-    "erf": mpmath.erf,
-    "arctan": mpmath.atan,
-    "sin": mpmath.sin,
-    "cos": mpmath.cos,
-    "gelu": lambda z: z * mpmath.ncdf(z),
-    "silu": lambda z: z / (1 + mpmath.exp(-z)),
-    "softplus": lambda z: mpmath.log(1 + mpmath.exp(z)),
-    "sigmoid": lambda z: 1 / (1 + mpmath.exp(-z)),
-}
-
-
 @pytest.mark.parametrize("name", IN_HIGH_PRECISION)
 @pytest.mark.parametrize("K", [1e-6, 0.7, 1e3])
 def test_moments_against_mpmath(name, K):
@@ -105,7 +90,7 @@ def test_moments_against_mpmath(name, K):
 
 
 def test_every_activation_is_tested_against_mpmath():
-    assert set(TABLE) <= set(IN_HIGH_PRECISION)
+    check_listed()
 
 
 @pytest.mark.parametrize("name", IN_HIGH_PRECISION)
