@@ -112,19 +112,22 @@ FAMILIES = [
 
 def participation_by_layer(study):
     from finitewidth.figures.common import panels, style
+    from finitewidth.figures.common.member_series import Measured, names
 
-    members = [m for m in study.members if "participation" in m.estimates]
-    figure, axes = panels.panels(1, 1, width=3.2, height=2.4)
-    ax = axes[0][0]
-    for m, color in zip(members, style.PALETTE * len(members), strict=False):
-        found = m.estimates["participation"].isel(input=0)
-        error = m.estimates["participation_stderr"].isel(input=0)
-        ax.errorbar(found["layer"], found, error, fmt="o", color=color, label=m.label)
-        line = m.theory["participation"].sel(order="infinite_width").isel(input=0)
-        ax.plot(line["layer"], line, color=color, linewidth=0.8)
+    figure, columns = panels.panels(1, width=3.2, height=2.4)
+    (ax,) = columns[0]
+    looks = panels.looks(len(study.members))
+    for m, name, look in zip(study.members, names(study.members), looks, strict=True):
+        layer = m.estimates["layer"].values
+        measured = Measured.of(m.estimates, "participation", input=0)
+        style.points(ax, layer, *measured, label=name, **look)
+        for order in style.orders(m.theory, "participation"):
+            line = m.theory["participation"].sel(order=order).isel(input=0)
+            panels.curve(ax, layer, line.values, order, color=look["color"])
+    panels.whole_axis(ax, [layer for m in study.members for layer in m.estimates["layer"].values])
     ax.set_xlabel("layer")
     ax.set_ylabel(r"$\mathrm{E}[z^2]^2/\mathrm{E}[z^4]$")
-    ax.legend()
+    panels.legend(figure, measured=False)
     return figure
 
 

@@ -292,7 +292,7 @@ EDITS = {
     ),
     "the theory": (("1 / (3 + values)", "1 / (values + 3)"), {"FAMILIES.participation.theory"}),
     "the description": (("ratio of a neuron, E", "ratio, E"), {"FAMILIES.participation"}),
-    "the figure": (('fmt="o"', 'fmt="s"'), {"FIGURES.participation_by_layer"}),
+    "the figure": (('"layer")', '"layers")'), {"FIGURES.participation_by_layer"}),
     "what runs by itself": (("# A figure of it", "np.seterr(all='ignore')\n# A figure"), ALL),
     "a name that all use": (("import numpy as np", "import numpy as np  # more"), set()),
     "one more activation": (
@@ -324,7 +324,7 @@ def test_an_edit_changes_the_entries_whose_code_it_is(name, tmp_path):
 )
 def test_where_the_text_does_not_tell_the_whole_file_counts(ending, tmp_path):
     before = digests(f"{TEXT}\n{ending}\n", tmp_path)
-    after = digests(changed('fmt="o"', 'fmt="s"') + f"\n{ending}\n", tmp_path)
+    after = digests(changed('"layer")', '"layers")') + f"\n{ending}\n", tmp_path)
     assert before["ACTIVATIONS.bump"] != after["ACTIVATIONS.bump"]
 
 

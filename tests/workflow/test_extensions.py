@@ -155,7 +155,7 @@ EDITS = {
         "correct_bias=True", "correct_bias=False",
         {"estimate", "compare", "figures"},
     ),
-    "the figure": ('fmt="o"', 'fmt="s"', {"figures"}),
+    "the figure": ('"layer")', '"layers")', {"figures"}),
     "the inputs": (
         "np.cos(angle)", "np.cos(angle + 0)",
         {"inputs", "sample", "estimate", "theory", "compare", "figures"},
