@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import xarray as xr
@@ -82,7 +83,7 @@ def estimate(
                     found |= estimated(family, layer, layer.sizes)
                     if place == 0 and more:
                         other = replace(layer, samples=ensemble_samples.again(**more))
-                        try_out(family, other, other.sizes)
+                        try_out(family, partial(replace, other), other.sizes)
         layers.append(_with_the_dead(found, layer) if found and layer.dead else found)
     joined = {
         name: stack([found[name] for found in layers], DESCRIBED[name].dims.index("layer"))

@@ -7,7 +7,7 @@ names whose it is, and which axes are expected.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from finitewidth.core.bins import EDGES, PROBABILITIES
@@ -68,16 +68,17 @@ def estimated(family: Family, of: object, expected: Sizes, *, all_of_them: bool 
     return found
 
 
-def try_out(family: Family, of: object, expected: Sizes) -> None:
+def try_out(family: Family, make: Callable[[], object], expected: Sizes) -> None:
     """Hold an extension's estimator to its axes on samples in which these have other lengths.
 
     For samples in which axes are of one length by chance, so that one in place of another fits.
-    What the estimator raises there says nothing: such samples are none of a study.
+    ``make`` makes what it takes of them. What is raised there says nothing: such samples are none
+    of a study.
     """
     if not isinstance(family.estimator, OwnFunction):
         return
     try:
-        found = family.estimator(of)
+        found = family.estimator(make())
     except Exception:
         return
     _check_estimates(family, found, expected, all_of_them=False)

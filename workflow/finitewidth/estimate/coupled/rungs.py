@@ -8,6 +8,8 @@ correlator of two neurons is the covariance of Ghat_ab and Ghat_cd.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import xarray as xr
@@ -71,7 +73,7 @@ def estimate_ladder(
                 found |= estimated(described, ladder, ladder.sizes)
                 if more:
                     other = Ladder(whole.again(**more), ladder.bounds)
-                    try_out(described, other, other.sizes)
+                    try_out(described, partial(replace, other), other.sizes)
     estimates = {n: m.estimate if isinstance(m, Moments) else m for n, m in found.items()}
     result = dataset(estimates, whole.layers, whole.widths, whole.size("input"), width_along="rung")
     for name, m in found.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 
 import numpy as np
 
@@ -76,7 +77,8 @@ def estimate_ntk(
             if described.name in families:
                 found |= estimated(described, last, expected, all_of_them=several)
                 if more:
-                    other = _last_layer(samples.again(**more), [described.name], bounds, isotropic)
+                    one = [described.name]
+                    other = partial(_last_layer, samples.again(**more), one, bounds, isotropic)
                     try_out(described, other, expected)
     return {name: estimate.take(np.newaxis) for name, estimate in found.items()}
 
