@@ -16,6 +16,7 @@ from running import ROOT
 
 #: Every key of the model stands in one of these two.
 RANDOM = {
+    "run": "random",
     "seed": 7,
     "device": "cpu",
     "devices": {"train": "cpu"},
