@@ -31,12 +31,12 @@ _LIMIT = {2: 0.8, 3: 1.0}
 #: where the kernel is Gaussian, and to pick kernels whose skewness is small picks small cumulants.
 _THIRD = 250
 #: With this many networks the jackknife's error and the law's have equal weights.
-_EVEN = 1000
+EVEN = 1000
 #: What is added to the square of the error, relative to it: in units of the estimate's skewness
 #: squared, of the jackknife's (Gayen) and of the law's; and, of the law's alone, in units of
 #: 1/networks and of this skewness squared over networks, for the skewness itself is read off few
 #: (fits; by the order where they differ).
-_GAYEN, _OF_LAW, _OF_FEW = 2.0, {2: 1.0, 3: 0.2}, {2: 10.0, 3: 0.0}
+GAYEN, _OF_LAW, _OF_FEW = 2.0, {2: 1.0, 3: 0.2}, {2: 10.0, 3: 0.0}
 _OF_SKEW_FEW = 80.0
 #: Largest spread of a log-normal variable's logarithm: beyond it nothing is believed in any case.
 _WIDEST = 1.5
@@ -182,26 +182,34 @@ def widened(
         Not trusted where the estimate is too skew for this expansion, unless controls leave nothing
         but rounding.
     """
-    jackknife = networks / (networks + _EVEN)
+    jackknife = networks / (networks + EVEN)
     # Tails thinner than the law's are also less skew, if there are enough networks to tell.
     own = np.minimum(law.skewness, 1) * np.minimum(1 / law.ratio, 1) ** jackknife
-    more = (jackknife * _GAYEN + (1 - jackknife) * _OF_LAW[order]) * own**2
+    more = (jackknife * GAYEN + (1 - jackknife) * _OF_LAW[order]) * own**2
     of_few = _OF_FEW[order] + _OF_SKEW_FEW * own**2
     more = more + (1 - jackknife) * of_few / networks
     factor = np.where(plain, law.ratio ** (1 - jackknife) * np.sqrt(1 + more), 1.0)
-    firm = np.isin(estimate.reason, FIRM) | ~plain
-    found = replace(
-        estimate,
-        stderr=estimate.stderr * factor,
-        reason=np.where(firm, estimate.reason, np.int8(Reason.NONE)),
-        diagnostic=np.where(firm, estimate.diagnostic, np.nan),
-    )
+    found = without_symptoms(estimate, estimate.stderr * factor, plain)
     few = found.trusted & plain & (order == 3) & (networks < _THIRD)
     found = found.doubted(few, Reason.TOO_FEW_NETWORKS, networks)
     # What controls leave has the same tail; to ask symptoms alone would pick the lucky again.
     left = plain | (estimate.stderr > ROUNDING * np.abs(estimate.value))
     unseen = found.trusted & left & ~(law.skewness < _LIMIT[order])
     return found.doubted(unseen, Reason.UNSEEN_TAIL, law.skewness), rungs * factor * factor[:, None]
+
+
+def without_symptoms(estimate: Estimate, stderr: Array, where: Array | bool = True) -> Estimate:
+    """The estimate with other errors; ``where`` says of which no symptom is asked any more.
+
+    Reasons that are ``FIRM`` stay. All arrays have the estimate's shape.
+    """
+    firm = np.isin(estimate.reason, FIRM) | ~np.asarray(where)
+    return replace(
+        estimate,
+        stderr=stderr,
+        reason=np.where(firm, estimate.reason, np.int8(Reason.NONE)),
+        diagnostic=np.where(firm, estimate.diagnostic, np.nan),
+    )
 
 
 def _log_spread(t: Array) -> Array:

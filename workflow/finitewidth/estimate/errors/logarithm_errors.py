@@ -10,12 +10,17 @@ on the networks that were met.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from finitewidth.core.reasons import Reason
-from finitewidth.estimate.errors.cumulant_errors import FIRM, added, gamma_moments, l_skewness
+from finitewidth.estimate.errors.cumulant_errors import (
+    EVEN,
+    GAYEN,
+    added,
+    gamma_moments,
+    l_skewness,
+    without_symptoms,
+)
 from finitewidth.estimate.errors.jackknife import Estimate
 
 Array = np.ndarray
@@ -25,11 +30,9 @@ Array = np.ndarray
 LEAST = 100
 #: Largest believable skewness of the estimate.
 _LIMIT = 1.2
-#: Networks at which the jackknife counts as much as the law.
-_EVEN = 1000
-#: What is added to the square of the error, relative to it: in units of the estimate's skewness
-#: squared (Gayen), and of 1/networks as far as the law counts (a fit).
-_GAYEN, _OF_FEW = 2.0, 10.0
+#: What is added to the square of the error beside Gayen's term, relative to it and in units of
+#: 1/networks as far as the law counts (a fit).
+_OF_FEW = 10.0
 #: L-skewness is a sixth of the skewness of a variable that is nearly normal.
 _TO_SKEWNESS, _MOST = 6.0, 6.0
 
@@ -55,22 +58,17 @@ def widened_variance(estimate: Estimate, values: Array) -> Estimate:
         this expansion bears.
     """
     networks = len(values)
-    jackknife = networks / (networks + _EVEN)
+    jackknife = networks / (networks + EVEN)
     skewness = min(_TO_SKEWNESS * abs(float(l_skewness(values))), _MOST)
     variance, of_square = added(gamma_moments(np.array(skewness)), 2)
     with np.errstate(all="ignore"):
         ratio = estimate.value * np.sqrt(variance / networks) / estimate.stderr
     ratio = np.maximum(np.where(np.isfinite(ratio), ratio, 1.0), 1.0)
     own = of_square / np.sqrt(networks)
-    more = _GAYEN * (np.minimum(own, _LIMIT) * ratio**-jackknife) ** 2
+    more = GAYEN * (np.minimum(own, _LIMIT) * ratio**-jackknife) ** 2
     more = more + (1 - jackknife) * _OF_FEW / networks
-    firm = np.isin(estimate.reason, FIRM)
-    found = replace(
-        estimate,
-        stderr=estimate.stderr * ratio ** (1 - jackknife) * np.sqrt(1 + more),
-        reason=np.where(firm, estimate.reason, np.int8(Reason.NONE)),
-        diagnostic=np.where(firm, estimate.diagnostic, np.nan),
-    )
+    stderr = estimate.stderr * ratio ** (1 - jackknife) * np.sqrt(1 + more)
+    found = without_symptoms(estimate, stderr)
     few = found.trusted & (networks < LEAST)
     found = found.doubted(few, Reason.TOO_FEW_NETWORKS, networks)
     return found.doubted(found.trusted & ~(own < _LIMIT), Reason.UNSEEN_TAIL, own)
