@@ -6,11 +6,15 @@
 # make WITH='seed=2'   the same with other values laid on top, as a run of its own
 # make EXTENSIONS=my.py CONFIG=...   with activations, quantities, figures or inputs of your own
 # make estimate CONFIG=config/paper.yaml   say what that takes, before anything runs
+# make paper NAME=guillen2026   a paper of papers/, its published numbers beside ours
 # make report      the results as one page, report.html
 # make calibrate   measure over hundreds of seeds whether errors are right (hours)
 # make archive     code, config and results as one file, to unpack elsewhere
 # make hooks       check style and lint before each commit
+# make site        the documentation as pages, in build/site (RESULTS=folder: figures from there)
+# make package     wheel and sdist, in dist
 # make browser     install the browser that the tests of the report want
+# make emulator    install what emulates another processor, for the test of the same bytes
 
 PYTHON ?= python3
 CORES ?= all
@@ -28,7 +32,7 @@ REPORT = $$($(BIN)/python -m finitewidth folder $(STUDY))/report.html
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
 SNAKEMAKE = $(BIN)/python -m finitewidth run $(STUDY) --cores $(CORES) --workflow-profile workflow/profiles/default
 
-.PHONY: all estimate report archive test test-fast check hooks slurm slurm-test browser docs lock benchmark calibrate clean
+.PHONY: all paper estimate report archive test test-fast check hooks slurm slurm-test browser emulator docs site package lock benchmark calibrate clean
 
 all: $(READY)
 	@$(SNAKEMAKE)
@@ -39,7 +43,15 @@ $(READY): envs/requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(BIN)/python -c 'from finitewidth.sampling.sample_member import compile_ahead; compile_ahead()'
 	@touch $@
+
+# A paper, by the name of its study file; it ends with the page that shows it.
+paper: $(READY)
+	@case "$$NAME" in ""|*[!A-Za-z0-9_]*) given=;; *) given=papers/$$NAME.yaml;; esac; \
+	  test -f "$$given" || { echo "given NAME=$$NAME, allowed are $$(cd papers && ls *.yaml | \
+	    sed 's/[.]yaml$$//' | paste -sd, | sed 's/,/, /g')" >&2; exit 1; }; \
+	  $(MAKE) --no-print-directory all CONFIG="$$given"
 
 estimate: $(READY)
 	@$(BIN)/python -m finitewidth estimate $(if $(CONFIG),$$CONFIG,config.yaml)
@@ -81,6 +93,14 @@ browser:
 	  $(SUDO) apt-get update --quiet && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install \
 	    --quiet --yes --no-install-recommends chromium chromium-driver; }
 
+# An emulator of other processors, for the test that they give the same bytes.
+emulator:
+	@command -v qemu-x86_64 >/dev/null || { \
+	  command -v apt-get >/dev/null || { echo "There is no apt-get here: install qemu-user in your" \
+	    "system's own way, then run this again." >&2; exit 1; }; \
+	  $(SUDO) apt-get update --quiet && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install \
+	    --quiet --yes --no-install-recommends qemu-user; }
+
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -98,12 +118,22 @@ hooks: $(READY)
 docs: $(READY)
 	env -u FINITEWIDTH_EXTENSIONS $(BIN)/python -m finitewidth.config.reference
 
+# Pages to read and search, without a network. The gallery shows what stands in RESULTS.
+site: $(READY)
+	$(BIN)/python docs/site/build.py build/site --results "$${RESULTS:-results}"
+	@echo build/site/index.html
+
+package: $(READY)
+	$(BIN)/python -m build --outdir dist
+
 benchmark: $(READY)
-	$(BIN)/python benchmarks/sampling.py
 	$(BIN)/python benchmarks/fused.py
+	$(BIN)/python benchmarks/fused_ntk.py
+	$(BIN)/python benchmarks/blocks.py
 	$(BIN)/python benchmarks/variance.py
 	$(BIN)/python benchmarks/ntk.py
 	$(BIN)/python benchmarks/ntk_sampling.py
+	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/trained.py
 	$(BIN)/python benchmarks/gpu.py
 	$(BIN)/python benchmarks/overhead.py
@@ -117,7 +147,7 @@ calibrate: $(READY)
 lock:
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet -r envs/requirements.in
-	(sed -n '/^#/p' envs/requirements.lock; .venv-lock/bin/python -m pip freeze | sed 's/+cpu$$//') > envs/requirements.new
+	(sed -n '/^#/p' envs/requirements.lock; .venv-lock/bin/python -m pip freeze | sed 's/+cpu$$//; s/^triton==.*/&; sys_platform == "linux"/') > envs/requirements.new
 	mv envs/requirements.new envs/requirements.lock
 	rm -r .venv-lock
 

@@ -4,7 +4,9 @@
 
 Both devices in one run, the best of three. The limits are measured, too: normals a second from the
 device's generator, bytes a second of a copy, operations a second of a product of matrices in single
-precision. Without a GPU there is nothing to measure, and it says so.
+precision, and for the kernels in Triton (`gpu_kernels.py`) fused multiply-adds a second. Under four
+minutes, the compilation of the kernels included. Without a GPU there is nothing to measure, and it
+says so.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from finitewidth.models.perceptron import Perceptron
 from finitewidth.models.trained_architecture import trained_architecture
 from finitewidth.sampling.ensemble import sample
 from finitewidth.sampling.ntk_ensemble import sample_ntk
+from finitewidth.sampling.triton_kernels.covered import is_there
 from finitewidth.trained.training.epochs import Settings, train
 
 REPEATS, DEPTH, INPUTS = 3, 4, 2
@@ -123,6 +126,12 @@ def main() -> None:
             share = fast * needed / most["normals"]
             numbers = f"{slow:.3g} | {fast:.3g} | {fast / slow:.1f} | {share:.3f}"
             print(f"| {name} | {width} | {numbers} |", flush=True)
+    if is_there(device) or args.small > 1:
+        from gpu_kernels import print_table
+
+        print_table(seconds, device, small)
+    else:
+        print("\nkernels: skipped: no triton, or a card that it does not know")
     print("\n| training | replicas | one thread, s | GPU, s | ratio | of its operations |")
     print("|---|---|---|---|---|---|")
     for name, model in (

@@ -24,6 +24,7 @@ from neural_tangents import stax
 DEPTH, REPEATS = 4, 5
 #: C_W and C_b of the infinite-width kernels.
 C_W, C_b = 1.7, 0.3
+TARGETS, TIMES = np.array([[0.7, -0.2], [-1.1, 0.4]]), (0.3, 2.0)
 INPUTS = np.array([[1.0, -0.4, 0.3, 0.8], [0.2, 0.9, -1.1, 0.4], [1.0, -0.4, 0.3, 0.81]])
 
 
@@ -67,6 +68,21 @@ def rates(width, x):
     return found
 
 
+def trained(kernel):
+    """Ensembles trained on the first two inputs: mean and covariance at the third, by time; at the
+    end of training; and the posterior of the Gaussian process."""
+    x, y = jnp.asarray(INPUTS), jnp.asarray(TARGETS)
+    predict = nt.predict.gradient_descent_mse_ensemble(kernel, x[:2], y)
+
+    def both(get, t):
+        mean, covariance = predict(x_test=x[2:], get=get, t=t, compute_cov=True)
+        return {"mean": np.asarray(mean).tolist(), "covariance": np.asarray(covariance).tolist()}
+
+    # Its loss is a mean over inputs and outputs, and time runs so many times slower.
+    flow = [both("ntk", t * y.size) for t in TIMES]
+    return {"flow": flow, "end": both("ntk", None), "posterior": both("nngp", None)}
+
+
 def oracle():
     """NNGP and NTK at infinite width, double precision."""
     jax.config.update("jax_enable_x64", True)
@@ -80,7 +96,9 @@ def oracle():
         _, _, kernel = network(1, activation, W_std=C_W**0.5, b_std=C_b**0.5)
         nngp, ntk = kernel(jnp.asarray(INPUTS), None, ("nngp", "ntk"))
         found[name] = {"nngp": np.asarray(nngp).tolist(), "ntk": np.asarray(ntk).tolist()}
+        found[name]["trained"] = trained(kernel)
     about = {"depth": DEPTH, "C_W": C_W, "C_b": C_b, "inputs": INPUTS.tolist()}
+    about |= {"targets": TARGETS.tolist(), "times": TIMES}
     return about | {"kernels": found}
 
 

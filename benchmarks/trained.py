@@ -197,7 +197,10 @@ def run(model: nn.Module, loader: DataLoader, descent) -> tuple[float, float]:
 
 
 def floor(architecture, options, training, validation) -> tuple[float, float]:
-    """GFLOP and seconds of the products that training takes, its evaluations after each epoch."""
+    """GFLOP and seconds of the products that training takes.
+
+    Its evaluations count, after each epoch and before the first.
+    """
     images, held_out, size = len(training[0]), len(validation[0]), options["batch"]
     operations = seconds = 0.0
     for number, layer in enumerate(architecture.layers):
@@ -205,7 +208,9 @@ def floor(architecture, options, training, validation) -> tuple[float, float]:
         x, w = torch.randn(REPLICAS, rows, layer.fan_in), torch.randn(layer.out, layer.fan_in)
         w = w.expand(REPLICAS, -1, -1).contiguous()
         z = torch.randn(REPLICAS, rows, layer.out)
-        passes = [options["epochs"] * (images + held_out), options["epochs"] * images]
+        # Forwards each epoch and, both sets, before the first; twice more each epoch.
+        forwards = (options["epochs"] + 1) * (images + held_out)
+        passes = [forwards, options["epochs"] * images]
         jobs = [
             lambda w=w, x=x: torch.bmm(w, x.transpose(1, 2)),
             lambda z=z, x=x: torch.bmm(z.transpose(1, 2), x),

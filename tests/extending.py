@@ -19,8 +19,10 @@ VARIABLE = "FINITEWIDTH_EXTENSIONS"
 
 #: Forks a child for each piece of code, once all is imported that makes no registry.
 _FORKS = """
-import json, os, sys, tempfile, traceback
+import importlib, json, os, sys, tempfile, traceback
 import numpy, pydantic, yaml
+for name in sys.argv[1:]:
+    importlib.import_module(name)
 import finitewidth.core.fields, finitewidth.data.arrays, finitewidth.data.kinds.kind
 import finitewidth.models.activations.own, finitewidth.quantities.description
 answers = []
@@ -49,13 +51,22 @@ def environment(extensions: object = "", **more: str) -> dict[str, str]:
     return before | {"PWD": str(ROOT), VARIABLE: str(extensions), "OMP_NUM_THREADS": "1"} | more
 
 
-def said(cases: Sequence[tuple[object, str]], **more: str) -> list[str]:
-    """What each piece of code prints, or throws, where these extensions are named."""
+#: What pieces of code import that draw networks.
+TO_DRAW = ("netCDF4", "numba", "pandas", "scipy.stats", "torch", "xarray")
+
+
+def said(
+    cases: Sequence[tuple[object, str]], packages: Sequence[str] = (), **more: str
+) -> list[str]:
+    """What each piece of code prints, or throws, where these extensions are named.
+
+    They share the import of ``packages`` of others.
+    """
     asked = [({VARIABLE: str(extensions), **more}, code) for extensions, code in cases]
     path = os.pathsep.join(map(str, (ROOT / "workflow", ROOT / "tests")))
     done = subprocess.run(
-        [sys.executable, "-c", _FORKS], input=json.dumps(asked), text=True, capture_output=True,
-        cwd=ROOT, env=environment(PYTHONPATH=path), timeout=600,
+        [sys.executable, "-c", _FORKS, *packages], input=json.dumps(asked), text=True,
+        capture_output=True, cwd=ROOT, env=environment(PYTHONPATH=path), timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -101,3 +112,10 @@ def as_package(text: str) -> dict[str, str]:
     outer = outer.replace("        bump,\n        lambda", "        parts.bump,\n        lambda", 1)
     assert outer.count("parts") == 2, rest[:80]
     return {"ownpack/__init__.py": "", "ownpack/parts.py": inner, "ownpack/tables.py": outer}
+
+
+def changed(old: str, new: str) -> str:
+    """The text of the example with one passage replaced, which it must have."""
+    text = OWN.read_text()
+    assert old in text, old
+    return text.replace(old, new, 1)

@@ -18,6 +18,7 @@ from running import ROOT
 RANDOM = {
     "run": "random",
     "seed": 7,
+    "scale": 1.0,
     "device": "cpu",
     "devices": {"train": "cpu"},
     "job_minutes": 5.0,
@@ -27,6 +28,18 @@ RANDOM = {
         "arc": {"kind": "arc", "dimension": 5, "norm": 2.0, "angles": [0, 60]},
         "digits": {"kind": "digits", "classes": [1], "count": 1},
         "mine": {"kind": "array", "file": "x.nc", "variable": "x", "count": 1},
+        "pictures": {"kind": "images", "count": 1, "positions": [4, 4], "channels": 2,
+                     "smooth": 0.5},
+        "sequences": {"kind": "tokens", "count": 2, "length": 3, "channels": 8, "overlap": 0.5,
+                      "between": 0.1},
+        "taught": {"kind": "points", "points": [[-1.0], [0.5]],
+                   "targets": {"kind": "values", "values": [[1.0], [-0.5]]}},
+        "sine": {"kind": "line", "first": -1.0, "last": 2.0, "count": 3,
+                 "targets": {"kind": "sine", "frequency": 2.0, "noise": 0.1}},
+        "named": {"kind": "digits", "classes": [1, 2], "count": 2,
+                  "targets": {"kind": "labels", "code": "sign"}},
+        "files": {"kind": "points", "points": [1.0, 2.0],
+                  "targets": {"kind": "array", "file": "y.nc", "variable": "y"}},
     },
     "ensembles": {
         "plain": {
@@ -44,17 +57,79 @@ RANDOM = {
         "rungs": {
             "activation": "tanh", "init": "critical", "ladder": [4, 6, 8, 10], "depth": 3,
             "inputs": "arc", "networks": 100, "controls": False,
+            "population": {"power": [1.5, 2], "islands": 20, "members": 50, "of": "mean",
+                           "exact": False},
         },
         "tangents": {
             "activation": "tanh", "init": "critical", "width": 4, "depth": 2, "inputs": "ball",
             "networks": 100, "measure": ["ntk"], "memory": 0.5,
             "ntk": {"parameterisation": "pdlt", "lambda_b": 0.0, "lambda_W": 1.0, "outputs": 2},
         },
+        "learners": {
+            "activation": "tanh", "init": {"C_W": 1.0}, "width": 4, "depth": 2, "inputs": "sine",
+            "networks": 50,
+            "train": {"inputs": "taught", "loss": "mse", "learning_rate": 0.01, "steps": [1, 4],
+                      "centred": True, "scale": 2.0, "kernels": "all"},
+        },
+        "flow": {
+            "activation": "tanh", "init": {"C_W": 1.0}, "width": 4, "depth": 2, "inputs": "sine",
+            "networks": 50, "train": {"inputs": "sine", "times": [0.5, 1.0]},
+        },
+        "stream": {
+            "activation": "relu", "init": {"C_W": 2.0}, "width": [4, 8], "inputs": "ball",
+            "networks": 100,
+            "network": {
+                "embed": {"map": "dense", "C_W": 1.0, "C_b": 0.1},
+                "blocks": [
+                    {"name": "a", "repeat": [2, 3], "residual": {
+                        "gamma": 0.9, "beta": ["1/sqrt(L)", 1.0], "norm": ["rms", "layer"],
+                        "eps": 1e-5, "place": ["pre", "post"]}},
+                    {"branch": [{"dense": {"width": "4n", "C_W": 1.0, "C_b": 0.0}}, "activation",
+                                {"norm": {"kind": "rms", "eps": 0.1}}, {"activation": "tanh"},
+                                "dense"]},
+                ],
+                "readout": {"norm": "same", "eps": 0.0, "activation": "none", "C_W": 1.0,
+                            "C_b": 0.0},
+            },
+        },
+        "attention": {
+            "activation": "gelu", "init": {"C_W": 1.0}, "width": 4, "inputs": "sequences",
+            "networks": 100,
+            "network": {
+                "input": {"tokens": 3, "channels": 8}, "embed": {"positions": 0.1},
+                "blocks": [{"residual": {"norm": "layer"}, "branch": [
+                    {"attention": {
+                        "heads": "n/2", "head_dim": "2n", "width": "n", "scale": "sqrt",
+                        "causal": True, "scores": "identity", "q": {"C_W": 2.0, "C_b": 0.1},
+                        "k": {"C_W": 1.0, "C_b": 0.0}, "v": {"C_W": 1.0, "C_b": 0.1},
+                        "o": {"C_W": 1.0, "C_b": 0.0}}}]}],
+                "readout": "none", "read": "all",
+            },
+        },
+        "cnn": {
+            "activation": "relu", "init": {"C_W": 2.0}, "width": 4, "inputs": "pictures",
+            "networks": 100,
+            "network": {
+                "input": {"positions": [4, 4], "channels": 2},
+                "embed": {"map": "conv", "kernel": 3, "stride": 1, "padding": "zero"},
+                "blocks": [
+                    {"repeat": 2, "branch": [{"conv": {
+                        "width": "2n", "kernel": 3, "stride": 1, "padding": "circular",
+                        "C_W": 1.5, "C_b": 0.1}}]},
+                    {"branch": ["conv", {"pool": {"average": 2}}]},
+                ],
+                "readout": {"pool": "flatten"}, "read": "last",
+            },
+        },
     },
     "studies": {
+        "learners": {"ensembles": ["learners"], "figures": ["training"]},
         "s": {"title": "Var $K$ & 50 %", "ensembles": ["plain", "cone"],
-              "quantities": ["covariance"], "figures": ["covariance"]},
-        "rungs": {"ensembles": ["rungs", "tangents"]},
+              "quantities": ["covariance"], "figures": ["covariance"],
+              "published": [{"source": "a paper", "numbers": [
+                  {"quantity": "covariance", "at": {"layer": 2, "inputs": "0 0"}, "value": 1.0,
+                   "error": 0.1}]}]},
+        "rungs": {"ensembles": ["rungs", "tangents", "stream", "cnn", "attention"]},
     },
 }  # fmt: skip
 TRAINED = {
@@ -89,7 +164,9 @@ TRAINED = {
 #: Words that mean something in one place or another.
 WORDS = (
     *activations.names(), "leaky_relu(0.5)", "leaky_relu(0)", *FAMILIES, *QUANTITIES, *FIGURES,
-    *MEASURES, *LAYER_NAMES, "all", "critical", "normal", "uniform", "pytorch", "marginal",
+    *MEASURES, *LAYER_NAMES, "rms", "layer", "4n", "n/2", "1/L", "pre", "post", "none", "same",
+    "dense", "activation", "conv", "circular", "zero", "average", "flatten", "centre",
+    "all", "critical", "normal", "uniform", "pytorch", "marginal",
     "explicit", "scalar", "sphere", "arc", "digits", "array", "cifar10", "ntk", "standard", "pdlt",
     "cpu", "cuda", "auto", "average", "reference", "white", *RANDOM["inputs"],
     *RANDOM["ensembles"], *TRAINED["data"], *TRAINED["trained"],

@@ -24,9 +24,9 @@ def philox(counter, key, rounds=7):
     return np.stack(np.broadcast_arrays(a, b, c, d))
 
 
-def normals(seed, name, network, layer, which, width):
+def normals(seed, name, network, layer, which, width, stream="networks"):
     """The normals of one layer and input, in double precision."""
-    k0, k1, more = (int(word) for word in stream_words(seed, *name, "networks", count=3))
+    k0, k1, more = (int(word) for word in stream_words(seed, *name, stream, count=3))
     groups = -(-width // 64)
     last = ((more & 0xFFFF) << 16) | which
     counters = np.arange(16 * groups).reshape(groups, 16)
@@ -54,13 +54,27 @@ def normals(seed, name, network, layer, which, width):
     return found.reshape(-1)[:width]
 
 
-def network(mlp, x, seed, name, number):
-    """Neurons (input, width) of every layer of one network, by Cholesky's factor."""
+def layer_of_normals(seed, name, network, layer, which, width):
+    """The normals of a layer: narrow ones share the 64 of a name, two or four layers together."""
+    together = 4 if width <= 16 else 2 if width <= 32 else 1
+    if together == 1:
+        return normals(seed, name, network, layer, which, width)
+    group = layer // together + together * 2**28
+    each = normals(seed, name, network, group, which, 64).reshape(together, -1)
+    return each[layer % together, :width]
+
+
+def network(mlp, x, seed, name, number, layer_of=layer_of_normals):
+    """Neurons (input, width) of every layer of one network, by Cholesky's factor.
+
+    ``layer_of`` makes the normals of a layer: :func:`normals` where narrow ones share none.
+    """
     covariance = mlp.C_b[0] + mlp.C_W[0] / mlp.widths[0] * (x @ x.T)
     found = []
     for layer in range(1, mlp.depth + 1):
         width = mlp.widths[layer]
-        u = np.array([normals(seed, name, number, layer, a, width) for a in range(len(x))])
+        each = [layer_of(seed, name, number, layer, a, width) for a in range(len(x))]
+        u = np.array(each)
         # The root of a number, which may be 0 in a dead network.
         root = np.sqrt if len(x) == 1 else np.linalg.cholesky
         z = root(covariance) @ u

@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import xarray as xr
 
 from finitewidth.config.model import Config
 from finitewidth.core.errors import ConfigError
 from finitewidth.models.activations import table as activations
 from finitewidth.quantities import preactivations, tangent_kernels
-from finitewidth.quantities.vocabulary import FIGURES, FROM_LADDER, TRAINED_FAMILIES, quantities_of
+from finitewidth.quantities.vocabulary import (
+    FIGURES,
+    FROM_LADDER,
+    TRAINED_FAMILIES,
+    quantities_of,
+)
 from finitewidth.study.given_files import check_given
 from finitewidth.study.study_file import validate
 from finitewidth.theory.mlp.criticality import critical_point
+from random_inputs import inputs as random_inputs
+from random_trained import images, trained
+from random_training import rates as _rates
+from random_training import training
+from random_values import between as _between
+from random_values import some as _some
+from random_values import sweep as _sweep
 
-#: Kind of ensemble -> how often it is drawn; ``trained`` are networks that get trained.
+#: Kind of ensemble -> how often it is drawn; ``trained`` are replicas that learn images.
 KINDS = {
-    "layers": 0.3, "log_norm": 0.06, "scalar": 0.08, "ntk": 0.14, "dntk": 0.05, "ways": 0.05,
-    "ladder": 0.22, "trained": 0.1,
+    "layers": 0.22, "log_norm": 0.06, "scalar": 0.08, "ntk": 0.14, "dntk": 0.05, "ways": 0.05,
+    "ladder": 0.18, "training": 0.06, "trained": 0.1, "blocks": 0.04,
+    "places": 0.01, "tokens": 0.01,
 }  # fmt: skip
 ACTIVATIONS = (*sorted(activations.TABLE), "leaky_relu(0.1)", "leaky_relu(-0.5)", "leaky_relu(1)")
 TWO_SLOPES = ("linear", "relu", "abs", "leaky_relu(0.1)", "leaky_relu(2)", "leaky_relu(-1)")
@@ -32,10 +43,11 @@ _NTK = tuple(
 )
 _FAMILIES = {
     "layers": _LAYERS, "log_norm": ("log_norm",), "scalar": ("ntk", "ntk_tensors"), "ntk": _NTK,
-    "dntk": ("dntk", *_NTK), "ways": ("ntk_methods",), "ladder": FROM_LADDER,
+    "dntk": ("dntk", *_NTK), "ways": ("ntk_methods",), "ladder": FROM_LADDER, "blocks": _LAYERS,
+    "places": _LAYERS, "tokens": _LAYERS,
 }  # fmt: skip
-#: Images of the data set that is made here: classes, channels, rows and columns.
-CLASSES, IMAGE = 3, (1, 4, 4)
+#: Kinds that are networks made of blocks.
+_STREAMS = ("blocks", "places", "tokens")
 
 
 def drawn(seed: int, folder: Path, kind: str | None = None) -> dict:
@@ -54,9 +66,12 @@ def drawn(seed: int, folder: Path, kind: str | None = None) -> dict:
     for k in range(rng.choice([1, 2, 3], p=[0.65, 0.25, 0.1])):
         which = kind if kind and k == 0 else str(rng.choice(list(KINDS), p=list(KINDS.values())))
         if which == "trained":
-            content["data"] = {"images": _images(rng, folder)}
-            content.setdefault("trained", {})[f"e{k}"] = _trained(rng, content["data"]["images"])
+            content["data"] = {"images": images(rng, folder)}
+            content.setdefault("trained", {})[f"e{k}"] = trained(rng, content["data"]["images"])
             study.setdefault("trained", []).append(f"e{k}")
+        elif which == "training":
+            content["ensembles"][f"e{k}"] = training(rng, content["inputs"], ACTIVATIONS)
+            study.setdefault("ensembles", []).append(f"e{k}")
         else:
             content["ensembles"][f"e{k}"] = _ensemble(rng, which, content["inputs"], folder)
             study.setdefault("ensembles", []).append(f"e{k}")
@@ -101,80 +116,32 @@ def _named(sentence: str) -> list[str]:
     return sentence.replace(",", " ").split()
 
 
-def _some(rng: np.random.Generator, values, least: int = 1) -> list:
-    """Some of several values, each once, in their order."""
-    count = int(rng.integers(least, len(values) + 1))
-    return [values[k] for k in sorted(rng.choice(len(values), size=count, replace=False))]
-
-
-def _between(rng: np.random.Generator, low: int, high: int) -> int:
-    """A whole number, small ones as often as large ones."""
-    return int(np.floor(np.exp(rng.uniform(np.log(low), np.log(high + 1)))))
-
-
-def _sweep(rng: np.random.Generator, draw: Callable[[], object], most: int = 3):
-    """One value, or a list of different ones."""
-    if rng.random() < 0.6:
-        return draw()
-    return list(dict.fromkeys(draw() for _ in range(int(rng.integers(1, most + 1)))))
-
-
-# Inputs
-
-
-def _inputs(rng: np.random.Generator, folder: Path, most: int) -> dict:
-    """Of every kind, and all that is special: duplicates, opposites, zeros, all but collinear."""
-    kind = str(rng.choice(["sphere", "arc", "digits", "array"], p=[0.3, 0.25, 0.1, 0.35]))
-    count = int(rng.integers(1, most + 1))
-    dimension = int(rng.integers(1, 7)) if kind == "array" else int(rng.integers(count, 7))
-    norm = float(rng.choice([1.0, np.sqrt(dimension), 1e-3, 30.0], p=[0.4, 0.4, 0.1, 0.1]))
-    if kind == "sphere":
-        made = {"kind": kind, "dimension": dimension, "count": count, "norm": norm}
-        if rng.random() < 0.6:
-            made["overlap"] = float(rng.choice([1.0, 0.999999, 0.5, 0.0, -1.0 if count < 3 else 0]))
-        return made
-    if kind == "arc":
-        angles = rng.choice([0.0, 0.0, 1e-6, 1.0, 60.0, 90.0, 180.0, 360.0], size=count)
-        return {"kind": kind, "dimension": dimension + 1, "norm": norm,
-                "angles": [float(a) for a in angles]}  # fmt: skip
-    if kind == "digits":
-        return {"kind": kind, "count": count, "classes": [int(c) for c in rng.permutation(10)[:2]]}
-    return _array(rng, folder, count, dimension)
-
-
-def _array(rng: np.random.Generator, folder: Path, count: int, dimension: int) -> dict:
-    x = rng.standard_normal((count, dimension))
-    for row in range(count):
-        x[row] = {
-            "own": x[row], "zero": 0 * x[row], "same": x[0], "opposite": -x[0], "longer": 3 * x[0],
-            "near": x[0] * (1 + 1e-9) + 1e-9 * x[row], "small": 1e-12 * x[row],
-            "large": 1e6 * x[row],
-        }[str(rng.choice(["own", "zero", "same", "opposite", "longer", "near", "small", "large"],
-                         p=[0.38, 0.16, 0.12, 0.1, 0.08, 0.08, 0.04, 0.04]))]  # fmt: skip
-    name = f"x{rng.integers(10**9)}.{rng.choice(['npy', 'nc'])}"
-    if name.endswith("npy"):
-        np.save(folder / name, x.astype(rng.choice(["f8", "f4"])))
-        return {"kind": "array", "file": name}
-    xr.Dataset({"x": (("a", "b"), x)}).to_netcdf(folder / name)
-    return {"kind": "array", "file": name, "variable": "x"}
-
-
 # Ensembles
 
 
 def _ensemble(rng: np.random.Generator, kind: str, inputs: dict, folder: Path) -> dict:
-    most = {"scalar": 1, "dntk": 2, "ntk": 3, "ways": 3, "ladder": 3}.get(kind, 4)
+    most = {
+        "scalar": 1,
+        "dntk": 2,
+        "ntk": 3,
+        "ways": 3,
+        "ladder": 3,
+        "blocks": 3,
+        "places": 2,
+        "tokens": 2,
+    }.get(kind, 4)
     names = []
     for _ in range(1 + (rng.random() < 0.2)):
         names.append(f"x{len(inputs)}")
-        inputs[names[-1]] = _inputs(rng, folder, most)
+        inputs[names[-1]] = random_inputs(rng, folder, most)
     pool = TWO_SLOPES if kind in ("scalar", "log_norm") else ACTIVATIONS
     ensemble = {
         "activation": _sweep(rng, lambda: str(rng.choice(pool)), 2),
         "inputs": names if len(names) > 1 else names[0],
         "networks": int(rng.choice([50, 60, 200, 600], p=[0.3, 0.3, 0.25, 0.15])),
     }
-    explicit = kind in ("dntk", "ways") or (kind in ("layers", "ntk") and rng.random() < 0.4)
+    explicit = kind in ("dntk", "ways")
+    explicit |= kind in ("layers", "ntk", *_STREAMS) and rng.random() < 0.4
     if kind == "scalar":
         ensemble["sampler"] = "scalar"
     elif explicit:
@@ -182,7 +149,14 @@ def _ensemble(rng: np.random.Generator, kind: str, inputs: dict, folder: Path) -
         ensemble["weights"] = str(rng.choice(["normal", "uniform", "pytorch"]))
     if ensemble.get("weights") != "pytorch":
         ensemble["init"] = _init(rng, ensemble["activation"], kind not in ("scalar", "log_norm"))
-    _shape(rng, kind, ensemble)
+    if kind == "blocks":
+        _blocks(rng, ensemble)
+    elif kind == "places":
+        _places(rng, ensemble, inputs)
+    elif kind == "tokens":
+        _tokens(rng, ensemble, inputs)
+    else:
+        _shape(rng, kind, ensemble)
     if kind == "ways":
         # Each network costs as much as a hundred others.
         one = {
@@ -193,7 +167,7 @@ def _ensemble(rng: np.random.Generator, kind: str, inputs: dict, folder: Path) -
         ensemble |= one | {"networks": 50}
     if rng.random() < 0.3:
         ensemble["precision"] = "float64"
-    if kind not in ("layers", "ladder", "log_norm"):
+    if kind not in ("layers", "ladder", "log_norm", *_STREAMS):
         ensemble["measure"] = {"scalar": ["ntk"], "ntk": ["ntk"], "dntk": ["ntk", "dntk"],
                                "ways": ["ntk_methods"]}[kind]  # fmt: skip
         if kind == "ntk" and rng.random() < 0.3:
@@ -201,8 +175,12 @@ def _ensemble(rng: np.random.Generator, kind: str, inputs: dict, folder: Path) -
     elif kind == "log_norm":
         ensemble["measure"] = ["log_norm"]
     ensemble["estimate"] = _estimates(rng, kind, ensemble, [inputs[name] for name in names])
+    if kind in _STREAMS and "ntk" in ensemble.get("measure", ()):
+        ensemble["estimate"] += _some(rng, _NTK[:2])
     if kind in ("scalar", "ntk", "dntk", "ways") or "ntk_mean" in ensemble["estimate"]:
         ensemble["ntk"] = _rates(rng)
+    if kind in ("layers", "ladder", "ntk", "scalar") and rng.random() < 0.3:
+        ensemble["population"] = _population(rng)
     if "dntk" in ensemble["estimate"]:
         ensemble["ntk"]["outputs"] = 2
         ensemble.pop("outputs", None)
@@ -212,6 +190,16 @@ def _ensemble(rng: np.random.Generator, kind: str, inputs: dict, folder: Path) -
             "neurons": int(rng.integers(2, 5)),
         }  # fmt: skip
     return ensemble
+
+
+def _population(rng: np.random.Generator) -> dict:
+    """By a pilot or by powers, of small islands."""
+    population = {"islands": 20, "members": 50, "exact": bool(rng.random() < 0.5)}
+    if rng.random() < 0.5:
+        population["power"] = _some(rng, [-1.0, 0.5, 1.0, 2.0, 3.0])
+    if rng.random() < 0.3:
+        population["of"] = int(rng.integers(0, 3))
+    return population
 
 
 def _shape(rng: np.random.Generator, kind: str, ensemble: dict) -> None:
@@ -238,6 +226,121 @@ def _shape(rng: np.random.Generator, kind: str, ensemble: dict) -> None:
         ensemble["layers"] = [str(rng.choice(words))] if rng.random() < 0.3 else words
     if kind == "layers":
         ensemble["record"] = "all" if rng.random() < 0.4 else int(rng.integers(1, 10))
+
+
+def _places(rng: np.random.Generator, ensemble: dict, inputs: dict) -> None:
+    """A network on small images, or along a line: convolutions, means over places, read-outs."""
+    name = f"x{len(inputs)}"
+    positions = [[4, 4], [1, 4], [4], [8], [2, 3]][rng.integers(5)]
+    inputs[name] = {
+        "kind": "images", "count": int(rng.integers(1, 3)), "positions": positions,
+        "channels": int(rng.integers(1, 3)), "smooth": float(rng.choice([0.0, 1.0])),
+    }  # fmt: skip
+    # Of these the means over two places have closed forms, and there are many pairs of places.
+    ensemble["activation"] = str(rng.choice(["relu", "erf", "gelu", "linear", "abs", "sin"]))
+    if "init" in ensemble:
+        ensemble["init"] = {"C_W": float(rng.choice([1.0, 2.0])), "C_b": 0.1}
+    ensemble |= {"inputs": name, "width": _sweep(rng, lambda: 2 * _between(rng, 1, 6), 2)}
+    ensemble |= {"layers": ["last"]} if rng.random() < 0.3 else {}
+    convs = ["conv", {"conv": {"padding": "zero"}}, {"conv": {"kernel": 1, "width": "2n"}},
+             {"conv": {"stride": 2}}, "dense"]  # fmt: skip
+    blocks = []
+    for _ in range(rng.integers(1, 3)):
+        block = {"repeat": _sweep(rng, lambda: _between(rng, 1, 3), 2),
+                 "branch": [convs[rng.integers(len(convs))]]}  # fmt: skip
+        if rng.random() < 0.3 and block["branch"][0] in convs[:2]:
+            block["residual"] = {"norm": str(rng.choice(["none", "rms", "layer"])), "eps": 1e-5}
+        blocks.append(block)
+    if rng.random() < 0.3:
+        blocks.append({"branch": [{"pool": {"average": 1 if min(positions) % 2 else 2}}]})
+    readouts = ["none", {}, {"pool": "flatten"}, {"norm": "rms"}]
+    ensemble["network"] = {
+        "embed": {"map": "conv", "padding": str(rng.choice(["zero", "circular"]))},
+        "blocks": blocks, "readout": readouts[rng.integers(len(readouts))],
+        "read": str(rng.choice(["centre", "first", "last"])),
+    }  # fmt: skip
+    if ensemble["network"]["readout"] != "none" and rng.random() < 0.3:
+        ensemble["measure"] = ["preactivations", "ntk"]
+
+
+def _tokens(rng: np.random.Generator, ensemble: dict, inputs: dict) -> None:
+    """A network on sequences: attention of all kinds, other maps, skips, norms, positions."""
+    name, length = f"x{len(inputs)}", int(rng.choice([1, 2, 3, 4], p=[0.1, 0.5, 0.2, 0.2]))
+    inputs[name] = {
+        "kind": "tokens", "count": int(rng.integers(1, 3)), "length": length, "channels": 8,
+    }  # fmt: skip
+    if rng.random() < 0.6:
+        inputs[name]["overlap"] = float(rng.choice([0.0, 0.4, 1.0]))
+    if "init" in ensemble:
+        ensemble["init"] = {
+            "C_W": float(rng.choice([1.0, 1.5])),
+            "C_b": float(rng.choice([0, 0.1])),
+        }
+    ensemble |= {"inputs": name, "width": _sweep(rng, lambda: 4 * _between(rng, 1, 4), 2)}
+    law = {"C_W": 1.2} if ensemble.get("weights") != "pytorch" else {}
+    blocks = []
+    for _ in range(rng.integers(1, 3)):
+        attention = {
+            "heads": ["n/2", 1, 2, 4][rng.integers(4)], "causal": bool(rng.random() < 0.3),
+            "scale": str(rng.choice(["sqrt", "full"], p=[0.8, 0.2])),
+            "scores": str(rng.choice(["softmax", "identity"], p=[0.7, 0.3])),
+            "q": law if rng.random() < 0.3 else {},
+        }  # fmt: skip
+        attention |= {"head_dim": int(rng.choice([1, 3, 40]))} if rng.random() < 0.4 else {}
+        one = {"attention": attention}
+        branches = [[one], [one], [one, "dense"], [{"norm": "rms"}, one], ["dense"]]
+        block = {"repeat": _sweep(rng, lambda: _between(rng, 1, 3), 2),
+                 "branch": branches[rng.integers(len(branches))]}  # fmt: skip
+        if rng.random() < 0.6:
+            block["residual"] = {
+                "norm": str(rng.choice(["none", "rms", "layer"])), "eps": 1e-5,
+                "place": str(rng.choice(["pre", "post"])),
+            }  # fmt: skip
+        blocks.append(block)
+    readouts = ["none", {}, {"pool": "flatten"}, {"norm": "rms", "activation": "none"}]
+    readout = readouts[rng.integers(len(readouts))]
+    places = ["centre", "first", "last"] + (2 * ["all"] if readout == "none" else [])
+    ensemble["network"] = {
+        "embed": {"positions": float(rng.choice([0.0, 0.3]))}, "blocks": blocks,
+        "readout": readout, "read": places[rng.integers(len(places))],
+    }  # fmt: skip
+    if readout != "none" and rng.random() < 0.3:
+        ensemble["measure"] = ["preactivations", "ntk"]
+
+
+def _blocks(rng: np.random.Generator, ensemble: dict) -> None:
+    """A network made of blocks: skips, norms and branches of all kinds."""
+    ensemble["width"] = _sweep(rng, lambda: 2 * _between(rng, 1, 6), 2)
+    blocks, over_depth = [], ["1/sqrt(L)", "1/L"]
+    for _ in range(rng.integers(1, 3)):
+        block = {"repeat": _sweep(rng, lambda: _between(rng, 1, 4), 2)}
+        if rng.random() < 0.8:
+            block["residual"] = {
+                "gamma": _sweep(rng, lambda: float(rng.choice([0.0, 0.5, 1.0])), 2),
+                "beta": _sweep(rng, lambda: [0.3, 1.0, *over_depth][rng.integers(4)], 2),
+                "norm": _sweep(rng, lambda: str(rng.choice(["none", "rms", "layer"])), 2),
+                "eps": float(rng.choice([0.0, 1e-5, 0.5])),
+                "place": _sweep(rng, lambda: str(rng.choice(["pre", "post"])), 2),
+            }
+        branches = [
+            ["dense"],
+            ["dense", "activation"],
+            [{"dense": {"width": "2n"}}, "activation", "dense"],
+            ["activation", {"norm": "layer"}, {"dense": {"C_W": 1.5, "C_b": 0.1}}],
+            [{"activation": "none"}, "dense"],
+            [{"activation": "tanh"}, "dense"],
+        ]
+        block["branch"] = branches[rng.integers(len(branches))]
+        blocks.append(block)
+    readouts = ["none", {}, {"norm": "same"}, {"norm": "rms", "activation": "none"}, {"C_W": 1.0}]
+    ensemble["network"] = {"blocks": blocks, "readout": readouts[rng.integers(len(readouts))]}
+    if ensemble["network"]["readout"] != "none":
+        if rng.random() < 0.3:
+            ensemble["outputs"] = _between(rng, 1, 5)
+        if rng.random() < 0.3:
+            ensemble["measure"] = ["preactivations", "ntk"]
+    if rng.random() < 0.3:
+        ensemble["layers"] = ["first", "last"]
 
 
 def _init(rng: np.random.Generator, activation, biased: bool):
@@ -276,65 +379,3 @@ def _estimates(rng: np.random.Generator, kind: str, ensemble: dict, inputs: list
     if min(narrowest, 99 if ensemble.get("record") == "all" else ensemble.get("record", 8)) < 4:
         pool = [family for family in pool if family not in ("quadruple", "normality")]
     return _some(rng, pool)
-
-
-def _rates(rng: np.random.Generator) -> dict:
-    name = str(rng.choice(["ntk", "standard", "pdlt"]))
-    rates = {"parameterisation": name, "outputs": int(rng.integers(1, 4))}
-    if name == "pdlt":
-        rates |= {f"lambda_{x}": float(rng.choice([0.0, 0.5, 1.0, 20.0])) for x in "bW"}
-    return rates
-
-
-# Networks that get trained
-
-
-def _images(rng: np.random.Generator, folder: Path) -> dict:
-    """Labelled images of some classes that can be told apart, in a file of their own."""
-    count = int(rng.integers(20, 80))
-    label = np.arange(count) % CLASSES
-    centre = rng.standard_normal((CLASSES, *IMAGE))
-    x = centre[label] + rng.standard_normal((count, *IMAGE))
-    if rng.random() < 0.3:
-        x[:, :, 0, :] = 0  # pixels that are always dark
-    if rng.random() < 0.2:
-        x[:5] = 0
-    name = f"images{rng.integers(10**9)}.nc"
-    dims = ("sample", "channel", "row", "column")
-    xr.Dataset({"x": (dims, x), "label": ("sample", label)}).to_netcdf(folder / name)
-    return {"kind": "array", "file": name, "normalise": bool(rng.random() < 0.7),
-            "validation": float(rng.choice([0.1, 0.3, 0.5]))}  # fmt: skip
-
-
-def _trained(rng: np.random.Generator, images: dict) -> dict:
-    trained = {
-        "data": "images",
-        "weights": _sweep(rng, lambda: str(rng.choice(["normal", "uniform"])), 2),
-        "C_W": float(rng.choice([1e-3, 1 / 3, 2.0, 50.0])),
-        "replicas": int(rng.choice([1, 2, 3, 4])),
-        "epochs": int(rng.integers(1, 4)),
-        "batch": int(rng.choice([1, 8, 64, 1000])),
-        "learning_rate": float(rng.choice([1e-9, 0.02, 0.5, 5.0], p=[0.1, 0.6, 0.2, 0.1])),
-        "momentum": float(rng.choice([0.0, 0.9])),
-        "rainbow": {
-            "networks": int(rng.integers(1, 3)),
-            "covariance": _some(rng, ["reference", "average", "white"]),
-            "widen": _sweep(rng, lambda: float(rng.choice([0.5, 1.0, 2.0]))),
-        },
-    }
-    if rng.random() < 0.4:
-        trained["widen"] = _sweep(rng, lambda: float(rng.choice([0.3, 1.0, 2.0])))
-    if rng.random() < 0.7:
-        hidden = [_between(rng, 1, 10) for _ in range(rng.integers(1, 4))]
-        trained["mlp"] = [int(np.prod(IMAGE)), *hidden, CLASSES]
-    else:
-        hidden = [_between(rng, 1, 4) for _ in range(rng.integers(1, 3))]
-        steps = {"kernel": (1, 3), "stride": (1, 3), "padding": (0, 2)}
-        trained["cnn"] = {key: int(rng.integers(*ends)) for key, ends in steps.items()}
-        trained["cnn"]["channels"] = [IMAGE[0], *hidden]
-    depth = len(hidden)
-    layers = ["all", *([k] for k in range(1, depth + 1))]
-    trained["rainbow"]["layers"] = _some(rng, layers)
-    if rng.random() < 0.2:
-        trained["published"] = {"source": "a paper", "accuracy": 0.9, "alignment": [0.5] * depth}
-    return trained

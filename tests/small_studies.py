@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from finitewidth.comparison.results import Study
-from finitewidth.data.inputs import vectors
+from finitewidth.data.input_sets import dataset
 from finitewidth.data.labelled import labelled
 from finitewidth.estimate.estimate_member import estimate_member
 from finitewidth.estimate.preactivations.normality import normality as test_groups
+from finitewidth.members.inputs import inputs_of
 from finitewidth.members.stages import estimated, predicted, sampled
 from finitewidth.planning.members import members
 from finitewidth.planning.trained_members import trained_members
@@ -27,11 +28,11 @@ def run(content):
     """A study of all ensembles of ``content``, its files below the working directory."""
     config = validate({"seed": 1, "device": "cpu", **content, "studies": {}})
     inputs = {
-        name: vectors(name, spec.model_dump(), config.seed) for name, spec in config.inputs.items()
+        name: dataset(name, spec.model_dump(), config.seed) for name, spec in config.inputs.items()
     }
     for ensemble in config.ensembles:
         for m in members(config, ensemble):
-            _run_random(config, m, inputs[m.inputs])
+            _run_random(config, m, inputs_of(m, [inputs[name] for name in m.input_sets]))
     images = {
         name: labelled(name, spec.model_dump(), config.seed) for name, spec in config.data.items()
     }

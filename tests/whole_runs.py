@@ -16,8 +16,8 @@ from finitewidth.comparison.html_table import to_html
 from finitewidth.comparison.results import Study
 from finitewidth.comparison.tables import to_csv, to_markdown, to_tex
 from finitewidth.config.model import Config
+from finitewidth.data import input_sets
 from finitewidth.data.images import to_dataset
-from finitewidth.data.inputs import vectors
 from finitewidth.data.labelled import labelled
 from finitewidth.estimate.estimate_member import estimate_member
 from finitewidth.estimate.preactivations.normality import normality
@@ -25,6 +25,7 @@ from finitewidth.figures import draw
 from finitewidth.figures.common.panels import CannotDrawError
 from finitewidth.figures.common.style import plt
 from finitewidth.members import stages
+from finitewidth.members.inputs import inputs_of
 from finitewidth.members.plain import of_plain
 from finitewidth.members.trained import (
     GeneratedNetworks,
@@ -94,13 +95,15 @@ def _compute(config: Config, result: Run) -> None:
 
 
 def _member(config: Config, m) -> None:
-    x = vectors(m.inputs, config.inputs[m.inputs].model_dump(), config.seed)
+    sets = [input_sets.dataset(s, config.inputs[s].model_dump(), config.seed) for s in m.input_sets]
+    x = inputs_of(m, sets)
     samples = []
     for shard in range(m.shard_count):
         how = projections.sample(config, m, shard)
         sampled = sample_member(
             stages.sampled(how["member"]), x, seed=config.seed, device="cpu",
-            blocks=tuple(how["blocks"]), on_tile=lambda done, total: None,
+            blocks=tuple(how["blocks"]), islands=how.get("islands"),
+            on_tile=lambda done, total: None,
         )  # fmt: skip
         if "seconds" in sampled:
             _write(sampled[["seconds"]], f"{m.folder}/seconds.nc")

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from pathlib import Path
-from unittest import mock
 
 import pytest
 import yaml
 from slurm_cluster import NODES, Cluster
-from slurm_run import SMALL, TARGETS, Run, profile
+from slurm_run import SMALL, TARGETS, Run, local, profile
 
-from running import KINDS, digests, snakemake
+from running import KINDS
 
 
 @pytest.fixture(scope="session")
@@ -47,14 +45,6 @@ def site(tmp_path_factory):
     """The profile with this site's partitions."""
     folder = tmp_path_factory.mktemp("profile")
     return profile(folder, slurm_partition="cpu", gpu_partition="gpu")
-
-
-def local(folder: Path, *arguments: str | Path) -> dict[str, str]:
-    # Of a machine that has a GPU, as on the cluster, the CPU.
-    with mock.patch.dict(os.environ, CUDA_VISIBLE_DEVICES=""):
-        done = snakemake(folder, *arguments, "--cores", "2")
-    assert done.returncode == 0, done.stdout
-    return digests(folder)
 
 
 @pytest.fixture(scope="session")

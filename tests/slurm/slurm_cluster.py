@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -91,6 +92,11 @@ class Cluster:
         conf, real = self.environment["SLURM_CONF"], shutil.which("srun")
         srun.write_text(f'#!/bin/sh\nSLURM_CONF={conf} exec {real} "$@"\n')
         srun.chmod(0o755)
+        prolog = self.base / "etc/task_prolog"
+        prolog.write_text(
+            f'#!/bin/sh\ncat "{self.base}/etc/$SLURMD_NODENAME.env" 2>/dev/null || true\n'
+        )
+        prolog.chmod(0o755)
         script = (HERE / "job_submit.lua").read_text().replace("{base}", str(self.base))
         (self.base / "etc/job_submit.lua").write_text(script)
 
@@ -150,6 +156,31 @@ class Cluster:
         finally:
             path.unlink()
 
+    @contextlib.contextmanager
+    def emulated(self, node: str, *before: str, **environment: str):
+        """A node whose scripts run by the command ``before``, and with this environment.
+
+        Of Snakemake's own processes none does: the interpreter that the last of them, which runs
+        the script, takes for its own is another one.
+        """
+        folder = self.base / "emulated"
+        folder.mkdir(exist_ok=True)
+        python = folder / "python"
+        python.write_text(f'#!/bin/sh\nexec {" ".join(before)} {sys.executable} "$@"\n')
+        python.chmod(0o755)
+        (folder / "sitecustomize.py").write_text(
+            f"import os, sys\n"
+            f"if os.environ.get('SLURM_STEP_ID', '').isdigit():\n"
+            f"    sys.executable = {str(python)!r}\n"
+        )
+        given = environment | {"PYTHONPATH": str(folder)}
+        exports = self.base / f"etc/{node}.env"
+        exports.write_text("".join(f"export {k}={v}\n" for k, v in given.items()))
+        try:
+            yield
+        finally:
+            exports.unlink()
+
     def without(self, *commands: str) -> str:
         """A PATH on which commands of SLURM are not to be found."""
         folder = self.base / "some"
@@ -162,9 +193,12 @@ class Cluster:
 
     def start_node(self, node: str) -> None:
         self.run("slurmd", "-N", node)
-        wait_until(
-            f"{node} is idle", lambda: self.ask("sinfo", "-hN", "-n", node, "-o", "%t") == "idle"
-        )
+
+        # One line for each partition that the node is in.
+        def states() -> set[str]:
+            return set(self.ask("sinfo", "-hN", "-n", node, "-o", "%t").splitlines())
+
+        wait_until(f"{node} is idle", lambda: states() == {"idle"})
 
     def kill_node(self, node: str) -> None:
         """The node's death: its daemon and all that runs there, at once, and SLURM is told.
@@ -196,9 +230,17 @@ class Cluster:
             self._end(f"slurmd.{node}")
         self._end("slurmctld")
         self._end("munged")
-        for process in self.processes():
+        # Whoever looks for what is left afterwards names it.
+        with contextlib.suppress(AssertionError):
+            wait_until("what ran in the cluster has ended", self._all_killed, 15)
+
+    def _all_killed(self) -> bool:
+        """Whether nothing is alive any more; what is was killed just now, and takes a moment."""
+        alive = self.processes()
+        for process in alive:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
+        return not alive
 
     def processes(self) -> list[psutil.Process]:
         """Everything alive that was started by or in this cluster."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import os
 import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from unittest import mock
 
 import yaml
 from slurm_cluster import HERE, Cluster, Job, wait_until
 
 from finitewidth.core.files import sha256
+from running import digests, snakemake
 
 ROOT = HERE.parents[1]
 PROFILE = ROOT / "workflow/profiles/slurm"
@@ -36,6 +39,15 @@ def profile(folder: Path, **site: str) -> Path:
     given = yaml.safe_load(text)["default-resources"]
     assert {key: given[key] for key in site} == site
     return folder
+
+
+def local(folder: Path, *arguments: str | Path) -> dict[str, str]:
+    """Digests of what a run without a cluster makes."""
+    # Of a machine that has a GPU, as on the cluster, the CPU.
+    with mock.patch.dict(os.environ, CUDA_VISIBLE_DEVICES=""):
+        done = snakemake(folder, *arguments, "--cores", "2")
+    assert done.returncode == 0, done.stdout
+    return digests(folder)
 
 
 class Run:

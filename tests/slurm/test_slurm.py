@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -14,9 +17,11 @@ from slurm_run import (
     ESTIMATE,
     QUICK,
     SHARD,
+    SMALL,
     THEORY,
     Run,
     Watch,
+    local,
     never_two_at_once,
     of_rule,
     running,
@@ -24,6 +29,7 @@ from slurm_run import (
 
 from extending import OWN, VARIABLE, small
 from finitewidth.provenance.artifacts import read_stamp
+from processors import EMULATOR, HASWELL
 from running import digests, rests, snakemake
 
 pytestmark = pytest.mark.slurm
@@ -148,6 +154,49 @@ def test_a_cancelled_job_runs_again_and_asks_for_more(
     assert (first.state, second.state) == ("CANCELLED", "COMPLETED")
     assert (second.memory, second.minutes) == (2 * first.memory, 2 * first.minutes)
     assert len(jobs) == len(ONCE) + 1
+
+
+def test_a_preempted_job_runs_again(cluster, start, watch, tmp_path, local_small, new):
+    with start() as run:
+        preempted = running(cluster, run, 0)
+        urgent = cluster.run(
+            "sbatch", "--parsable", "--partition=urgent", f"--nodelist={preempted.node}",
+            "--exclusive", "--mem=10", "--time=1", "--comment=urgent", "--wrap=sleep 2",
+            f"--chdir={tmp_path}", "--output=/dev/null",
+        ).strip()  # fmt: skip
+        run.succeeds()
+    jobs = [job for job in new() if job.id != urgent]
+    all_is_well(tmp_path, local_small, jobs)
+    first, second = of_rule(jobs, preempted.rule)
+    assert (first.state, second.state) == ("PREEMPTED", "COMPLETED")
+    # Whatever else the node had to give up for it.
+    assert {job.state for job in jobs} == {"PREEMPTED", "COMPLETED"}
+
+
+@pytest.mark.skipif(EMULATOR is None, reason="no qemu-x86_64 is installed (make emulator does)")
+def test_nodes_of_different_processors_give_the_same_bytes(
+    cluster, start, tmp_path, tmp_path_factory, new
+):
+    """One node has no AVX-512 and is of another maker: jobs that sample and estimate run there."""
+    files = [f"results/ensembles/quick/only/{name}.nc" for name in ("estimates", "theory")]
+    expected = local(tmp_path_factory.mktemp("one"), *files, "--configfile", SMALL)
+    # Compiled for that node, but here, since an emulator would take minutes for it.
+    compiled = HASWELL | {"NUMBA_CACHE_DIR": str(tmp_path / "compiled")}
+    ahead = "from finitewidth.sampling.sample_member import compile_ahead; compile_ahead()"
+    subprocess.run([sys.executable, "-c", ahead], env=os.environ | compiled, check=True)
+    there = [f"{rule}_quick:slurm_extra='--nodelist=cpu2'" for rule in ("sample", "estimate")]
+    with (
+        cluster.emulated("cpu2", EMULATOR, "-cpu", "Haswell", **compiled),
+        start("--set-resources", *there, "theory_quick:slurm_extra='--nodelist=cpu1'",
+              targets=files) as run,
+    ):  # fmt: skip
+        run.succeeds()
+    assert {(job.rule.split("_")[0], job.node) for job in new()} == {
+        ("sample", "cpu2"), ("estimate", "cpu2"), ("theory", "cpu1"),
+    }  # fmt: skip
+    assert digests(tmp_path) == expected
+    note = json.loads((tmp_path / "results/logs/sample/quick.processor.json").read_text())
+    assert note["numba"] == "haswell"
 
 
 def test_a_controller_that_was_killed_starts_again_beside_no_job_of_its_own(

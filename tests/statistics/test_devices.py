@@ -11,7 +11,7 @@ import torch
 from finitewidth.core import device
 from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
-from finitewidth.sampling import ensemble
+from finitewidth.sampling import on_torch
 from finitewidth.sampling.ensemble import sample
 from finitewidth.sampling.mlp.coupled_widths import sample_ladder
 from finitewidth.sampling.ntk_ensemble import sample_ntk
@@ -108,7 +108,7 @@ def test_a_shard_on_a_gpu_is_a_part_of_the_whole(case):
 
 def test_a_tile_of_many_blocks_is_these_blocks_one_by_one(monkeypatch):
     together = drawn_on("cuda", "marginal, two inputs", precision="float64")
-    monkeypatch.setattr(ensemble, "tile_size", lambda block, *rest: block)
+    monkeypatch.setattr(on_torch, "tile_size", lambda block, *rest: block)
     alone = drawn_on("cuda", "marginal, two inputs", precision="float64")
     for name in ("kernel", "quartic", "preactivation"):
         np.testing.assert_allclose(together[name], alone[name], rtol=1e-6, atol=1e-7)

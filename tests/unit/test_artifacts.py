@@ -1,15 +1,15 @@
 """Files of results: stamped, atomic, the same bytes twice, and never read when damaged."""
 
-import csv
 import fcntl
+import hashlib
 import json
 import os
-import random
 import subprocess
 import sys
 
 import netCDF4
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -18,6 +18,7 @@ from finitewidth.figures.common import style
 from finitewidth.provenance.artifacts import (
     ArtifactError,
     DamagedError,
+    beside,
     check,
     digest_of,
     make_stamp,
@@ -29,6 +30,7 @@ from finitewidth.provenance.artifacts import (
     sha256,
     write_dataset,
     write_figure,
+    write_table,
     write_text,
 )
 
@@ -57,11 +59,16 @@ def write(path, stamp):
         figure, axes = style.grid(1, 1)
         axes[0, 0].plot([1, 2, 3])
         write_figure(figure, path, stamp, title="a test")
+    elif path.name.endswith(".csv-metadata.json"):
+        write(path.with_name(path.name.removesuffix("-metadata.json")), stamp)
+    elif path.suffix == ".csv":
+        columns = [{"name": name, "titles": name, "datatype": "integer"} for name in "ab"]
+        write_table("a,b\n1,2\n", path, stamp, title="a ü test", columns=columns)
     else:
         write_text("a,b\n1,2\n", path, stamp)
 
 
-ENDINGS = ["nc", "png", "pdf", "svg", "csv", "md", "tex"]
+ENDINGS = ["nc", "png", "pdf", "svg", "csv", "csv-metadata.json", "md", "tex", "html"]
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -72,7 +79,11 @@ def test_every_kind_of_file_holds_its_stamp_and_nothing_that_varies(tmp_path, st
     found = read_stamp(one)
     assert len(found.pop("content_sha256")) == 64
     assert found == stamp
-    assert one.read_bytes() == two.read_bytes()
+    # What stands beside a table names it.
+    assert one.read_bytes() == two.read_bytes() or ending == "csv-metadata.json"
+    before = one.read_bytes()
+    write(one, stamp)
+    assert one.read_bytes() == before
     assert stamp["inputs"] == {str(tmp_path / "input.txt"): sha256(tmp_path / "input.txt")}
 
 
@@ -246,30 +257,55 @@ def test_no_lock_of_hdf5_is_asked_for(tmp_path, stamp):
             assert (done.stdout == "2.0\n") == well, done.stderr
 
 
-SIGNS = ("=", "+", "-", "@")
+def test_a_table_is_what_any_reader_of_csv_reads(tmp_path, stamp):
+    """The stamp stands beside it: neither as lines that readers would take for data, nor lost."""
+    path = tmp_path / "a b.csv"
+    write(path, stamp)
+    assert path.read_bytes() == b"a,b\n1,2\n"
+    assert pd.read_csv(path).to_dict("list") == {"a": [1], "b": [2]}
+    about = json.loads((tmp_path / "a b.csv-metadata.json").read_text())
+    assert about["url"] == "a%20b.csv"
+    assert about["schema:sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert [c["titles"] for c in about["tableSchema"]["columns"]] == ["a", "b"]
+    assert read_stamp(path)["content_sha256"] == about["schema:sha256"]
 
 
-def cells(text, separator):
-    """Every cell that a spreadsheet could make of a text: its own parser, and bare cuts."""
-    for line in text.splitlines():
-        yield from line.split(separator)
-        yield from next(csv.reader([line], delimiter=separator), [])
+def test_a_table_is_worth_what_stands_beside_it(tmp_path, stamp):
+    path = tmp_path / "a.csv"
+    write(path, stamp)
+    about = beside(path)
+    whole = about.read_bytes()
+    for place in np.random.default_rng(6).integers(0, 8 * len(whole), 60):
+        content = bytearray(whole)
+        content[place // 8] ^= 1 << place % 8
+        about.write_bytes(content)
+        with pytest.raises(DamagedError):
+            check(path)
+    about.write_bytes(whole)
+    check(path)
+    about.unlink()
+    for read in (check, read_stamp):
+        with pytest.raises(ArtifactError, match=r"a\.csv-metadata\.json"):
+            read(path)
 
 
-@pytest.mark.parametrize("separator", [",", ";", "\t", "|", " "])
-def test_no_cell_of_a_stamp_begins_a_formula(tmp_path, stamp, separator):
-    chance = random.Random(3)
-    parts = [*SIGNS, "cmd", "'", '"', " ", separator, "\\", "1", "\u00e9", "\uff1d", "a-b", "x=y"]
-    for _ in range(150):
-        title = "".join(chance.choices(parts, k=chance.randint(1, 12)))
-        stamp["config"] = {"title": title, "list": [title, -1.5, "=b"], f"={title}": -2}
-        write_text("a,b\n", tmp_path / "a.csv", stamp)
-        assert read_stamp(tmp_path / "a.csv")["config"] == stamp["config"]
-        check(tmp_path / "a.csv")
-        first = (tmp_path / "a.csv").read_text().splitlines()[0]
-        for cell in cells(first, separator):
-            inside = cell.strip(" \"'")
-            # Numbers of JSON begin with a sign, too.
-            assert not inside.startswith(SIGNS) or inside.rstrip("]}").lstrip("-")[0].isdigit(), (
-                cell
-            )
+@pytest.mark.parametrize("ending", ["md", "tex", "html"])
+def test_people_read_one_line_before_a_text(tmp_path, stamp, ending):
+    path = tmp_path / f"a.{ending}"
+    write(path, stamp)
+    first, *text, last = path.read_text().splitlines()
+    assert text == ["a,b", "1,2"]
+    assert len(first) < 120
+    for word in (stamp["code"]["version"], stamp["code"]["commit"][:12],
+                 stamp["config_sha256"][:12], "the last line"):  # fmt: skip
+        assert word in first
+    assert "provenance" in last
+
+
+def test_no_title_takes_the_place_of_the_digest(tmp_path, stamp):
+    """A user's own words may look like the line that says it."""
+    hostile = '"dc:identifier": "sha256:' + 64 * "0" + '", "content_sha256":"' + 64 * "0" + '"'
+    stamp["config"] = {"title": hostile}
+    write_table("a\n", tmp_path / "a.csv", stamp, title=hostile, columns=[])
+    check(tmp_path / "a.csv")
+    assert read_stamp(tmp_path / "a.csv")["config"] == stamp["config"]

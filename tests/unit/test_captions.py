@@ -7,11 +7,11 @@ import pytest
 from docutils.core import publish_parts
 
 from finitewidth.comparison import captions
-from finitewidth.comparison.tables import to_csv
 from finitewidth.planning.members import members
 from finitewidth.planning.trained_members import trained_members
 from finitewidth.study.study_file import load
 from running import ROOT
+from tables import write_rows
 
 pytestmark = pytest.mark.fast
 
@@ -64,7 +64,7 @@ def test_the_outcome_counts_what_can_be_trusted_and_is_meant_to_hold(tmp_path):
             "component": "",
         }
     )
-    (tmp_path / "comparison.csv").write_text("# stamp\n" + to_csv(rows))
+    write_rows(rows, tmp_path / "comparison.csv")
     for name in ("comparison.html", "figures/kurtosis.png"):
         found = captions.outcome(tmp_path / name)
         assert (found["rows"], found["distrusted"]) == (8, 1)

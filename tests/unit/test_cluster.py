@@ -20,6 +20,7 @@ from finitewidth_slurm.earlier import (
     end_earlier_runs,
     files_there,
     forget,
+    held,
     note,
 )
 from finitewidth_slurm.refusals import Refusal
@@ -126,6 +127,8 @@ def test_a_run_whose_files_went_with_an_earlier_run_says_so(tmp_path):
     for file in files:
         file.parent.mkdir(parents=True)
         file.touch()
+    (results / ".held").mkdir()
+    (results / ".held/0").touch()
     assert not files_there(tmp_path / RUNS, results)
     note(tmp_path / RUNS, "one")
     planned = files_there(tmp_path / RUNS, results)
@@ -134,6 +137,32 @@ def test_a_run_whose_files_went_with_an_earlier_run_says_so(tmp_path):
     files[0].unlink()
     with pytest.raises(EarlierRunError, match=r"1 files .*samples/0.nc first: start again"):
         check_there(planned)
+
+
+def test_files_that_ending_jobs_remove_are_given_back(tmp_path):
+    results, store = tmp_path / "results", tmp_path / "results/.held"
+    files = [results / f"ensembles/{name}.nc" for name in ("whole", "removed", "made anew")]
+    files[0].parent.mkdir(parents=True)
+    for file in files:
+        file.write_text("before")
+    # What a run that was killed in this place left.
+    store.mkdir()
+    (store / "0").write_text("older")
+    before = [file.stat() for file in files]
+    with held(files, store):
+        files[1].unlink()
+        files[2].unlink()
+        files[2].write_text("after")
+    check_there(files)
+    assert [file.read_text() for file in files] == ["before", "before", "after"]
+    after = [file.stat() for file in files]
+    assert [(s.st_ino, s.st_mtime_ns) for s in after[:2]] == [
+        (s.st_ino, s.st_mtime_ns) for s in before[:2]
+    ]
+    assert not store.exists()
+    # Of a run that nothing is in the way of, not even a folder.
+    with held([], store):
+        assert not store.exists()
 
 
 def test_jobs_that_do_not_go_and_a_silent_slurm_are_errors(tmp_path):
@@ -232,6 +261,11 @@ def test_a_misspelt_resource_is_refused_with_the_known_ones_named(name):
     assert names.unknown(names.KNOWN) is None
 
 
+@pytest.mark.parametrize("name", names.ELSEWHERE)
+def test_jobs_go_to_no_cluster_where_nobody_follows_them(name):
+    assert name in names.unknown([name], only_misspelt=True)
+
+
 def test_every_resource_that_the_plugin_reads_is_known():
     code = "".join(
         path.read_text()
@@ -240,4 +274,4 @@ def test_every_resource_that_the_plugin_reads_is_known():
     )
     read = set(re.findall(r"resources\.get\(\s*\"(\w+)\"", code))
     assert len(read) > 15
-    assert read <= set(names.KNOWN)
+    assert read <= {*names.KNOWN, *names.ELSEWHERE}

@@ -3,6 +3,7 @@
 import copy
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from finitewidth.core.errors import ConfigError
@@ -19,6 +20,7 @@ GOOD = {
     "inputs": {
         "a": {"kind": "sphere", "dimension": 4, "count": 2},
         "many": {"kind": "digits", "count": 9},
+        "one": {"kind": "sphere", "dimension": 4, "count": 1},
     },
     "ensembles": {
         "lin": {
@@ -51,7 +53,7 @@ def changed(*path_and_value):
         (changed(*LIN, "width", [4, 4]), "ensembles.lin.width", "[4, 4]", "different"),
         (changed(*LIN, "width", [4, "8"]), "ensembles.lin.width", '"8"', "whole number"),
         (changed(*LIN, "width", []), "ensembles.lin.width", "[]", "at least 1"),
-        (changed(*LIN, "inputs", "b"), "ensembles.lin.inputs", '"b"', "one of a, many"),
+        (changed(*LIN, "inputs", "b"), "ensembles.lin.inputs", '"b"', "one of a, many, one"),
         (changed(*LIN, "networks", 0), "ensembles.lin.networks", "0", "at least 50"),
         (changed(*LIN, "init", {"C_W": -1.0}), "ensembles.lin.init.C_W", "-1.0", "at least 0"),
         (changed(*LIN, "init", {"C_W": "1e-5"}), "ensembles.lin.init.C_W", "1.0e-5", "number"),
@@ -137,6 +139,36 @@ def test_a_bad_config_is_refused_in_one_sentence(content, key, given, allowed):
         ({"sampler": "scalar", "measure": ["ntk"], "init": {"C_W": 1.0, "C_b": 0.1}}, r"init\.C_b"),
         ({"width": None, "ladder": [4, 8], "measure": ["ntk"]}, "measure"),
         ({"width": None, "ladder": [4, 8], "ntk": {"parameterisation": "standard"}}, "ntk"),
+        ({"population": {"power": 0}}, r"population\.power"),
+        ({"population": {"power": [2, 2.0]}}, r"population\.power"),
+        ({"population": {"power": 9}}, r"population\.power"),
+        ({"population": {"islands": 5}}, r"population\.islands"),
+        ({"population": {"members": 5}}, r"population\.members"),
+        ({"population": {"of": 2}}, r"population\.of"),
+        ({"population": {"of": -1}}, r"population\.of"),
+        ({"population": {"of": "largest"}}, r"population\.of"),
+        ({"population": {}, "sampler": "explicit"}, "population"),
+        ({"population": {}, "weights": "uniform", "sampler": "explicit"}, "population"),
+        ({"population": {}, "estimate": ["distribution"]}, "population"),
+        ({"population": {}, "train": {"inputs": "a", "times": [1.0]}}, "population"),
+        ({"population": {}, "measure": ["ntk"]}, "inputs"),
+        ({"population": {}, "measure": ["ntk"], "estimate": ["ntk_tensors"]}, "population"),
+        (
+            {"population": {}, "measure": ["ntk"], "inputs": "one", "sampler": "explicit"},
+            "population",
+        ),
+        ({"population": {}, "inputs": "many", "estimate": ["covariance"]}, "inputs"),
+        (
+            {"population": {}, "width": None, "ladder": [4, 8], "estimate": ["log_kernel"]},
+            "population",
+        ),
+        # The mean of 1/Ghat is infinite of ReLU, and of n neurons near 0 that are too few.
+        ({"population": {"power": -1}, "activation": "relu"}, r"population\.power"),
+        ({"population": {"power": -1}, "width": 2}, r"population\.power"),
+        (
+            {"population": {"power": -1}, "width": 2, "init": "critical", "activation": "tanh"},
+            r"population\.power",
+        ),
     ],
 )
 def test_keys_that_do_not_go_together_are_refused(change, key):
@@ -145,6 +177,67 @@ def test_keys_that_do_not_go_together_are_refused(change, key):
     content["studies"] = {}
     with pytest.raises(ConfigError, match=rf"config key ensembles\.lin\.?{key}: given .* allowed "):
         validate(content)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"population": {"power": -1}},
+        {
+            "population": {"power": [-1, 2, 2.5]},
+            "activation": "relu",
+            "init": {"C_W": 1.0, "C_b": 0.1},
+        },
+        {"population": {"power": -1}, "width": 2, "activation": "gelu", "init": "critical"},
+        {"population": {"power": -3}, "width": 2, "activation": "cos"},
+        {"population": {}, "activation": "relu", "estimate": ["covariance", "log_norm"]},
+    ],
+)
+def test_powers_whose_mean_is_finite_are_taken(change):
+    content = copy.deepcopy(GOOD)
+    content["ensembles"]["lin"] |= change
+    (m, *_) = members(validate(content), "lin")
+    assert m.population.powers == tuple(np.ravel(change["population"].get("power", [])))
+    assert m.population.orders
+
+
+@pytest.mark.parametrize(
+    ("change", "orders", "tangents"),
+    [
+        ({"measure": ["ntk"]}, (), (1, 2)),
+        ({"measure": ["ntk"], "sampler": "scalar"}, (), (1, 2)),
+        (
+            {"measure": ["preactivations", "ntk"], "estimate": ["covariance", "ntk"]},
+            (1,),
+            (1, 2),
+        ),
+        # Of several inputs kernels alone are grown.
+        (
+            {"measure": ["preactivations", "ntk"], "estimate": ["kurtosis", "ntk"], "inputs": "a"},
+            (1, 2),
+            (1, 2),
+        ),
+    ],
+)
+def test_populations_of_tangent_kernels_are_taken(change, orders, tangents):
+    content = copy.deepcopy(GOOD)
+    content["ensembles"]["lin"] |= {"population": {}, "inputs": "one"} | change
+    content["studies"] = {}
+    (m, *_) = members(validate(content), "lin")
+    assert (m.population.orders, m.population.tangents) == (orders, tangents)
+
+
+def test_an_island_is_never_divided_and_every_one_is_drawn():
+    content = copy.deepcopy(GOOD)
+    change = {"population": {"islands": 21}, "networks": 10**6, "shards": 8}
+    content["ensembles"]["lin"] |= change
+    for m in members(validate(content), "lin"):
+        bounds = [m.island_bounds(shard) for shard in range(m.shard_count)]
+        assert m.shard_count == 8
+        assert (bounds[0][0], bounds[-1][1]) == (0, 21)
+        assert all(a[1] == b[0] and a[0] < a[1] for a, b in pairwise(bounds))
+    content["ensembles"]["lin"] |= {"shards": 100}
+    assert {m.shard_count for m in members(validate(content), "lin")} == {21}
 
 
 @pytest.mark.parametrize(

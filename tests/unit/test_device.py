@@ -1,6 +1,8 @@
 """The device of a job, and how torch is set up for it."""
 
 import os
+import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -52,3 +54,32 @@ def test_a_stamp_names_the_card(monkeypatch):
     assert device.label("cpu") == "cpu"
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Some Card 80GB")
     assert device.label("cuda") == "cuda (Some Card 80GB)"
+
+
+@pytest.mark.parametrize(
+    ("version", "system", "files", "asked"),
+    [
+        ("2.13.0+cpu", "linux", ["nvidia0"], False),
+        ("2.13.0", "linux", ["null", "nvme0n1", "nvram", "dri", "kmsg"], False),
+        ("2.13.0", "linux", ["null", "nvidia0"], True),
+        ("2.13.0", "linux", ["nvhost-gpu"], True),
+        ("2.13.0", "linux", ["kfd"], True),
+        ("2.13.0", "linux", ["dxg"], True),
+        ("2.13.0", "darwin", ["null"], True),
+    ],
+)
+def test_torch_is_asked_where_there_could_be_a_gpu(version, system, files, asked, monkeypatch):
+    monkeypatch.delitem(sys.modules, "torch")
+    monkeypatch.setattr(device.metadata, "version", lambda package: version)
+    monkeypatch.setattr(device.sys, "platform", system)
+    monkeypatch.setattr(device.os, "listdir", lambda path: files)
+    stands_in = SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: True))
+    monkeypatch.setattr("builtins.__import__", lambda name, *rest: {"torch": stands_in}[name])
+    found = device.device_of("auto")
+    monkeypatch.undo()
+    assert found == ("cuda" if asked else "cpu")
+
+
+def test_a_processor_is_taken_without_asking(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: pytest.fail("torch was asked"))
+    assert device.device_of("cpu") == "cpu"

@@ -6,14 +6,17 @@ import xarray as xr
 
 from finitewidth.core.errors import ConfigError
 from finitewidth.quantities.vocabulary import FIGURES, TRAINED_FAMILIES
-from finitewidth.study.figure_checks import NEEDS
+from finitewidth.study.figure_checks import NEEDS, STUDY_NEEDS
 from finitewidth.study.given_files import check_given
 from finitewidth.study.study_file import validate
 
 LADDER = {"ladder": [2, 3, 4, 6], "width": None, "measure": None}
 
 
-def content(figure, count=2, families=None, **keys):
+TRAIN = {"train": {"inputs": "x", "times": [0.1]}}
+
+
+def content(figure, count=2, families=None, dimension=3, **keys):
     """A study file of one ensemble that estimates all that the figure needs."""
     families = list(FIGURES[figure].families if families is None else families)
     study = {"ensembles": ["few"], "figures": [figure]}
@@ -29,11 +32,14 @@ def content(figure, count=2, families=None, **keys):
     given = {key: value for key, value in ensemble.items() if value is not None}
     return {
         "seed": 1,
-        "inputs": {"x": {"kind": "sphere", "dimension": 3, "count": count}},
+        "inputs": {
+            "x": {"kind": "sphere", "dimension": dimension, "count": count,
+                  "targets": {"kind": "sine"}},
+        },
         "ensembles": {} if trained else {"few": given},
         **trained,
         "studies": {"s": study},
-    }
+    }  # fmt: skip
 
 
 #: Figure -> an ensemble that it can be drawn of, and others that it cannot.
@@ -58,6 +64,7 @@ CASES = {
     "phase_diagram": ({}, [{"weights": "pytorch", "init": None, "sampler": "explicit"}]),
     "ntk_fluctuations": ({"measure": ["ntk"]}, [{"measure": ["ntk"], "depth": 1}]),
     "ntk_criticality": ({"measure": ["ntk"]}, [{"measure": ["ntk"], "depth": 1}]),
+    "training": (TRAIN | {"dimension": 1, "count": 1}, [TRAIN]),
     "eigenvectors": ({}, [{"replicas": 1}]),
     "alignment": ({}, [{"replicas": 1}]),
 }  # fmt: skip
@@ -77,6 +84,13 @@ def test_a_figure_is_refused_by_its_name_and_that_of_the_ensemble(figure):
         ) as told:
             validate(content(figure, **keys))
         assert NEEDS[figure][1] in str(told.value)
+
+
+@pytest.mark.parametrize("figure", STUDY_NEEDS)
+def test_a_figure_of_what_a_study_has_not_is_refused_with_words(figure):
+    with pytest.raises(ConfigError, match=rf"given .{figure}.* of a study with") as told:
+        validate(content(figure, families=FIGURES[figure].families or ["covariance"]))
+    assert STUDY_NEEDS[figure][1] in str(told.value)
 
 
 @pytest.mark.parametrize("figure", ["pooled_correlator", "intralayer", "breakdown_map"])

@@ -20,11 +20,22 @@ INPUTS = {
     "one": ONE,
     "pair": ONE | {"count": 2, "overlap": 0.5},
     "four": {"kind": "digits", "classes": [1, 3], "count": 4},
+    "taught": {
+        "kind": "points",
+        "points": [-1.0, 0.2, 1.5],
+        "targets": {"kind": "sine", "frequency": 2.0},
+    },
+    "single": {"kind": "points", "points": [0.5], "targets": {"kind": "values", "values": [1.0]}},
+    "axis": {"kind": "line", "first": -2, "last": 2, "count": 9},
     # Twice the same, and its opposite: correlations of 1 and -1, kernels of either sign.
     "opposite": {"kind": "arc", "dimension": 5, "norm": 2.2, "angles": [0, 0, 180]},
+    # The same but for rounding.
+    "equal": {"kind": "arc", "dimension": 5, "norm": 2.2, "angles": [0, 360]},
+    "tokens": {"kind": "tokens", "count": 1, "length": 2, "channels": 4, "overlap": 0.3},
 }
 BASE = {"activation": "relu", "init": "critical", "width": 8, "depth": 3, "inputs": "one",
         "networks": 300}  # fmt: skip
+BLOCKS = {k: v for k, v in BASE.items() if k != "depth"} | {"init": {"C_W": 2.0}}
 LADDER = {k: v for k, v in BASE.items() if k != "width"} | {"ladder": [8, 12, 16, 24]}
 ON_LAYERS = ["covariance", "four_point", "kurtosis", "distribution"]
 LAYERS = ["covariance", "neuron_covariance", "intralayer", "breakdown_map", "pooled_correlator",
@@ -47,7 +58,7 @@ STUDIES = {
     # More than fit: some are left out, and said to be.
     "many": (
         ["covariance", "neuron_covariance", "intralayer", "breakdown_map", "pooled_correlator",
-         "kernel_flow"],
+         "kernel_flow", "kernel_variance"],
         [BASE | {"activation": "linear", "init": {"C_W": [0.5, 0.8, 1.0, 1.2, 1.5, 2.0, 4.0, 8]},
                  "width": [4, 8], "networks": 60, "estimate": ["covariance", "four_point"]}],
     ),
@@ -73,6 +84,17 @@ STUDIES = {
                               "estimate": ON_LAYERS}]),
     "huge": (["covariance", "intralayer"],
              [BASE | {"init": {"C_W": 1e6}, "depth": 8, "estimate": ["covariance", "four_point"]}]),
+    "training": (
+        ["training", "training_loss", "training_corrections", "kernel_drift", "relu_drift"],
+        [{"activation": ["tanh", "erf"], "init": {"C_W": 1.5, "C_b": 0.1}, "width": [8, 24],
+          "depth": 3, "inputs": "axis", "networks": 60,
+          "train": {"inputs": "taught", "learning_rate": 0.02, "steps": [2, 10]}},
+         {"activation": "tanh", "init": {"C_W": 1.5, "C_b": 0.1}, "width": 24, "depth": 3,
+          "inputs": "axis", "networks": 60,
+          "train": {"inputs": "single", "learning_rate": 0.1, "steps": [2, 10]}},
+         {"activation": "relu", "init": {"C_W": 1.0}, "width": 8, "depth": 2, "inputs": "taught",
+          "networks": 60, "train": {"inputs": "taught", "times": [0.5], "centred": True}}],
+    ),
     "groups": (
         ["quadruple", "normality"],
         [BASE | {"activation": ["relu", "tanh"], "width": [8, 32], "record": 8, "networks": 500,
@@ -88,6 +110,31 @@ STUDIES = {
         ["log_norm", "log_norm_moments"],
         [BASE | {"activation": "linear", "width": [3, 9], "depth": 100,
                  "layers": [1, 2, 5, 100], "measure": ["log_norm"]}],
+    ),
+    "blocks": (
+        ["kernel_variance", "covariance", "intralayer", "breakdown_map", "kernel_flow"],
+        [BLOCKS | {"network": {"blocks": [{"repeat": [2, 5], "residual": {
+            "norm": ["none", "layer"]}}]}, "estimate": ["covariance", "four_point"]},
+         BASE | {"depth": [3, 6], "estimate": ["covariance", "four_point"]}],
+    ),
+    "blocks_of_equal_inputs": (
+        ["angle_flow"],
+        [BLOCKS | {"network": {"blocks": [{"repeat": 5, "residual": {}}]}, "inputs": "equal",
+                   "layers": ["first", "last"], "estimate": ["correlation"]}],
+    ),
+    "tokens": (
+        ["token_correlation", "covariance"],
+        [BLOCKS | {"network": {"read": "all", "readout": "none", "blocks": [
+            {"repeat": 3, "branch": [{"attention": {"heads": 2}}]}]}, "inputs": "tokens",
+                   "estimate": ["covariance", "correlation"]},
+         BASE | {"inputs": "opposite", "estimate": ["covariance", "correlation"]}],
+    ),
+    "widths_of_attention": (
+        ["kernel_variance"],
+        [BLOCKS | {"network": {"blocks": [{"branch": [{"attention": {"heads": heads}}]}]},
+                   "width": [8, 16, 32], "inputs": "tokens", "estimate": ["covariance",
+                                                                          "four_point"]}
+         for heads in (2, "n/2")],
     ),
     "ladder": (LADDERS, [LADDER | {"estimate": OF_LADDERS}]),
     "ladders": (LADDERS, [LADDER | {"activation": ["linear", "softplus"], "init": {"C_W": 1.1},
@@ -121,6 +168,7 @@ def made(tmp_path_factory):
 def _made(name, folder) -> Study:
     _, ensembles = STUDIES[name]
     used = {e["inputs"] for e in ensembles}
+    used |= {e["train"]["inputs"] for e in ensembles if "train" in e}
     content = {
         "seed": 3,
         "inputs": {k: v for k, v in INPUTS.items() if k in used},

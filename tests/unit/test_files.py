@@ -6,6 +6,7 @@ import pytest
 
 from finitewidth.core.files import inside, make_way
 from finitewidth.provenance import crate
+from finitewidth.provenance.code import CHECKOUT
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def test_way_is_made_but_for_what_is_one_file_or_folder(theirs, tmp_path):
 
 def test_the_copy_of_the_code_is_not_written_through_a_link(theirs, tmp_path):
     (tmp_path / "code").symlink_to(theirs)
-    crate.copy_code(crate.ROOT, tmp_path / "code")
+    crate.copy_code(CHECKOUT, tmp_path / "code")
     assert (theirs / "Makefile").read_text() == "of somebody else"
     assert sorted(p.name for p in theirs.iterdir()) == ["Makefile"]
     assert (tmp_path / "code/Makefile").is_file()

@@ -7,15 +7,20 @@ import pytest
 
 from finitewidth.core.errors import ConfigError
 from finitewidth.data import inputs
+from finitewidth.estimate.coupled.rungs import estimate_ladder
 from finitewidth.estimate.errors.jackknife import block_bounds
+from finitewidth.estimate.families import estimate
 from finitewidth.estimate.ntk.last_layer import Variables
 from finitewidth.estimate.preactivations.layer import Layer
 from finitewidth.estimate.samples import Samples
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.quantities.description import AT_INPUTS, AT_PAIR
 from finitewidth.quantities.held import apart, estimated, predicted, sizes
 from finitewidth.quantities.vocabulary import FAMILIES
 from finitewidth.sampling.ensemble import sample
+from finitewidth.sampling.mlp.coupled_widths import sample_ladder
+from finitewidth.sampling.ntk_ensemble import sample_ntk
 from finitewidth.theory.predict.case import Case
 
 pytestmark = pytest.mark.fast
@@ -81,3 +86,22 @@ def test_a_kind_whose_literal_is_another_name_than_its_file_is_told_what_is_wron
     given, allowed = inputs._wrong("other", inputs.KINDS[kind])
     assert given == "other.Inputs without its kind"
     assert 'Literal["other"]' in allowed
+
+
+def test_samples_with_other_axes_are_made_for_estimators_of_extensions_alone(monkeypatch):
+    """They are a copy of all that was recorded, once for each family."""
+
+    def again(self, **times):
+        raise AssertionError("copied")
+
+    monkeypatch.setattr(Samples, "again", again)
+    names = {"seed": 1, "ensemble": "e", "member": "m"}
+    rates = LearningRates.named("ntk", MLP)
+    # Two inputs, two outputs, two neurons; two rungs and two layers.
+    both = sample_ntk(
+        MLP, rates, X, networks=60, seed=1, record=2, measure=("ntk", "preactivations")
+    )
+    assert "ntk" in estimate([both], ["covariance", "ntk", "ntk_spectrum"], **names)
+    mlps = [Perceptron.uniform_width("tanh", dimension=3, width=n, depth=2) for n in (4, 8)]
+    ladder = sample_ladder(mlps, X, networks=60, seed=1)
+    assert "kernel_mean" in estimate_ladder([ladder], ["kernel_moments"], **names)

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import re
 import resource
 import signal
 
@@ -9,7 +10,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 
-from finitewidth.config import model, model_trained
+from finitewidth.config import model, model_network, model_published, model_trained
 from finitewidth.core.errors import LONGEST, ConfigError
 from finitewidth.core.fields import Model
 from finitewidth.planning.members import batches
@@ -62,11 +63,11 @@ def refusal(read, *arguments) -> str | None:
             assert all(c.isprintable() for c in sentence), ascii(sentence)
             assert sentence.startswith(("config key ", "config file "))
             return sentence
-        names = [b.name for b in batches(found)]
-        trained = [b.name for b in trained_batches(found)]
-        assert len({*names}) == len(names)
-        assert len({*trained}) == len(trained)
-        folders = [m.folder for b in (*batches(found), *trained_batches(found)) for m in b.members]
+        dealt = batches(found), trained_batches(found)
+        for each in dealt:
+            names = [b.name for b in each]
+            assert len({*names}) == len(names)
+        folders = [m.folder for each in dealt for b in each for m in b.members]
         assert len({*folders}) == len(folders)
         assert all(job.cost.seconds >= 0 for job in plan(found).values())
         assert report(found)
@@ -95,9 +96,36 @@ def test_every_key_of_the_model_is_there_to_be_changed():
     for content in (RANDOM, TRAINED):
         assert refusal(validate, content) is None
         collect(content)
-    models = [m for module in (model, model_trained) for m in vars(module).values()
+    modules = (model, model_trained, model_network, model_published)
+    models = [m for module in modules for m in vars(module).values()
               if isinstance(m, type) and issubclass(m, Model)]  # fmt: skip
-    assert not {key for model in models for key in model.model_fields} - used
+    # What an extension declares is refused by tests/unit/test_own_networks.py.
+    assert {key for model in models for key in model.model_fields} - used == {"module"}
+
+
+def numbers(content, path=()):
+    """Where numbers stand in a study file."""
+    inside = content.items() if isinstance(content, dict) else enumerate(content)
+    for key, value in inside:
+        if isinstance(value, dict | list):
+            yield from numbers(value, (*path, key))
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield (*path, key), value
+
+
+@pytest.mark.parametrize("content", [RANDOM, TRAINED], ids=["random", "trained"])
+def test_a_number_that_is_too_large_is_told_up_to_where_it_goes(content):
+    refused = 0
+    for path, value in numbers(content):
+        changed = copy.deepcopy(content)
+        place = changed
+        for key in path[:-1]:
+            place = place[key]
+        place[path[-1]] = type(value)(10**30)
+        if (said := refusal(validate, changed)) is not None:
+            refused += 1
+            assert re.search(r"at most|below|up to|\dto|\d to |from \S+ to|one of", said), said
+    assert refused > 20
 
 
 @searching

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from running import ROOT
 
@@ -22,12 +23,14 @@ ALLOWED = {
     "figures": XARRAY | {"matplotlib", "scipy"},
     "gallery": set(),
     "generate": XARRAY | {"torch"},
+    "index": {"pandas"},
     # The kinds of inputs say what their keys may be.
     "inputs": XARRAY | {"pydantic"},
     "measure": XARRAY | {"torch"},
     "normality": XARRAY,
     "predict": XARRAY | {"scipy"},
-    "sample": XARRAY | {"torch"},
+    # What compiles imports the top of scipy, which takes 15 ms.
+    "sample": XARRAY | {"scipy"},
     "theory": XARRAY | {"scipy"},
     "train": XARRAY | {"torch"},
 }
@@ -80,3 +83,60 @@ def test_a_plan_is_made_without_what_computes(tmp_path):
     program += "config = load([sys.argv.pop(1)])\nplan.plan(config), report.front_page(config)\n"
     program += "print(*(name for name in sys.argv[1:] if name in sys.modules))"
     assert imported(program, str(file)) == {"pydantic"}
+
+
+#: Ensembles that compiled kernels draw, of each kind, and after them one that torch does.
+ENSEMBLES = """
+  plain: {activation: [tanh, relu], init: critical, width: 8, depth: 3, inputs: x, networks: 100}
+  biased: {activation: gelu, init: {C_W: 1, C_b: 1}, width: 8, depth: 3, inputs: x, networks: 100,
+           estimate: [four_point, kurtosis]}
+  norms: {activation: relu, init: critical, width: 8, depth: 300, inputs: x, networks: 100,
+          measure: [log_norm]}
+  ladder: {activation: [relu, silu], init: critical, ladder: [8, 12, 16, 20, 24, 28], depth: 3,
+           inputs: x, networks: 300}
+  tangents: {activation: [relu, erf], init: critical, width: 8, depth: 3, inputs: x, networks: 100,
+             measure: [ntk]}
+  scalar: {activation: relu, init: critical, width: 8, depth: 3, inputs: one, networks: 100,
+           measure: [ntk], sampler: scalar}
+  explicit: {activation: relu, init: critical, width: 8, depth: 3, inputs: x, networks: 100,
+             sampler: explicit}
+"""
+#: Samples them as the rule does, and says after each ensemble whether torch was imported.
+SAMPLING = """
+import sys
+from finitewidth.core.device import label, prepare
+from finitewidth.data.inputs import vectors
+from finitewidth.planning.members import members
+from finitewidth.sampling.sample_member import sample_member
+from finitewidth.study.study_file import load
+config = load([sys.argv[1]])
+device = prepare("auto")
+x = {name: vectors(name, spec.model_dump(), config.seed) for name, spec in config.inputs.items()}
+for ensemble in config.ensembles:
+    for m in members(config, ensemble):
+        drawn = sample_member(m, x[m.inputs], seed=1, device=device, blocks=(0, 1),
+                              on_tile=lambda *at: None)
+        assert drawn.sizes["network"] == m.networks, ensemble
+    print(ensemble, "torch" in sys.modules, label(device))
+print("threads", sys.modules["torch"].get_num_threads())
+"""
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="skipped: a GPU, which draws by torch")
+def test_what_compiled_kernels_draw_is_drawn_without_torch(tmp_path):
+    file = tmp_path / "study.yaml"
+    file.write_text(
+        "seed: 1\ninputs:\n  x: {kind: sphere, dimension: 3, count: 2}\n"
+        f"  one: {{kind: sphere, dimension: 3, count: 1}}\nensembles:{ENSEMBLES}"
+        "studies: {s: {ensembles: [plain]}}\n"
+    )
+    alone = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+    done = subprocess.run(
+        [sys.executable, "-c", SAMPLING, str(file)], capture_output=True, text=True, env=alone
+    )
+    assert done.returncode == 0, done.stderr
+    *said, threads = done.stdout.splitlines()
+    kernels = ("plain", "biased", "norms", "ladder", "tangents", "scalar")
+    assert said == [*(f"{name} False cpu" for name in kernels), "explicit True cpu"]
+    # As a job has it, whoever imports torch.
+    assert threads == "threads 1"

@@ -73,7 +73,7 @@ def test_a_number_of_shards_given_in_the_config_stands():
 
 
 def test_the_paper_divides_finely_and_into_short_paths():
-    config = load([PAPER], {"job_minutes": 0.008})
+    config = load([PAPER], {"job_minutes": 0.0015})
     samples = [path for batch in batches(config) for m in batch.members for path in m.samples]
     assert len(samples) > 10_000
     assert len(set(samples)) == len(samples)

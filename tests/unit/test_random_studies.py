@@ -1,5 +1,6 @@
 """Random valid studies run to tables and figures; every number has an error or a reason."""
 
+import os
 import warnings
 
 import numpy as np
@@ -12,8 +13,9 @@ from finitewidth.quantities.vocabulary import FAMILIES, FIGURES
 from random_studies import ACTIVATIONS, KINDS, accepted, drawn
 from whole_runs import run
 
-#: Studies of each kind that are run, from this seed on; `make calibrate` runs hundreds.
-COUNT, SEED = 3, 5000
+#: Studies of each kind that are run, from this seed on, more where CI runs the tests; `make
+#: calibrate` runs hundreds.
+COUNT, SEED = 3 if os.environ.get("CI") else 2, 5000
 
 
 def studies(kind, count=COUNT):
@@ -61,7 +63,7 @@ def test_every_word_of_a_study_file_is_drawn(tmp_path):
             seen["families"] |= set(ensemble["estimate"])
         seen["figures"] |= set(content["studies"]["s"].get("figures") or [])
     undrawn = sorted(set(input_vectors.KINDS) - seen["kinds"])
-    assert not undrawn, f"draw inputs of {', '.join(undrawn)} in _inputs of random_studies.py"
+    assert not undrawn, f"draw inputs of {', '.join(undrawn)} in inputs of random_inputs.py"
     assert seen["activations"] >= set(ACTIVATIONS) >= set(activations.TABLE)
     assert seen["measures"] == set(MEASURES)
     assert seen["families"] == set(FAMILIES)

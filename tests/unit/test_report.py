@@ -1,6 +1,9 @@
 """Captions and front page as files: a user's text is text to jinja2 and reStructuredText alike."""
 
 import json
+import re
+from base64 import b64decode
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,12 +11,13 @@ import pandas as pd
 import pytest
 from docutils.core import publish_parts
 from jinja2 import Environment
+from PIL import Image
 
 from finitewidth.comparison import report
-from finitewidth.comparison.tables import to_csv
 from finitewidth.provenance import projections
 from finitewidth.study.study_file import content, validate
 from running import TINY
+from tables import write_rows
 
 pytestmark = pytest.mark.fast
 
@@ -31,7 +35,7 @@ def config(tmp_path, monkeypatch):
     for study in titles:
         folder = tmp_path / "results/studies" / study
         folder.mkdir(parents=True)
-        (folder / "comparison.csv").write_text("# stamp\n" + to_csv(rows))
+        write_rows(rows, folder / "comparison.csv")
     return config
 
 
@@ -81,6 +85,31 @@ def test_the_front_page_is_written_where_it_differs(config):
     made = path.stat().st_mtime_ns
     report.front_page(config)
     assert path.stat().st_mtime_ns == made
+
+
+def test_the_front_page_of_a_report_shows_every_figure_small(config):
+    path = Path(report.front_page(config))
+    alone = path.read_text()
+    shown = {"covariance": "histograms", "trained": "alignment"}
+    for study, figure in shown.items():
+        file = Path(f"results/studies/{study}/figures/{figure}.svg")
+        file.parent.mkdir()
+        # Noise takes more letters than a line of reStructuredText may have.
+        Image.effect_noise((1600, 800), 99).save(file.with_suffix(".png"))
+        report.figure_labels(projections.study(config, study), figure, str(file))
+    body = rendered(path)
+    assert TITLE in body
+    found = re.findall(r'<img alt="(.*?)" src="data:image/png;base64,(.*?)">', body, re.DOTALL)
+    assert dict(found).keys() == {f"{study}: {figure}" for study, figure in shown.items()}
+    for _, held in found:
+        assert len(held) > 10_000
+        with Image.open(BytesIO(b64decode(held))) as picture:
+            assert picture.size == (320, 160)
+    # Where no report is made, and in a figure without a picture, nothing is there.
+    (file.parent / f"{figure}.png").unlink()
+    report.figure_labels(projections.study(config, study), figure, str(file))
+    assert report.front_page(config) == str(path)
+    assert path.read_text() == alone
 
 
 def test_no_parameter_of_what_is_shown_ends_a_script(config):

@@ -31,6 +31,8 @@ KNOWN = {
     ("workflow/finitewidth/runtime/run.py", "os.execv"):
         "becomes Snakemake, with words that were typed",
     ("workflow/rules/provenance.smk", "shell"): "copies a file, every path of it in quotes",
+    ("workflow/finitewidth/__init__.py", "importlib.import_module"):
+        "a module of a table of ours, when one of the library's bare names is asked for",
     ("workflow/finitewidth/extensions/loaded.py", "importlib.import_module"):
         "runs what the person at the keyboard names, and no study file can",
     ("workflow/finitewidth/extensions/loaded.py", "loader.exec_module"):
@@ -39,6 +41,8 @@ KNOWN = {
         "names of files in the library's own folder",
     ("workflow/finitewidth/data/inputs.py", "importlib.import_module"):
         "names of files in the library's own folder",
+    ("workflow/finitewidth/provenance/figure_files.py", "importlib.import_module"):
+        "one of matplotlib's own backends, by a table of ours",
     ("workflow/finitewidth/quantities/description.py", "importlib.import_module"):
         "places come from the descriptions of families and figures, not from a config",
 }  # fmt: skip

@@ -20,11 +20,11 @@ from finitewidth.provenance.artifacts import (
     read_shards,
     read_stamp,
     write_dataset,
-    write_text,
 )
 from finitewidth.provenance.code import used
 from finitewidth.provenance.digests import seal
 from finitewidth.provenance.trace import Tracer
+from tables import write_csv
 
 SAMPLES = "results/ensembles/e/m/samples"
 ESTIMATES = "results/ensembles/e/m/estimates.nc"
@@ -49,7 +49,7 @@ def folder(tmp_path, monkeypatch):
     write_dataset(networks(), f"{SAMPLES}/0.nc", stamp(), title="t")
     write_dataset(networks(4), f"{SAMPLES}/1.nc", stamp(), title="t")
     write_dataset(networks(), ESTIMATES, stamp("estimate", inputs={SAMPLES: "a"}), title="t")
-    write_text("a,b\n", TABLE, stamp("compare", inputs={ESTIMATES: "b"}))
+    write_csv("a,b\n", TABLE, stamp("compare", inputs={ESTIMATES: "b"}))
     return tmp_path
 
 
@@ -157,7 +157,7 @@ def test_what_is_no_file_is_not_waited_for(folder, kind, place, capsys):
     if os.path.exists(place):
         os.unlink(place)
     SPECIAL[kind](place)
-    write_text("a,b\n", "results/studies/s/other.csv", stamp("compare", inputs={"x": "a"}))
+    write_csv("a,b\n", "results/studies/s/other.csv", stamp("compare", inputs={"x": "a"}))
     for path in (place, TABLE, "results/studies/s/other.csv", "results"):
         for command in (["trace", path], ["stamp", path]):
             assert main(command) in (0, 1)
@@ -169,8 +169,8 @@ def test_a_hundred_thousand_inputs_are_told_in_seconds(folder):
     others = {f"results/data/{k}.nc": "a" for k in range(100_000)}
     modules = {f"finitewidth/{k}.py": "a" for k in range(20_000)}
     code = stamp()["code"] | {"modules": modules}
-    write_text("a\n", TABLE, stamp("compare", inputs=names, code=code))
-    write_text("a\n", "results/studies/s/b.csv", stamp("compare", inputs=others, code=code))
+    write_csv("a\n", TABLE, stamp("compare", inputs=names, code=code))
+    write_csv("a\n", "results/studies/s/b.csv", stamp("compare", inputs=others, code=code))
     start = time.monotonic()
     one, other = (Tracer(".", []).trace(p) for p in (TABLE, "results/studies/s/b.csv"))
     assert trace_text.tree(one).count("\n") > 100_000
@@ -181,18 +181,18 @@ def test_a_hundred_thousand_inputs_are_told_in_seconds(folder):
 def test_a_chain_of_thousands_and_a_circle_are_told(folder):
     for k in range(1100):
         following = {f"results/inputs/{(k + 1) % 1100}.csv": "a"}
-        write_text("a\n", f"results/inputs/{k}.csv", stamp("inputs", inputs=following))
+        write_csv("a\n", f"results/inputs/{k}.csv", stamp("inputs", inputs=following))
     assert "results/inputs/0.csv (above)" in told("results/inputs/0.csv")
 
 
 def test_long_values_and_deep_ones_are_told_or_refused(folder):
-    write_text("a\n", TABLE, stamp("compare", config={"a": "x" * 10**7, "b": [1] * 10**5}))
+    write_csv("a\n", TABLE, stamp("compare", config={"a": "x" * 10**7, "b": [1] * 10**5}))
     assert len(told()) < 10_000
     for deep, most in ((40, 0), (400, 1), (900, 1)):
         nested: object = 1
         for _ in range(deep):
             nested = {"a": nested}
-        write_text("a\n", TABLE, stamp("compare", config={"a": nested}))
+        write_csv("a\n", TABLE, stamp("compare", config={"a": nested}))
         assert main(["trace", TABLE]) == 1
         assert main(["stamp", TABLE]) == most
 
@@ -217,7 +217,7 @@ def test_stamps_changed_at_random_are_told_or_refused(folder, capsys):
                 place.pop(key, None)
             else:
                 place[key] = values(chance)
-        write_text("a\n", TABLE, made)
+        write_csv("a\n", TABLE, made)
         try:
             ancestry = Tracer(".", []).trace(TABLE)
         except ArtifactError:

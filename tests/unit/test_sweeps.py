@@ -91,6 +91,36 @@ def test_what_has_no_expansion_with_one_coefficient_is_not_fitted(first):
     assert not known.data_vars
 
 
+@pytest.mark.parametrize(("name", "narrow"), [("kernel_drift", False), ("frozen_mean", True)])
+def test_narrow_networks_tell_nothing_of_motion(name, narrow):
+    """Four widths of 32 and more beside one of 16, whose value is far off."""
+    widths = [16, 32, 48, 64, 96]
+    each = [made(np.random.default_rng(k), name=name) for k in range(5)]
+    estimates, theory = ([one[k][0].copy(deep=True) for one in each] for k in (0, 1))
+    for n, e, t in zip(widths, estimates, theory, strict=True):
+        size = 0.02 / n
+        shape = e[name].shape
+        noise = np.random.default_rng(n).standard_normal(shape)
+        e[name][:] = (1.0 / n) ** np.arange(1, 4) @ TRUTH + size * noise + (n == 16)
+        e[f"{name}_stderr"][:] = size
+        t[name].loc[{"order": "1/n"}] = TRUTH[0] / n
+    found, _ = extrapolate_sweep(widths, estimates, theory)
+    z = (found[f"{name}_1"] - TRUTH[0]) / found[f"{name}_1_stderr"]
+    # Four numbers beyond 4.5: one choice of seeds in 40 000.
+    assert bool((np.abs(z) > 4.5).all()) is narrow
+    assert ("5 widths" if narrow else "4 widths") in found[f"{name}_1"].attrs["estimator"]
+    found, _ = extrapolate_sweep(widths[:4], estimates[:4], theory[:4])
+    assert (f"{name}_1" in found) is narrow
+
+
+def test_a_coefficient_of_quasi_random_points_says_how_well_it_is_known():
+    estimates, theory = made(np.random.default_rng(6), name="frozen_mean")
+    for n, one in zip(WIDTHS, theory, strict=True):
+        one["frozen_mean_points"] = (DIMS, np.full(one["frozen_mean"].shape[1:], 0.3 / n))
+    _, known = extrapolate_sweep(WIDTHS, estimates, theory)
+    assert np.allclose(known["frozen_mean_1_neglected"], 0.3)
+
+
 def about(width, ensemble="e", **more):
     return networks(ensemble=ensemble, width=width, **more)
 

@@ -17,6 +17,7 @@ from scipy.stats import norm
 from finitewidth.comparison.tables import read_csv
 from finitewidth.planning.sweep import SWEEPABLE
 from finitewidth.study.study_file import load
+from made_here import take_along
 from running import ROOT, snakemake
 
 pytestmark = pytest.mark.slow
@@ -26,7 +27,10 @@ CONFIG = load([ROOT / "config.yaml"])
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
+    """Run to its end, from nothing or from what `make` has left here: then what is not of this code
+    and config, or not there, is made."""
     folder = tmp_path_factory.mktemp("default")
+    take_along(folder)
     done = snakemake(folder, "--cores", "all")
     assert done.returncode == 0, done.stdout
     return folder / "results" / "studies"
@@ -121,10 +125,44 @@ def test_the_first_order_in_1_n_fails_where_depth_is_not_small_beside_width(rows
     intralayer = rows[(rows["study"] == "intralayer") & (rows["quantity"] == "intralayer")]
     first = intralayer[(intralayer["order"] == "1/n") & (intralayer["layer"] == 12)]
     by_width = first.set_index("width")["z"].abs()
-    # Narrower ones have tails too heavy to be trusted.
-    assert by_width[64] > 4
+    # Narrower ones have tails that populations alone tell.
+    assert (by_width[[3, 8, 16, 32, 64]] > 4).all()
     assert by_width[1024] < 4
     assert not first[first["width"] == 64]["holds"].any()
+
+
+@pytest.mark.parametrize(
+    ("name", "most"), [("universality", 9), ("intralayer", 9), ("double_scaling", 1)]
+)
+def test_heavy_tails_are_measured(rows, name, most):
+    """Up to depth over width 4. Without populations 97, 92 and 9 numbers were flagged."""
+    here = rows[rows["study"] == name]
+    number = ["ensemble", "activation", "width", "quantity", "layer", "inputs", "component"]
+    flagged = here[here["reason"].fillna("").str.startswith("heavy tail")]
+    assert len(flagged.drop_duplicates(number)) <= most
+    grown = here[here["estimator"].fillna("").str.contains("islands of") & here["holds"]]
+    assert (grown["layer"].astype(int) - 1 >= 3.6 * grown["width"].astype(float)).any()
+    z = grown.loc[grown["order"] == "exact", "z"]
+    assert len(z) > (5 if name == "double_scaling" else 100)
+    assert z.abs().max() < 5
+
+
+@pytest.mark.parametrize(
+    ("name", "most"), [("ntk_concentration", 4), ("ntk_fluctuations", 1), ("ntk_criticality", 1)]
+)
+def test_heavy_tails_of_tangent_kernels_are_measured(rows, name, most):
+    """Up to depth over width 4; what is left are two inputs. Without populations 12, 23 and 20
+    numbers were flagged, at depths over width up to 2."""
+    here = rows[rows["study"] == name]
+    number = ["ensemble", "activation", "width", "depth", "quantity", "inputs", "component"]
+    flagged = here[here["reason"].fillna("").str.startswith("heavy tail")]
+    assert len(flagged.drop_duplicates([key for key in number if key in here])) <= most
+    grown = here[here["estimator"].fillna("").str.contains("islands of") & here["holds"]]
+    z = grown.loc[grown["order"] == "exact", "z"]
+    assert len(z) > (6 if name == "ntk_concentration" else 40)
+    assert z.abs().max() < 5
+    if name != "ntk_concentration":
+        assert (grown["depth"].astype(float) > 4 * grown["width"].astype(float)).any()
 
 
 @pytest.mark.parametrize("name", ["corrections", "two_inputs"])
@@ -163,9 +201,6 @@ def test_coefficients_of_1_n_are_measured_as_well_as_the_documents_say(rows):
     """G^{1}, V and H^{1} that are not zero, each to 2 % or better."""
     quantities = ["kernel_mean_1", "kernel_covariance_1", "ntk_mean_1"]
     first = rows[rows["quantity"].isin(quantities) & (rows["theory"] != 0)].copy()
-    # Ensembles of one activation have no column of it.
-    own = {"softplus": "softplus", "corrections_relu": "relu"}
-    first["activation"] = first["activation"].fillna(first["ensemble"].map(own))
     assert first["study"].value_counts().to_dict() == {
         "corrections": 11, "two_inputs": 3 * (1 + 6 + 3 + 6), "ntk_corrections": 4,
     }  # fmt: skip
@@ -225,10 +260,10 @@ def test_every_way_of_computing_a_tangent_kernel_agrees(rows):
 def test_fluctuations_of_tangent_kernels_leave_the_line_of_their_class(rows):
     """From depth 17 to 33 Var Theta/Theta^2 of GELU and SiLU more than doubles."""
     here = rows[(rows["study"] == "ntk_criticality") & (rows["order"] == "1/n")]
-    here = here[(here["quantity"] == "ntk_second_moment") & ~(here["width"] < 256)]
+    here = here[(here["quantity"] == "ntk_second_moment") & (here["width"] >= 256)]
     growth = {}
     for (ensemble, activation), own in here.groupby(["ensemble", "activation"], dropna=False):
-        spread = own[~(own["width"] < 1024)].set_index("depth")["estimate"] - 1
+        spread = own[own["width"] == own["width"].max()].set_index("depth")["estimate"] - 1
         growth[ensemble, activation] = spread[33] / spread[17]
     values = {name[0] if name[0] != "ntk_scalar" else name[1]: g for name, g in growth.items()}
     assert values["ntk_gelu"] > 2.4

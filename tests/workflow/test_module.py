@@ -77,7 +77,7 @@ def test_a_module_that_was_run_is_up_to_date_and_takes_names(prefixed):
     assert "Nothing to be done" in run(folder, "--dry-run", "fw_all").stdout
     said = run(folder, "--dry-run", "fw_all", "--forcerun", "fw_estimate").stdout
     assert set(re.findall(r"^rule (fw_estimate_\w+):", said, re.MULTILINE)) == {
-        "fw_estimate_plain", "fw_estimate_scalar", "fw_estimate_ways",
+        "fw_estimate_plain", "fw_estimate_scalar", "fw_estimate_stream", "fw_estimate_ways",
     }  # fmt: skip
     done = run(folder, "fw_all", "--report", "report.html")
     assert done.returncode == 0, done.stdout

@@ -97,7 +97,7 @@ def test_a_run_is_the_same_bytes_wherever_it_stands(folder, tmp_path):
     alone, named = digests(tmp_path, "theirs/results"), digests(folder, "results/runs/two")
     different = {name for name in named if alone.pop(name) != named[name]}
     # What speaks of the run as a whole does.
-    assert different == {"figures.md", "ro-crate-metadata.json"}
+    assert different == {"figures.md", "index.html", "ro-crate-metadata.json"}
     assert alone == {}
 
 
@@ -113,7 +113,8 @@ def test_each_run_is_traced_by_what_it_was_given(folder, name, monkeypatch, caps
     assert f"config {name}/configs/" in said
     assert ("seed 2" in said) == ("seed" in name)
     # A copy that lies elsewhere is of the run that gives it.
-    shutil.copy(table, "away.csv")
+    for more in ("", "-metadata.json"):
+        shutil.copy(f"{table}{more}", f"away.csv{more}")
     assert main(["trace", "--rebuild", "away.csv"]) == 0
     said = capsys.readouterr().out
     assert f"run={name.rpartition('/')[2]}" in said
@@ -200,7 +201,7 @@ def test_an_edit_reruns_in_place_what_depends_on_it(folder, copy):
     one = "results/runs/one"
     changed = {name for name in after[one] if after[one][name] != before[one].get(name)}
     assert {name.split("/")[1] for name in changed if "/" in name} == {"some"}
-    assert {name for name in changed if "/" not in name} == {"ro-crate-metadata.json"}
+    assert {name for name in changed if "/" not in name} == {"index.html", "ro-crate-metadata.json"}
     assert {n: d for n, d in after.items() if n != one} == {
         n: d for n, d in before.items() if n != one
     }

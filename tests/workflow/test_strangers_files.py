@@ -76,8 +76,12 @@ def test_an_array_is_read_whatever_its_name_is(ran):
 
 
 def test_every_file_says_the_title_as_it_was_given(ran, monkeypatch, capsys):
-    files = [p for p in (ran / "results/runs/study/studies").rglob("*") if p.suffix in SUFFIXES]
-    assert {p.suffix for p in files} == {".csv", ".html", ".md", ".tex", ".pdf", ".png", ".svg"}
+    files = [
+        p for p in (ran / "results/runs/study/studies").rglob("*") if p.name.endswith(SUFFIXES)
+    ]
+    assert {p.suffix for p in files} == {
+        ".csv", ".json", ".html", ".md", ".tex", ".pdf", ".png", ".svg",
+    }  # fmt: skip
     for path in files:
         assert read_stamp(path)["config"]["study"]["title"] == TITLE, path
     (kept,) = (ran / "results/runs/study/configs").iterdir()
@@ -88,8 +92,9 @@ def test_every_file_says_the_title_as_it_was_given(ran, monkeypatch, capsys):
 
 def test_the_markdown_table_is_whole(ran):
     text = (ran / "results/runs/study/studies/s/comparison.md").read_text(encoding="utf-8")
-    stamp, rest = text.split("\n", 1)
-    assert re.fullmatch(r"<!-- [^<>]* -->", stamp)
+    said, rest, stamp = re.split(r"\n(?s:(.*))\n(?=<!--)", text.rstrip("\n"))
+    for line in (said, stamp):
+        assert re.fullmatch(r"<!-- [^<>]* -->", line)
     assert not re.search(r"<|touch|\\input", rest)
     rows = [line for line in rest.splitlines() if line.startswith("|")]
     assert len(rows) > 10
@@ -98,9 +103,10 @@ def test_the_markdown_table_is_whole(ran):
 
 def test_the_tex_table_is_whole(ran):
     text = (ran / "results/runs/study/studies/s/comparison.tex").read_text(encoding="utf-8")
-    stamp, rest = text.split("\n", 1)
-    # TeX looks at nothing behind the sign on this line, not even at ^^M.
-    assert stamp.startswith("% provenance: {")
+    said, rest, stamp = re.split(r"\n(?s:(.*))\n(?=% provenance)", text.rstrip("\n"))
+    # TeX looks at nothing behind the sign on these lines, not even at ^^M.
+    assert said.startswith("% finitewidth ")
+    assert re.fullmatch(r"% provenance: \{.*", stamp)
     assert not re.search(r"touch|\\input", rest)
     (columns,) = re.findall(r"\\begin\{longtable\}\{(l+)\}", rest)
     rows = [line for line in rest.splitlines() if line.endswith(r" \\")]

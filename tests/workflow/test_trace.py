@@ -8,12 +8,13 @@ import sys
 from pathlib import Path
 
 import netCDF4
+import numpy as np
 import pytest
 import yaml
 
 from finitewidth.__main__ import main
 from finitewidth.provenance import code
-from finitewidth.provenance.artifacts import read_stamp
+from finitewidth.provenance.artifacts import beside, read_dataset, read_stamp, write_dataset
 from finitewidth.provenance.digests import seal
 from running import TINY, TINYS, snakemake
 
@@ -21,6 +22,10 @@ FIGURE = f"{TINYS}/studies/covariance/figures/histograms.png"
 TABLE = f"{TINYS}/studies/covariance/comparison.csv"
 SHARD = f"{TINYS}/ensembles/linear/C_W-2/samples/1.nc"
 ESTIMATES = f"{TINYS}/ensembles/linear/C_W-2/estimates.nc"
+#: Of an ensemble that is cheap to make again, and what its estimates were made on.
+ONE = f"{TINYS}/ensembles/phases/activation-tanh_C_W-1"
+SHARD_OF_ONE, ESTIMATES_OF_ONE = f"{ONE}/samples/0.nc", f"{ONE}/estimates.nc"
+NOTE = f"{TINYS}/logs/estimate/phases.processor.json"
 
 
 @pytest.fixture
@@ -126,6 +131,8 @@ def gone(path):
     ("file", "harm", "said"),
     [
         (TABLE, edited, "was altered"),
+        (f"{TABLE}-metadata.json", edited, "was altered"),
+        (f"{TABLE}-metadata.json", gone, "holds no stamp"),
         (TABLE.replace("csv", "tex"), edited, "was altered"),
         (FIGURE, flipped, "was altered"),
         (FIGURE.replace("png", "pdf"), flipped, "was altered"),
@@ -142,10 +149,12 @@ def gone(path):
 )
 def test_a_broken_link_is_named(copy, traced, file, harm, said):
     harm(file)
-    root = file if file.startswith(f"{TINYS}/studies") else TABLE
-    status, out = traced(root)
+    there = file.startswith(f"{TINYS}/studies") and harm is not gone
+    status, out = traced(file if there else TABLE)
     assert status == 1
-    broken = [line for line in out.splitlines() if line.startswith("BROKEN: ")]
+    # A file that says nothing of itself is refused before its ancestry.
+    lines = out.splitlines()
+    broken = [line for line in lines if line.startswith("BROKEN: ")] or lines
     named = file if harm is not gone or file != SHARD else str(Path(SHARD).parent)
     assert any(named in line and said in line for line in broken), broken
     # And no other file is blamed but those that hold its digest.
@@ -156,9 +165,11 @@ def test_a_broken_link_is_named(copy, traced, file, harm, said):
 
 
 def test_a_stamp_commands_no_terminal(copy, traced):
-    text = Path(TABLE).read_text()
-    Path(TABLE).write_text(text.replace('"rule":"compare"', '"rule":"\\u001b[2J\\nwhole: 9"', 1))
-    for arguments in ([TABLE], ["results"], ["--diff", TABLE, ESTIMATES]):
+    stamped = beside(TABLE)
+    text, hostile = stamped.read_text(), json.dumps('"rule":"\\u001b[2J\\nwhole: 9"')[1:-1]
+    assert json.dumps('"rule":"compare"')[1:-1] in text
+    stamped.write_text(text.replace(json.dumps('"rule":"compare"')[1:-1], hostile, 1))
+    for arguments in ([TABLE], [stamped], ["results"], ["--diff", TABLE, ESTIMATES]):
         status, out = traced(*arguments)
         assert status == 1
         assert "\x1b" not in out
@@ -178,15 +189,23 @@ PARTS = [
 
 
 def test_a_stamp_of_any_shape_is_told_or_refused(copy, traced):
-    first, rest = Path(TABLE).read_text().split("\n", 1)
-    whole = json.loads(first.removeprefix("# provenance: "))
+    page, stamped = TABLE.replace("csv", "md"), beside(TABLE)
+    text = Path(page).read_text().rpartition("<!-- provenance: ")[0]
+    about = json.loads(stamped.read_text())
+    whole = json.loads(about["dc:provenance"])
     for key, value in PARTS:
-        Path(TABLE).write_text(f"# provenance: {json.dumps(whole | {key: value})}\n{rest}")
-        for arguments in ([TABLE], ["--json", TABLE], ["--diff", TABLE, ESTIMATES]):
-            status, out = traced(*arguments)
-            assert status == 1, (key, value)
-            assert out
-        assert main(["trace", "--rebuild", TABLE]) in (0, 1)
+        changed = json.dumps(whole | {key: value})
+        stamped.write_text(json.dumps(about | {"dc:provenance": changed}))
+        Path(page).write_text(f"{text}<!-- provenance: {changed} -->\n")
+        for file in (TABLE, page):
+            for arguments in ([file], ["--json", file], ["--diff", file, ESTIMATES]):
+                status, out = traced(*arguments)
+                assert status == 1, (key, value)
+                assert out
+            assert main(["trace", "--rebuild", file]) in (0, 1)
+    for other in ({}, {"dc:provenance": 1}, {"dc:provenance": "{"}, about | {"schema:sha256": 1}):
+        stamped.write_text(json.dumps(other))
+        assert traced(TABLE)[0] == 1
 
 
 def test_who_reads_the_first_lines_only_sees_no_traceback(tiny):
@@ -261,11 +280,44 @@ def test_a_figure_is_made_again_to_the_byte(copy, traced):
     shutil.copy(FIGURE, "away/a.png")
     status, told = traced("--rebuild", "--verify", "--cores", "2", "away/a.png")
     assert (status, told) == (0, out + "away/a.png: made again, the same bytes\n")
+    # A table alone does not say it.
+    shutil.copy(TABLE, "away/a.csv")
+    status, told = traced("away/a.csv")
+    assert (status, "a.csv-metadata.json" in told) == (1, True)
+    shutil.copy(beside(TABLE), "away/a.csv-metadata.json")
+    assert traced("away/a.csv")[0] == 0
     shutil.copy(f"{TINYS}/studies/covariance/figures/covariance.png", "other.png")
     edited(TABLE)
     status, out = traced("--verify", "--cores", "2", TABLE)
     assert status == 1
-    assert out == f"{TABLE}\n    other content, though made in the same way\n"
+    # It was altered, and that is no rounding, however little it is.
+    same = "made on such a processor\n"
+    assert out == f"{TABLE}\n    other content, though made in the same way\n{same}"
+
+
+def test_numbers_of_another_processor_are_told_from_broken_ones(copy, traced):
+    """By a file that says that it was made elsewhere, and differs as if it had been."""
+    samples = read_dataset(SHARD_OF_ONE)
+    stamp, note = read_stamp(ESTIMATES_OF_ONE), Path(NOTE)
+    estimates = read_dataset(ESTIMATES_OF_ONE)
+    assert samples.attrs["precision"] == "float32"
+    about = json.loads(note.read_text())
+    note.write_text(json.dumps(about | {"processor": "another one", "openblas": "SkylakeX"}))
+    for roundings, few in ((3, True), (3e4, False)):
+        other = estimates.copy(deep=True)
+        largest = float(np.abs(other["covariance"]).max())
+        other["covariance"][0, 0, 0] += roundings * 2.0**-24 * largest
+        write_dataset(other, ESTIMATES_OF_ONE, stamp, title=other.attrs["title"])
+        status, out = traced("--verify", "--cores", "2", ESTIMATES_OF_ONE)
+        lines = [line.strip() for line in out.splitlines()]
+        (numbers,) = (line for line in lines if "roundings of single precision" in line)
+        assert numbers.startswith(f"{ESTIMATES_OF_ONE}: at most {roundings:.3g} ")
+        assert "standard errors" in numbers
+        assert "made on another processor" in lines
+        assert any(line.startswith("processor: another one | ") for line in lines)
+        assert any(line.startswith("openblas: SkylakeX | ") for line in lines)
+        assert status == (0 if few else 1)
+        assert ("made again, the same but for rounding" in lines[-1]) == few
 
 
 def test_a_rebuild_names_the_commits_that_the_stamps_did(tmp_path, monkeypatch):

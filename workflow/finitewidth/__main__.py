@@ -1,4 +1,5 @@
-"""``python -m finitewidth``: reads the command, and imports the one module that carries it out."""
+"""``finitewidth``, or ``python -m finitewidth``: reads the command, and imports the one module that
+carries it out."""
 
 from __future__ import annotations
 
@@ -9,6 +10,16 @@ import sys
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     words = sys.argv[1:] if arguments is None else arguments
+    from finitewidth.core.extras import MissingExtraError
+
+    try:
+        return _main(words)
+    except MissingExtraError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _main(words: list[str]) -> int:
     if words[:1] == ["run"]:
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             # Ctrl-C while this imports ends it without a traceback; later, the run hears of it.

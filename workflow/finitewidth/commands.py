@@ -1,4 +1,4 @@
-"""``python -m finitewidth``: the commands trace, stamp, estimate, check and archive."""
+"""``finitewidth``: its commands trace, stamp, estimate, describe, check and archive."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import os
 import sys
 from pathlib import Path
 
+from finitewidth import __version__
 from finitewidth.core.errors import ConfigError
 from finitewidth.core.places import DEFAULT, RESULTS, RUNS, STAGES, place, root_of
+from finitewidth.planning.describe import networks_of
 from finitewidth.planning.members import members
 from finitewidth.planning.plan import report
 from finitewidth.planning.trained_members import trained_members
@@ -39,8 +41,15 @@ def main(arguments: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m finitewidth")
-    commands = parser.add_subparsers(dest="command", required=True)
+    parser = argparse.ArgumentParser(
+        prog="finitewidth",
+        description="Ensembles of finite-width neural networks, measured and held against theory.",
+        epilog="finitewidth COMMAND --help explains one. A study file is YAML: config/README.md of"
+        " the project lists its keys. First steps: finitewidth check mine.yaml; finitewidth"
+        " estimate mine.yaml; finitewidth run mine.yaml --cores all.",
+    )
+    parser.add_argument("--version", action="version", version=f"finitewidth {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("run", help="run a study file: the workflow, with options of Snakemake")
 
     stamp = commands.add_parser("stamp", help="print what made a file of results, as JSON")
@@ -83,6 +92,14 @@ def _parser() -> argparse.ArgumentParser:
     estimate.add_argument("config", nargs="+", help="study files, a later one over an earlier one")
     estimate.set_defaults(run=_estimate)
 
+    describe = commands.add_parser(
+        "describe",
+        help="print the networks of a study file block by block: shapes, numbers drawn, sampler,"
+        " cost",
+    )
+    describe.add_argument("config", nargs="+", help="study files, a later one over an earlier one")
+    describe.set_defaults(run=_describe)
+
     archive = commands.add_parser("archive", help="pack code, config and results into one file")
     _add_run(archive)
     archive.add_argument("--run", dest="name", help="the name of the run, instead")
@@ -123,6 +140,11 @@ def _estimate(options: argparse.Namespace) -> int:
     config = load(options.config)
     print(report(config))
     print(f"Results in {root_of(name_of(config, options.config, {}, DEFAULT_STUDY))}/.")
+    return 0
+
+
+def _describe(options: argparse.Namespace) -> int:
+    print(networks_of(load(options.config)))
     return 0
 
 
@@ -174,15 +196,17 @@ def _again(ancestry: Ancestry, folder: Path, options: argparse.Namespace) -> int
     """How the file is made again; whether that gives the same bytes; or both."""
     if options.rebuild:
         print(command(ancestry, folder), flush=True)
-    different = verify(ancestry, folder, options.cores) if options.verify else []
-    if options.verify:
-        print("\n".join(different) or f"{options.file}: made again, the same bytes")
-    return 1 if different else 0
+    if not options.verify:
+        return 0
+    found = verify(ancestry, folder, options.cores)
+    verdict = "the same but for rounding" if found.lines else "the same bytes"
+    print("\n".join([*found.lines, *[f"{options.file}: made again, {verdict}"] * found.few]))
+    return 0 if found.few else 1
 
 
 def _trace_folder(options: argparse.Namespace) -> int:
     """Every artifact below a folder: how many are well, and the broken links."""
-    files = [p for p in sorted(Path(options.file).rglob("*")) if p.suffix in SUFFIXES]
+    files = [p for p in sorted(Path(options.file).rglob("*")) if p.name.endswith(SUFFIXES)]
     files = [p for p in files if not p.name.startswith(".") and _is_stamped(_real(p))]
     if not files:
         raise ArtifactError(f"{options.file} holds no artifacts")

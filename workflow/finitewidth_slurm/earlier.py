@@ -4,15 +4,18 @@ A run writes down the name of its jobs, which no other run has, before it submit
 next run of the folder cancels jobs of these names that were submitted from that folder: a copy of
 the folder has the names, too, but not the jobs.
 
-Such a job is killed outright. One that was asked to end would take its files with it, also those
-that it had just finished, and that this run was planned on.
+Such a job is killed outright, and the files that this run was planned on are held meanwhile. A job
+has several processes. One that outlives another for a moment takes it for failed, and removes what
+that one had just finished.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from finitewidth_slurm.ask import Ask, ask
@@ -33,7 +36,38 @@ def note(runs: Path, name: str) -> None:
 
 def files_there(runs: Path, results: Path) -> list[Path]:
     """The files of results that a run is planned on, where an earlier run may still change them."""
-    return [file for file in results.rglob("*") if file.is_file()] if runs.exists() else []
+    if not runs.exists():
+        return []
+    # None that is hidden, as what a killed run held (see ``held``).
+    hidden = {folder for folder in results.glob(".*") if folder.is_dir()}
+    return [f for f in results.rglob("*") if f.is_file() and not hidden.intersection(f.parents)]
+
+
+@contextlib.contextmanager
+def held(files: Sequence[Path], store: Path) -> Iterator[None]:
+    """Give back, at the end of the block, those of ``files`` that were removed within it.
+
+    A second name for each, in the folder ``store``, keeps it: the same file, with the same time.
+    Where the file system has no hard links nothing is kept.
+    """
+    if not files:
+        yield
+        return
+    shutil.rmtree(store, ignore_errors=True)
+    names = {store / str(number): file for number, file in enumerate(files)}
+    with contextlib.suppress(OSError):
+        store.mkdir(parents=True)
+    for name, file in names.items():
+        with contextlib.suppress(OSError):
+            os.link(file, name)
+    try:
+        yield
+    finally:
+        for name, file in names.items():
+            # Never in the place of one that is there.
+            with contextlib.suppress(OSError):
+                os.link(name, file)
+        shutil.rmtree(store, ignore_errors=True)
 
 
 def check_there(files: Sequence[Path]) -> None:

@@ -9,10 +9,12 @@ _SNAKEMAKE = ("runtime", "tmpdir", "mem", "mem_mb", "mem_mib", "disk", "disk_mb"
 #: Those of the SLURM plugin, and ``gpu_partition``, which is ours.
 SITE = ("slurm_account", "slurm_partition", "gpu_partition")
 _SLURM = (
-    *("cluster", "clusters", "slurm_cluster", "constraint", "qos", "slurm_extra", "nodes"),
+    *("constraint", "qos", "slurm_extra", "nodes"),
     *("tasks", "tasks_per_node", "tasks_per_gpu", "cpus_per_task", "threads", "mem_mb_per_cpu"),
     *("gpu", "gpu_model", "gres", "cpus_per_gpu", "mpi"),
 )
+#: The SLURM plugin would send jobs to another cluster by these; ours are looked for on this one.
+ELSEWHERE = ("cluster", "clusters", "slurm_cluster")
 KNOWN = (*SITE, *_SNAKEMAKE, *_SLURM)
 
 
@@ -33,6 +35,11 @@ def unknown(names: Iterable[str], only_misspelt: bool = False) -> str | None:
     for name in names:
         if name in KNOWN or name.startswith("_"):
             continue
+        if name in ELSEWHERE:
+            return (
+                f"default-resources: {name} would send jobs where they are not followed; start the "
+                "run on a machine whose squeue shows that cluster."
+            )
         guess = meant(name, KNOWN)
         if only_misspelt and not guess and not name.startswith(("slurm", "gpu")):
             continue

@@ -1,4 +1,5 @@
 # What the rules share: the validated config, the members, and the parameters of each stage.
+import gc
 import os
 import shutil
 import sys
@@ -23,8 +24,8 @@ if INSTALLED != VERSION:
     there = f"of version {INSTALLED}" if INSTALLED else "missing"
     sys.exit(
         f"{RULES}: rules of version {VERSION} want the library finitewidth of the same version, and"
-        f" here it is {there}: install it (pip install . in a checkout of version {VERSION}), or use"
-        " the rules of another version"
+        f" here it is {there}: install it (pip install '.[all]' in a checkout of version {VERSION}), or"
+        " use the rules of another version"
     )
 
 from finitewidth.core.errors import ConfigError
@@ -44,9 +45,11 @@ from finitewidth.core.files import bounded_sha256, unreadable
 from finitewidth.runtime.folder import OURS, check_name, check_writable, occupy
 from finitewidth.study.given_files import check_given, given_files
 from finitewidth.planning.members import batches
+from finitewidth.comparison.gallery import shown_by_browsers
 from finitewidth.comparison.report import caption, figure_labels, front_page, table_labels
 from finitewidth_slurm import earlier
 from finitewidth.planning.trained_members import study_members, trained_batches
+from finitewidth.models import own_networks
 from finitewidth.models.activations import table
 from finitewidth.quantities import description
 from finitewidth.quantities.vocabulary import (
@@ -68,6 +71,9 @@ def is_own_entry():
 
 
 prepare()
+# A plan of thousands of jobs is millions of objects, and nearly all of them stay: Python's collector
+# would look through them again and again.
+gc.set_threshold(1_000_000)
 
 try:
     check_name(str(Path.cwd()))
@@ -125,23 +131,26 @@ def end_runs_on_slurm():
     """
     if shutil.which("squeue"):
         try:
-            earlier.end_earlier_runs(EARLIER_RUNS, os.getcwd(), logger.warning)
+            with earlier.held(PLANNED_ON, Path("results/.held")):
+                earlier.end_earlier_runs(EARLIER_RUNS, os.getcwd(), logger.warning)
             earlier.check_there(PLANNED_ON)
         except earlier.EarlierRunError as error:
             sys.exit(str(error))
 
 
-def code_of(script, *modules, members=(), families=(), does=None, figures=()):
+def code_of(script, *modules, members=(), families=(), does=None, figures=(), theory=False):
     """The code that a rule's script runs, a parameter of the rule: edit it, and it reruns.
 
     ``modules`` are those of the library that it imports by a name that it is given. The activations
     of ``members`` count, too; the descriptions of ``families``, and the functions of these that
-    ``does`` tells (its estimator or its theory); and the descriptions of ``figures``.
+    ``does`` tells (its estimator or its theory); and the descriptions of ``figures``. Networks of
+    somebody's own count with the members, and their ``theory`` where that is asked.
     """
     places = [does(FAMILIES[family]) for family in families if does]
     files = {
         *map(str, modules),
         *(table.file_of(name) for m in members for name in m.activations),
+        *(file for m in members for file in own_networks.files_of(m, theory=theory)),
         *(description.file_of(place) for place in places if place),
     }
     own = {file for file in files if file.startswith(extensions.PREFIX)}

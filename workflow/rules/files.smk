@@ -14,9 +14,9 @@ def in_place(files):
 
 
 def input_files(wildcards):
-    """A user's own file is an input of the rule, so that a change of it is seen."""
-    mine = f"inputs.{wildcards.name}.file"
-    return [file for key, file in given_files(STUDY_FILE) if key == mine]
+    """A user's own files are inputs of the rule, so that a change of them is seen."""
+    mine = f"inputs.{wildcards.name}."
+    return [file for key, file in given_files(STUDY_FILE) if key.startswith(mine)]
 
 
 def images_from(wildcards):
@@ -27,8 +27,9 @@ def images_from(wildcards):
     return [spec.file] if spec.kind == "array" else []
 
 
-def inputs_file(m):
-    return at(f"results/inputs/{m.inputs}.nc")
+def inputs_of(m):
+    """The sets of input vectors that a member is evaluated on, those it is trained on first."""
+    return [at(f"results/inputs/{name}.nc") for name in m.input_sets]
 
 
 def study_files(study):
@@ -48,9 +49,8 @@ def figure_files(study, figure):
 
 def drawn(study, figure):
     """The files of a figure, one of them for the report."""
-    files = figure_files(study, figure)
-    # A browser shows no PDF on a page.
-    shown = next((file for file in files if not file.endswith("pdf")), None)
+    files = dict(zip(STUDY_FILE.formats, figure_files(study, figure)))
+    shown = files.get(shown_by_browsers(STUDY_FILE.formats))
 
     def labels(wildcards, output):
         # Where it stands, which a module's prefix can change.
@@ -58,7 +58,7 @@ def drawn(study, figure):
         return figure_labels(projections.study(STUDY_FILE, study), figure, file)
 
     marks = {"caption": caption(f"{study}/{figure}"), "category": study, "labels": labels}
-    return [report(file, **marks) if file == shown else file for file in files]
+    return [report(file, **marks) if file == shown else file for file in files.values()]
 
 
 def style_of(study):
@@ -83,6 +83,7 @@ def every_result():
     every_member = [m for batch in (*BATCHES, *TRAINED) for m in batch.members]
     results = [at(file) for m in every_member for file in m.results]
     results += [file for name in STUDY_FILE.studies for file in study_results(name)]
+    results += [at(projections.INDEX) for _ in list(STUDY_FILE.studies)[:1]]
     return results + [at(projections.GALLERY) for _ in DRAWN[:1]]
 
 
@@ -99,7 +100,7 @@ def every_file():
     trained = [m for batch in TRAINED for m in batch.members]
     files = every_result()
     files += [at(file) for m in random for file in (*m.samples, *m.seconds)]
-    files += [inputs_file(m) for m in random]
+    files += [file for m in random for file in inputs_of(m)]
     files += [at(f"{m.folder}/{name}.nc") for m in trained for name in ("networks", "covariances")]
     files += [at(f"results/data/{batch.data}.nc") for batch in TRAINED]
     files += [
@@ -127,8 +128,8 @@ FETCHED = (
     ),
     *(
         f"workflow/scripts/{name}.py"
-        for name in "compare crate data download estimate figures gallery generate inputs measure"
-        " normality predict sample theory train".split()
+        for name in "compare crate data download estimate figures gallery generate index inputs"
+        " measure normality predict sample theory train".split()
     ),
 )
 

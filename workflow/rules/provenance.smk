@@ -17,6 +17,7 @@ if not GIVEN.exists():
 OF_EXTENSIONS = own_code.used(
     [
         *(table.file_of(m.activation) for m in MEMBERS),
+        *(file for m in MEMBERS for file in own_networks.files_of(m)),
         *(input_vectors.file_of(STUDY_FILE.inputs[m.inputs].kind) for m in MEMBERS),
         *described(
             {family for m in MEMBERS for family in m.estimate},
@@ -28,7 +29,7 @@ EXTENSIONS = [one for one in extensions.named() if one.name in OF_EXTENSIONS]
 
 #: What is said when a run has ended well: a name, a file or folder, and how that is made.
 PLACES = [("tables and figures", at("results/studies"), "")] if STUDY_FILE.studies else []
-PLACES += [("all figures on one page", at(projections.GALLERY), "") for _ in DRAWN[:1]]
+PLACES += [("all results on one page", at(projections.INDEX), "") for _ in PLACES[:1]]
 PLACES += [("report", at("results/report.html"), " (`make report` writes it)") for _ in PLACES[:1]]
 following.tell(
     kind="study",

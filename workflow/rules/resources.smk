@@ -11,14 +11,24 @@ if problem := unknown(SITE, only_misspelt=True):
     sys.exit(problem)
 
 
+#: Whether jobs may run elsewhere: then each attempt asks for more. Here it says what a job should
+#: take and no more, since Snakemake calls a function once a job, and there may be ten thousand.
+ELSEWHERE = bool(SITE) or workflow.resource_settings.nodes is not None
+
+
+def growing(amount):
+    """So much of a resource at each attempt."""
+    return (lambda wildcards, attempt: attempt * amount) if ELSEWHERE else amount
+
+
 def asked(name):
     """Resources of a rule's jobs, with a GPU where their task is for one."""
     if name not in PLAN:
         return {}
     job = PLAN[name]
     wanted = {
-        "mem_mb": lambda wildcards, attempt: attempt * asked_memory(job.cost),
-        "runtime": lambda wildcards, attempt: attempt * asked_minutes(job.cost),
+        "mem_mb": growing(asked_memory(job.cost)),
+        "runtime": growing(asked_minutes(job.cost)),
     }
     device = STUDY_FILE.device_for(job.task)
     if device == "cuda" or (device == "auto" and "gpu_partition" in SITE):

@@ -32,7 +32,7 @@ for batch in BATCHES:
             name:
                 f"sample_{batch.name}"
             input:
-                [inputs_file(m) for m in batch.members],
+                [file for m in batch.members for file in inputs_of(m)],
             output:
                 samples=[at(file) for m in batch.members for file in m.samples],
                 seconds=[at(file) for m in batch.members for file in m.seconds],
@@ -56,7 +56,7 @@ for batch in BATCHES:
             name:
                 f"sample_{batch.name}"
             input:
-                inputs_file(batch.members[0]),
+                inputs_of(batch.members[0]),
             output:
                 samples=[at(f"{batch.members[0].folder}/samples/{{shard}}.nc")],
                 seconds=[],
@@ -68,8 +68,8 @@ for batch in BATCHES:
                 **asked(f"sample_{batch.name}"),
             params:
                 device=STUDY_FILE.device_for(batch.task),
-                configs=lambda wildcards, m=batch.members[0]: [
-                    projections.sample(STUDY_FILE, m, int(wildcards.shard))
+                configs=lambda wildcards, of=projections.samples(STUDY_FILE, batch.members[0]): [
+                    of(int(wildcards.shard))
                 ],
                 code=code_of("sample.py", members=batch.members),
             script:

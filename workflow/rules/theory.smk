@@ -8,7 +8,7 @@ for batch in BATCHES:
         name:
             f"theory_{batch.name}"
         input:
-            [inputs_file(m) for m in batch.members],
+            [file for m in batch.members for file in inputs_of(m)],
         output:
             [at(f"{m.folder}/theory.nc") for m in batch.members],
         log:
@@ -24,6 +24,7 @@ for batch in BATCHES:
                 members=batch.members,
                 families={f for m in batch.members for f in m.estimate},
                 does=attrgetter("theory"),
+                theory=True,
             ),
         script:
             "../scripts/theory.py"

@@ -3,11 +3,12 @@
 import json
 
 from finitewidth.runtime.job import place, run, stamp
+from finitewidth.comparison.columns import schema
 from finitewidth.comparison.compare import table
 from finitewidth.comparison.html_table import to_html
 from finitewidth.comparison.results import Study
 from finitewidth.comparison.tables import to_csv, to_markdown, to_tex
-from finitewidth.provenance.artifacts import write_text
+from finitewidth.provenance.artifacts import write_table, write_text
 
 
 def main(job):
@@ -15,7 +16,8 @@ def main(job):
     study = Study.read(config["study"], place(job))
     rows = table(study)
     marks = stamp(job, rule="compare", config=config)
-    write_text(to_csv(rows), job.output.csv, marks)
+    title = f"{study.name}: theory beside estimate"
+    write_table(to_csv(rows), job.output.csv, marks, title=title, columns=schema(rows))
     write_text(to_markdown(rows), job.output.markdown, marks)
     write_text(to_tex(rows), job.output.tex, marks)
     write_text(to_html(rows, name=study.name, title=study.title), job.output.html, marks)

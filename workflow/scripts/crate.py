@@ -4,12 +4,13 @@ from pathlib import Path
 
 from finitewidth.runtime.job import place, progress, run
 from finitewidth.core.places import alone, run_in
-from finitewidth.provenance.crate import ROOT, copy_code, write_crate
+from finitewidth.provenance.code import CHECKOUT
+from finitewidth.provenance.crate import copy_code, write_crate
 
 
 def main(job):
     results, code = Path(job.output.metadata).parent, Path(job.output.code)
-    copy_code(Path(job.params.fetched or ROOT), code)
+    copy_code(Path(job.params.fetched or CHECKOUT), code)
     # As stamps name them.
     files = [alone(place(job), path) for path in job.input]
     config = alone(place(job), job.input.config)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from finitewidth.runtime.job import begin, progress, run, stamp
 from finitewidth.core.device import label, prepare
+from finitewidth.members.inputs import inputs_of
 from finitewidth.members.stages import sampled
 from finitewidth.provenance.artifacts import read_dataset, write_dataset
 from finitewidth.sampling.sample_member import sample_member
@@ -11,20 +12,23 @@ from finitewidth.sampling.sample_member import sample_member
 
 def main(job):
     device = prepare(job.params.device)
-    seconds = iter(job.output.seconds)
-    for config, source, path in zip(job.params.configs, job.input, job.output.samples, strict=True):
+    seconds, sources = iter(job.output.seconds), iter(job.input)
+    for config, path in zip(job.params.configs, job.output.samples, strict=True):
         member, seed, blocks = sampled(config["member"]), config["seed"], tuple(config["blocks"])
-        x = read_dataset(source)["x"].values
+        mine = [next(sources) for _ in member.input_sets]
+        x = inputs_of(member, [read_dataset(source) for source in mine])
         ensemble, name = member.ensemble, member.name
         begin(ensemble, name)
+        islands = tuple(config["islands"]) if "islands" in config else None
         samples = sample_member(
-            member, x, seed=seed, device=device, blocks=blocks, on_tile=progress("networks")
-        )
+            member, x, seed=seed, device=device, blocks=blocks, islands=islands,
+            on_tile=progress("networks"),
+        )  # fmt: skip
         mark = stamp(
             job,
             rule="sample",
             wildcards={"ensemble": ensemble, "member": name, "shard": Path(path).stem},
-            inputs=[source],
+            inputs=mine,
             config=config,
             device=label(device),
         )

@@ -8,7 +8,7 @@ import xarray as xr
 
 from finitewidth.core.indices import pairs, quads
 from finitewidth.estimate.families import BY_LAYER, estimate
-from finitewidth.quantities.vocabulary import FAMILIES, FROM_LADDER, FROM_NTK
+from finitewidth.quantities.vocabulary import FAMILIES, FROM_LADDER, FROM_NTK, FROM_TRAINING
 
 pytestmark = pytest.mark.fast
 
@@ -62,7 +62,8 @@ def estimates(samples):
 
 
 def test_families_give_the_quantities_of_the_vocabulary(samples):
-    assert set(BY_LAYER) == set(FAMILIES) - {"normality", *FROM_LADDER, *FROM_NTK}
+    others = {"normality", *FROM_LADDER, *FROM_NTK, *FROM_TRAINING}
+    assert set(BY_LAYER) == set(FAMILIES) - others
     for family in BY_LAYER:
         found = estimate([samples], [family], **NAMES)
         names = {n for n in found.data_vars if not n.endswith(ENDS)}

@@ -101,7 +101,10 @@ def test_without_controls_moments_are_the_unbiased_ones(samples):
         third = [kstat(k[:, place], 3) for place in (0, 2)]
         np.testing.assert_allclose(found["kernel_third"][rung, layer], third, atol=1e-12, rtol=1e-8)
     stderr = kernel.std(axis=0, ddof=1) / np.sqrt(len(kernel))
-    np.testing.assert_allclose(found["kernel_mean_stderr"][:, 1:], stderr[:, 1:], rtol=1e-9)
+    ratio = found["kernel_mean_stderr"].values[:, 1:] / stderr[:, 1:]
+    # Larger by what the skewness of a mean over few networks adds, of 0.35 at most.
+    assert (ratio > 1).all()
+    assert (ratio**2 < 1 + 3 / len(kernel) + 2 * 0.35**2).all()
     assert "controls" not in found["kernel_mean"].attrs["estimator"]
 
 
@@ -115,9 +118,14 @@ def test_rungs_hold_the_covariance_of_estimates(samples, estimates):
         np.testing.assert_allclose(rungs, np.swapaxes(rungs, 0, 1), rtol=1e-9)
     found = estimate_ladder([plain(samples)], ["kernel_moments"], **NAMES)
     k = samples["conditional_kernel"].values[:, :, 1, 0]
-    # Every network is a block of its own here.
+    # Every network is a block of its own here. What is added for few networks leaves correlations.
+    ratio = found["kernel_mean_stderr"].values[:, 1, 0] / np.sqrt(
+        np.var(k, axis=0, ddof=1) / len(k)
+    )
     np.testing.assert_allclose(
-        found["kernel_mean_rungs"][:, :, 1, 0], np.cov(k.T) / len(k), rtol=1e-9
+        found["kernel_mean_rungs"][:, :, 1, 0],
+        np.cov(k.T) / len(k) * np.outer(ratio, ratio),
+        rtol=1e-9,
     )
 
 
@@ -189,8 +197,10 @@ def test_the_mean_tangent_kernel_without_controls_is_numpys(samples):
     )
     found = estimate_ladder([without], ["ntk_mean"], **NAMES)
     np.testing.assert_allclose(found["ntk_mean"], ntk.mean(axis=0), rtol=1e-12)
-    stderr = ntk[:, :, 1:].std(axis=0, ddof=1) / 20
-    np.testing.assert_allclose(found["ntk_mean_stderr"][:, 1:], stderr, rtol=1e-6)
+    # Wider by what the skewness of a mean over few networks asks for (estimate/errors/mean_errors).
+    wider = found["ntk_mean_stderr"].values[:, 1:] / (ntk[:, :, 1:].std(axis=0, ddof=1) / 20)
+    assert wider.min() > 1
+    assert wider.max() < 1.05
 
 
 @pytest.mark.parametrize(

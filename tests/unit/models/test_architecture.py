@@ -8,6 +8,9 @@ import pytest
 
 from finitewidth.models import layers
 from finitewidth.models.architecture import Architecture
+from finitewidth.models.layers.attention import Attention
+from finitewidth.models.layers.average_pool import AveragePool
+from finitewidth.models.layers.block import Block
 from finitewidth.models.layers.flatten import Flatten
 from finitewidth.models.layers.layer import Layer
 from finitewidth.models.layers.nonlinearity import Nonlinearity
@@ -63,13 +66,24 @@ def test_networks_on_images_are_no_perceptrons():
 @pytest.mark.parametrize(
     ("shape", "given", "said"),
     [
-        ((3,), [dense(4, 2)], "layer 1 of 1: dense 4 -> 2 takes vectors of 4, not 3 channels"),
+        ((3,), [dense(4, 2)], "layer 1 of 1: dense 4 -> 2 takes 4 channels, not 3 channels"),
         ((3,), [dense(3, 2), dense(3, 2)], "layer 2 of 2: .* not 2 channels"),
-        ((2, 4, 4), [dense(32, 2)], "takes vectors of 32, not 2 channels on 4 x 4 places"),
+        ((2, 4, 4), [dense(32, 2)], "takes 32 channels, not 2 channels on 4 x 4 places"),
         ((3,), [convolution(3, 2)], "takes images of 3 channels, not 3 channels"),
         ((3, 4, 4), [convolution(2, 2)], "takes images of 2 channels, not 3 channels on 4 x 4"),
-        ((2, 4, 4), [convolution(2, 2, kernel=(1, 7))], "patch fits into with padding 1, not"),
-        ((2, 4, 4), [convolution(2, 2), dense(6, 2)], "layer 2 of 2"),
+        ((2, 4, 4), [convolution(2, 2, kernel=(1, 7))], "patch fits into with its padding, not"),
+        (
+            (2, 1, 4),
+            [convolution(2, 2, circular=True, padding=2)],
+            "at least as large as what is put",
+        ),
+        ((2, 4, 4), [AveragePool((2, 3)), convolution(2, 2)], "images that its windows cover, not"),
+        ((2,), [AveragePool(), dense(2, 2)], "takes what has places, not 2 channels"),
+        (
+            (2, 4, 4),
+            [convolution(2, 2), dense(6, 2)],
+            "layer 2 of 2: dense 6 -> 2 takes 6 channels, not 2",
+        ),
         ((3,), [Nonlinearity("tanh")], "needs a layer with weights"),
         ((3,), [], "needs a layer with weights"),
     ],
@@ -98,6 +112,21 @@ def test_an_architecture_is_described_layer_by_layer():
     ]
 
 
+@pytest.mark.parametrize("read", ["first", "centre", "last"])
+def test_one_place_of_each_layer_is_read(read):
+    layers = [convolution(2, 4, kernel=(3, 3)), AveragePool((2, 5)), AveragePool(), dense(4, 1)]
+    network = Architecture((2, 4, 5), layers, ends=[1, 2, 3], read=read)
+    assert network.place_of(1) == {"first": 0, "centre": 2 * 5 + 2, "last": 19}[read]
+    assert network.place_of(2) == {"first": 0, "centre": 1, "last": 1}[read]
+    assert network.place_of(3) == 0
+    with pytest.raises(ValueError, match="'edge' is none of centre, first, last"):
+        Architecture((2, 4, 5), layers, read="edge").place_of(1)
+
+
+def test_a_dense_map_acts_at_every_place():
+    assert dense(2, 7).shape_after((2, 4, 5)) == (7, 4, 5)
+
+
 def test_rates_of_any_layers():
     network = convolutional()
     assert network.parameters == 4 * (2 * 6 + 1) + 3 * (4 * 6 + 1) + 2 * (12 + 1)
@@ -119,5 +148,7 @@ def test_every_kind_of_layer_has_its_steps(kind):
     # What registers the steps.
     for walk in ("theory.layers.infinite_width", "sampling.layers.networks"):
         import_module(f"finitewidth.{walk}")
-    for step in (kernels.step, steps.forward, steps.pull_back):
+    # The way back through a block is that through its branch, and so are those of attention.
+    back = () if kind in (Block, Attention) else (steps.pull_back,)
+    for step in (kernels.step, steps.forward, *back):
         assert step.dispatch(kind) is not step.dispatch(object), step

@@ -243,8 +243,11 @@ def test_elementwise_modules_are_the_table():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"way": "magic"}, "way 'magic' is none of layerwise, jacobian, jvp, backward"),
-        ({"form": "both"}, "form 'both' is none of samples, parameters, smaller"),
+        (
+            {"way": "magic"},
+            'way: given "magic", allowed is one of layerwise, jacobian, jvp, backward',
+        ),
+        ({"form": "both"}, 'form: given "both", allowed is one of samples, parameters, smaller'),
         (
             {"rates": LearningRates((1.0,), (1.0,))},
             "rates of 1 layers do not fit a model of 2 layers",

@@ -21,21 +21,33 @@ import hashlib, json, sys
 import numpy as np
 from finitewidth.sampling.fused import networks
 networks.ROW = int(sys.argv[1])
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling.fused.activations import CODES
-from finitewidth.sampling.fused.ensemble import sample
+from finitewidth.sampling.ensemble import sample
+from finitewidth.sampling.ntk_ensemble import sample_ntk
 
 x = np.random.default_rng(0).standard_normal((3, 10))
 found = {}
 for activation in ("relu", *CODES):
     for precision in ("float32", "float64"):
         C_b = 0.0 if activation == "relu" else 0.1
-        mlp = Perceptron(activation, (10, 300, 77, 600), (C_b,) * 3, (2.0,) * 3)
+        mlp = Perceptron(activation, (10, 300, 20, 77, 9, 600), (C_b,) * 5, (2.0,) * 5)
         samples = sample(mlp, x, networks=30, seed=1, precision=precision,
                          measure=("preactivations", "quartic", "sextic"))
         every = b"".join(samples[name].values.tobytes() for name in sorted(samples.data_vars))
         found[f"{activation} {precision}"] = hashlib.sha256(every).hexdigest()
-code = "".join(networks.sample_networks.inspect_asm().values())
+rates = LearningRates((0.5,) * 3, (1.0,) * 3)
+for activation, C_b in (("relu", 0.0), ("tanh", 0.1)):
+    mlp = Perceptron(activation, (10, 300, 77, 9), (C_b,) * 3, (2.0,) * 3)
+    samples = sample_ntk(mlp, rates, x, networks=30, seed=1)
+    every = b"".join(samples[name].values.tobytes() for name in sorted(samples.data_vars))
+    found[f"tangent kernels, {activation}"] = hashlib.sha256(every).hexdigest()
+mlp = Perceptron("leaky_relu(0.2)", (10, 300, 4000, 1), (0.0,) * 3, (2.0,) * 3)
+samples = sample_ntk(mlp, rates, x[:1], networks=1000, seed=1, sampler="scalar")
+every = b"".join(samples[name].values.tobytes() for name in sorted(samples.data_vars))
+found["scalars"] = hashlib.sha256(every).hexdigest()
+code = "".join(networks.sample_networks.dispatcher.inspect_asm().values())
 print(json.dumps({"wide": "%zmm" in code, "middle": "%ymm" in code, "found": found}))
 """
 

@@ -12,10 +12,9 @@ import pytest
 
 from finitewidth.models.activations import table
 from finitewidth.models.activations.activation import Activation
-from finitewidth.models.architecture import Architecture
 from finitewidth.models.perceptron import Perceptron
-from finitewidth.sampling.fused import activations, cached, networks, tiles
-from finitewidth.sampling.fused.ensemble import sample
+from finitewidth.sampling.ensemble import sample
+from finitewidth.sampling.fused import activations, cached, marginal, networks, tiles
 from plain_networks import network, recorded
 
 ALL = ("preactivations", "quartic", "sextic")
@@ -87,8 +86,22 @@ def test_widths_about_the_sizes_of_pieces(width):
         assert_same_numbers(samples, member, x, 2, (), 1e-12)
 
 
-def test_recorded_layers_leave_the_others_alone():
-    member, x = mlp("relu", (40,) * 6, 0.0), inputs(2)
+@pytest.mark.parametrize("precision", CLOSE)
+@pytest.mark.parametrize("activation", ["relu", "tanh", "bump"])
+def test_narrow_layers_that_share_counters(activation, precision, bump):
+    """Four layers a group, two, or one: whatever widths stand behind one another."""
+    widths = (16, 4, 16, 16, 16, 32, 20, 17, 33, 3, 64, 1, 16, 31, 32, 32)
+    member, x = mlp(activation, widths, C_b=0.0 if activation == "relu" else 0.2), inputs(1)
+    samples = sample(member, x, networks=3, seed=5, measure=ALL, precision=precision)
+    assert_same_numbers(samples, member, x, 5, (), 10 * CLOSE[precision])
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("widths", [(40,) * 6, (600, 9, 16, 30, 300, 12)])
+@pytest.mark.parametrize("activation", ["relu", "linear", "leaky_relu(-0.3)"])
+def test_recorded_layers_leave_the_others_alone(activation, widths, count):
+    """Layers that are not recorded of one input take a shorter way."""
+    member, x = mlp(activation, widths, 0.0), inputs(count)
     every = sample(member, x, networks=20, seed=1, measure=ALL)
     few = sample(member, x, networks=20, seed=1, layers=[2, 5], measure=ALL)
     for name in every.data_vars:
@@ -99,13 +112,15 @@ def test_recorded_layers_leave_the_others_alone():
 
 @pytest.mark.parametrize("precision", CLOSE)
 @pytest.mark.parametrize("activation", ["relu", "tanh", "bump"])
-def test_any_division_of_the_work_gives_the_same_bytes(activation, precision, bump):
+def test_any_division_of_the_work_gives_the_same_bytes(activation, precision, bump, monkeypatch):
     member, x = mlp(activation, (300, 1500), 0.0), inputs(2)
     about = {"networks": 1500, "seed": 4, "measure": ALL, "precision": precision}
     whole = sample(member, x, **about)
-    for tile in (1, 7, 1024):
-        assert whole.equals(sample(member, x, tile=tile, **about))
-    parts = [sample(member, x, blocks=part, tile=100, **about) for part in ((0, 1), (1, 3))]
+    for tile in (1, 2**14, 2**19 + 1):
+        monkeypatch.setattr(marginal, "TILE", tile)
+        monkeypatch.setattr(tiles, "TILE", tile)
+        assert whole.equals(sample(member, x, **about))
+    parts = [sample(member, x, blocks=part, **about) for part in ((0, 1), (1, 3))]
     for name in whole.data_vars:
         assert np.array_equal(np.concatenate([p[name].values for p in parts]), whole[name].values)
     # Nor does an ensemble's size matter to its first networks.
@@ -113,19 +128,10 @@ def test_any_division_of_the_work_gives_the_same_bytes(activation, precision, bu
     assert few.equals(whole.isel(network=slice(3)))
 
 
-def test_an_architecture_is_drawn_where_it_is_a_perceptron():
-    member, x = mlp(), inputs(2)
-    assert sample(member, x, networks=5, seed=1).equals(
-        sample(member.architecture, x, networks=5, seed=1)
-    )
-    several = Architecture(member.architecture.shape, member.architecture.layers[:-1])
-    with pytest.raises(ValueError, match="perceptrons"):
-        sample(several, x, networks=5, seed=1)
-
-
-def test_progress_is_told():
-    told = []
-    sample(mlp(), inputs(1), networks=10, seed=1, tile=4, on_tile=lambda *at: told.append(at))
+def test_progress_is_told(monkeypatch):
+    member, told = mlp(), []
+    monkeypatch.setattr(marginal, "TILE", 4 * sum(member.widths[1:]))
+    sample(member, inputs(1), networks=10, seed=1, on_tile=lambda *at: told.append(at))
     assert told == [(4, 10), (8, 10), (10, 10)]
 
 
@@ -216,7 +222,7 @@ def test_what_is_kept_is_of_the_code_as_it_is(tmp_path, monkeypatch):
             monkeypatch.setitem(sys.modules, name, modules[-1])
             spec.loader.exec_module(modules[-1])
         answer = modules[-1].answer
-        return answer(), sum(answer.stats.cache_hits.values())
+        return answer(), sum(answer.dispatcher.stats.cache_hits.values())
 
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     assert run("helper_of_cached", 1, "one") == (1, 0)
@@ -229,8 +235,8 @@ def test_what_is_kept_names_no_class_of_ours(bump):
     sample(mlp("bump"), inputs(1), networks=1, seed=1)
     sample(mlp("relu"), inputs(1), networks=1, seed=1)
     for function in (networks.sample_networks, tiles.draw_layer, tiles.sum_layer):
-        assert function.signatures
-        assert b"finitewidth" not in pickle.dumps(function.signatures)
+        assert function.dispatcher.signatures
+        assert b"finitewidth" not in pickle.dumps(function.dispatcher.signatures)
 
 
 def test_where_nothing_can_be_kept_code_is_compiled():

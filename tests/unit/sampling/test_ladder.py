@@ -24,6 +24,7 @@ from finitewidth.sampling.ensemble import sample
 from finitewidth.sampling.mlp.coupled_widths import sample_ladder
 from finitewidth.sampling.mlp.neuron_tables import moment_names, neuron_moments
 from finitewidth.sampling.mlp.width_controls import control_names
+from plain_networks import layer_of_normals
 
 pytestmark = pytest.mark.fast
 
@@ -37,11 +38,13 @@ def ladder(activation, widths, depth=4, dimension=3, **rest):
     ]
 
 
+@pytest.mark.parametrize("compiled", [True, False])
 @pytest.mark.parametrize("sampler", ["marginal", "explicit"])
-def test_a_rung_has_the_law_of_networks_drawn_by_themselves(sampler):
+def test_a_rung_has_the_law_of_networks_drawn_by_themselves(sampler, compiled):
     widths, networks = (4, 7), 6000
     mlps = ladder("tanh", widths, C_b=0.1, C_W=1.6)
-    kernels = sample_ladder(mlps, X, networks=networks, seed=1, layers=[4])["conditional_kernel"]
+    found = sample_ladder(mlps, X, networks=networks, seed=1, layers=[4], compiled=compiled)
+    kernels = found["conditional_kernel"]
     for rung, mlp in enumerate(mlps):
         other = sample(
             mlp,
@@ -74,12 +77,12 @@ def by_hand(name, u, s):
 
 @pytest.mark.parametrize("inputs", [1, 2, 3])
 @pytest.mark.parametrize("activation", ["gelu", "tanh", "relu", "linear"])
-def test_every_rung_reads_the_first_columns_of_the_same_normals(activation, inputs):
+@pytest.mark.parametrize("compiled", [True, False])
+def test_every_rung_reads_the_first_columns_of_the_same_normals(activation, inputs, compiled):
     x = np.vstack([X, [[0.7, 0.7, 0.1]]])[:inputs]
     widths, networks, C_b, C_W = (24, 10, 15), 5, 0.2, 1.3
-    found = sample_ladder(
-        ladder(activation, widths, C_b=C_b, C_W=C_W), x, networks=networks, seed=3, name=("e", "m")
-    )
+    mlps = ladder(activation, widths, C_b=C_b, C_W=C_W)
+    found = sample_ladder(mlps, x, networks=networks, seed=3, name=("e", "m"), compiled=compiled)
     stream = torch_stream(3, "e", "m", "networks", 0)
     grams = np.broadcast_to(C_b + C_W / 3 * x @ x.T, (3, networks, inputs, inputs))
     a, b = pairs(inputs).T
@@ -92,6 +95,10 @@ def test_every_rung_reads_the_first_columns_of_the_same_normals(activation, inpu
         driven = found["driven_kernel"].sel(driven=layer).values
         np.testing.assert_array_equal(driven, kernel.astype(np.float32))
         normals = torch.empty(networks, inputs, 24).normal_(generator=stream).numpy().astype(float)
+        if compiled:
+            each = itertools.product(range(networks), range(inputs))
+            rows = [layer_of_normals(3, ("e", "m"), k, layer, a, 24) for k, a in each]
+            normals = np.array(rows).reshape(normals.shape)
         following = []
         for rung, n in enumerate(widths):
             u = normals[:, :, :n]
@@ -187,11 +194,13 @@ def test_rungs_depend_on_the_widest_alone_and_layers_on_nothing():
     assert set(bare.data_vars) == {"conditional_kernel"}
 
 
+@pytest.mark.parametrize("compiled", [True, False])
 @pytest.mark.parametrize(("activation", "C_b"), [("relu", 0.0), ("tanh", 0.0), ("gelu", 0.3)])
-def test_singular_inputs_are_ordinary(activation, C_b):
+def test_singular_inputs_are_ordinary(activation, C_b, compiled):
     x = np.array([[1.0, 2, 0], [1, 2, 0], [-1, -2, 0], [0, 0, 0]])
     mlps = ladder(activation, (6, 20), C_b=C_b, C_W=1.8, depth=6)
-    kernel = sample_ladder(mlps, x, networks=300, seed=2)["conditional_kernel"].values
+    found = sample_ladder(mlps, x, networks=300, seed=2, compiled=compiled)
+    kernel = found["conditional_kernel"].values
     gram = np.zeros((*kernel.shape[:3], 4, 4))
     a, b = pairs(4).T
     gram[..., a, b] = gram[..., b, a] = kernel
@@ -203,10 +212,12 @@ def test_singular_inputs_are_ordinary(activation, C_b):
         assert (gram[..., 3, :] == 0).all()
 
 
-def test_dead_networks_are_exactly_zero_and_as_many_as_they_should_be():
+@pytest.mark.parametrize("compiled", [True, False])
+def test_dead_networks_are_exactly_zero_and_as_many_as_they_should_be(compiled):
     networks, n = 12000, 3
     mlps = ladder("relu", (n, 6), C_W=2.0)
-    found = sample_ladder(mlps, X[:1], networks=networks, seed=4)["conditional_kernel"].values
+    found = sample_ladder(mlps, X[:1], networks=networks, seed=4, compiled=compiled)
+    found = found["conditional_kernel"].values
     dead = found[:, 0, :, 0] == 0
     assert (dead[:, 1:] >= dead[:, :-1]).all()
     expected = 1 - (1 - 2.0**-n) ** 3

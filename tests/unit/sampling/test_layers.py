@@ -29,6 +29,7 @@ from finitewidth.sampling.ensemble import sample
 from finitewidth.sampling.layers import draws
 from finitewidth.sampling.layers.draws import Tile, draw_weights, with_weights, without_weights
 from finitewidth.sampling.layers.networks import explicit_tile, marginal_tile, rows_of
+from finitewidth.sampling.layers.patches import matrix_of
 from finitewidth.sampling.layers.steps import forward
 from finitewidth.sampling.layers.tangents import tangent_tile
 from finitewidth.sampling.mlp import explicit_ntk, marginal
@@ -132,7 +133,7 @@ def test_samplers_draw_what_torchs_own_networks_are(case, draw):
 
 def bias_of_each_place(layer, seen, tile):
     """Wrong on purpose: C_b on the diagonal alone."""
-    gram = layer.C_W / layer.fan_in * draws.gram_of(seen, tile.workspace)
+    gram = layer.C_W / layer.fan_in * draws.squares_of(seen, tile.workspace)
     gram = gram + layer.C_b * torch.eye(gram.shape[1], dtype=gram.dtype)
     shape = tile.streams.networks, gram.shape[1], layer.fan_out
     normals = tile.streams.normal_(torch.empty(shape, dtype=torch.float64))
@@ -141,7 +142,8 @@ def bias_of_each_place(layer, seen, tile):
 
 def fan_out_for_fan_in(layer, seen, tile):
     """Wrong on purpose: weights of variance C_W/fan-out."""
-    return without_weights(layer, seen * (layer.fan_in / layer.fan_out) ** 0.5, tile)
+    scale = (layer.fan_in / layer.fan_out) ** 0.5
+    return without_weights(layer, matrix_of(seen) * scale, tile)
 
 
 @pytest.mark.parametrize("wrong", [bias_of_each_place, fan_out_for_fan_in])
@@ -191,13 +193,13 @@ def test_ensembles_of_networks_on_vectors(sampler):
 
 
 def test_what_cannot_be_sampled_is_refused():
-    with pytest.raises(ValueError, match="not of ones on images"):
-        sample(convolutional(), IMAGES.flatten(1).numpy(), networks=2, seed=1)
+    with pytest.raises(ValueError, match="do not fit a network of 2 channels on 4 x 5 places"):
+        sample(convolutional(), IMAGES.transpose(1, 3).numpy(), networks=2, seed=1)
     uniform = two_activations(weights="uniform")
     with pytest.raises(ValueError, match="use the explicit sampler"):
         sample(uniform, VECTORS.numpy(), networks=2, seed=1)
     rates = LearningRates.named("ntk", uniform)
-    with pytest.raises(ValueError, match="no perceptron are sampled by the explicit sampler"):
+    with pytest.raises(ValueError, match="integrates out normal weights only"):
         sample_ntk(uniform, rates, VECTORS.numpy(), networks=2, seed=1)
 
 

@@ -1,10 +1,10 @@
 """Samplers of tangent kernels against each other, and against automatic differentiation.
 
-Two-sample Kolmogorov-Smirnov tests, fixed seeds. Some 300 p-values are looked at; each has to
-exceed 1e-5, so that chance fails the file once in 300 choices of the seeds.
+Two-sample Kolmogorov-Smirnov tests, fixed seeds. Some 900 p-values are looked at; each has to
+exceed 3e-6, so that chance fails the file once in 300 choices of the seeds.
 """
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ from finitewidth.sampling.mlp.explicit_dntk import dntk
 from finitewidth.sampling.mlp.marginal_ntk import gram_factor, pseudo_inverse
 from finitewidth.sampling.ntk_ensemble import sample_ntk
 
-LEAST_P = 1e-5
+LEAST_P = 3e-6
 
 
 def statistics(samples):
@@ -78,37 +78,39 @@ INPUTS = {
     ("activation", "C_b"),
     [("relu", 0.0), ("relu", 0.3), ("tanh", 0.0), ("gelu", 0.2), ("leaky_relu(0.3)", 0.0)],
 )
-def test_marginal_and_explicit_ensembles_agree(activation, C_b, inputs):
+def test_marginal_ensembles_of_both_kinds_and_explicit_ones_agree(activation, C_b, inputs):
     # Three and two neurons: ReLU networks die often.
     mlp = Perceptron(activation, (3, 4, 2, 3, 2), (C_b,) * 4, (1.6, 2.0, 1.4, 1.8))
     rates = LearningRates((0.5, 0.3, 0.9, 0.7), (1.2, 0.8, 1.1, 0.6))
     x = INPUTS[inputs]
     with np.errstate(invalid="ignore", divide="ignore"):
-        one, other = (
-            sample_ntk(
-                mlp, rates, x, networks=20_000, seed=seed, sampler=sampler, precision="float64"
-            )
-            for seed, sampler in ((1, "marginal"), (2, "explicit"))
+        compiled, on_torch, explicit = (
+            sample_ntk(mlp, rates, x, networks=20_000, seed=seed, precision="float64", **how)
+            for seed, how in enumerate(({}, {"compiled": False}, {"sampler": "explicit"}))
         )
-        agree(one, other)
+        agree(compiled, explicit)
+        agree(on_torch, explicit)
+        agree(compiled, on_torch)
 
 
 @pytest.mark.parametrize("activation", ["relu", "linear", "abs", "leaky_relu(0.3)"])
 def test_scalar_and_marginal_ensembles_agree(activation):
     mlp = Perceptron(activation, (3, 4, 2, 3, 1), (0.0,) * 4, (1.6, 2.0, 1.4, 1.8))
     rates = LearningRates((0.5, 0.3, 0.9, 0.7), (1.2, 0.8, 1.1, 0.6))
-    one, other = (
+    each = [
         sample_ntk(
-            mlp, rates, TWO[:1], networks=40_000, seed=3, name=(sampler,), sampler=sampler,
-            outputs=1, precision="float64",
+            mlp, rates, TWO[:1], networks=40_000, seed=3, name=(sampler, str(compiled)),
+            sampler=sampler, outputs=1, precision="float64", compiled=compiled,
         )
         for sampler in ("scalar", "marginal")
-    )  # fmt: skip
-    agree(one, other)
-    dead = [np.mean(s["conditional_kernel"].values == 0) for s in (one, other)]
+        for compiled in (True, False)
+    ]  # fmt: skip
+    for one, other in combinations(each, 2):
+        agree(one, other)
+    dead = [np.mean(s["conditional_kernel"].values == 0) for s in each]
     expected = 1 - (1 - 2**-4) * (1 - 2**-2) * (1 - 2**-3) if activation == "relu" else 0.0
     error = np.sqrt(max(expected * (1 - expected), 1e-12) / 40_000)
-    assert dead == pytest.approx([expected] * 2, abs=4.5 * error)
+    assert dead == pytest.approx([expected] * 4, abs=4.5 * error)
 
 
 @pytest.mark.parametrize("name", ["tanh", "gelu", "relu", "silu"])
@@ -225,13 +227,16 @@ def test_pseudo_inverse_gives_an_orthonormal_span():
     assert torch.allclose(torch.bmm(factor, span), rows, atol=1e-9)
 
 
-def test_inputs_that_nearly_coincide_keep_their_difference():
+@pytest.mark.parametrize("compiled", [True, False])
+def test_inputs_that_nearly_coincide_keep_their_difference(compiled):
     """In single precision, too, though it is the thousandth part of an input."""
     x = np.stack([TWO[0], TWO[0] + 1e-3 * TWO[1]])
     mlp = Perceptron("tanh", (3, 16, 16, 1), (0.0,) * 3, (1.5,) * 3)
     rates, gaps = LearningRates.named("ntk", mlp), []
     for seed, precision in ((1, "float64"), (2, "float32")):
-        samples = sample_ntk(mlp, rates, x, networks=4000, seed=seed, precision=precision)
+        samples = sample_ntk(
+            mlp, rates, x, networks=4000, seed=seed, precision=precision, compiled=compiled
+        )
         theta = samples["ntk"].values[:, 0, 0]
         gaps.append(theta[:, 0, 0] + theta[:, 1, 1] - 2 * theta[:, 0, 1])
     assert np.median(gaps[0]) < 1e-5
@@ -241,8 +246,8 @@ def test_inputs_that_nearly_coincide_keep_their_difference():
 def test_shards_join_to_the_whole_and_memory_divides_a_block():
     mlp = Perceptron.uniform_width("tanh", dimension=3, width=6, depth=3, C_W=1.5)
     rates = LearningRates.named("ntk", mlp)
-    for sampler in ("marginal", "explicit"):
-        shared = {"networks": 9000, "seed": 1, "sampler": sampler}
+    for how in ({}, {"compiled": False}, {"sampler": "explicit"}):
+        shared = {"networks": 9000, "seed": 1, **how}
         whole = sample_ntk(mlp, rates, TWO, **shared)["ntk"].values
         parts = [sample_ntk(mlp, rates, TWO, blocks=b, **shared)["ntk"].values
                  for b in ((0, 1), (1, 3))]  # fmt: skip
@@ -267,11 +272,14 @@ def test_what_a_sampler_cannot_do_is_one_sentence(change, words):
         sample_ntk(mlp, LearningRates.named("ntk", mlp), TWO, networks=100, seed=1, **change)
 
 
-def test_streams_are_those_of_the_block():
+@pytest.mark.parametrize("compiled", [True, False])
+def test_streams_are_those_of_the_block(compiled):
     """The first block of an ensemble does not know how many there are."""
     mlp = Perceptron.uniform_width("relu", dimension=3, width=6, depth=3, C_W=2.0)
     few, many = (
-        sample_ntk(mlp, LearningRates.named("standard", mlp), TWO, networks=n, seed=1)["ntk"].values
+        sample_ntk(
+            mlp, LearningRates.named("standard", mlp), TWO, networks=n, seed=1, compiled=compiled
+        )["ntk"].values
         for n in (4096, 9000)
     )
     assert np.array_equal(few, many[:4096])

@@ -17,8 +17,8 @@ from finitewidth.core.indices import pairs, quads
 from finitewidth.models.activations.table import TABLE, get
 from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
-from finitewidth.sampling import ensemble, ntk_ensemble
-from finitewidth.sampling.mlp import coupled_widths
+from finitewidth.sampling import ensemble, ntk_ensemble, on_torch
+from finitewidth.sampling.mlp import coupled_widths, torch_ladder
 from finitewidth.sampling.ntk_ensemble import sample_ntk
 
 #: Each activation as torch differentiates it: torch's own where it has one.
@@ -62,11 +62,11 @@ def given(monkeypatch):
     """What the last sampler was handed, in one tile."""
     last = []
 
-    def one_tile(stream, blocks, size, networks, tile):
-        last[:] = [Given(networks)]
-        yield slice(0, networks), last[0]
+    def one_tile(shard, tile, device):
+        last[:] = [Given(len(shard))]
+        yield slice(0, len(shard)), last[0]
 
-    for module in (ensemble, coupled_widths, ntk_ensemble):
+    for module in (on_torch, torch_ladder):
         monkeypatch.setattr(module, "tiles", one_tile)
     return lambda: last[0].handed
 
@@ -94,15 +94,19 @@ def test_precisions_agree(name, inputs):
         mlp = Perceptron(name, (3, 6, 5, 6, 2), (C_b,) * 4, (1.5, 2.0, 1.4, 1.1))
         rates = LearningRates((0.5, 0.3, 0.9, 0.2), (1.2, 0.8, 1.1, 0.4))
         for sampler in ("marginal", "explicit"):
+            # Compiled kernels name each number: test_fused_sampler.py holds them against numpy.
             for measure in POWERS if C_b else [*POWERS, NORM]:
-                both(ensemble.sample, mlp, x, sampler=sampler, measure=measure, layers=(2, 4))
+                both(ensemble.sample, mlp, x, sampler=sampler, measure=measure, layers=(2, 4),
+                     compiled=False)  # fmt: skip
             for measure in TANGENTS + (DERIVED if sampler == "explicit" else []):
-                both(ntk_ensemble.sample_ntk, mlp, rates, x, sampler=sampler, measure=measure)
+                both(ntk_ensemble.sample_ntk, mlp, rates, x, sampler=sampler, measure=measure,
+                     compiled=False)  # fmt: skip
         mlps = [Perceptron.uniform_width(name, dimension=3, width=n, depth=3, C_b=C_b, C_W=1.5)
                 for n in (8, 6, 8)]  # fmt: skip
         for controls in (True, False):
             for each in (None, [LearningRates.named("ntk", mlp) for mlp in mlps]):
-                both(coupled_widths.sample_ladder, mlps, x, controls=controls, rates=each)
+                both(coupled_widths.sample_ladder, mlps, x, controls=controls, rates=each,
+                     compiled=False)  # fmt: skip
 
 
 def reference(name, widths, rates, weights, biases, x, outputs):

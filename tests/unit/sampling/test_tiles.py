@@ -15,12 +15,14 @@ from finitewidth.core.torch_random import torch_stream
 from finitewidth.models.activations.table import TABLE
 from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
-from finitewidth.sampling import ensemble, ntk_ensemble
+from finitewidth.sampling import ntk_ensemble, on_torch
+from finitewidth.sampling import streams as streams_of
 from finitewidth.sampling.ensemble import sample
-from finitewidth.sampling.mlp import coupled_widths
+from finitewidth.sampling.mlp import ladder_record, torch_ladder
 from finitewidth.sampling.mlp.coupled_widths import sample_ladder
 from finitewidth.sampling.ntk_ensemble import sample_ntk
 from finitewidth.sampling.record import NtkRecorder, Recorder
+from finitewidth.sampling.shard import Shard
 from finitewidth.sampling.streams import Streams, tiles
 from watched import Watched
 
@@ -45,19 +47,24 @@ def ladders(activation):
 
 #: Name: block, how to sample, with the rest of the arguments.
 CASES = {
-    "marginal, one input": (4096, sample, (mlp("gelu"), X[:1]), {}),
+    "marginal, one input": (4096, sample, (mlp("gelu"), X[:1]), {"compiled": False}),
     "marginal, two inputs": (
         4096,
         sample,
         (mlp(), X[:2]),
-        {"measure": ("preactivations", "quartic")},
+        {"measure": ("preactivations", "quartic"), "compiled": False},
     ),
-    "marginal, three inputs": (4096, sample, (mlp("relu", C_W=2.0, C_b=0.1), X), {}),
+    "marginal, three inputs": (
+        4096,
+        sample,
+        (mlp("relu", C_W=2.0, C_b=0.1), X),
+        {"compiled": False},
+    ),
     "marginal, layers drawn together": (
         4096,
         sample,
         (mlp("relu", 8, 60, C_W=2.0), X[:1]),
-        {"layers": [40], "measure": ("log_norm",)},
+        {"layers": [40], "measure": ("log_norm",), "compiled": False},
     ),
     "explicit": (8, sample, (mlp(width=600, C_b=0.2), X[:2]), {"sampler": "explicit"}),
     "explicit, uniform": (
@@ -66,19 +73,24 @@ CASES = {
         (mlp("relu", 600, weights="uniform", C_b=0.2), X[:2]),
         {"sampler": "explicit"},
     ),
-    "marginal ntk": (4096, sample_ntk, (*ntk_law(), X[:2]), {"measure": ("ntk", "preactivations")}),
+    "marginal ntk": (
+        4096,
+        sample_ntk,
+        (*ntk_law(), X[:2]),
+        {"measure": ("ntk", "preactivations"), "compiled": False},
+    ),
     "explicit ntk": (
         8,
         sample_ntk,
         (*ntk_law("tanh", 600), X[:2]),
         {"sampler": "explicit", "measure": ("ntk", "dntk")},
     ),
-    "ladder, one input": (4096, sample_ladder, (ladders("relu"), X[:1]), {}),
+    "ladder, one input": (4096, sample_ladder, (ladders("relu"), X[:1]), {"compiled": False}),
     "ladder, two inputs": (
         4096,
         sample_ladder,
         (ladders("tanh"), X[:2]),
-        {"rates": [LearningRates((0.5,) * 4, (1.2,) * 4)] * 2},
+        {"rates": [LearningRates((0.5,) * 4, (1.2,) * 4)] * 2, "compiled": False},
     ),
 }
 
@@ -89,10 +101,10 @@ def tiles_of(monkeypatch):
 
     def take(networks):
         for module, name in (
-            (ensemble, "tile_size"),
-            (ensemble, "explicit_tile_size"),
+            (on_torch, "tile_size"),
+            (on_torch, "explicit_tile_size"),
             (ntk_ensemble, "ntk_tile_size"),
-            (coupled_widths, "ladder_tile_size"),
+            (torch_ladder, "ladder_tile_size"),
         ):
             monkeypatch.setattr(module, name, lambda *a, **k: networks)
 
@@ -140,14 +152,16 @@ def test_each_block_of_a_tile_has_its_own_stream(axis):
 
 
 @pytest.mark.parametrize("tile", [1, 3, 10, 20, 35, 100])
-def test_tiles_cover_a_shard_once_and_in_order(tile):
+def test_tiles_cover_a_shard_once_and_in_order(tile, monkeypatch):
     size, networks, shard = 10, 47, (1, 5)
     covered, started = [], []
-    for at, streams in tiles(started.append, shard, size, networks, tile):
+    monkeypatch.setattr(streams_of, "torch_stream", lambda *words, device: started.append(words))
+    shard = Shard(size, shard, networks, 1, ("a",))
+    for at, streams in tiles(shard, tile, "cpu"):
         assert at.stop - at.start == streams.networks <= tile
         covered += range(at.start, at.stop)
-    assert covered == list(range(37))
-    assert started == [1, 2, 3, 4]
+    assert covered == list(range(37)) == list(range(len(shard)))
+    assert started == [(1, "a", "networks", block) for block in (1, 2, 3, 4)]
 
 
 def sizes(device):
@@ -198,9 +212,9 @@ def meta(monkeypatch):
 
     monkeypatch.setattr(Recorder, "end_tile", end_tile)
     monkeypatch.setattr(NtkRecorder, "end_tile", end_tile)
-    monkeypatch.setattr(coupled_widths._Kept, "put", put)
-    for module in (ensemble, ntk_ensemble, coupled_widths):
-        monkeypatch.setattr(module, "torch_stream", lambda *name, device: torch.Generator())
+    monkeypatch.setattr(ladder_record.Kept, "put", put)
+    monkeypatch.setattr(streams_of, "torch_stream", lambda *name, device: torch.Generator())
+    for module in (on_torch, torch_ladder):
         # The first tile is as large as any.
         monkeypatch.setattr(module, "tiles", lambda *shard: islice(tiles(*shard), 1))
     return {"seed": 1, "networks": 70_000, "device": "meta"}

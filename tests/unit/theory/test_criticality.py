@@ -1,14 +1,26 @@
 """Critical points as computed, against those known and against the recursion itself."""
 
+import dataclasses
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
-from finitewidth.models.activations.table import get
+from finitewidth.models.activations.table import TABLE, get
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.gaussian.expectations import covariance, second_moment
 from finitewidth.theory.mlp import kernel
 from finitewidth.theory.mlp.chain import second_order
-from finitewidth.theory.mlp.criticality import chi_parallel, chi_perp, critical_point
+from finitewidth.theory.mlp.criticality import (
+    FOUND,
+    chi_parallel,
+    chi_perp,
+    critical_point,
+    fixed_kernel,
+)
+from running import ROOT
 
 pytestmark = pytest.mark.fast
 
@@ -34,6 +46,14 @@ def test_known_critical_points_are_found(name):
     assert found.universality_class == universality_class
     assert (found.C_b, found.C_W) == pytest.approx((C_b, C_W), abs=6e-9)
     assert found.K_star == (K if not K else pytest.approx(K, abs=6e-9))
+
+
+def test_kernels_that_are_written_down_are_those_that_a_search_finds():
+    searched = {name: entry for name, entry in TABLE.items() if entry.slopes is None}
+    assert {name: fixed_kernel(entry) for name, entry in searched.items()} == FOUND
+    # One of the same name that is another function is searched for.
+    other = dataclasses.replace(TABLE["silu"], name="gelu")
+    assert critical_point(other).K_star == FOUND["silu"]
 
 
 @pytest.mark.parametrize("name", ["sigmoid", "softplus", "cos"])
@@ -95,3 +115,50 @@ def test_the_vertex_grows_with_the_slope_of_its_class(name):
     slope = n * orders.variance_1 / orders.K**2 / depth
     # The half-stable kernel drifts off its fixed point by rounding; logarithms in the other class.
     assert slope[0, 0] == pytest.approx(at.vertex_slope, rel=1e-2)
+
+
+#: Code that libraries choose on other processors: numpy's and OpenBLAS's.
+CODES = [
+    {},
+    {"NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR", "OPENBLAS_CORETYPE": "Haswell"},
+    {
+        "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",
+        "OPENBLAS_CORETYPE": "Nehalem",
+    },
+]
+TELL = """
+import sys
+import numpy as np
+from finitewidth.models.activations.table import get, names
+from finitewidth.planning.members import members
+from finitewidth.study.study_file import load
+from finitewidth.theory.mlp.criticality import critical_point, fixed_kernel
+for name in names():
+    if "(" in name:
+        continue
+    print(name, get(name).slopes is None and fixed_kernel(get(name)))
+    try:
+        point = critical_point(get(name))
+    except ValueError:
+        continue
+    print(name, point.C_b.hex(), point.C_W.hex(), point.where)
+config = load([sys.argv[1]])
+for ensemble in config.ensembles:
+    print(members(config, ensemble))
+u = np.sin(np.linspace(0, 700, 50 * 701)).reshape(50, 701)
+print("code:", (u @ u[0]).sum().hex())
+"""
+
+
+def test_a_plan_made_with_other_code_has_the_same_numbers():
+    """Else Snakemake would sample again what a controller on another processor has planned."""
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", TELL, str(ROOT / "config.yaml")], env={**os.environ, **code},
+            capture_output=True, text=True, check=True, timeout=60,
+        ).stdout.splitlines()
+        for code in CODES
+    ]  # fmt: skip
+    assert len({lines[-1] for lines in said}) > 1, "these processes ran the same code"
+    assert len(said[0]) > 8
+    assert said[0][:-1] == said[1][:-1] == said[2][:-1]

@@ -183,6 +183,23 @@ def test_equal_inputs_and_zero_ones_make_no_order_hold_by_chance(x):
         assert not (eigenvalue.isel(rank=0) == 0).any()
 
 
+def test_a_pair_of_near_inputs_takes_nothing_from_other_eigenvalues():
+    """What two inputs that nearly agree make small is their difference, and no more."""
+    mlp = Perceptron.uniform_width(
+        "tanh", dimension=3, width=200, depth=3, C_b=0.1, C_W=1.5, outputs=1
+    )
+    rates = LearningRates.named("ntk", mlp)
+    alone, near = np.array([[1.0, 0.3, 0.0], [-0.2, 0.9, 1.0]]), np.array([[1.0, 0.3, 1e-7]])
+    left = []
+    for x in (alone, np.concatenate([alone, near])):
+        theory = predict_ntk(mlp, rates, x, [3], ["ntk", "ntk_tensors", "ntk_spectrum"])
+        theory = with_neglected(theory, [mlp], x, [rates])
+        left.append(theory["ntk_eigenvalue_neglected"].sel(order="1/n").values[0])
+    assert left[1][0] == pytest.approx(left[0][0], rel=0.5)
+    # Of the smallest nothing is known but that it is small.
+    assert not left[1][2] < 1e-3
+
+
 def test_a_dataset_without_expansions_is_left_in_peace():
     mlp = Perceptron.uniform_width("relu", dimension=6, width=4, depth=3, C_b=0.0, C_W=2.0)
     theory = predict(mlp, np.ones((1, 6)), [2], ("log_norm",))

@@ -13,13 +13,15 @@ from finitewidth.quantities.vocabulary import (
     FAMILIES,
     FROM_LADDER,
     FROM_NTK,
+    FROM_TRAINING,
     TRAINED_FAMILIES,
 )
 from finitewidth.quantities.vocabulary import QUANTITIES as WORDS
 from finitewidth.sampling.ensemble import sample
 from finitewidth.theory.predict.predict_preactivations import ORDERS, predict
 
-ALL = tuple(family for family in FAMILIES if family not in (*FROM_LADDER, *FROM_NTK))
+_OTHERS = (*FROM_LADDER, *FROM_NTK, *FROM_TRAINING)
+ALL = tuple(family for family in FAMILIES if family not in _OTHERS)
 LAYERS = [1, 2, 4]
 X = np.array([[1.0, -0.5, 2.0], [0.2, 1.1, -0.4], [0.0, 0.0, 0.0]])
 

@@ -7,11 +7,11 @@ from torch.nn import functional
 from finitewidth.trained.training import networks
 from finitewidth.trained.training.networks import (
     chunks,
-    cross_entropy,
     each,
     evaluate,
     outputs,
     representations,
+    scores,
 )
 from small_networks import CASES, accuracy, architecture, drawn, hidden, loaded
 
@@ -64,18 +64,20 @@ def test_evaluate_is_a_loop_over_networks_and_images(case):
         assert float(loss[k]) == pytest.approx(sum(losses) / len(losses), rel=1e-10)
 
 
-def test_cross_entropy_by_hand():
-    logits = torch.tensor([[[0.0, 0.0], [1.0, 0.0]], [[0.0, 2.0], [0.0, 0.0]]]).double()
-    y = torch.tensor([[0, 1]])
+def test_scores_by_hand():
+    logits = torch.tensor([[[0.0, 1.0], [0.0, 0.0]], [[0.0, 0.0], [2.0, 0.0]]]).double()
     half = torch.log(torch.tensor(2.0).double())
 
     def softplus(v):
         return torch.log1p(torch.exp(torch.tensor(v).double()))
 
-    wanted = torch.stack([(half + softplus(1.0)) / 2, (softplus(2.0) + half) / 2])
-    assert torch.allclose(cross_entropy(logits, y), wanted)
-    own = torch.tensor([[0, 1], [1, 0]])
-    assert torch.allclose(cross_entropy(logits, own)[1], (softplus(-2.0) + half) / 2)
+    y = torch.tensor([[0, 1], [1, 0]])
+    logarithms, loss, right = scores(logits, y)
+    assert torch.allclose(loss, torch.stack([half + softplus(1.0), softplus(-2.0) + half]))
+    assert torch.allclose(logarithms.exp().sum(1), torch.ones(2, 2).double())
+    # Of equal logits the first counts.
+    assert right.tolist() == [1, 2]
+    assert scores(logits, 1 - y)[2].tolist() == [1, 0]
 
 
 @pytest.mark.parametrize("case", ["mlp", "strided"])

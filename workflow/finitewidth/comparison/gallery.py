@@ -26,6 +26,11 @@ def undrawn(paths: Iterable[str], place: str = RESULTS) -> list[str]:
     return found
 
 
+def shown_by_browsers(formats: Sequence[str]) -> str | None:
+    """Which of the endings of a figure's files a page takes: the first one that is no PDF."""
+    return next((ending for ending in formats if ending != "pdf"), None)
+
+
 def gallery(studies: Sequence[Mapping], formats: Sequence[str], run: str = DEFAULT) -> str:
     """The page: for each study its figures, each with what it shows, and its files.
 
@@ -33,8 +38,7 @@ def gallery(studies: Sequence[Mapping], formats: Sequence[str], run: str = DEFAU
     of the files that each figure is written to. Links lead on from the folder of the run.
     """
     lines = ["# Figures" if run == DEFAULT else f"# Figures of the run {run}"]
-    # Browsers show no PDF on a page.
-    shown = next((ending for ending in formats if ending != "pdf"), None)
+    shown = shown_by_browsers(formats)
     for study in studies:
         lines += ["", f"## {literal(study['name'])}"]
         lines += ["", literal(study["title"])] if study["title"] else []

@@ -1,4 +1,4 @@
-"""A comparison as one HTML file: sortable, filterable, and in need of nothing beside itself."""
+"""A comparison as one HTML file: a row a number, to sort and filter, with nothing else needed."""
 
 from __future__ import annotations
 
@@ -8,58 +8,63 @@ import math
 
 import pandas as pd
 
-#: What the columns of a comparison mean, for whoever points at their headings.
-_MEANINGS = {
-    "ensemble": "networks that share a law",
-    "width": "neurons of a hidden layer, n",
-    "depth": "layers of weights, L",
-    "quantity": "what is compared; docs/architecture.md says what each is",
-    "layer": "1 is the first layer of preactivations",
-    "inputs": "indices of the inputs that the number belongs to",
-    "component": "what else singles the number out",
-    "order": "order of the theory that stands in this row",
-    "theory": "what that order of theory says",
-    "estimate": "what was measured",
-    "standard_error": "standard error of the estimate",
-    "z": "(estimate - theory)/standard_error, of few replicas a normal number as rare as that;"
-    " coloured beyond 3 where the order is meant to hold",
-    "relative_difference": "(estimate - theory)/theory",
-    "neglected": "about how much the order leaves out; empty where that is not known",
-    "holds": "yes: that is little beside the standard error, so that z should be standard normal",
-    "trusted": "no: the standard error is not to be believed, so neither is z",
-    "reason": "why it is not to be believed",
-    "estimator": "how the variance was reduced",
-    "equation": "where the formula stands: section of docs/theory.md",
-}
+from finitewidth.comparison.by_number import FAR, FAR_IN_WORDS, by_number, columns_of
+from finitewidth.comparison.columns import MEANINGS
+from finitewidth.comparison.page_colours import COLOURS
 
-#: Columns by which rows are drawn: they stand in the table even if they say the same in every row.
-_ROWS = ("trusted", "holds")
+#: What is said of a column on this page alone, or besides.
+_VERDICT = (
+    f"agrees or differs: whether |z| is at most {FAR:g} for every order that is meant to hold"
+)
+_ABOUT_Z = (
+    f"{MEANINGS['z']}; grey where the order is not meant to hold, coloured beyond {FAR:g} where it"
+    " is"
+)
+
+#: The column by which rows are drawn: it stands in the table even if it says one thing everywhere.
+_DRAWN_BY = "verdict"
 
 
 def to_html(rows: pd.DataFrame, *, name: str, title: str | None) -> str:
     """The tidy table as a page.
 
-    ``name`` and ``title`` are the study's. Columns that hold nothing are left out, and those that
-    say the same in every row stand above the table. Rows whose column ``trusted`` is false are
-    marked. Nothing of the data becomes markup: it is escaped above the table, and inside it set
-    as text.
+    ``name`` and ``title`` are the study's. One row a number, with the orders of theory side by side
+    and marked by its verdict (:mod:`finitewidth.comparison.by_number`). Columns that hold nothing
+    are left out, and those that say the same in every row stand above the table. Nothing of the
+    data becomes markup: it is escaped above the table, and inside it set as text.
     """
+    orders = [columns_of(order) for order in dict.fromkeys(rows["order"])]
+    rows = by_number(rows)
+    # What these say, verdicts and the looks of z say once more.
+    told = {"trusted", *(holds for _, _, holds in orders)}
+    numbers: dict[str, dict] = {"estimate": {}, "standard_error": {}}
+    for theory, z, holds in orders:
+        held = rows[holds].eq(True).astype(int).tolist() if holds in rows else []
+        numbers |= {theory: {}, z: {"holds": held, "about": _ABOUT_Z}}
     columns, said = [], []
-    for column in rows.columns:
+    for column in rows.columns.drop([c for c in told if c in rows]):
         values = [_cell(value) for value in rows[column]]
         if all(value in ("", None) for value in values):
             continue
-        if len(set(values)) == 1 and len(values) > 1 and column not in _ROWS:
+        drawn = column in numbers or column == _DRAWN_BY
+        if len(set(values)) == 1 and len(values) > 1 and not drawn:
             said.append((column, values[0]))
             continue
-        columns.append(_column(column, values))
+        more = {"number": True} | numbers[column] if column in numbers else {}
+        columns.append(_column(column, values) | more)
     heading = html.escape(title or name)
     same = "".join(f"<li>{html.escape(k)}: <b>{html.escape(str(v))}</b></li>" for k, v in said)
     # What would end the script, or start another, is spelt in another way of JSON.
     data = json.dumps({"columns": columns, "rows": len(rows)}, ensure_ascii=False)
     data = data.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
     return _PAGE.format(
-        heading=heading, name=html.escape(name), same=same, style=_STYLE, script=_SCRIPT, data=data
+        heading=heading,
+        name=html.escape(name),
+        same=same,
+        style=_STYLE,
+        data=data,
+        far=FAR_IN_WORDS,
+        script=_SCRIPT.replace("FAR", f"{FAR:g}"),
     )
 
 
@@ -79,7 +84,7 @@ def _cell(value: str | float | None) -> str | float:
 
 def _column(name: str, values: list) -> dict:
     """A column; texts that repeat are numbered, which makes the file several times smaller."""
-    column: dict = {"name": name, "about": _MEANINGS.get(name, "")}
+    column: dict = {"name": name, "about": {**MEANINGS, "verdict": _VERDICT}.get(name, "")}
     if any(isinstance(value, str) and value for value in values):
         texts = list(dict.fromkeys(str(value) for value in values))
         places = {text: place for place, text in enumerate(texts)}
@@ -87,43 +92,45 @@ def _column(name: str, values: list) -> dict:
     return column | {"values": [None if value == "" else value for value in values]}
 
 
-_STYLE = """
-body { font: 15px/1.4 system-ui, sans-serif; color: #1b1f24; background: #fff; margin: 1.2rem; }
+_STYLE = (
+    COLOURS
+    + """body { font: 15px/1.4 system-ui, sans-serif; color: var(--text); background: var(--page);
+  margin: 1.2rem; }
 h1 { font-size: 1.35rem; margin: 0 0 .3rem; }
 p, ul { margin: .3rem 0; max-width: 60rem; }
 ul.same { padding: 0; list-style: none; }
 ul.same li { display: inline-block; margin-right: 1.4rem; }
 #controls { display: flex; flex-wrap: wrap; gap: .6rem 1rem; align-items: end; margin: .8rem 0; }
-#controls label { display: grid; font-size: .8rem; color: #57606a; }
+#controls label { display: grid; font-size: .8rem; color: var(--faint); }
 #controls select, #controls input { font: inherit; font-size: .95rem; max-width: 14rem; }
-.scroll { overflow: auto; max-height: 78vh; border: 1px solid #d0d7de; border-radius: 6px; }
+.scroll { overflow: auto; max-height: 78vh; border: 1px solid var(--line); border-radius: 6px; }
 table { border-collapse: collapse; font-size: .87rem; font-variant-numeric: tabular-nums; }
-th { position: sticky; top: 0; background: #eef1f4; cursor: pointer; text-align: left;
+th { position: sticky; top: 0; background: var(--head); cursor: pointer; text-align: left;
   white-space: nowrap; user-select: none; }
-th, td { padding: .22rem .6rem; border-bottom: 1px solid #e4e8ec; }
-td { white-space: nowrap; }
+th, td { padding: .22rem .6rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th.number, td.number { text-align: right; }
-tr.distrusted td { background: #fdf3d8; color: #6b5a1f; }
-tr.distrusted td:first-child { box-shadow: inset 4px 0 #d9a400; }
-td.far { color: #b42318; font-weight: 600; }
-.key { background: #fdf3d8; border-left: 4px solid #d9a400; padding: 0 .4rem; }
 th[aria-sort=ascending]::after { content: " \\25B2"; } th[aria-sort=descending]::after
   { content: " \\25BC"; }
+td.idle { color: var(--faint); } td.far { color: var(--bad); font-weight: 600; }
+.agrees .mark { color: var(--good); } .differs .mark { color: var(--bad); font-weight: 600; }
+.not-trusted td { background: var(--doubted); } .not-trusted .mark { color: var(--doubt); }
+.no-theory .mark, .no-order-holds .mark { color: var(--faint); }
 button { font: inherit; margin: .6rem 0; }
 """
+)
 
 _SCRIPT = """
 const data = JSON.parse(document.getElementById('data').textContent), columns = data.columns;
-const numbers =
-  ['theory', 'estimate', 'standard_error', 'z', 'relative_difference', 'neglected'];
+const signs = { agrees: '\\u2713', differs: '\\u2717', 'not trusted': '?', 'no theory': '\\u2013',
+  'no order holds': '\\u2248' };
 const most = 500, chosen = new Map();
 let order = [...Array(data.rows).keys()], shown = most, sorted = null, words = '';
 const make = (tag, text) => {
   const e = document.createElement(tag); if (text !== undefined) e.textContent = text; return e; };
 const cell = (c, i) => c.texts ? c.texts[c.values[i]] : c.values[i];
-const brief = v => v === null ? '' : Number.isInteger(v) ? String(v) : String(+v.toPrecision(6));
-const trusted = columns.find(c => c.name === 'trusted');
-const holds = columns.find(c => c.name === 'holds');
+const brief = (v, c) => v === null ? '' : c.holds ? v.toFixed(1) : Number.isInteger(v) ? String(v)
+  : String(+v.toPrecision(4));
+const verdict = columns.find(c => c.name === 'verdict');
 const controls = document.getElementById('controls'), head = document.querySelector('thead tr');
 for (const c of columns) {
   const th = make('th', c.name);
@@ -133,10 +140,10 @@ for (const c of columns) {
   head.append(th);
   const values = [...new Set(c.values)];
   if (values.length < 2 || values.length > (c.texts ? 60 : 20)) continue;
-  if (numbers.includes(c.name)) continue;
+  if (c.number) continue;
   const label = make('label', c.name), select = make('select');
   select.name = c.name; select.append(new Option('all', ''));
-  values.forEach((v, k) => select.append(new Option(c.texts ? c.texts[v] : brief(v), k)));
+  values.forEach((v, k) => select.append(new Option(c.texts ? c.texts[v] : brief(v, c), k)));
   select.onchange = () => {
     if (select.value === '') chosen.delete(c); else chosen.set(c, values[select.value]);
     draw(true); };
@@ -166,20 +173,24 @@ function draw(anew) {
   const left = order.filter(passes), body = make('tbody');
   for (const i of left.slice(0, shown)) {
     const tr = make('tr');
-    if (trusted && cell(trusted, i) === 'no') tr.className = 'distrusted';
+    tr.className = cell(verdict, i).replaceAll(' ', '-');
     for (const c of columns) {
-      const v = cell(c, i), td = make('td', c.texts ? v : brief(v));
+      const v = cell(c, i), td = make('td', c.texts ? v : brief(v, c));
       if (!c.texts) { td.className = 'number'; td.title = v ?? ''; }
-      if (c.name === 'z' && Math.abs(v) > 3 && holds && cell(holds, i) === 'yes')
-        td.classList.add('far');
+      if (c === verdict) { td.className = 'mark'; td.textContent = `${signs[v] ?? ''} ${v}`; }
+      if (c.holds && v !== null && v !== '')
+        td.classList.add(!c.holds[i] ? 'idle' : Math.abs(v) > FAR ? 'far' : 'held');
       tr.append(td);
     }
     body.append(tr);
   }
   document.querySelector('tbody').replaceWith(body);
+  const tally = new Map();
+  for (const i of left) tally.set(cell(verdict, i), (tally.get(cell(verdict, i)) ?? 0) + 1);
   document.getElementById('count').textContent =
-    `${left.length} of ${data.rows} rows` +
-    (left.length > shown ? `, the first ${shown} shown` : '');
+    `${left.length} of ${data.rows} numbers` +
+    (left.length > shown ? `, the first ${shown} shown` : '') +
+    [...tally].map(([word, count]) => `; ${signs[word] ?? ''} ${word}: ${count}`).join('');
   document.getElementById('more').hidden = left.length <= shown;
 }
 document.getElementById('more').onclick = () => { shown += most; draw(false); };
@@ -197,10 +208,12 @@ content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inlin
 </head>
 <body>
 <h1>{heading}</h1>
-<p>Study <b>{name}</b>: every measured number beside every order of theory. Click on a heading to
-sort; point at it to read what it means. Where <i>holds</i> says yes, the order of theory is meant
-to hold at this size, within the standard error. <span class="key">Marked rows</span> are not to be
-trusted.</p>
+<p>Study <b>{name}</b>: every measured number, with its standard error, beside every order of
+theory. z is the difference in standard errors; it is grey where the order is not meant to hold at
+this size. Click on a heading to sort; point at it, or at a number, to read more. The verdict says
+whether the number <i>agrees</i> with every order that is meant to hold, <i>differs</i> from one by
+more than {far} standard errors, or is <i>not trusted</i>, because its standard error is not to be
+believed. <code>comparison.csv</code> has all digits, one row an order.</p>
 <ul class="same">{same}</ul>
 <noscript><p>Without JavaScript this table stays empty; <code>comparison.csv</code> and
 <code>comparison.md</code> beside it hold the same numbers.</p></noscript>

@@ -9,8 +9,12 @@ is written where it is not there yet.
 from __future__ import annotations
 
 import functools
+from base64 import b64encode
 from collections.abc import Mapping
+from html import escape
+from io import BytesIO
 from pathlib import Path
+from textwrap import wrap
 
 from finitewidth.comparison.captions import ensembles, notes, outcome, plain
 from finitewidth.config.model import Config
@@ -22,6 +26,13 @@ from finitewidth.runtime.folder import OURS, write_whole
 FOLDER = OURS / "report"
 #: What tables have in common, by study: they are made by one rule, which has one caption.
 _tables: dict[str, str] = {}
+#: The last part of the front page.
+_ORIGIN = "Where it comes from"
+#: The front page's text; and small pictures of the figures, by study and figure.
+_fronts: dict[str, str] = {}
+_pictures: dict[tuple[str, str], str] = {}
+#: Pixels that a small picture is wide.
+_SMALL = 320
 _FROM = """::
 
   config --> inputs --> sample --> estimate --+
@@ -37,6 +48,12 @@ _FRONT_STYLE = """.. raw:: html
    .h-screen.overflow-auto:has(#brand) { align-items: flex-start; justify-content: flex-start; }
    .prose.max-w-lg { max-width: 56rem; padding: 0 1.5rem; }
    div:has(> div > #brand) > :not(:first-child) { display: none; }
+   .all-figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr));
+     gap: 1rem; }
+   .all-figures figure { margin: 0; border: 1px solid #cfd6dd; border-radius: 0.4rem;
+     padding: 0.4rem; background: #fff; }
+   .all-figures img { width: 100%; height: 9rem; object-fit: contain; margin: 0; }
+   .all-figures figcaption { font-size: 0.75rem; color: #444; text-align: center; }
    </style>"""
 #: A result without the parameters of its job, which fill screens and stand in its stamp.
 _CAPTION_STYLE = """.. raw:: html
@@ -57,6 +74,7 @@ def caption(name: str) -> str:
 def front_page(config: Config, run: str = DEFAULT) -> str:
     """Write the front page of a run where it is another than stands there; returns its path."""
     path, text = Path(caption("front")), _front(config, run)
+    _fronts["front"] = text
     if not path.exists() or path.read_bytes() != text.encode():
         write_whole(path, text)
     return str(path)
@@ -77,10 +95,42 @@ def table_labels(about: Mapping, table: str) -> dict[str, str]:
 
 
 def figure_labels(about: Mapping, figure: str, file: str) -> dict[str, str]:
-    """What the report calls the ``file`` of a figure; writes its caption."""
+    """What the report calls the ``file`` of a figure; writes its caption, and a small picture of it
+    into the front page."""
     name = about["study"]["name"]
     write_whole(Path(caption(f"{name}/{figure}")), _figure(about, figure, Path(file)))
+    picture = Path(file).with_suffix(".png")
+    if "front" in _fronts and picture.exists():
+        _pictures[name, figure] = small(picture, f"{name}: {figure}")
+        before, origin, after = _fronts["front"].partition(_headed(_ORIGIN))
+        shown = _shown(_pictures)
+        write_whole(Path(caption("front")), f"{before}{shown}\n{origin}{after}")
     return {"result": f"figure: {figure.replace('_', ' ')}"}
+
+
+def small(picture: Path, words: str) -> str:
+    """A picture as an element of a page, small, with its bytes inside: pages are sent alone."""
+    from PIL import Image
+
+    with Image.open(picture) as whole:
+        image = whole.convert("RGB")
+    image.thumbnail((_SMALL, _SMALL))
+    held = BytesIO()
+    image.quantize(64).save(held, "PNG", optimize=True)
+    # A line of reStructuredText has at most 10,000 letters; browsers pass over ends of lines.
+    lines = "\n   ".join(wrap(b64encode(held.getvalue()).decode(), 5000))
+    return f'<img alt="{escape(words)}" src="data:image/png;base64,{lines}">'
+
+
+def _shown(pictures: Mapping[tuple[str, str], str]) -> str:
+    """All small pictures, each with its name, as raw lines of a page."""
+    each = [
+        f"   <figure>{picture}<figcaption>{escape(study)}: {escape(figure.replace('_', ' '))}"
+        "</figcaption></figure>"
+        for (study, figure), picture in pictures.items()
+    ]
+    head = [_headed("All figures"), ".. raw:: html", '   <div class="all-figures">']
+    return "\n\n".join([*head[:2], "\n".join([head[2], *each, "   </div>"])]) + "\n"
 
 
 #: Of a study's files, which share a table.
@@ -131,8 +181,9 @@ def _table(about: Mapping, table: str) -> str:
             " most half a standard error), how many lie within two standard errors of it (95 %"
             " would, were the numbers independent):",
             "\n".join(map(_order, found["orders"])),
-            "Elsewhere a cruder order is *meant* to miss: the column *holds* says no, *neglected*"
-            " how much it leaves out, and *z* by how many standard errors it misses.",
+            "Elsewhere an order leaves out more than the error would hide, and may well miss: the"
+            " column *holds* says no, *neglected* how much the order leaves out, and *z* by how"
+            " many standard errors it misses.",
         ]
     parts += [
         *_measured(study),
@@ -173,7 +224,7 @@ def _front(config: Config, run: str) -> str:
         " have an error that is not to be believed.",
         _headed("The studies"),
         "\n".join(studies),
-        _headed("Where it comes from"),
+        _headed(_ORIGIN),
         _FROM.rstrip(),
         f"{_of(run)}The config holds {len(config.ensembles)} ensembles, {len(config.trained)} sets"
         f" of trained networks and {len(config.studies)} studies; its seed is {config.seed}. The"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 import xarray as xr
 
@@ -13,8 +13,9 @@ from finitewidth.comparison.extrapolate import extrapolate
 from finitewidth.comparison.sweeps import extrapolate_sweep, groups
 from finitewidth.core.places import RESULTS, at
 from finitewidth.members.listed import listed
-from finitewidth.members.stages import Tabulated, TabulatedLadder
+from finitewidth.members.stages import Tabulated
 from finitewidth.members.trained import TabulatedReplicas
+from finitewidth.members.words import Free
 from finitewidth.provenance.artifacts import read_dataset
 from finitewidth.quantities.vocabulary import quantities_of
 
@@ -54,7 +55,8 @@ class Results(Generic[About]):
         symbols = {"width": "n", "depth": "L", "C_W": "$C_W$", "C_b": "$C_b$"}
         symbols |= {"activation": "σ", "input_set": "x", "widen": "widths ×", "weights": "weights"}
         values = {k: f"{v:.4g}" if not isinstance(v, str) else v for k, v in self.swept.items()}
-        return [f"{symbols[key]} = {value}" for key, value in values.items()]
+        symbols |= {"gamma": "γ", "beta": "β", "repeat": "blocks"}
+        return [f"{symbols.get(key, key.replace('_', ' '))} = {v}" for key, v in values.items()]
 
     def seconds(self) -> xr.Dataset:
         """How long each way of computing a tangent kernel took, where that was measured."""
@@ -84,6 +86,8 @@ class Study:
     sweeps : list
         What members that differ in their width alone give together: coefficients of the expansion
         in 1/n. The description is that of the widest, and ``width`` is not among the swept keys.
+    published : list of mappings
+        What was published of its numbers, as the study file has it.
     """
 
     name: str
@@ -92,6 +96,7 @@ class Study:
     members: list[MemberResults]
     sweeps: list[MemberResults] = field(default_factory=list)
     trained: list[TrainedResults] = field(default_factory=list)
+    published: list[Mapping] = field(default_factory=list)
 
     @property
     def every(self) -> list[MemberResults | TrainedResults]:
@@ -119,7 +124,8 @@ class Study:
             else:
                 members.append(_member(about, Path(at(place, folder))))
         words = (description["name"], description["title"], description["quantities"])
-        return cls(*words, members, _sweeps(members), trained)
+        study = together(*words, members, trained)
+        return replace(study, published=description.get("published", []))
 
 
 def _replicas(about: TabulatedReplicas, folder: Path) -> TrainedResults:
@@ -128,17 +134,41 @@ def _replicas(about: TabulatedReplicas, folder: Path) -> TrainedResults:
 
 
 def _member(about: Tabulated, folder: Path) -> MemberResults:
-    estimates = read_dataset(folder / "estimates.nc")
-    if "normality" in about.estimate:
-        tests = read_dataset(folder / "normality.nc")
+    tests = read_dataset(folder / "normality.nc") if "normality" in about.estimate else None
+    estimates, theory = (read_dataset(folder / f"{name}.nc") for name in ("estimates", "theory"))
+    return beside(about, estimates, theory, tests, folder)
+
+
+def beside(
+    about: Tabulated | Free,
+    estimates: xr.Dataset,
+    theory: xr.Dataset,
+    tests: xr.Dataset | None = None,
+    folder: Path = Path(),
+) -> MemberResults:
+    """One member's estimates beside its theory; ``tests`` are those of normality.
+
+    Networks that are no member of a study file (``Free``) have tables, and no figures.
+    """
+    if tests is not None:
         # Groups of p-values have a dimension of their own, `sample` is shared with `quadruple`.
         estimates = estimates.merge(
             tests, compat="override", join="outer", combine_attrs="override"
         )
-    theory = read_dataset(folder / "theory.nc")
-    if isinstance(about, TabulatedLadder):
+    if "rung" in estimates.dims:
         estimates = estimates.merge(extrapolate(estimates, theory), compat="override")
-    return Results(about, about.swept, estimates, theory, folder)
+    return MemberResults(cast(Tabulated, about), about.swept, estimates, theory, folder)
+
+
+def together(
+    name: str,
+    title: str | None,
+    quantities: list[str] | None,
+    members: list[MemberResults],
+    trained: list[TrainedResults],
+) -> Study:
+    """A study of these members, with what members of several widths give together."""
+    return Study(name, title, quantities, members, _sweeps(members), trained)
 
 
 def _sweeps(members: list[MemberResults]) -> list[MemberResults]:

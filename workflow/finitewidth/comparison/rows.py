@@ -26,7 +26,7 @@ _EXCHANGED = (("pair", "pair_"), ("neuron", "neuron_"), ("input", "input_"))
 _SPELT = (
     "test", "sample", "state", "split", "centring", "basis", "aligned", "drawn", "source",
 )  # fmt: skip
-_NUMBERED = ("rank", "way", "widening", "epoch", "rank_a", "rank_b")
+_NUMBERED = ("rank", "way", "widening", "epoch", "rank_a", "rank_b", "output")
 
 
 def quantity_rows(m: MemberResults | TrainedResults, quantity: str) -> Columns:
@@ -65,11 +65,11 @@ def quantity_rows(m: MemberResults | TrainedResults, quantity: str) -> Columns:
         "standard_error": _at(error, place),
         "trusted": reason == Reason.NONE,
         "reason": _sentences(m.estimates, quantity, wide, reason, diagnostic),
+        "estimator": _estimators(m.estimates, quantity, place, count),
         "number": np.arange(count),
     }
     same = {
         "quantity": quantity,
-        "estimator": estimate.attrs.get("estimator", ""),
         "degrees_of_freedom": float(error.attrs.get("degrees_of_freedom", np.nan)),
     }
     return {
@@ -163,6 +163,15 @@ def _with_theory(
     }, row
 
 
+def _estimators(estimates: xr.Dataset, quantity: str, place: Columns, count: int) -> Array:
+    """How each number was estimated, in words: number by number where some are of populations."""
+    about = f"{quantity}_estimator"
+    if about not in estimates:
+        return np.full(count, estimates[quantity].attrs.get("estimator", ""), object)
+    words = np.array(estimates[about].attrs["estimators"].split("\n"), object)
+    return words[_at(estimates[about], place)]
+
+
 def _sentences(
     estimates: xr.Dataset, quantity: str, wide: Columns, reasons: Array, diagnostics: Array
 ) -> Array:
@@ -234,6 +243,9 @@ def _component(estimates: xr.Dataset, wide: Columns, count: int) -> Array:
             words = [[f"from {a:g} to {b:g}" for a, b in zip(left, right, strict=True)]]
     if "probability" in wide:
         words = [[f"probability {x:.4g}" for x in wide["probability"]]]
+    if "moment" in wide:
+        # Steps are whole numbers among times.
+        words.append([f"moment {x:g}" for x in wide["moment"]])
     for dimension in _NUMBERED:
         if dimension in wide:
             words.append([f"{dimension} {x}" for x in wide[dimension]])

@@ -15,7 +15,7 @@ import xarray as xr
 
 from finitewidth.comparison.extrapolate import agree, extrapolate
 from finitewidth.members.stages import Tabulated, TabulatedLadder
-from finitewidth.quantities.vocabulary import FROM_SWEEPS, LEAST_RUNGS
+from finitewidth.quantities.vocabulary import FROM_SWEEPS, LEAST_MOVING, LEAST_RUNGS, MOVING
 
 
 def groups(members: Sequence[tuple[Tabulated, Mapping]]) -> list[list[int]]:
@@ -51,13 +51,42 @@ def extrapolate_sweep(
     estimates, theory : xarray.Dataset
         The coefficients of ``vocabulary.COEFFICIENTS`` that belong to quantities of
         ``vocabulary.FROM_SWEEPS``. A coefficient is left out if theory's first order is not the
-        same at every width, as with learning rates that grow with the width.
+        same at every width, as with learning rates that grow with the width. What kernels' motion
+        enters is fitted over widths of ``vocabulary.LEAST_MOVING`` or more.
     """
-    n = np.asarray(width)
+    wide = [k for k, n in enumerate(width) if n >= LEAST_MOVING]
+    kinds: list[tuple[Sequence[str], list[int]]] = [(_STILL, list(range(len(width))))]
+    if len(wide) >= LEAST_RUNGS:
+        kinds.append((MOVING, wide))
+    found: list[xr.Dataset] = []
+    told: list[xr.Dataset] = []
+    for sources, at in kinds:
+        one, other = _extrapolated(
+            sources,
+            np.array([width[k] for k in at]),
+            [estimates[k] for k in at],
+            [theory[k] for k in at],
+        )
+        found.append(one)
+        told.append(other)
+    return xr.merge(found), xr.merge(told)
+
+
+#: What may be fitted over narrow networks, too.
+_STILL = tuple(name for name in FROM_SWEEPS if name not in MOVING)
+
+
+def _extrapolated(
+    sources: Sequence[str],
+    n: np.ndarray,
+    estimates: Sequence[xr.Dataset],
+    theory: Sequence[xr.Dataset],
+) -> tuple[xr.Dataset, xr.Dataset]:
+    """The same for some quantities, of which every width counts."""
     held: dict[str, tuple] = {}
     limits: dict[str, tuple] = {}
     known: dict[str, tuple] = {}
-    for source in FROM_SWEEPS:
+    for source in sources:
         if not all(source in one for one in (*estimates, *theory)):
             continue
         infinite, first = (
@@ -82,7 +111,10 @@ def extrapolate_sweep(
         value = coefficient[-1:]
         name = f"{source}_1"
         known[name] = (("order", *measured.dims), value, about | {"equation": attrs["equation"]})
-        nothing = np.where(np.isnan(value), np.nan, 0.0)
+        # The coefficient itself is what theory gives, up to the error of quasi-random points.
+        points = theory[-1].get(f"{source}_points")
+        error = 0.0 if points is None else points.values * n[-1]
+        nothing = np.where(np.isnan(value), np.nan, error)
         known[f"{name}_neglected"] = (("order", *measured.dims), nothing)
     if not held:
         return xr.Dataset(), xr.Dataset()

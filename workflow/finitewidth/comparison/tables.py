@@ -1,4 +1,7 @@
-"""A comparison as text: CSV for machines; Markdown and TeX, side by side, for people."""
+"""A comparison as text: CSV for machines; Markdown and TeX, side by side, for people.
+
+What the columns of the CSV are stands beside it (:mod:`finitewidth.comparison.columns`).
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from finitewidth.comparison.columns import kinds
+from finitewidth.members.words import NETWORK
+from finitewidth.provenance.artifacts import read_columns
+
 if TYPE_CHECKING:
     import pandas as pd
 
 #: From the crudest to the best.
-ORDERS = ("infinite_width", "double_scaling", "1/n", "1/n^2", "exact")
+ORDERS = ("infinite_width", "double_scaling", "1/sqrt(n)", "1/n", "1/n^2", "exact", "published")
 #: Dimensions of distributions: hundreds of rows that a person would rather see drawn.
 _DISTRIBUTIONS = ("histogram", "quantile", "log_norm_histogram", "log_kernel_histogram")
 #: Behind a measured value whose error is not trusted.
@@ -23,22 +30,39 @@ _MARK = "*"
 
 
 def to_csv(rows: pd.DataFrame) -> str:
-    """The tidy table as CSV; numbers as short as they can be without loss."""
-    texts = rows.select_dtypes(exclude="number")
+    """The tidy table as CSV; numbers as short as they can be without loss, infinity as ``INF``."""
+    written = {c: rows[c].map(_no_formula) for c in rows.select_dtypes(exclude="number")}
+    for column in rows.select_dtypes(include="floating"):
+        infinite = np.isinf(rows[column])
+        if infinite.any():
+            words = rows[column].astype(object)
+            written[column] = words.mask(infinite, words.map({np.inf: "INF", -np.inf: "-INF"}))
     buffer = io.StringIO()
-    rows.assign(**{c: texts[c].map(_no_formula) for c in texts}).to_csv(
-        buffer, index=False, lineterminator="\n"
-    )
+    rows.assign(**written).to_csv(buffer, index=False, lineterminator="\n")
     return buffer.getvalue()
 
 
 def read_csv(path: str | Path) -> pd.DataFrame:
-    """Read a ``comparison.csv``, skipping its stamp."""
+    """Read a ``comparison.csv`` by the columns that are described beside it.
+
+    Texts are as they were given, and empty where there is none, as in the table that was written;
+    whole numbers among which some are missing are floats.
+
+    Raises
+    ------
+    ArtifactError
+        In one sentence, where the table or what stands beside it is missing or was altered.
+    """
     import pandas as pd
 
-    rows = pd.read_csv(path, comment="#", keep_default_na=True, dtype={"component": str})
-    texts = rows.select_dtypes(exclude="number")
-    return rows.assign(**{c: texts[c].map(_as_given) for c in texts})
+    kind = kinds(read_columns(path))
+    texts = [column for column, is_ in kind.items() if is_ == "string"]
+    # A text may say "NA"; only what is no text can be missing.
+    missing = {column: [""] for column in kind if column not in texts}
+    rows = pd.read_csv(
+        path, dtype=dict.fromkeys(texts, str), keep_default_na=False, na_values=missing
+    )
+    return rows.assign(**{c: rows[c].map(_as_given).astype(rows[c].dtype) for c in texts})
 
 
 #: Where a spreadsheet sees a formula: at the start of a cell, whatever it takes for the end of the
@@ -72,6 +96,8 @@ def side_by_side(rows: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame()
     first = rows.columns.get_loc("order")
     keys = [c for c in rows.columns[1:first] if not _is_blank(rows[c])]
+    # What all networks are is said once, above the table.
+    keys = [c for c in keys if c not in NETWORK or c not in _shared(rows)]
     orders = [o for o in ORDERS if o in set(rows["order"])]
     lines: dict[tuple, dict[str, str]] = {}
     # Plain records: taking rows of a table one by one costs a hundred times as much.
@@ -81,7 +107,7 @@ def side_by_side(rows: pd.DataFrame) -> pd.DataFrame:
         if line is None:
             measured = with_error(row["estimate"], row["standard_error"])
             line = lines[number] = {
-                **{key: _text(row[key]) for key in keys},
+                **{key: short(row[key]) for key in keys},
                 "measured": measured if row["trusted"] else f"{measured}{_MARK}",
                 **dict.fromkeys(orders, ""),
                 "not trusted, because": "" if row["trusted"] else str(row["reason"]),
@@ -91,18 +117,35 @@ def side_by_side(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines.values())
 
 
+def _shared(rows: pd.DataFrame) -> dict[str, str]:
+    """What the networks of all rows are alike in, in words; nothing where there are no rows."""
+    same = {c: rows[c].iloc[0] for c in NETWORK if c in rows and rows[c].nunique(dropna=False) == 1}
+    return {c: words for c, value in same.items() if (words := short(value))}
+
+
+def _all_rows(rows: pd.DataFrame) -> str:
+    """The same as a sentence."""
+    said = ", ".join(f"{key} {value}" for key, value in _shared(rows).items())
+    return f"In all rows: {said}." if said else ""
+
+
 def _with_residual(row: Mapping) -> str:
+    # Of theory there is no error; of what was published there may be one.
+    theory = with_error(row["theory"], row.get("theory_error", math.nan))
     if not np.isfinite(row["z"]):
-        return f"{row['theory']:.6g}"
+        return theory
     left, right = "[]" if row["holds"] else "()"
-    return f"{row['theory']:.6g} {left}{row['z']:+.1f}{right}"
+    return f"{theory} {left}{row['z']:+.1f}{right}"
 
 
 def _is_blank(column: pd.Series) -> bool:
     return bool((column.isna() | (column.astype(str) == "")).all())
 
 
-def _text(value: object) -> str:
+def short(value: object) -> str:
+    """What stands in a cell: nothing where there is nothing, and six digits of a number."""
+    if value is None:
+        return ""
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:g}"
     return str(value)
@@ -143,7 +186,8 @@ _EXPLAINED = (
 def to_markdown(rows: pd.DataFrame) -> str:
     """The table side by side, as Markdown."""
     shown = side_by_side(rows)
-    lines = [_EXPLAINED, ""]
+    same = _all_rows(rows)
+    lines = [_EXPLAINED, "", *([literal(same), ""] if same else [])]
     if not shown.empty:
         lines.append("| " + " | ".join(literal(str(c)) for c in shown.columns) + " |")
         lines.append("|" + "---|" * len(shown.columns))
@@ -156,7 +200,7 @@ def to_markdown(rows: pd.DataFrame) -> str:
 def to_tex(rows: pd.DataFrame) -> str:
     """The table side by side, as a TeX longtable (packages longtable and booktabs)."""
     shown = side_by_side(rows)
-    lines = [f"% {_EXPLAINED}"]
+    lines = [f"% {words}" for words in (_EXPLAINED, _all_rows(rows)) if words]
     if not shown.empty:
         columns = "l" * len(shown.columns)
         header = " & ".join(_escape(str(c)) for c in shown.columns) + r" \\"

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from finitewidth.config.model import Config, Ensemble, Study, families_of
+from finitewidth.config.module_checks import check_module
+from finitewidth.config.network_checks import check_network, is_plain, narrow_layers, places_read
 from finitewidth.config.ntk_checks import check_ntk, check_rates
+from finitewidth.config.population_checks import check_population
 from finitewidth.config.trained_checks import check_trained
+from finitewidth.config.training_checks import check_training
 from finitewidth.core.errors import ConfigError
 from finitewidth.models.activations.table import get
 from finitewidth.quantities.description import FOUR_POINT_MOST_INPUTS
@@ -15,6 +19,7 @@ from finitewidth.quantities.vocabulary import (
     FROM_LOG_NORM,
     FROM_NTK,
     FROM_SWEEPS,
+    FROM_TRAINING,
     LEAST_RUNGS,
     QUANTITIES,
     TRAINED_FAMILIES,
@@ -26,6 +31,7 @@ def check(config: Config) -> None:
     """Raise a :class:`ConfigError` for the first contradiction between keys of ``config``."""
     for name, inputs in config.inputs.items():
         inputs.check(f"inputs.{name}")
+        inputs.check_targets(f"inputs.{name}")
     for name, ensemble in config.ensembles.items():
         _check_ensemble(f"ensembles.{name}", ensemble, config)
     for name, trained in config.trained.items():
@@ -38,38 +44,53 @@ def _check_ensemble(path: str, ensemble: Ensemble, config: Config) -> None:
     for name in ensemble.inputs:
         if name not in config.inputs:
             raise ConfigError.of_words(f"{path}.inputs", name, config.inputs)
+    if ensemble.population is not None and ensemble.train is not None:
+        allowed = "nothing beside train: populations are grown of networks at their start"
+        raise ConfigError.at(f"{path}.population", "a value", allowed)
+    check_module(path, ensemble)
     _check_widths(path, ensemble)
+    check_network(path, ensemble, config.inputs)
     _check_init(path, ensemble)
     _check_layers(path, ensemble)
     # How many vectors a user's array has is not known before it is read.
-    counts = [getattr(config.inputs[name], "count", None) or 0 for name in ensemble.inputs]
+    counts = [
+        (getattr(config.inputs[name], "count", None) or 0)
+        * places_read(ensemble, config.inputs[name])
+        for name in ensemble.inputs
+    ]
     count = max(counts)
     if ensemble.is_ladder:
         _check_ladder(path, ensemble, count)
+        check_population(path, ensemble, counts)
         return
-    if ensemble.sampler == "marginal" and ensemble.weights != "normal":
+    if ensemble.train is not None:
+        check_training(path, ensemble, config)
+        return
+    if ensemble.drawn_by == "marginal" and ensemble.weights != "normal":
         raise ConfigError.at(
             f"{path}.sampler",
-            ensemble.sampler,
+            ensemble.drawn_by,
             f"explicit for {ensemble.weights} weights (only normal weights can be integrated out)",
         )
     families = families_of(ensemble)
     for family in families:
-        if family in FROM_LADDER:
-            allowed = f"{family} for an ensemble with a ladder of widths only"
-            raise ConfigError.at(f"{path}.estimate", family, allowed)
+        for those, what in ((FROM_LADDER, "a ladder of widths"), (FROM_TRAINING, "train")):
+            if family in those:
+                allowed = f"{family} for an ensemble with {what} only"
+                raise ConfigError.at(f"{path}.estimate", family, allowed)
+    check_population(path, ensemble, counts)
     check_ntk(path, ensemble, families, counts)
     if "preactivations" not in ensemble.measure:
-        those = [*(FROM_LOG_NORM if "log_norm" in ensemble.measure else ()), *FROM_NTK]
-        beyond = [f for f in families if f not in those]
+        those_beside = [*(FROM_LOG_NORM if "log_norm" in ensemble.measure else ()), *FROM_NTK]
+        beyond = [f for f in families if f not in those_beside]
         if beyond:
             raise ConfigError.at(
                 f"{path}.estimate",
                 beyond[0],
-                f"{', '.join(those)} unless measure has preactivations",
+                f"{', '.join(those_beside)} unless measure has preactivations",
             )
     hidden = ensemble.hidden or ensemble.width or []
-    narrowest = min(*hidden, ensemble.outputs or min(hidden))
+    narrowest = min(*hidden, ensemble.outputs or min(hidden), *narrow_layers(ensemble))
     record = narrowest if ensemble.record == "all" else ensemble.record
     for family, least in (("quadruple", 4), ("normality", ensemble.normality.neurons)):
         if family not in families:
@@ -107,19 +128,21 @@ def _check_widths(path: str, ensemble: Ensemble) -> None:
     if given == ["hidden"]:
         if ensemble.depth is not None:
             raise ConfigError.at(f"{path}.depth", ensemble.depth, "nothing beside hidden")
-    elif ensemble.depth is None:
+    elif ensemble.depth is None and ensemble.network is None and ensemble.module is None:
         allowed = "a whole number of at least 1, or a list of different ones"
         raise ConfigError.at(f"{path}.depth", None, allowed)
 
 
 def _check_ladder(path: str, ensemble: Ensemble, inputs: int) -> None:
     """What a ladder is sampled from and estimates."""
-    if (ensemble.sampler, ensemble.weights) != ("marginal", "normal"):
-        what = f"sampler {ensemble.sampler}, weights {ensemble.weights}"
+    if (ensemble.drawn_by, ensemble.weights) != ("marginal", "normal"):
+        what = f"sampler {ensemble.drawn_by}, weights {ensemble.weights}"
         raise ConfigError.at(f"{path}.ladder", what, "sampler marginal and weights normal")
     if ensemble.outputs is not None:
         allowed = "nothing beside ladder, which needs no layer beyond the hidden ones"
         raise ConfigError.at(f"{path}.outputs", ensemble.outputs, allowed)
+    if ensemble.train is not None:
+        raise ConfigError.at(f"{path}.train", "a value", "nothing beside ladder")
     if ensemble.measure != ["preactivations"]:
         raise ConfigError.at(
             f"{path}.measure", ensemble.measure, "nothing beside ladder, which keeps kernels only"
@@ -139,6 +162,8 @@ def _check_ladder(path: str, ensemble: Ensemble, inputs: int) -> None:
 
 def _check_init(path: str, ensemble: Ensemble) -> None:
     init = ensemble.init
+    if ensemble.module is not None:
+        return
     if ensemble.weights == "pytorch":
         if init is not None:
             raise ConfigError.at(
@@ -150,6 +175,12 @@ def _check_init(path: str, ensemble: Ensemble) -> None:
         if init != "critical" and (init.C_W is not None or init.C_b is not None):
             allowed = "either critical_times, or C_W and C_b"
             raise ConfigError.at(f"{path}.init", "critical_times and other keys", allowed)
+        if ensemble.network is not None and not is_plain(ensemble.network):
+            allowed = (
+                "{C_W: number, C_b: number} (no critical point is known with skips, norms, steps or"
+                " variances of their own)"
+            )
+            raise ConfigError.at(f"{path}.init", "critical", allowed)
         for name in ensemble.activation:
             try:
                 critical_point(get(name))
@@ -176,7 +207,7 @@ def _check_layers(path: str, ensemble: Ensemble) -> None:
         return
     if not ensemble.layers:
         raise ConfigError.at(f"{path}.layers", [], "at least one layer")
-    deepest = min(ensemble.depth or [len(ensemble.hidden or []) + 1])
+    deepest = min(ensemble.depths)
     for layer in ensemble.layers:
         if isinstance(layer, int) and layer > deepest:
             raise ConfigError.at(f"{path}.layers", layer, f"a layer from 1 to the depth, {deepest}")
@@ -207,3 +238,9 @@ def _check_study(path: str, study: Study, config: Config) -> None:
         if quantity not in estimated:
             allowed = [q for q in QUANTITIES if q in estimated]
             raise ConfigError.of_words(f"{path}.quantities", quantity, allowed)
+    wanted = study.quantities or [q for q in QUANTITIES if q in estimated]
+    for number in (n for each in study.published or [] for n in each.numbers):
+        if number.quantity not in wanted:
+            raise ConfigError.of_words(
+                f"{path}.published.numbers.quantity", number.quantity, wanted
+            )

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from finitewidth.config.model_network import NetworkKeys
+from finitewidth.config.model_published import Published
 from finitewidth.config.model_trained import DataSet, Trained
+from finitewidth.config.model_training import Train
 from finitewidth.config.style_file import FONT_SIZES
 from finitewidth.core.fields import (
     Count,
@@ -27,6 +30,7 @@ from finitewidth.core.fields import (
 from finitewidth.core.places import RUN_NAMES
 from finitewidth.data.inputs import KINDS
 from finitewidth.data.kinds.kind import Kind
+from finitewidth.models import own_networks
 from finitewidth.models.activations import table as activations
 from finitewidth.models.parameterisation import PARAMETERISATIONS
 from finitewidth.quantities.vocabulary import (
@@ -35,6 +39,7 @@ from finitewidth.quantities.vocabulary import (
     FIGURES,
     FROM_LADDER,
     FROM_LOG_NORM,
+    FROM_TRAINING,
     NTK_FAMILIES,
     QUANTITIES,
 )
@@ -73,7 +78,12 @@ def _known_activation(name: str) -> str:
     return activations.get(name).name
 
 
+def _known_module(name: str) -> str:
+    return own_networks.get(name).name
+
+
 ActivationName = Annotated[str, AfterValidator(_known_activation)]
+ModuleName = Annotated[str, AfterValidator(_known_module)]
 
 
 class Init(Model):
@@ -129,15 +139,55 @@ class Normality(Model):
     )
 
 
+def _not_zero(power: float) -> float:
+    if power == 0:
+        raise ValueError("of power 0 it is a plain ensemble")
+    return power
+
+
+class Population(Model):
+    """Networks grown layer by layer towards those that carry a moment, of kernels, and on one input
+    of tangent kernels; moments that plain networks are too few for are taken from them."""
+
+    power: Sweep[Annotated[Real, Field(ge=-4, le=8), AfterValidator(_not_zero)]] | None = key(
+        "a number from -4 to 8 but 0, or a list of different ones: k, of the growth of Ghat^k"
+        " (of tangent kernels above 0, of Theta^k) by which networks count, one population each"
+        " (where left out, those that a pilot finds needed)",
+        None,
+    )
+    islands: Annotated[int, Field(ge=20, le=10**6)] = key(
+        "a whole number of at least 20: independent groups of networks, from which errors are", 40
+    )
+    members: Annotated[int, Field(ge=50, le=10**7)] | None = key(
+        "a whole number of at least 50: networks of an island (where left out, as many as have"
+        " 32768 neurons and inputs in their widest layer, but at least 100; 1000 where the law is"
+        " known; of tangent kernels of two slopes without bias 512 times the sum of 1/n over"
+        " hidden layers, but at least 512)",
+        None,
+    )
+    of: Literal["mean"] | Annotated[int, Field(ge=0)] = key(
+        "mean (the mean over inputs of Ghat_aa/K_aa), or a whole number of at least 0: the input"
+        " whose Ghat is grown",
+        "mean",
+    )
+    exact: bool = key(
+        "true or false: whether networks are drawn from the law itself where that is known, on one"
+        " input without bias: powers of linear, abs and ReLU, whole ones of other two slopes",
+        True,
+    )
+
+
 class Ensemble(Model):
     """Networks that share a law; every list among width, depth, activation, C_W, C_b is a sweep."""
 
     activation: Sweep[ActivationName] = key(
-        f"one of {', '.join(activations.names())}, or a list of different ones (a sweep)"
+        f"one of {', '.join(activations.names())}, or a list of different ones (a sweep); left out"
+        " with module",
+        [],
     )
     init: Literal["critical"] | Init | None = key(
         "critical, {C_W: number, C_b: number} or {critical_times: number} (left out for pytorch"
-        " weights)",
+        " weights, and with module)",
         None,
     )
     weights: Literal["normal", "uniform", "pytorch"] = key(
@@ -162,7 +212,17 @@ class Ensemble(Model):
     )
     depth: Sweep[Annotated[int, Field(ge=1, le=10**6)]] | None = key(
         "a whole number from 1 to 1000000, or a list of different ones (a sweep): L, weight"
-        " matrices; left out with hidden",
+        " matrices; left out with hidden and with network",
+        None,
+    )
+    network: NetworkKeys | None = key(
+        "{embed: , blocks: , readout: }, instead of depth: a network made of blocks, whose width is"
+        " n",
+        None,
+    )
+    module: ModuleName | None = key(
+        "the name of a network of an extension (NETWORKS), instead of activation, init, depth and"
+        " network: any torch.nn.Module, whose width is n",
         None,
     )
     outputs: Count | None = key(
@@ -176,10 +236,12 @@ class Ensemble(Model):
     networks: Annotated[int, Field(ge=50, le=10**9)] = key(
         "a whole number of at least 50 (a standard error needs that many)"
     )
-    sampler: Literal["marginal", "explicit", "scalar"] = key(
+    sampler: Literal["marginal", "explicit", "scalar"] | None = key(
         "marginal (weights integrated out), explicit (weights drawn) or scalar (tangent kernels of"
-        " two-slope networks without bias on one input, at a cost that width does not change)",
-        "marginal",
+        " two-slope networks without bias on one input, at a cost that width does not change);"
+        " where left out marginal, and the cheaper of the first two for networks made of blocks and"
+        " for those in training, where marginal draws no weight between hidden layers",
+        None,
     )
     precision: Literal["float32", "float64"] = key("float32 or float64", "float32")
     layers: Literal["all"] | list[Count | LayerName] | None = key(
@@ -195,7 +257,12 @@ class Ensemble(Model):
     )
     ntk: Ntk | None = key(
         "{parameterisation: , lambda_b: , lambda_W: , outputs: }, where tangent kernels are"
-        " measured (the first by default)",
+        " measured, and of training (the first by default)",
+        None,
+    )
+    train: Train | None = key(
+        "{inputs: , learning_rate: , steps: , times: , ...}: networks are trained, and estimated"
+        " along the way",
         None,
     )
     memory: Annotated[Real, Field(gt=0)] = key(
@@ -205,7 +272,8 @@ class Ensemble(Model):
     estimate: Annotated[list[FamilyName], AfterValidator(distinct)] | None = key(
         f"a list of different ones of {', '.join(FAMILIES)}"
         f" ({', '.join(DEFAULT_FAMILIES)} where left out, kernel_moments for a ladder,"
-        f" {', '.join(NTK_FAMILIES)} where tangent kernels are measured)",
+        f" {', '.join(NTK_FAMILIES)} where tangent kernels are measured, {', '.join(FROM_TRAINING)}"
+        " where networks are trained)",
         None,
     )
     controls: bool = key(
@@ -213,12 +281,36 @@ class Ensemble(Model):
         " variates",
         True,
     )
+    population: Population | None = key(
+        "{power: , islands: , members: , of: , exact: }, or {} for all that is left out:"
+        " populations grown beside the networks",
+        None,
+    )
     normality: Normality = key("{groups: , networks: , neurons: }", Normality())
     shards: Count | None = key(
         "a whole number of at least 1: files (jobs) to divide the networks over (where left out as"
         " many as job_minutes asks for; results are the same bytes however many there are)",
         None,
     )
+
+    @property
+    def drawn_by(self) -> str:
+        """The sampler, as far as the keys tell."""
+        drawn = self.module or (self.network is not None and self.weights != "normal")
+        if self.sampler is None and drawn:
+            return "explicit"
+        return self.sampler or "marginal"
+
+    @property
+    def depths(self) -> list[int]:
+        """How many layers its members have; of networks made of blocks, the least and the most."""
+        if self.network is not None:
+            last = 0 if self.network.readout == "none" else 1
+            each = [block.repeat for block in self.network.blocks]
+            return list(dict.fromkeys(last + sum(map(end, each)) for end in (min, max)))
+        if self.module is not None:
+            return [len(own_networks.get(self.module).layers)]
+        return self.depth or [len(self.hidden or []) + 1]
 
     @property
     def is_ladder(self) -> bool:
@@ -265,6 +357,11 @@ class Study(Model):
     figures: Annotated[list[FigureName], AfterValidator(distinct)] | None = key(
         f"a list of different ones of {', '.join(FIGURES)}", None
     )
+    published: Annotated[list[Published], Field(min_length=1)] | None = key(
+        "a list of {source: , numbers: }: published numbers, which stand in the table as an order"
+        " of that name",
+        None,
+    )
     style: Style | None = key(
         "{width: , font_size: , file: }: how its figures look (the file's style where left out)",
         None,
@@ -281,6 +378,9 @@ class Config(Model):
     )
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = key("a whole number of at least 0")
+    scale: Annotated[Real, Field(gt=0, le=1e6)] = key(
+        "a number above 0: every ensemble has so many times its networks, and 50 at least", 1.0
+    )
     device: Literal["auto", "cpu", "cuda"] = key(
         "auto (a GPU where there is one), cpu or cuda", "auto"
     )
@@ -315,6 +415,16 @@ class Config(Model):
     )
     studies: dict[Name, Study] = key("a mapping from names (letters, digits and _) to studies", {})
 
+    def scaled(self) -> Config:
+        """The study file with as many networks as its scale asks for, and no scale."""
+        if self.scale == 1:
+            return self
+        ensembles = {
+            name: each.model_copy(update={"networks": max(50, round(each.networks * self.scale))})
+            for name, each in self.ensembles.items()
+        }
+        return self.model_copy(update={"ensembles": ensembles, "scale": 1.0})
+
     def style_of(self, study: str) -> Style:
         """How the figures of a study look: its own style, or that of the file."""
         return self.studies[study].style or self.style
@@ -330,9 +440,28 @@ def families_of(ensemble: Ensemble) -> tuple[str, ...]:
         return tuple(ensemble.estimate)
     if ensemble.is_ladder:
         return FROM_LADDER[:1]
+    if ensemble.train is not None:
+        return FROM_TRAINING
     families: tuple[str, ...] = DEFAULT_FAMILIES if "preactivations" in ensemble.measure else ()
     if "ntk" in ensemble.measure:
-        families += NTK_FAMILIES
+        families += tuple(f for f in NTK_FAMILIES if not wants_last_law(f) or not ensemble.module)
     if "ntk_methods" in ensemble.measure:
         families += ("ntk_methods",)
     return families or FROM_LOG_NORM
+
+
+def wants_last_law(family: str) -> bool:
+    """Whether a family reads what is known of the last layer given those before it."""
+    return "conditional_kernel" in FAMILIES[family].records
+
+
+def orders_of(ensemble: Ensemble) -> tuple[int, ...]:
+    """The orders of the moments of kernels that an ensemble's estimates are made of."""
+    every = {order for family in families_of(ensemble) for order in FAMILIES[family].orders}
+    return tuple(sorted(every))
+
+
+def tangent_orders_of(ensemble: Ensemble) -> tuple[int, ...]:
+    """The same of moments of tangent kernels."""
+    every = {m for family in families_of(ensemble) for m in FAMILIES[family].tangent_orders}
+    return tuple(sorted(every))

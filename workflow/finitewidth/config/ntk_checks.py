@@ -36,7 +36,7 @@ def check_ntk(
     if ensemble.ntk is not None and not measured:
         raise ConfigError.at(f"{path}.ntk", "a value", "nothing unless measure has ntk")
     check_rates(path, ensemble.ntk)
-    if ensemble.sampler == "scalar":
+    if ensemble.drawn_by == "scalar":
         _check_scalar(path, ensemble, counts)
     if not measured and "dntk" not in measure:
         return
@@ -49,9 +49,9 @@ def check_ntk(
     if "dntk" in measure and "ntk" not in measure:
         raise ConfigError.at(f"{path}.measure", "dntk", "dntk beside ntk only")
     for name in ("dntk", "ntk_methods"):
-        if name in measure and ensemble.sampler != "explicit":
+        if name in measure and ensemble.drawn_by != "explicit":
             allowed = f"explicit to measure {name}"
-            raise ConfigError.at(f"{path}.sampler", ensemble.sampler, allowed)
+            raise ConfigError.at(f"{path}.sampler", ensemble.drawn_by, allowed)
     outputs = ensemble.outputs or min(ensemble.hidden or ensemble.width or [])
     wanted = min((ensemble.ntk or Ntk()).outputs, outputs)
     if "dntk" in families and wanted < 2:
@@ -59,7 +59,7 @@ def check_ntk(
     if "ntk_spectrum" in families and 1 in counts:
         allowed = "ntk_spectrum for two or more inputs"
         raise ConfigError.at(f"{path}.estimate", "ntk_spectrum on 1 input", allowed)
-    depths = ensemble.depth or [len(ensemble.hidden or []) + 1]
+    depths = ensemble.depths
     if isinstance(ensemble.layers, list) and "preactivations" in measure:
         for depth in depths:
             if not {"last", depth} & set(ensemble.layers):

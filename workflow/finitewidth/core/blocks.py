@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 #: Floats of one layer of a tile on a processor: few enough to stay in its cache.
 TILE = 2**19
 #: Numbers of one layer of a tile on a GPU, and of what is recorded of its networks: enough to keep
 #: it busy for far longer than it takes to be told what to do.
 FILL = 2**26
+#: Rows, inputs at all their places, of which theory holds the kernels of all pairs (half a GiB).
+MOST_ROWS = 3000
 #: Networks of such a tile. Batched products may count matrices along the second or the third
 #: direction of a grid, which ends at 2^16 - 1.
 MOST_NETWORKS = 2**16 - 1
@@ -20,13 +23,104 @@ def block_size(sampler: str, widest: int) -> int:
     """Networks a block: a power of two that depends on the network alone, never on the machine.
 
     It bounds what a block touches at once: a layer's neurons for the marginal sampler, a layer's
-    weights for the explicit one. Smaller blocks cost more calls a network, larger ones leave the
-    processor's cache (benchmarks/README.md).
+    weights for the explicit one; networks in training go through their weights again and again, and
+    stand there twice, or, without weights, through the vectors that these would have met. Smaller
+    blocks cost more calls a network, larger ones leave the processor's cache
+    (benchmarks/README.md).
     """
     if sampler == "scalar":
         return 2**16
-    floats, per_network = {"marginal": (2**20, widest), "explicit": (2**22, widest**2)}[sampler]
+    floats, per_network = {
+        "marginal": (2**20, widest),
+        "explicit": (2**22, widest**2),
+        "training": (2**18, widest**2),
+        "marginal training": (2**13, widest),
+    }[sampler]
     return 2 ** min(12, int(math.log2(max(1, floats // per_network))))
+
+
+class MapSize(NamedTuple):
+    """What a map of a network sees and gives, and at how many places of an input.
+
+    ``head_dim`` is that of a map to heads of attention, 0 of any other.
+    """
+
+    fan_in: int
+    fan_out: int
+    places: int
+    head_dim: int = 0
+
+    def drawn(self, sampler: str, inputs: int = 1) -> int:
+        """Numbers of a row that stand in memory: of heads without weights never more than rows."""
+        rows = inputs * self.places
+        if sampler == "explicit" or rows >= self.head_dim:
+            return self.fan_out
+        return self.fan_out // self.head_dim * rows
+
+    def has_weights(self, sampler: str, inputs: int) -> bool:
+        """Whether weights are drawn: where rows are no fewer than what the matrix multiplies, they
+        are by either sampler, but for heads of more dimensions than rows."""
+        rows = inputs * self.places
+        return sampler == "explicit" or rows >= max(self.fan_in, self.head_dim)
+
+
+def block_width(sampler: str, maps: Sequence[MapSize]) -> int:
+    """What :func:`block_size` takes for the width of a network of such maps, on one input.
+
+    Neurons at all places. Of drawn weights, where maps have places, the side of a square as large
+    as the largest of weights, patches and neurons at all places.
+    """
+    if sampler == "marginal" or all(one.places == 1 for one in maps):
+        return max(one.drawn(sampler) * one.places for one in maps)
+    most = max(
+        max(one.fan_in * one.fan_out, one.places * max(one.fan_in, one.fan_out)) for one in maps
+    )
+    return math.isqrt(most - 1) + 1
+
+
+def placed_tile_size(
+    sampler: str,
+    block: int,
+    maps: Sequence[MapSize],
+    inputs: int,
+    device: str = "cpu",
+    recorded: int = 0,
+    columns: int = 0,
+) -> int:
+    """Networks that go through layers with places together, by either sampler.
+
+    Parameters
+    ----------
+    maps : sequence of MapSize
+    columns : int
+        Rows of derivatives that go back for each input's own, as many as outputs, where tangent
+        kernels are computed: then all layers are kept.
+    """
+    numbers = placed_numbers(sampler, maps, inputs, columns)
+    if device == "cpu":
+        tile = 8 * TILE if sampler == "explicit" or columns else 4 * TILE
+        return min(block, max(1, tile // numbers))
+    return _blocks_of(block, FILL // max(2 * numbers, recorded))
+
+
+def placed_numbers(sampler: str, maps: Sequence[MapSize], inputs: int, columns: int = 0) -> int:
+    """Numbers that one network with places holds at once, in single precision.
+
+    ``columns`` is as in :func:`placed_tile_size`.
+    """
+    rows = [inputs * one.places for one in maps]
+    # Tangent kernels take heads as they are.
+    how = "explicit" if columns else sampler
+    each = [
+        # Neurons and activations; their covariance in double precision, its root and a copy; what
+        # weights multiply.
+        (1 + columns) * r * one.drawn(how, inputs) * (3 if columns else 1)
+        + (8 * r * r * (1 + columns**2) if columns or not one.has_weights(how, inputs) else 0)
+        + ((one.fan_in * (one.fan_out + r * (1 + columns)))
+           if columns or one.has_weights(how, inputs) else 0)
+        for r, one in zip(rows, maps, strict=True)
+    ]  # fmt: skip
+    return sum(each) if columns else max(each)
 
 
 def tile_size(block: int, widest: int, inputs: int, device: str = "cpu", recorded: int = 0) -> int:

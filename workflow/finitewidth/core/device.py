@@ -1,10 +1,19 @@
-"""Where a job computes: on the processor or on a GPU, and how torch is set up for it."""
+"""Where a job computes: on the processor or on a GPU, and how torch is set up for it.
+
+To import torch takes a second, and much is drawn without it: it is imported here only where a job
+computes with it, or where it must be asked whether there is a GPU.
+"""
 
 from __future__ import annotations
 
 import os
+import re
+import sys
+from importlib import metadata
 
-import torch
+#: What drivers of GPUs leave in the folder of devices: NVIDIA's (disks and memory that keeps its
+#: content begin so, too), AMD's and that of Windows.
+_DRIVERS = re.compile(r"nv(?!me|ram).*|kfd|dxg")
 
 
 def device_of(wanted: str) -> str:
@@ -15,7 +24,9 @@ def device_of(wanted: str) -> str:
     ValueError
         Where a GPU is wanted and there is none.
     """
-    there = torch.cuda.is_available()
+    if wanted == "cpu":
+        return "cpu"
+    there = _is_there()
     if wanted == "cuda" and not there:
         raise ValueError(
             "device: cuda, but there is no GPU here that torch can use: set device to auto or cpu,"
@@ -26,6 +37,22 @@ def device_of(wanted: str) -> str:
     return wanted
 
 
+def _is_there() -> bool:
+    """Whether torch can use a GPU."""
+    if "torch" not in sys.modules and not _can_be():
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _can_be() -> bool:
+    """False where torch is made for processors alone, or the system knows no GPU."""
+    if metadata.version("torch").endswith("+cpu"):
+        return False
+    return sys.platform != "linux" or any(map(_DRIVERS.fullmatch, os.listdir("/dev")))
+
+
 def prepare(wanted: str) -> str:
     """Set torch up so that the same device computes the same bytes, and return :func:`device_of`.
 
@@ -33,17 +60,30 @@ def prepare(wanted: str) -> str:
     precision are of single precision, convolutions too: TF32 keeps 10 bits of 23, and is allowed
     nowhere. Convolutions take the algorithm that adds up in a fixed order, not the fastest of the
     moment, and so does cuBLAS with a workspace of fixed size, which it looks for when it starts.
+
+    On a processor torch that is imported later finds one thread in the environment, and needs no
+    more: the rest is about GPUs, or its default.
     """
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+    os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
+    device = device_of(wanted)
+    if device == "cpu" and "torch" not in sys.modules:
+        return device
+    import torch
+
     torch.set_num_threads(1)
     torch.set_float32_matmul_precision("highest")
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
-    return device_of(wanted)
+    return device
 
 
 def label(device: str) -> str:
     """What a stamp calls the device: ``cpu``, or ``cuda`` with the name of the card."""
-    return f"cuda ({torch.cuda.get_device_name()})" if device == "cuda" else device
+    if device != "cuda":
+        return device
+    import torch
+
+    return f"cuda ({torch.cuda.get_device_name()})"

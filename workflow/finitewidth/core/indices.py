@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from itertools import combinations_with_replacement
 
 import numpy as np
@@ -22,3 +23,24 @@ def quad_positions(inputs: int) -> np.ndarray:
     lookup = {tuple(q): k for k, q in enumerate(quads(inputs))}
     p = pairs(inputs)
     return np.array([[lookup[tuple(sorted((*i, *j)))] for j in p] for i in p])
+
+
+@functools.lru_cache
+def kernel_products(inputs: int) -> tuple[np.ndarray, np.ndarray]:
+    """The products of conditional kernels that islands of a population hold means of.
+
+    Returns
+    -------
+    factors : array of int, shape (product, 3)
+        Places in :func:`pairs` of the kernels that are multiplied; -1 where there are fewer.
+    order : array of int, shape (product,)
+        How many there are: all of one kernel, then all of two, the cube of each input, and, at
+        order -1, the inverse of each input.
+    """
+    count = len(pairs(inputs))
+    alone = np.flatnonzero(np.equal(*pairs(inputs).T))
+    one = [(p, -1, -1) for p in range(count)]
+    two = [(p, q, -1) for p in range(count) for q in range(p, count)]
+    three, inverse = [(p, p, p) for p in alone], [(p, -1, -1) for p in alone]
+    order = np.repeat([1, 2, 3, -1], [len(one), len(two), len(three), len(inverse)])
+    return np.array(one + two + three + inverse), order

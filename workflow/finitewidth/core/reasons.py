@@ -36,6 +36,9 @@ class Reason(IntEnum):
     NO_FIT = 14
     SINGULAR = 15
     UNSEEN_TAIL = 16
+    ISLANDS = 17
+    FEW_MEMBERS = 18
+    KNOWN = 19
 
 
 #: What a table says, {x} being the diagnostic.
@@ -56,6 +59,9 @@ _SENTENCES = {
     Reason.UNKNOWN_VARIANCE: "heavy tail: the variance is known to {x:.0%} only",
     Reason.NO_FIT: "no expansion in 1/n fits the widths: p = {x:.1g}",
     Reason.SINGULAR: "singular: an eigenvalue is 0 within rounding in {x:.0f} networks",
+    Reason.ISLANDS: "heavy tail: islands of the population differ by {x:.0%}",
+    Reason.FEW_MEMBERS: "heavy tail, not met by so few members: the mean has the skewness {x:.2g}",
+    Reason.KNOWN: "known by the law that networks were drawn from, of power {x:g}: no measurement",
     Reason.UNSEEN_TAIL: "heavy tail, not met by so few networks: its mean has the skewness {x:.2g}",
 }
 

@@ -40,18 +40,7 @@ def dataset(
         Five variables a quantity: ``<name>``, ``<name>_stderr``, ``<name>_trusted`` (int8), and
         why not: ``<name>_reason`` (int8) and ``<name>_diagnostic`` (float32).
     """
-    variables = {}
-    for name, estimate in estimates.items():
-        dims, long_name = DESCRIBED[name].dims, DESCRIBED[name].meaning
-        variables[name] = (dims, estimate.value, {"long_name": long_name, "units": "1"})
-        variables[f"{name}_stderr"] = (
-            dims,
-            estimate.stderr,
-            {"long_name": f"standard error of {long_name}", "units": "1"},
-        )
-        why = estimate.reason, estimate.diagnostic
-        variables |= reasons.variables(name, dims, *why, of=long_name)
-    result = xr.Dataset(variables)
+    result = variables(estimates)
     every = _coordinates(layers, inputs, result.sizes)
     about = {"long_name": "neurons of the layer", "units": "1"}
     every["width"] = (width_along, np.asarray(widths), about)
@@ -61,6 +50,22 @@ def dataset(
         if (c[0] if isinstance(c, tuple) else name) in result.dims
     }
     return result.assign_coords(used)
+
+
+def variables(estimates: Mapping[str, Estimate]) -> xr.Dataset:
+    """Estimates with their errors and trust, without coordinates."""
+    found: dict = {}
+    for name, estimate in estimates.items():
+        dims, long_name = DESCRIBED[name].dims, DESCRIBED[name].meaning
+        found[name] = (dims, estimate.value, {"long_name": long_name, "units": "1"})
+        found[f"{name}_stderr"] = (
+            dims,
+            estimate.stderr,
+            {"long_name": f"standard error of {long_name}", "units": "1"},
+        )
+        why = estimate.reason, estimate.diagnostic
+        found |= reasons.variables(name, dims, *why, of=long_name)
+    return xr.Dataset(found)
 
 
 def _coordinates(layers: np.ndarray, inputs: int, sizes: Mapping[Hashable, int]) -> dict:

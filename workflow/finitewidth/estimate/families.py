@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import xarray as xr
 
+from finitewidth.core.indices import pairs
 from finitewidth.core.reasons import Reason
 from finitewidth.estimate.dataset import dataset
 from finitewidth.estimate.errors.jackknife import BLOCKS, Estimate, block_bounds, stack
 from finitewidth.estimate.errors.not_finite import lost_networks
 from finitewidth.estimate.ntk.ntk_estimates import at_last_layer, estimate_ntk
+from finitewidth.estimate.population.beside import Beside, flags
+from finitewidth.estimate.population.tangents import TangentsBeside
 from finitewidth.estimate.preactivations.layer import Layer
 from finitewidth.estimate.samples import Samples
-from finitewidth.quantities.held import apart, estimated, try_out
+from finitewidth.quantities.held import Sizes, apart, estimated, try_out
 from finitewidth.quantities.vocabulary import DESCRIBED, FROM_NTK, OF_LAYERS
 
 Estimates = dict[str, Estimate]
@@ -82,17 +85,23 @@ def estimate(
                 if name in families:
                     found |= estimated(family, layer, layer.sizes)
                     if place == 0 and more:
-                        other = replace(layer, samples=ensemble_samples.again(**more))
-                        try_out(family, partial(replace, other), other.sizes)
+                        try_out(family, partial(_other_axes, layer, more))
         layers.append(_with_the_dead(found, layer) if found and layer.dead else found)
     joined = {
         name: stack([found[name] for found in layers], DESCRIBED[name].dims.index("layer"))
         for name in layers[0]
     }
+    beside = _beside(ensemble_samples, bounds)
+    if beside is not None:
+        # One width is a ladder of one rung.
+        joined = {
+            name: beside.put(name, e.take(None), "plain networks").take(0)
+            for name, e in joined.items()
+        }
     tangents = [family for family in families if family in FROM_NTK]
-    for name, estimate in estimate_ntk(
-        ensemble_samples, tangents, bounds, isotropic=isotropic
-    ).items():
+    found = estimate_ntk(ensemble_samples, tangents, bounds, isotropic=isotropic)
+    found, grown = _with_populations(found, ensemble_samples, bounds)
+    for name, estimate in found.items():
         joined[name] = at_last_layer(estimate, ensemble_samples.layers)
     result = dataset(
         joined,
@@ -100,11 +109,48 @@ def estimate(
         ensemble_samples.widths,
         ensemble_samples.size("input"),
     ).assign(lost_networks(ensemble_samples, joined))
+    if beside is not None:
+        result = result.assign(beside.variables(("layer",)))
+    last = ensemble_samples.layers == ensemble_samples.layers.max()
+    result = result.assign(
+        {
+            f"{name}_estimator": ("layer", *flags(name, ["plain networks", words], last))
+            for name, words in grown.items()
+        }
+    )
     if "ntk_methods" not in families:
         return result
     about = {"long_name": "multiplications that each way takes for a network", "units": "1"}
     result["way_operations"] = ("way", ensemble_samples.values("operations")[0], about)
     return result.assign_coords(way=ensemble_samples.coordinate("way"))
+
+
+def _other_axes(layer: Layer, more: Mapping[str, int]) -> tuple[Layer, Sizes]:
+    other = replace(layer, samples=layer.samples.again(**more))
+    return other, other.sizes
+
+
+def _beside(samples: Samples, bounds: np.ndarray) -> Beside | None:
+    populations, inputs = samples.populations, samples.size("input")
+    if populations is None:
+        return None
+    a, b = pairs(inputs).T
+
+    def kernel(_: int, layer: int) -> np.ndarray:
+        return samples.of_layer("kernel", layer)[:, a, b]
+
+    return Beside(populations, kernel, bounds, inputs)
+
+
+def _with_populations(
+    found: Estimates, samples: Samples, bounds: np.ndarray
+) -> tuple[Estimates, dict[str, str]]:
+    """Estimates of tangent kernels with those of populations, and how these were estimated."""
+    populations = samples.populations
+    if populations is None or "population_tangent_spread" not in populations or not found:
+        return found, {}
+    own = np.einsum("niiaa->n", samples.values("ntk"), dtype=float) / samples.size("output")
+    return TangentsBeside(populations, own, bounds).put(found)
 
 
 def _with_the_dead(found: Estimates, layer: Layer) -> Estimates:

@@ -135,6 +135,24 @@ class Samples:
         """Whether the samples have the coordinate ``name``."""
         return name in self._shards[0].coords
 
+    @property
+    def populations(self) -> xr.Dataset | None:
+        """What islands of populations hold, all islands in their order; None where none were grown.
+
+        With ``population_spread`` (of_rung, layer, moment), which the pilot found, alone where it
+        found that none is needed.
+        """
+        first = self._shards[0]
+        names = [name for name in first.data_vars if str(name).startswith("population_")]
+        if not names:
+            return None
+        divided = [name for name in names if "island" in first[name].dims]
+        rest = first[[name for name in names if name not in divided]]
+        if not divided:
+            return rest
+        joined = xr.concat([shard[divided] for shard in self._shards], "island")
+        return rest.assign(joined.sortby("island").variables)
+
     def _joined(self, name: str, at: Mapping[str, int]) -> Array:
         if name not in self:
             raise ValueError(lacking(name))

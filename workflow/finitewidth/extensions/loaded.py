@@ -1,4 +1,4 @@
-"""Extensions run, once a process, and what each declares: four tables by their names.
+"""Extensions run, once a process, and what each declares: five tables by their names.
 
 This is the one place that runs code of somebody's own, and it runs what `named.py` finds alone.
 """
@@ -27,6 +27,7 @@ TABLES = {
     "KINDS": "a list of InputKind",
     "FAMILIES": "a list of Family",
     "FIGURES": "a dictionary of FigureEntry",
+    "NETWORKS": "a list of OwnNetwork",
 }
 _Item = TypeVar("_Item")
 _origins: dict[tuple[str, str], Extension] = {}

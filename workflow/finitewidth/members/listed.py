@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from finitewidth.members.plain import of_plain
-from finitewidth.members.stages import Tabulated, TabulatedLadder, TabulatedNetworks
+from finitewidth.members.stages import (
+    Tabulated,
+    TabulatedLadder,
+    TabulatedNetworks,
+    TabulatedTraining,
+)
 from finitewidth.members.trained import TabulatedReplicas
 
 
@@ -17,5 +22,6 @@ def listed(data: Mapping) -> tuple[Tabulated | TabulatedReplicas, str]:
     about = {key: value for key, value in data.items() if key != "folder"}
     if "folder" not in data:
         raise ValueError("a member of a study lacks its folder")
-    member = of_plain(about, TabulatedNetworks, TabulatedLadder, TabulatedReplicas)
+    random = (TabulatedNetworks, TabulatedLadder, TabulatedTraining)
+    member = of_plain(about, *random, TabulatedReplicas)
     return member, data["folder"]

@@ -20,6 +20,7 @@ from typing import (
 One = TypeVar("One")
 Other = TypeVar("Other")
 Third = TypeVar("Third")
+Fourth = TypeVar("Fourth")
 
 
 def plain(of: object, *kinds: type) -> dict[str, Any]:
@@ -55,6 +56,17 @@ def of_plain(data: Mapping, kind: type[One], other: type[Other], /) -> One | Oth
 def of_plain(
     data: Mapping, kind: type[One], other: type[Other], third: type[Third], /
 ) -> One | Other | Third: ...
+
+
+@overload
+def of_plain(
+    data: Mapping,
+    kind: type[One],
+    other: type[Other],
+    third: type[Third],
+    fourth: type[Fourth],
+    /,
+) -> One | Other | Third | Fourth: ...
 
 
 def of_plain(data: Mapping, *kinds: type) -> object:

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from finitewidth.models.activations.activation import Activation
 from finitewidth.models.activations.table import get
-from finitewidth.models.architecture import Architecture
+from finitewidth.models.architecture import Architecture, after_maps
 from finitewidth.models.layers.dense import Dense
 from finitewidth.models.layers.layer import WEIGHT_LAWS, Layer
 from finitewidth.models.layers.nonlinearity import Nonlinearity
@@ -112,6 +112,16 @@ class Perceptron:
         """What a neuron of each layer sees, length L."""
         return self.widths[:-1]
 
+    @property
+    def result_widths(self) -> tuple[int, ...]:
+        """The same as ``widths``: every layer of a perceptron is one of results."""
+        return self.widths
+
+    @property
+    def widest(self) -> int:
+        """Neurons of the widest layer."""
+        return max(self.widths[1:])
+
     @cached_property
     def activation(self) -> Activation:
         """The activation itself."""
@@ -160,6 +170,8 @@ def as_perceptron(network: Architecture | Perceptron) -> Perceptron | None:
     """
     if isinstance(network, Perceptron):
         return network
+    if network.ends != after_maps(network.layers):
+        return None
     maps, between = network.layers[::2], network.layers[1::2]
     dense = [layer for layer in maps if isinstance(layer, Dense)]
     names = {layer.name for layer in between if isinstance(layer, Nonlinearity)}

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from finitewidth.models.block_shapes import BlockNetwork
+from finitewidth.models.own_network import OwnShape
+
 
 @dataclass(frozen=True, kw_only=True)
 class PerceptronShape:
@@ -35,17 +38,25 @@ class PerceptronShape:
 class OneWidth(PerceptronShape):
     """Networks that all have the same widths.
 
-    ``hidden`` are those of the hidden layers, where they differ; ``ladder`` is what tells this kind
-    from the other in plain data.
+    ``hidden`` are those of the hidden layers, where they differ; ``network`` is what it is made of
+    where it is no perceptron: then ``depth`` counts layers of results. ``ladder`` is what tells
+    this kind from the other in plain data.
     """
 
     hidden: tuple[int, ...] | None
+    network: BlockNetwork | OwnShape | None = None
     ladder: None = None
 
     @property
     def rungs(self) -> tuple[int, ...]:
         """The one width."""
         return (self.width,)
+
+    @property
+    def activations(self) -> tuple[str, ...]:
+        """Names of all its activations."""
+        own = self.network.activations if self.network is not None else []
+        return tuple(dict.fromkeys((self.activation, *own)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +65,14 @@ class ManyWidths(PerceptronShape):
 
     ladder: tuple[int, ...]
     hidden: None = None
+    network: None = None
 
     @property
     def rungs(self) -> tuple[int, ...]:
         """The widths, as often as they are given."""
         return self.ladder
+
+    @property
+    def activations(self) -> tuple[str, ...]:
+        """The name of its activation."""
+        return (self.activation,)

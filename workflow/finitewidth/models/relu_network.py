@@ -69,9 +69,9 @@ class PlacedMap:
     @property
     def padding(self) -> int:
         """Zeros on every side; none for a dense layer."""
-        return self.map.padding if isinstance(self.map, Convolution) else 0
+        return self.map.margins[0] if isinstance(self.map, Convolution) else 0
 
-    @property
+    @cached_property
     def is_linear(self) -> bool:
         """Whether it sees all of its input at once."""
         return self.kernel == self.size_in and self.padding == 0
@@ -109,6 +109,9 @@ class ReluNetwork:
         ):
             other = isinstance(layer, Nonlinearity) and layer.name != "relu"
             other = other or (isinstance(layer, Map) and layer.C_b != 0)
+            other = other or (isinstance(layer, Dense) and len(after) > 1)
+            if isinstance(layer, Convolution):
+                other = other or layer.circular or len(set(layer.margins)) > 1
             if other or not isinstance(layer, wanted):
                 raise ValueError(
                     f"trained networks have ReLU between layers without biases, not"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from finitewidth.core.words import check_word, named
 from finitewidth.models.parameterisation import LearningRates
 from finitewidth.ntk.supported import check_model, roots_of
 from finitewidth.ntk.trial import Trial
@@ -50,6 +51,7 @@ class TangentKernel:
         return self.total.transpose(1, 2).reshape(k * N, k * N)
 
 
+@named
 def tangent_kernel(
     model: nn.Module,
     x: torch.Tensor,
@@ -92,10 +94,9 @@ def tangent_kernel(
         For an unknown way or form, rates that do not fit, and a model that the way, or that no way
         can take: one sentence, with the way that works.
     """
-    if way is not None and way not in WAYS:
-        raise ValueError(f"way {way!r} is none of {', '.join(WAYS)}")
-    if form not in FORMS:
-        raise ValueError(f"form {form!r} is none of {', '.join(FORMS)}")
+    if way is not None:
+        check_word("way", way, WAYS)
+    check_word("form", form, FORMS)
     check_model(model, x)
     roots = roots_of(model, rates)
     with torch.inference_mode(False), torch.enable_grad():

@@ -10,12 +10,21 @@ import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import prod
 
+from finitewidth.core.blocks import MOST_ROWS, placed_numbers
 from finitewidth.models.activations import table as activations
-from finitewidth.planning.member import Ladder, Member
-from finitewidth.quantities.vocabulary import FAMILIES, FROM_LADDER, FROM_NTK
+from finitewidth.models.block_maps import map_sizes
+from finitewidth.models.block_shapes import BlockNetwork
+from finitewidth.models.own_network import OwnShape
+from finitewidth.models.places import ALL
+from finitewidth.planning.member import Ladder, Member, Training
+from finitewidth.planning.training_cost import kept, learning
+from finitewidth.quantities.vocabulary import FAMILIES, FROM_LADDER, FROM_NTK, FROM_TRAINING
 
 MiB = 2**20
+#: MiB that a job takes while it compiles what it samples by, for want of a kept one.
+COMPILING = 200
 #: What an interpreter with its imports takes: MiB, and seconds that are no member's.
 START_MEMORY, START_SECONDS = 300, 0.5
 #: Members of an entry share a job as long as sampling or training them together takes less, since
@@ -30,14 +39,30 @@ GPU_SPEED = 30.0
 # fmt: off
 PRICES: dict[str, dict[str, dict[str, float]]] = {
     "sample": {
-        "marginal": {"member": 4e7, "normals": 3.5, "curves": 2.3, "sums": 1.3, "matrices": 45.0},
+        "marginal": {"member": 4e7, "networks": 460.0, "normals": 0.8, "curves": 0.55, "sums": 0.22,
+                     "matrices": 32.0, "grown": 16.0, "tilted": 190.0},
         "explicit": {"member": 4e7, "weights": 4.7},
-        "marginal ntk": {"member": 4e7, "layers": 120.0, "normals": 18.0, "curves": 6.0},
+        "marginal blocks": {"member": 4e7, "layers": 93.0, "normals": 6.2, "products": 0.19,
+                            "matrices": 26.0, "factors": 15.0, "sums": 1.3, "drawn": 9.0,
+                            "multiplied": 0.025, "patches": 3.0},
+        "explicit blocks": {"member": 4e7, "layers": 400.0, "normals": 8.8, "weights": 4.4,
+                            "multiplied": 0.025, "patches": 3.0},
+        "marginal ntk": {"member": 2.5e7, "networks": 2000.0, "layers": 360.0, "normals": 4.7,
+                         "matrices": 150.0, "grown": 16.0, "short": 400.0},
+        # By torch, as all ensembles of such networks.
+        "marginal ntk of blocks": {"member": 4e7, "layers": 120.0, "normals": 18.0, "curves": 6.0},
         "explicit ntk": {"member": 1.6e7, "weights": 3.2, "ways": 50.0},
-        "ladder": {"member": 1.2e8, "normals": 1.2, "curves": 2.1, "matrices": 200.0,
-                   "controls": 4.8},
-        "scalar": {"member": 1.5e7, "networks": 160.0, "layers": 115.0},
+        "ladder": {"member": 5e7, "normals": 1.3, "curves": 0.6, "tangents": 3.9, "matrices": 10.0,
+                   "controls": 1.5, "grown": 16.0, "tilted": 190.0},
+        "training": {"member": 6e7, "learnt": 1.2, "passes": 700.0, "networks": 5e4,
+                     "hidden": 8.0},
+        "marginal training": {"member": 6e7, "passes": 700.0, "networks": 5e4, "met": 120.0,
+                              "met again": 2.5},
+        "scalar": {"member": 2.5e7, "networks": 11.0, "layers": 24.0, "short": 400.0},
         "ntk_methods": {"networks": 2.8e7, "weights": 40.0},
+        # Modules of somebody's own: making one, running it, and differentiating it.
+        "own": {"member": 3e8, "networks": 4e5, "weights": 10.0},
+        "own ntk": {"member": 3e8, "networks": 5e6, "weights": 40.0},
     },
     "estimate": {
         # What a family takes for each number that it reads stands with its description.
@@ -49,8 +74,11 @@ PRICES: dict[str, dict[str, dict[str, float]]] = {
     "theory": {
         "two slopes": {"member": 3.2e7, "kernels": 2300.0, "vertices": 1.6e5, "laws": 5e6},
         "curved": {"member": 2.4e7, "kernels": 9e5, "vertices": 1.6e5, "laws": 4.7e6},
+        "training": {"member": 6e7, "kernels": 3e4},
         "two slopes, ladder": {"member": 4.6e7, "kernels": 3.4e4},
         "curved, ladder": {"kernels": 1.4e7, "rungs": 5e7},
+        "own": {"member": 3e7},
+        "blocks": {"member": 3e7, "sites": 6e6, "sites of two": 2.5e8, "row pairs": 1500.0},
     },
 }
 # fmt: on
@@ -97,7 +125,7 @@ def sampling(member: Member, inputs: int, networks: float | None = None) -> Cost
     networks = member.networks if networks is None else networks
     written = networks * recorded(member, inputs) / MiB
     seconds = _seconds("sample", member, inputs, networks)
-    return Cost(seconds, 2.2 * written + _tile(member), written)
+    return Cost(seconds, 2.2 * written + _tile(member, inputs), written)
 
 
 def estimating(member: Member, inputs: int) -> Cost:
@@ -116,7 +144,25 @@ def testing(member: Member, inputs: int) -> Cost:
 
 def predicting(member: Member, inputs: int) -> Cost:
     """What theory of a member takes."""
-    return Cost(_seconds("theory", member, inputs, member.networks), 100.0, 0.5)
+    rows = min(_rows(member, inputs), MOST_ROWS)
+    memory = 100.0 + 6 * 8 * rows**2 / MiB
+    return Cost(_seconds("theory", member, inputs, member.networks), memory, 0.5)
+
+
+def _rows(member: Member, inputs: int) -> int:
+    """Inputs at the most places that a layer has."""
+    if not isinstance(member.network, BlockNetwork) or member.network.input is None:
+        return inputs
+    sizes = map_sizes(member.network, member.outputs)
+    places = (prod(member.network.input.shape[1:]), *(size.places for size, _ in sizes))
+    return inputs * max(places)
+
+
+def _read(member: Member, inputs: int) -> int:
+    """Inputs that are recorded, places among them where all are."""
+    if not isinstance(member.network, BlockNetwork) or member.network.read != ALL:
+        return inputs
+    return inputs * map_sizes(member.network, member.outputs)[0][0].places
 
 
 def _seconds(stage: str, member: Member, inputs: int, networks: float) -> float:
@@ -128,17 +174,30 @@ def kind(stage: str, member: Member) -> str:
     """What has a list of prices of its own."""
     simple = activations.get(member.activation).is_scale_invariant
     is_ladder = isinstance(member, Ladder)
+    if stage == "theory" and isinstance(member, Training):
+        return "training"
+    blocks = member.network is not None
+    own = isinstance(member.network, OwnShape)
+    if own and stage != "estimate":
+        return "own ntk" if stage == "sample" and "ntk" in member.measure else "own"
+    if stage == "theory" and blocks:
+        return "blocks"
     if stage == "theory":
         return ("two slopes" if simple else "curved") + (", ladder" if is_ladder else "")
     if is_ladder:
         return "ladder"
     if stage == "estimate":
         return "networks"
+    if isinstance(member, Training):
+        return member.sampler
     if "ntk_methods" in member.measure:
         return "ntk_methods"
     if member.sampler == "scalar":
         return "scalar"
-    return f"{member.sampler} ntk" if "ntk" in member.measure else member.sampler
+    if "ntk" in member.measure:
+        of_blocks = blocks and member.sampler == "marginal"
+        return f"{member.sampler} ntk" + (" of blocks" if of_blocks else "")
+    return f"{member.sampler} blocks" if blocks else member.sampler
 
 
 def counts(stage: str, member: Member, inputs: int, networks: float) -> dict[str, float]:
@@ -149,11 +208,19 @@ def counts(stage: str, member: Member, inputs: int, networks: float) -> dict[str
 
 def _estimated(member: Member, inputs: int, networks: float) -> dict[str, float]:
     """Numbers that each family reads, and how many families there are."""
+    inputs = _read(member, inputs)
     values = networks * len(member.layers) * len(member.rungs)
     pairs = math.comb(inputs + 1, 2)
     tangents = networks * (inputs * member.ntk_outputs) ** 2
+    of_training = networks * recorded(member, inputs) / 8 * isinstance(member, Training)
     found = {
-        name: (tangents if name in FROM_NTK else values * family.reads(inputs, member.record))
+        name: (
+            of_training
+            if name in FROM_TRAINING
+            else tangents
+            if name in FROM_NTK
+            else values * family.reads(inputs, member.record)
+        )
         * (name in member.estimate)
         for name, family in FAMILIES.items()
     }
@@ -174,18 +241,28 @@ def _predicted(member: Member, inputs: int, networks: float) -> dict[str, float]
         "kernels": member.depth * pairs,
         "vertices": member.depth * quads * bool(higher),
         "laws": len(member.layers) * len(laws),
+        "sites": member.depth * inputs,
+        "row pairs": member.depth * min(_rows(member, inputs), MOST_ROWS) ** 2,
+        "sites of two": member.depth
+        * (pairs - inputs if inputs <= 4 else 0)
+        * (not activations.get(member.activation).is_scale_invariant),
         "rungs": len(member.rungs),
     }
 
 
 def _drawn(member: Member, inputs: int, networks: float) -> dict[str, float]:
     """How much is drawn and computed: a normal each neuron and input; weights; activations that are
-    not two lines; sums over neurons; small matrices; neurons in the backward pass; controls."""
+    not two lines; sums over neurons; small matrices; neurons in the backward pass, and those that a
+    ladder averages over it; controls."""
     neurons, weights = _size(member)
     curved = not activations.get(member.activation).is_scale_invariant
     products = math.comb(inputs + 1, 2) * ("quartic" in member.measure)
     recorded = neurons * len(member.layers) / member.depth
+    learnt = {}
+    if isinstance(member, Training):
+        learnt = learning(member, inputs, networks, weights)
     return {
+        **learnt,
         "networks": networks,
         "layers": networks * member.depth,
         "normals": networks * neurons * inputs,
@@ -193,17 +270,87 @@ def _drawn(member: Member, inputs: int, networks: float) -> dict[str, float]:
         "curves": networks * neurons * inputs * curved,
         "sums": networks * recorded * (inputs + 2 * products),
         "matrices": networks * member.depth * len(member.rungs) * inputs**2,
+        **_of_blocks(member, inputs, networks),
         "ways": networks * neurons * inputs * (1 + member.ntk_outputs),
+        "tangents": networks * neurons * inputs * ("ntk_mean" in member.estimate),
         "controls": networks
         * neurons
         * inputs
         * member.controls
         * (not _of_neurons(member, inputs)),
+        **_grown(member, inputs),
     }
+
+
+def _grown(member: Member, inputs: int) -> dict[str, float]:
+    """Neurons of populations, and members times layers of those drawn from a known law, and of
+    those of tangent kernels whose layers are short.
+
+    Where a pilot chooses powers, about as many as orders whose networks differ enough at a variance
+    of the logarithm of 1/n in each layer: twice that for some activations, less for others.
+    """
+    asked, count = member.population, {"grown": 0.0, "tilted": 0.0, "short": 0.0}
+    if asked is None:
+        return count
+    simple = activations.get(member.activation).is_scale_invariant and not member.C_b
+    exact = asked.exact and simple and inputs == 1
+    for width in member.rungs:
+        widest = max(member.hidden or (width,))
+        chosen = [k for k in asked.orders if k * k * member.depth > 1.5 * widest]
+        members = asked.islands * asked.members_of(widest, inputs, exact) * member.depth
+        powers = len(asked.powers or chosen) * bool(asked.orders)
+        if exact:
+            count["tilted"] += powers * members
+        else:
+            count["grown"] += powers * members * widest * inputs
+        # Of tangent kernels all orders below the highest that needs one.
+        needed = [k for k in asked.tangents if k * k * member.depth > 0.25 * widest]
+        powers = len(asked.powers) or max(needed, default=0)
+        hidden = tuple(member.hidden or (width,) * (member.depth - 1))
+        members = asked.islands * asked.tangent_members(hidden, short=simple) * member.depth
+        if inputs == 1 and asked.tangents and simple:
+            count["short"] += powers * members
+        elif inputs == 1 and asked.tangents:
+            count["grown"] += 2 * powers * members * widest
+    return count
+
+
+def _of_blocks(member: Member, inputs: int, networks: float) -> dict[str, float]:
+    """Of networks made of blocks, what the marginal sampler draws: without weights, and with them
+    where rows (inputs at all places) are no fewer than what a matrix multiplies."""
+    if not isinstance(member.network, BlockNetwork):
+        return {}
+    names = ("normals", "products", "matrices", "factors", "drawn", "multiplied", "patches")
+    own = dict.fromkeys(names, 0.0)
+    for size, count in map_sizes(member.network, member.outputs):
+        rows, neurons = inputs * size.places, size.drawn(member.sampler, inputs) * count
+        with_weights = size.has_weights(member.sampler, inputs)
+        # A weight's products with a few rows cost nothing beside drawing it; of many they do.
+        if size.places > 1 and with_weights:
+            own["multiplied"] += rows * size.fan_in * neurons
+            own["patches"] += rows * size.fan_in * count
+        if with_weights:
+            own["drawn"] += size.fan_in * neurons
+            continue
+        own["normals"] += rows * neurons
+        own["products"] += rows**2 * neurons * (rows > 2)
+        # Those of many rows are taken apart by a library (sampling/layers/many_rows.py).
+        own["matrices" if rows <= 8 else "factors"] += rows**2 * count
+    marginal = member.sampler == "marginal"
+    kept = own if marginal else {name: own[name] for name in ("multiplied", "patches")}
+    return {name: networks * value for name, value in kept.items()}
 
 
 def _size(member: Member) -> tuple[int, int]:
     """Neurons and weights of a network, of all rungs of a ladder together."""
+    if isinstance(member.network, OwnShape):
+        # Of what a module holds its layers tell as much as this.
+        widths = (member.width, *member.network.sizes)
+        return sum(widths), sum(a * b for a, b in itertools.pairwise(widths))
+    if member.network is not None:
+        maps = map_sizes(member.network, member.outputs)
+        neurons = sum(s.drawn(member.sampler) * s.places * count for s, count in maps)
+        return neurons, sum(size.fan_in * size.fan_out * count for size, count in maps)
     if member.hidden:
         widths = (*member.hidden, member.outputs)
         return sum(widths), sum(a * b for a, b in itertools.pairwise((widths[0], *widths)))
@@ -224,11 +371,16 @@ def _of_neurons(member: Member, inputs: int) -> bool:
 
 def recorded(member: Member, inputs: int) -> float:
     """Bytes that a network leaves in a file of samples."""
+    inputs = _read(member, inputs)
     layers, pairs = len(member.layers), math.comb(inputs + 1, 2)
     number = 8 * len(member.rungs) * layers
     total = 8.0
     if isinstance(member, Ladder):
         return total + number * pairs * (2 + 4 * member.controls)
+    if isinstance(member, Training):
+        known = len(member.train.moments) * member.outputs
+        between = member.train.recorded_kernels(member.training_inputs, inputs)
+        return total + 16 * known * (2 * inputs + layers * math.comb(between + 1, 2))
     if "preactivations" in member.measure:
         total += layers * inputs * (4 * member.record + 8 * inputs)
         total += number * math.comb(inputs + 3, 4) * ("quartic" in member.measure)
@@ -240,14 +392,22 @@ def recorded(member: Member, inputs: int) -> float:
     return total
 
 
-def _tile(member: Member) -> float:
+def _tile(member: Member, inputs: int) -> float:
     """MiB of the networks that are computed together."""
     if "ntk" in member.measure or "ntk_methods" in member.measure:
         return 1024 * member.memory
+    if isinstance(member.network, BlockNetwork) and member.network.input is not None:
+        sizes = [size for size, _ in map_sizes(member.network, member.outputs)]
+        numbers = placed_numbers(member.sampler, sizes, inputs)
+        return COMPILING + 60.0 + 2 * 4 * max(2**22, numbers) / MiB
+    if isinstance(member, Training) and member.sampler == "marginal training":
+        # Rows of two bases and what became of them, with room for as many more.
+        rows = 8 * member.block * kept(member, inputs) * max(member.depth - 2, 0)
+        return 40.0 + 4 * rows * member.block_width / MiB
     if member.sampler == "explicit":
         # A block, or one network where its weights fill more than a block.
-        return 40.0 + 2 * 4 * max(2**22, max(member.width, member.outputs) ** 2) / MiB
-    return 60.0
+        return 40.0 + 2 * 4 * max(2**22, member.block_width**2) / MiB
+    return COMPILING + 60.0
 
 
 def comparing(members: int) -> Cost:

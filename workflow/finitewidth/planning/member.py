@@ -3,40 +3,43 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from finitewidth.core.blocks import block_size
+from finitewidth.core.blocks import block_size, block_width
 from finitewidth.members.stages import (
+    Beside,
     Described,
     Drawn,
     EstimatedLadder,
     EstimatedNetworks,
+    EstimatedTraining,
     Estimating,
     NormalityTests,
     PredictedLadder,
     PredictedNetworks,
+    PredictedTraining,
     SampledLadder,
     SampledNetworks,
+    SampledTraining,
     TabulatedLadder,
     TabulatedNetworks,
+    TabulatedTraining,
 )
+from finitewidth.models.block_maps import map_sizes
+from finitewidth.models.own_network import OwnShape
 from finitewidth.models.perceptron_shape import PerceptronShape
 
 
 @dataclass(frozen=True, kw_only=True)
-class Planned(Described, Drawn, Estimating, PerceptronShape):
-    """One point of an ensemble's sweep: either :class:`Networks` or a :class:`Ladder`.
+class Planned(Described, Drawn, Beside, Estimating, PerceptronShape):
+    """One point of an ensemble's sweep: :class:`Networks`, a :class:`Ladder` or :class:`Training`.
 
     Attributes
     ----------
-    swept : dict
-        The swept keys with this member's values.
     normality : NormalityTests
     shards : int
         Files of samples that are asked for.
     """
 
-    swept: dict[str, Any]
     precision: str
     normality: NormalityTests
     shards: int
@@ -44,7 +47,12 @@ class Planned(Described, Drawn, Estimating, PerceptronShape):
     @property
     def block(self) -> int:
         """Networks that share one random stream."""
-        return block_size(self.sampler, max(self.width, self.outputs))
+        return block_size(self.sampler, self.block_width)
+
+    @property
+    def block_width(self) -> int:
+        """What the size of a block follows from: neurons of the widest layer."""
+        return max(self.width, self.outputs)
 
     @property
     def blocks(self) -> int:
@@ -58,8 +66,16 @@ class Planned(Described, Drawn, Estimating, PerceptronShape):
 
     @property
     def shard_count(self) -> int:
-        """Files of samples: as the config asks, but never fewer than one block each."""
-        return min(self.shards, self.blocks)
+        """Files of samples: as the config asks, but never fewer than one block and island each."""
+        islands = self.population.islands if self.population else self.shards
+        return min(self.shards, self.blocks, islands)
+
+    def island_bounds(self, shard: int) -> tuple[int, int] | None:
+        """The same of the islands of its populations: an island is never divided."""
+        if self.population is None:
+            return None
+        islands, shards = self.population.islands, self.shard_count
+        return islands * shard // shards, islands * (shard + 1) // shards
 
     @property
     def task(self) -> str | None:
@@ -85,11 +101,6 @@ class Planned(Described, Drawn, Estimating, PerceptronShape):
         return [f"{self.folder}/seconds.nc"] if "ntk_methods" in self.measure else []
 
     @property
-    def activations(self) -> tuple[str, ...]:
-        """Names of the activations whose code its stages run."""
-        return (self.activation,)
-
-    @property
     def families(self) -> tuple[str, ...]:
         """Names of the families that are estimated of it."""
         return self.estimate
@@ -105,10 +116,30 @@ class Planned(Described, Drawn, Estimating, PerceptronShape):
 class Networks(Planned, SampledNetworks, EstimatedNetworks, PredictedNetworks, TabulatedNetworks):
     """Networks of one width, with all that any stage uses."""
 
+    @property
+    def block_width(self) -> int:
+        """See :attr:`Planned.block_width`; of a network made of blocks, that of its maps."""
+        if isinstance(self.network, OwnShape):
+            return max(self.network.sizes)
+        if self.network is not None:
+            sizes = [size for size, _ in map_sizes(self.network, self.outputs)]
+            return block_width(self.sampler, sizes)
+        return max(self.width, self.outputs)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ladder(Planned, SampledLadder, EstimatedLadder, PredictedLadder, TabulatedLadder):
     """Networks at several widths on common random numbers, with all that any stage uses."""
 
 
-Member = Networks | Ladder
+@dataclass(frozen=True, kw_only=True)
+class Training(Planned, SampledTraining, EstimatedTraining, PredictedTraining, TabulatedTraining):
+    """Networks of one width that are trained, with all that any stage uses.
+
+    ``training_inputs`` is how many vectors they learn.
+    """
+
+    training_inputs: int = 1
+
+
+Member = Networks | Ladder | Training

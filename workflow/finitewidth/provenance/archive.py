@@ -28,8 +28,9 @@ from finitewidth.core.places import DEFAULT, at, root_of
 from finitewidth.extensions import named as extensions
 from finitewidth.extensions.kept import KEPT
 from finitewidth.provenance.artifacts import ArtifactError
-from finitewidth.provenance.code import COMMIT_FILE, recorded_commit
-from finitewidth.provenance.crate import CODE, CRATE, NOT_CODE, ROOT
+from finitewidth.provenance.code import CHECKOUT as ROOT
+from finitewidth.provenance.code import COMMIT_FILE, PACKAGE, PACKAGES, recorded_commit
+from finitewidth.provenance.crate import CODE, CRATE, NOT_CODE
 from finitewidth.study.runs import check_layout, is_kept, kept_configs, name_of
 from finitewidth.study.study_file import load
 
@@ -134,14 +135,23 @@ def _add(tar: tarfile.TarFile, name: str, content: Path | bytes) -> None:
 
 def _code() -> Iterator[tuple[str, Path]]:
     for name in (*CODE, *_BESIDE):
-        start = ROOT / name
-        below = () if start.is_symlink() or not start.is_dir() else sorted(start.rglob("*"))
-        for file in below or (start,):
-            relative = file.relative_to(ROOT)
-            hidden = any(fnmatch(p, n) for p in relative.parts for n in NOT_CODE)
-            wanted = not hidden or name.startswith(".")
-            if wanted and (file.is_symlink() or file.is_file()):
-                yield relative.as_posix(), file
+        yield from _below(ROOT, name)
+    if not (ROOT / "workflow" / PACKAGE.name).exists():
+        # Installed, the packages do not stand among the rest of the workflow.
+        for name in PACKAGES:
+            yield from ((f"workflow/{p}", file) for p, file in _below(PACKAGE.parent, name))
+
+
+def _below(folder: Path, name: str) -> Iterator[tuple[str, Path]]:
+    """A file or every file below a folder of ``folder``, by its path from there."""
+    start = folder / name
+    below = () if start.is_symlink() or not start.is_dir() else sorted(start.rglob("*"))
+    for file in below or (start,):
+        relative = file.relative_to(folder)
+        hidden = any(fnmatch(p, n) for p in relative.parts for n in NOT_CODE)
+        wanted = not hidden or name.startswith(".")
+        if wanted and (file.is_symlink() or file.is_file()):
+            yield relative.as_posix(), file
 
 
 def _study_files(

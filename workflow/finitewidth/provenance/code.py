@@ -17,12 +17,23 @@ from finitewidth.provenance import own_code
 from finitewidth.provenance.parsed import Memory
 
 PACKAGE = Path(__file__).resolve().parents[1]
+#: The checkout that the package stands in; of an installed one, what it brings of one (setup.py).
+_BROUGHT = PACKAGE / "_checkout"
+CHECKOUT = PACKAGE.parents[1] if (PACKAGE.parent / "Snakefile").is_file() else _BROUGHT
+WORKFLOW = CHECKOUT / "workflow"
 #: What Snakemake is started on.
-SNAKEFILE = PACKAGE.parents[1] / "Snakefile"
+SNAKEFILE = CHECKOUT / "Snakefile"
+#: The packages that are installed together.
+PACKAGES = (
+    "finitewidth",
+    "finitewidth_slurm",
+    "snakemake_executor_plugin_finitewidth_slurm",
+    "snakemake_logger_plugin_finitewidth",
+)
 #: Names the file that says which commits a rebuild's stamps should name.
 REBUILD = "FINITEWIDTH_REBUILD"
 #: Which commit the code is, where it was unpacked from an archive and git cannot tell.
-COMMIT_FILE = PACKAGE.parents[1] / "COMMIT.json"
+COMMIT_FILE = CHECKOUT / "COMMIT.json"
 #: How a stamp spells a module, or an entry of a registry.
 _MODULE = re.compile(r"(\w+/)*\w+\.py(:\w+\.\w+)?")
 #: Modules of descriptions, of which each stage uses a few. Only the entries that a rule names
@@ -45,14 +56,15 @@ def used(*scripts: str | Path, entries: tuple[str, ...] = ()) -> dict:
     """
     own = {e: own_code.code_of(e) for e in sorted(entries) if e.startswith(PREFIX)}
     more = sorted({name for code in own.values() if code for name in code.imports})
-    scripts = (*scripts, *(file for name in more for file in _files(name)))
-    paths = {*map(Path, scripts), *modules(*scripts)} - {PACKAGE / name for name in REGISTRIES}
+    given = [*map(Path, scripts), *(file for name in more for file in _files(name))]
+    paths = frozenset(given).union(*map(_reached, given))
+    paths -= {PACKAGE / name for name in REGISTRIES}
     files = {_name(path): path for path in paths}
     each: dict[str, str | None] = {name: _digest(path) for name, path in sorted(files.items())}
     each |= {f"{PACKAGE.name}/{e}": _entry(e) for e in sorted(entries) if e not in own}
     each |= {entry: code and code.digest for entry, code in own.items()}
     total = hashlib.sha256("".join(f"{k} {v}\n" for k, v in each.items()).encode())
-    told = {"sha256": total.hexdigest(), "modules": each, "packages": packages(*scripts)}
+    told = {"sha256": total.hexdigest(), "modules": each, "packages": packages(*given)}
     if theirs := _packages(more):
         told["packages"] = sorted({*told["packages"], *theirs})
         told["own_packages"] = theirs
@@ -73,7 +85,8 @@ def changed(modules: Mapping[str, str]) -> list[str]:
                 found.append(name)
             continue
         file, _, entry = name.partition(":")
-        path = PACKAGE.parent / file
+        folder = PACKAGE.parent if file.startswith(f"{PACKAGE.name}/") else WORKFLOW
+        path = folder / file
         # A stamp may name anything; what is no module is none of ours.
         ours = _MODULE.fullmatch(name) and os.path.isfile(path)
         now = ours and (_entry(name.partition("/")[2]) if entry else _digest(path))
@@ -93,11 +106,12 @@ def _entries(path: Path) -> Mapping[str, str]:
     return _memory(PACKAGE).entries(path)
 
 
+@functools.cache
 def _name(path: Path) -> str:
     """How a stamp calls a module: its path in the workflow, also where a script was fetched."""
-    folder = PACKAGE.parent
-    if path.is_relative_to(folder):
-        return str(path.relative_to(folder))
+    for folder in (WORKFLOW, PACKAGE.parent):
+        if path.is_relative_to(folder):
+            return str(path.relative_to(folder))
     return f"{path.parent.name}/{path.name}"
 
 
@@ -111,8 +125,7 @@ def packages(*scripts: str | Path) -> list[str]:
     Told by the code alone, wherever in a file the import stands: what else happens to be loaded,
     or was not needed this time, makes no difference.
     """
-    every = (*scripts, *modules(*scripts))
-    return _packages(name for path in every for name in _read(Path(path))[1])
+    return _packages(name for script in map(Path, scripts) for name in _names(script))
 
 
 def _packages(names: Iterable[str]) -> list[str]:
@@ -123,14 +136,25 @@ def _packages(names: Iterable[str]) -> list[str]:
 
 def modules(*scripts: str | Path) -> list[Path]:
     """The files of the package that scripts import, directly or through each other, sorted."""
+    return sorted({path for script in map(Path, scripts) for path in _reached(script)})
+
+
+@functools.cache
+def _reached(script: Path) -> frozenset[Path]:
+    """The files of the package that one script imports; most rules share theirs with others."""
     found: set[Path] = set()
-    waiting = [Path(script) for script in scripts]
+    waiting = [script]
     while waiting:
-        for path in _imports(waiting.pop()):
-            if path not in found:
-                found.add(path)
-                waiting.append(path)
-    return sorted(found)
+        new = _imports(waiting.pop()) - found
+        found |= new
+        waiting += new
+    return frozenset(found)
+
+
+@functools.cache
+def _names(script: Path) -> frozenset[str]:
+    """What a script and the files that it imports say that they import."""
+    return frozenset().union(*(_read(path)[1] for path in {script, *_reached(script)}))
 
 
 @functools.cache
@@ -161,7 +185,12 @@ def _found(package: Path, name: str) -> tuple[Path, ...]:
         return ()
     files = [package.joinpath(*parts[1:i], "__init__.py") for i in range(1, len(parts) + 1)]
     files.append(package.joinpath(*parts[1:]).with_suffix(".py"))
-    return tuple(file for file in files if file.is_file())
+    return tuple(file for file in files if file in _sources(package))
+
+
+@functools.cache
+def _sources(package: Path) -> frozenset[Path]:
+    return frozenset(package.rglob("*.py"))
 
 
 def commit_of(rule: str, wildcards: Mapping[str, str]) -> dict[str, str]:
@@ -210,10 +239,20 @@ def recorded_commit() -> dict[str, str]:
 def tree() -> str:
     """SHA-256 over the names and bytes of every file of the workflow."""
     total = hashlib.sha256()
-    for path in sorted(PACKAGE.parent.rglob("*")):
-        name = path.relative_to(PACKAGE.parent)
+    for name, path in sorted(_tree()):
         made = any(part[0] == "." or part == "__pycache__" for part in name.parts)
         if path.is_file() and not made and ".egg-info" not in str(name):
             content = hashlib.sha256(path.read_bytes()).hexdigest()
             total.update(f"{name.as_posix()} {content}\n".encode())
     return total.hexdigest()
+
+
+def _tree() -> list[tuple[Path, Path]]:
+    """Every file of the workflow, by its name there and where it stands."""
+    files = [(path.relative_to(WORKFLOW), path) for path in WORKFLOW.rglob("*")]
+    if CHECKOUT == _BROUGHT:
+        # The packages stand among those of others.
+        every = (path for name in PACKAGES for path in (PACKAGE.parent / name).rglob("*"))
+        own = (path for path in every if not path.is_relative_to(_BROUGHT))
+        files += [(path.relative_to(PACKAGE.parent), path) for path in own]
+    return files

@@ -21,20 +21,18 @@ import yaml
 from finitewidth import __version__
 from finitewidth.core.files import make_way, replacing, sha256
 from finitewidth.core.places import DEFAULT, RESULTS
-from finitewidth.provenance.artifacts import ArtifactError, read_stamp
-from finitewidth.provenance.code import PACKAGE
+from finitewidth.provenance.artifacts import BESIDE, ArtifactError, read_stamp
+from finitewidth.provenance.code import PACKAGE, PACKAGES
 from finitewidth.provenance.digests import OWN, canonical
 
 #: What a crate is called, in the folder that it describes.
 CRATE = "ro-crate-metadata.json"
-#: Where the code stands.
-ROOT = Path(__file__).parents[3]
 #: What a snapshot of the code holds: all that running it again needs.
 CODE = (
     "Snakefile", "workflow", "config", "config.yaml", "envs", "Makefile", "pyproject.toml",
-    "README.md", "CITATION.cff", "LICENSE",
+    "setup.py", "README.md", "CITATION.cff", "LICENSE",
 )  # fmt: skip
-NOT_CODE = ("__pycache__", "*.pyc", "*.egg-info", ".*")
+NOT_CODE = ("__pycache__", "*.pyc", "*.egg-info", ".*", "_checkout")
 _PROFILES = (
     ("https://w3id.org/ro/wfrun/process/0.5", "Process Run Crate", "0.5"),
     ("https://w3id.org/ro/wfrun/workflow/0.5", "Workflow Run Crate", "0.5"),
@@ -65,8 +63,11 @@ def copy_code(source: Path, target: Path) -> None:
         elif (source / name).is_file():
             target.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source / name, target / name)
-    if not (library := target / "workflow" / PACKAGE.name).exists():
-        shutil.copytree(PACKAGE, library, ignore=ignore)
+    for name in PACKAGES:
+        # Installed, or beside rules that were fetched, they do not stand in the source.
+        library, there = target / "workflow" / name, PACKAGE.parent / name
+        if there.is_dir() and not library.exists():
+            shutil.copytree(there, library, ignore=ignore)
 
 
 def write_crate(
@@ -371,6 +372,8 @@ def _short(text: str) -> str:
 
 
 def _encoding(path: str) -> Mapping[str, str]:
+    if path.endswith(f".csv{BESIDE}"):
+        return {"encodingFormat": "application/csvm+json"}
     kind = _FORMATS.get(Path(path).suffix) or mimetypes.guess_type(path)[0]
     return {"encodingFormat": kind or "text/plain"}
 

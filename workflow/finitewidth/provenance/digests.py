@@ -18,6 +18,11 @@ OWN = "content_sha256"
 #: What stands there while that digest is taken.
 UNKNOWN = 64 * "0"
 _OWN = re.compile(rb'"content_sha256":"([0-9a-f]{64})"')
+#: How the description of a table begins, which has its digest before anything that a user named.
+_HEAD = '{{\n "@context": "http://www.w3.org/ns/csvw",\n "dc:identifier": "sha256:{}",\n'
+_OWN_IN_HEAD = re.compile(
+    re.escape(_HEAD.format("DIGEST")).replace("DIGEST", "([0-9a-f]{64})").encode()
+)
 
 
 def canonical(data: object) -> str:
@@ -34,6 +39,7 @@ def samples_digest(shards: Sequence) -> str:
     """SHA-256 of what the files of one member's samples hold, the same for any division of it.
 
     Each shard is an ``xarray.Dataset`` with the coordinate ``network``; attributes do not count.
+    What has the dimension ``network`` or ``island`` is divided among them.
 
     Raises
     ------
@@ -46,10 +52,11 @@ def samples_digest(shards: Sequence) -> str:
         raise ValueError("its files do not hold the same variables")
     for name in sorted(shards[0].variables):
         first = shards[0][name]
-        divided = "network" in first.dims
+        along = next((dim for dim in ("network", "island") if dim in first.dims), None)
+        divided = along is not None
         total.update(f"{name} {first.dtype} {first.dims} {divided or first.shape}\n".encode())
         for shard in shards if divided else shards[:1]:
-            values = shard[name].transpose("network", ...) if divided else shard[name]
+            values = shard[name].transpose(along, ...) if divided else shard[name]
             total.update(values.values.tobytes())
     return total.hexdigest()
 
@@ -89,14 +96,24 @@ def sealed(content: bytes) -> bytes:
 
 def is_sealed(content: bytes) -> bool:
     """Whether the digest in a file is that of its other bytes."""
-    found = _OWN.search(content)
+    found = _place(content)
     if not found:
         return False
     return hashlib.sha256(_with_digest(content, UNKNOWN)).hexdigest() == found[1].decode()
 
 
+def table_head() -> str:
+    """The beginning of the description of a table (a JSON object), before it is :func:`sealed`."""
+    return _HEAD.format(UNKNOWN)
+
+
+def _place(content: bytes) -> re.Match[bytes] | None:
+    """Where a file says its own digest, as group 1."""
+    return _OWN_IN_HEAD.match(content) or _OWN.search(content)
+
+
 def _with_digest(content: bytes, digest: str) -> bytes:
-    place = _OWN.search(content)
+    place = _place(content)
     if not place:
         raise ValueError(f"no stamp with {OWN}")
     content = content[: place.start(1)] + digest.encode() + content[place.end(1) :]

@@ -7,7 +7,7 @@ Of a member each stage takes the fields of its own class (:mod:`finitewidth.memb
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from finitewidth.config.model import Config
@@ -15,12 +15,16 @@ from finitewidth.members.plain import plain
 from finitewidth.members.stages import (
     EstimatedLadder,
     EstimatedNetworks,
+    EstimatedTraining,
     PredictedLadder,
     PredictedNetworks,
+    PredictedTraining,
     SampledLadder,
     SampledNetworks,
+    SampledTraining,
     TabulatedLadder,
     TabulatedNetworks,
+    TabulatedTraining,
 )
 from finitewidth.members.trained import (
     GeneratedNetworks,
@@ -54,17 +58,29 @@ def vectors(config: Config, name: str) -> dict:
 
 def sample(config: Config, m: Member, shard: int) -> dict:
     """Of one shard of a member's networks."""
-    return {
+    return samples(config, m)(shard)
+
+
+def samples(config: Config, m: Member) -> Callable[[int], dict]:
+    """Of each shard, by its number: what thousands of them share is found once."""
+    shared = {
         "seed": config.seed,
         "device": config.device_for(m.task),
-        "member": plain(m, SampledNetworks, SampledLadder),
-        "blocks": list(m.shard_bounds(shard)),
+        "member": plain(m, SampledNetworks, SampledLadder, SampledTraining),
     }
+
+    def of_shard(shard: int) -> dict:
+        found = {**shared, "blocks": list(m.shard_bounds(shard))}
+        islands = m.island_bounds(shard)
+        return found | ({"islands": list(islands)} if islands else {})
+
+    return of_shard
 
 
 def estimate(config: Config, m: Member) -> dict:
     """Of a member's estimates, besides its samples."""
-    return {"seed": config.seed, "member": plain(m, EstimatedNetworks, EstimatedLadder)}
+    kinds = (EstimatedNetworks, EstimatedLadder, EstimatedTraining)
+    return {"seed": config.seed, "member": plain(m, *kinds)}
 
 
 def normality(config: Config, m: Member) -> dict:
@@ -74,7 +90,7 @@ def normality(config: Config, m: Member) -> dict:
 
 def theory(m: Member) -> dict:
     """Of a member's theory."""
-    return {"member": plain(m, PredictedNetworks, PredictedLadder)}
+    return {"member": plain(m, PredictedNetworks, PredictedLadder, PredictedTraining)}
 
 
 def images(config: Config, name: str) -> dict:
@@ -110,10 +126,17 @@ def _of_trained(config: Config, m: TrainedMember, task: str, seen: type) -> dict
 def study(config: Config, name: str) -> dict:
     """Of a study's table: what it claims, and where its members stand."""
     given = config.studies[name]
-    kinds = (TabulatedNetworks, TabulatedLadder, TabulatedReplicas)
-    listed = [{**plain(m, *kinds), "folder": m.folder} for m in study_members(config, name)]
-    about = {"name": name, "title": given.title, "quantities": given.quantities, "members": listed}
+    every = [listed(m) for m in study_members(config, name)]
+    about = {"name": name, "title": given.title, "quantities": given.quantities, "members": every}
+    if given.published:
+        about["published"] = [each.model_dump() for each in given.published]
     return {"study": about}
+
+
+def listed(m: Member | TrainedMember) -> dict:
+    """Of a member, as a study lists it."""
+    kinds = (TabulatedNetworks, TabulatedLadder, TabulatedTraining, TabulatedReplicas)
+    return {**plain(m, *kinds), "folder": m.folder}
 
 
 def figures(config: Config, name: str) -> dict:
@@ -130,10 +153,15 @@ def as_text(about: dict) -> str:
 
 def gallery(config: Config) -> dict:
     """Of the page of all figures."""
+    of_all = index(config)
+    return of_all | {"studies": [study for study in of_all["studies"] if study["figures"]]}
+
+
+def index(config: Config) -> dict:
+    """Of the page of all results."""
     studies = [
         {"name": name, "title": given.title, "figures": given.figures}
         for name, given in config.studies.items()
-        if given.figures
     ]
     return {"formats": config.formats, "studies": studies}
 
@@ -167,12 +195,15 @@ def parts(config: Config) -> Iterator[Part]:
             named = {"study": name, "figure": figure}
             yield Part("figure", named, figures(config, name), paths)
     yield Part("gallery", {}, gallery(config), (GALLERY,))
+    yield Part("index", {}, index(config), (INDEX,))
 
 
 #: The page of all figures.
 GALLERY = "results/figures.md"
+#: The page of all results.
+INDEX = "results/index.html"
 #: How each study's table is written.
-TABLES = ("csv", "md", "tex", "html")
+TABLES = ("csv", "csv-metadata.json", "md", "tex", "html")
 
 
 def _of_member(config: Config, m: Member) -> Iterator[Part]:

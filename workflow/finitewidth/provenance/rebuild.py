@@ -8,15 +8,17 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
-from finitewidth.core.places import at, run_in
+from finitewidth.core.places import alone, at, run_in
 from finitewidth.extensions.kept import KEPT
 from finitewidth.extensions.named import VARIABLE, Extension, named
-from finitewidth.provenance import own_code
-from finitewidth.provenance.artifacts import ArtifactError
+from finitewidth.provenance import own_code, processors
+from finitewidth.provenance.artifacts import ArtifactError, files_of
 from finitewidth.provenance.code import REBUILD, SNAKEFILE
-from finitewidth.provenance.trace import Ancestry, Tracer
+from finitewidth.provenance.roundings import Apart, apart
+from finitewidth.provenance.trace import Ancestry, Artifact, Tracer
 from finitewidth.provenance.trace_text import broken, compared
 from finitewidth.study.handed import option
 
@@ -52,11 +54,27 @@ def _file(one: Extension, folder: Path, root: str) -> Path:
     return kept.resolve() if kept.is_file() else one.file
 
 
-def verify(ancestry: Ancestry, folder: Path, cores: int) -> list[str]:
+@dataclass(frozen=True)
+class Verified:
+    """What came of making a file again.
+
+    Attributes
+    ----------
+    lines : list of str
+        What differs; none if no byte does.
+    few : bool
+        Whether all numbers that differ do so by no more than rounding (:mod:`.roundings`).
+    """
+
+    lines: list[str]
+    few: bool
+
+
+def verify(ancestry: Ancestry, folder: Path, cores: int) -> Verified:
     """Make the root of an ancestry again in a scratch folder, and compare the bytes.
 
     Only what a user gave, and downloads, are taken from ``folder``; everything else is computed
-    anew. Returns what differs, a line each; none if no byte does.
+    anew. Where bytes differ, numbers are compared, and what they were computed on.
 
     Raises
     ------
@@ -89,10 +107,56 @@ def verify(ancestry: Ancestry, folder: Path, cores: int) -> list[str]:
         if status:
             raise ArtifactError(f"{ancestry.root} could not be made again (see above)")
         again, before = scratch / ancestry.target, folder / ancestry.root
-        if again.read_bytes() == before.read_bytes():
-            return []
+        pairs = zip(files_of(again), files_of(before), strict=True)
+        if all(one.read_bytes() == other.read_bytes() for one, other in pairs):
+            return Verified([], True)
         rebuilt = Tracer(scratch, [config], ancestry.place).trace(ancestry.target)
-        return compared(ancestry, rebuilt)
+        far, few = _numbers(ancestry, folder, rebuilt, scratch)
+        return Verified(
+            [*compared(ancestry, rebuilt), *far, *_made_on(ancestry, folder, scratch)], few
+        )
+
+
+def _numbers(one: Ancestry, folder: Path, other: Ancestry, scratch: Path) -> tuple[list[str], bool]:
+    """A line for each dataset and table that came out otherwise, and whether all is rounding.
+
+    Figures and pages have no numbers to compare: they follow from what they were made from.
+    """
+    precision = "single" if any(map(_is_single, one.artifacts.values())) else "double"
+    told: dict[str, Apart] = {}
+    for path, artifact in one.artifacts.items():
+        again = other.artifacts.get(other.target if path == one.root else path)
+        if artifact.stamp and not artifact.problems and again and again.digest != artifact.digest:
+            far = apart(folder / path, scratch / again.path, precision)
+            told |= {path: far} if far else {}
+    lines = [f"    {path}: {far.said(precision)}" for path, far in told.items()]
+    few = bool(told) and all(far.few for far in told.values()) and not one.problems
+    return (["numbers"] if lines else []) + lines, few
+
+
+def _is_single(artifact: Artifact) -> bool:
+    """Whether networks of this artifact were computed in single precision."""
+    stamp = artifact.stamp or {"config": {}, "rule": ""}
+    member = stamp["config"].get("member")
+    named = member.get("precision") if isinstance(member, dict) else None
+    return named == "float32" or stamp["rule"] in ("train", "measure", "generate")
+
+
+def _made_on(ancestry: Ancestry, folder: Path, scratch: Path) -> list[str]:
+    """A line for each thing in which the processor that files were made on was another."""
+    noted, again = (processors.noted(place / ancestry.place) for place in (folder, scratch))
+    names = [alone(ancestry.place, path) for path in ancestry.artifacts]
+    both = [(noted[name], again[name]) for name in names if name in noted and name in again]
+    if not both:
+        return ["it is not known on which processor it was made"]
+    different = {
+        (key, one[key], other[key])
+        for one, other in both
+        for key in one.keys() & other.keys()
+        if one[key] != other[key]
+    }
+    lines = [f"    {key}: {one} | {other}" for key, one, other in sorted(different)]
+    return ["made on another processor", *lines] if lines else ["made on such a processor"]
 
 
 def _config(ancestry: Ancestry) -> str:

@@ -16,6 +16,7 @@ from finitewidth.provenance.artifacts import (
     SUFFIXES,
     ArtifactError,
     NoSamplesError,
+    beside,
     check,
     read_shards,
     read_stamp,
@@ -140,20 +141,25 @@ class Tracer:
             return Artifact(
                 path, problems=["is missing" if known else f"cannot be read: {problem}"]
             )
-        results = path.startswith("results/") and file.suffix in SUFFIXES
+        results = path.startswith("results/") and file.name.endswith(SUFFIXES)
         if not (results or at_least):
             return Artifact(path, kind="given", digest=bounded_sha256(file))
         artifact = Artifact(path, digest=sha256(file))
         try:
             stamp = artifact.stamp = read_stamp(file)
         except ArtifactError:
-            artifact.problems.append("holds no stamp of finitewidth that can be read")
+            where = f" (that of a table stands in {beside(path)})"
+            where = where if file.suffix == ".csv" else ""
+            artifact.problems.append(f"holds no stamp of finitewidth that can be read{where}")
             return artifact
         artifact.inputs = {self._here(k): v for k, v in stamp["inputs"].items()}
         try:
             check(file)
-        except ArtifactError:
-            artifact.problems.append("was altered: its bytes do not have its own digest")
+        except ArtifactError as error:
+            own = "was altered: its bytes do not have its own digest"
+            other = f"is as good as what stands beside it, which was altered: {beside(path)}"
+            blamed = getattr(error, "path", file)
+            artifact.problems.append(own if blamed == file else other)
         if digest_of_data(stamp["config"]) != stamp["config_sha256"]:
             artifact.problems.append("has another part of the config than its stamp's digest says")
         artifact.problems += own_code.problems(stamp["code"]["modules"], self.folder)

@@ -133,7 +133,8 @@ def compared(one: Ancestry, other: Ancestry) -> list[str]:
             continue
         seen.add(pair)
         a, b = one.artifacts[pair[0]], other.artifacts[pair[1]]
-        if a.digest == b.digest and a.digest is not None:
+        # The bytes of a table do not hold its stamp.
+        if a.digest == b.digest and a.digest is not None and a.stamp == b.stamp:
             continue
         different = differences(_own(a), _own(b))
         pairs, only = _paired(a, b, one, other)

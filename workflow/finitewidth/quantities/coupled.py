@@ -51,6 +51,7 @@ FAMILIES = (
         theory="theory.predict.predicted_kernels:kernel_moments",
         price=130.0,
         reads=pairs_of,
+        orders=(1, 2, 3),
     ),
     Family(
         "log_kernel",
@@ -103,6 +104,7 @@ FAMILIES = (
         theory="theory.predict.predicted_kernels:inverse_kernel",
         price=130.0,
         reads=pairs_of,
+        orders=(-1,),
     ),
     Family(
         "ntk_mean",
@@ -231,6 +233,7 @@ FIGURES = {
     "inverse_kernel": FigureEntry(
         "preactivations.double_scaling",
         ("inverse_kernel",),
-        "E[1/Ghat] against l/n beside the double-scaling law of the K* = 0 class.",
+        "E[1/Ghat] against l/n beside its exact value and the double-scaling law of the K* = 0"
+        " class.",
     ),
 }

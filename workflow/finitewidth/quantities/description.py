@@ -108,6 +108,11 @@ class Family:
         Of a family of an extension: what its estimator takes. ``layer`` (a layer of networks of one
         width), ``ladder`` (of widths) or ``last_layer`` (tangent kernels). The library's own stand
         in a file for each.
+    orders : tuple of int
+        Of the moments of conditional kernels that it is made of, where populations of networks can
+        tell them (-1 is the inverse).
+    tangent_orders : tuple of int
+        The same of moments of tangent kernels, on one input.
     """
 
     name: str
@@ -119,6 +124,8 @@ class Family:
     price: float = 0.0
     reads: Callable[[int, int], int] = lambda inputs, recorded: 0
     made_of: str = "layer"
+    orders: tuple[int, ...] = ()
+    tangent_orders: tuple[int, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -51,6 +51,7 @@ FAMILIES = (
         estimator="estimate.preactivations.neurons:covariances",
         theory="theory.predict.predicted_moments:covariance",
         reads=lambda n, kept: n**2 + n * kept,
+        orders=(1,),
     ),
     Family(
         "correlation",
@@ -70,6 +71,7 @@ FAMILIES = (
         theory="theory.predict.predicted_moments:correlation",
         price=280.0,
         reads=pairs_of,
+        orders=(1,),
     ),
     Family(
         "four_point",
@@ -105,6 +107,7 @@ FAMILIES = (
         most_inputs=FOUR_POINT_MOST_INPUTS,
         price=330.0,
         reads=quads_of,
+        orders=(1, 2),
     ),
     Family(
         "six_point",
@@ -124,6 +127,7 @@ FAMILIES = (
         most_inputs=FOUR_POINT_MOST_INPUTS,
         price=300.0,
         reads=quads_of,
+        orders=(1, 2, 3),
     ),
     Family(
         "kurtosis",
@@ -142,6 +146,7 @@ FAMILIES = (
         theory="theory.predict.predicted_moments:kurtosis",
         most_inputs=FOUR_POINT_MOST_INPUTS,
         reads=quads_of,
+        orders=(1, 2),
     ),
     Family(
         "distribution",
@@ -268,20 +273,30 @@ FIGURES = {
         ("covariance", "four_point"),
         "Where the 1/n law breaks down over depth and width, with the contours of l/n.",
     ),
+    "kernel_variance": FigureEntry(
+        "preactivations.kernel_variance",
+        ("covariance", "four_point"),
+        "n Var(Ghat)/K^2 of the last layer against depth, beside the first order in 1/n, and the"
+        " ratio of both.",
+    ),
     "pooled_correlator": FigureEntry(
         "preactivations.gaussianity",
         ("covariance", "four_point"),
-        "The pooled four-point correlator against width: it sees the signal that 1/n theory gives.",
+        "Correlation of squares of two neurons, averaged over all pairs of a "
+        "layer, against width, beside the first order in 1/n.",
     ),
     "quadruple": FigureEntry(
         "preactivations.gaussianity",
         ("quadruple",),
-        "The statistic of random quadruples against its noise floor: it measures its own noise.",
+        "Mean size of the correlator of four random neurons, against width, "
+        "beside what independent Gaussian neurons give: most of it is sampling "
+        "noise.",
     ),
     "normality": FigureEntry(
         "preactivations.gaussianity",
         ("normality",),
-        "Share of rejections of three tests of normality, for networks and for Gaussian controls.",
+        "How often three tests of normality reject, for networks and for "
+        "Gaussian samples of the same size.",
     ),
     "histograms": FigureEntry(
         "preactivations.layer_distributions",
@@ -323,6 +338,12 @@ FIGURES = {
         "preactivations.criticality",
         ("covariance",),
         "The kernel against layer, at the critical point and on both sides of it.",
+    ),
+    "token_correlation": FigureEntry(
+        "preactivations.token_correlation",
+        ("correlation",),
+        "The correlation of two tokens (or inputs) against layer, and what it lacks of 1: rank"
+        " collapse.",
     ),
     "angle_flow": FigureEntry(
         "preactivations.criticality",

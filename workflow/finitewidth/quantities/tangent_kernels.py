@@ -50,6 +50,7 @@ FAMILIES = (
         theory="theory.predict.predicted_ntk:ntk",
         most_inputs=TANGENTS_MOST_INPUTS,
         price=190.0,
+        tangent_orders=(1, 2),
     ),
     Family(
         "ntk_tensors",
@@ -197,8 +198,9 @@ FIGURES = {
     "ntk_criticality": FigureEntry(
         "tangent_kernels.ntk_depth",
         ("ntk",),
-        "Fluctuations of the tangent kernel against depth: GELU and SiLU are critical for the"
-        " kernel, but not for these.",
+        "Relative variance of the tangent kernel against depth: it grows as "
+        "depth for ReLU, linear, tanh and sin networks, and faster for GELU and "
+        "SiLU.",
     ),
     "ntk_cross": FigureEntry(
         "tangent_kernels.ntk_cross",

@@ -46,8 +46,9 @@ FIGURES = {
     "alignment": FigureEntry(
         "trained_networks.alignment",
         ("alignment",),
-        "What alignment explains of one replica by another, against layer and width, beside what"
-        " chance gives.",
+        "Share of the variance of one replica's activations that a rotation of "
+        "another replica's explains, against layer and width, beside that of "
+        "unrelated activations.",
     ),
     "rainbow": FigureEntry(
         "trained_networks.rainbow",

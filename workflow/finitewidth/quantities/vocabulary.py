@@ -10,19 +10,28 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from finitewidth.extensions.loaded import entry_of
-from finitewidth.quantities import coupled, own, preactivations, tangent_kernels, trained_networks
+from finitewidth.quantities import (
+    coupled,
+    own,
+    preactivations,
+    published,
+    tangent_kernels,
+    trained_networks,
+    training,
+)
 from finitewidth.quantities.description import Coefficient, Family, FigureEntry, Quantity
 
 #: Families of random networks, those of extensions too: estimated layer by layer, from ladders of
-#: widths, and from tangent kernels of the last layer.
+#: widths, from tangent kernels of the last layer, and from networks along their training.
 OF_LAYERS: tuple[Family, ...] = (*preactivations.FAMILIES, *own.families("layer"))
 OF_LADDERS: tuple[Family, ...] = (*coupled.FAMILIES, *own.families("ladder"))
 OF_LAST_LAYER: tuple[Family, ...] = (*tangent_kernels.FAMILIES, *own.families("last_layer"))
+OF_TRAINING: tuple[Family, ...] = training.FAMILIES
 own.check_names(
-    (*preactivations.FAMILIES, *coupled.FAMILIES, *tangent_kernels.FAMILIES),
+    (*preactivations.FAMILIES, *coupled.FAMILIES, *tangent_kernels.FAMILIES, *training.FAMILIES),
     trained_networks.FAMILIES,
 )
-_FAMILIES = (*OF_LAYERS, *OF_LADDERS, *OF_LAST_LAYER)
+_FAMILIES = (*OF_LAYERS, *OF_LADDERS, *OF_LAST_LAYER, *OF_TRAINING)
 #: Families of estimates by their names.
 FAMILIES: dict[str, Family] = {family.name: family for family in _FAMILIES}
 
@@ -35,6 +44,9 @@ FROM_LADDER = tuple(family.name for family in OF_LADDERS)
 FROM_NTK = tuple(family.name for family in OF_LAST_LAYER)
 NTK_FAMILIES = ("ntk", "ntk_tensors")
 
+#: Families of networks that are trained: all are estimated unless told otherwise.
+FROM_TRAINING = tuple(family.name for family in OF_TRAINING)
+
 #: Families that need nothing but the norm of a layer.
 FROM_LOG_NORM = ("log_norm",)
 
@@ -43,7 +55,12 @@ DEFAULT_FAMILIES = ("covariance", "four_point", "kurtosis", "log_norm")
 
 #: Quantities of members of one width each of which a sweep over widths gives coefficients; these
 #: and their theory stand in tables alone.
-FROM_SWEEPS = (*FAMILIES["ntk_tensors"].names, *FAMILIES["dntk"].names)
+FROM_SWEEPS = (
+    *FAMILIES["ntk_tensors"].names, *FAMILIES["dntk"].names, *training.FROZEN, *training.MOVING
+)  # fmt: skip
+#: Of these, those that the motion of kernels enters: narrower networks than so many neurons are not
+#: described by a few orders of 1/n, and left out of fits.
+MOVING, LEAST_MOVING = training.MOVING, 32
 
 
 def _of_sweep(name: str, power: int) -> Coefficient:
@@ -60,13 +77,16 @@ COEFFICIENTS: dict[str, Coefficient] = {
 }
 LEAST_RUNGS = 4
 
+#: The order of theory at which a kink moves the kernels of networks that learn.
+HALF = "1/sqrt(n)"
+
 #: Every quantity by its name.
 DESCRIBED: dict[str, Quantity] = {
     **{q.name: q for family in _FAMILIES for q in family.quantities},
     **{name: c.quantity for name, c in COEFFICIENTS.items()},
 }
 
-_ROOMS = (preactivations, coupled, tangent_kernels, trained_networks)
+_ROOMS = (preactivations, coupled, tangent_kernels, training, trained_networks, published)
 #: Every figure by its name.
 FIGURES: dict[str, FigureEntry] = {name: f for room in _ROOMS for name, f in room.FIGURES.items()}
 FIGURES |= own.figures(FIGURES, [*FAMILIES, *trained_networks.FAMILIES])

@@ -19,6 +19,7 @@ from typing import Any
 from finitewidth.core import places
 from finitewidth.core.errors import ConfigError
 from finitewidth.core.files import make_way, sha256
+from finitewidth.provenance import processors
 from finitewidth.provenance.artifacts import ArtifactError, DamagedError, make_stamp
 from finitewidth.runtime import failed
 
@@ -47,6 +48,7 @@ def run(main: Callable, snakemake: Script) -> None:
         # Without imports, which come before (benchmarks/overhead.py).
         seconds = time.process_time() - start
         log.info("done in %.3f s of processor time, %.0f MiB at most", seconds, _peak_memory())
+        processors.note(snakemake.log[0], place(snakemake), snakemake.output)
     except BaseException as error:
         _fail(error, snakemake, terminal)
     finally:

@@ -14,6 +14,8 @@ _OWN = re.compile(r"[\w.-]+: .* \(log: (.+)\)$")
 _KILLED = re.compile(r"died with <Signals\.(\w+)")
 _STATUS = re.compile(r"returned non-zero exit status (\d+)")
 _PLACE = re.compile(r'\s*File ".*", line \d+')
+#: A warning of Snakemake at the first run of every study file, of what we do on purpose.
+_EXPECTED = "output files of rule crate_config were not "
 _NAMED = re.compile(r"\w*(Exception|Error|Exit)( in .*)?:$")
 
 
@@ -69,7 +71,7 @@ class Outcome:
         elif kind == "said" and not self.planned:
             # No run, perhaps: then this is what was asked for.
             self.held.append(event["said"])
-        elif kind == "warning":
+        elif kind == "warning" and _EXPECTED not in event["said"]:
             self.waiting += event["said"].splitlines()
         elif kind == "error":
             self.errors.append(event["said"])

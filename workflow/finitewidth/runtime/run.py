@@ -25,7 +25,7 @@ STAGES = (
     "sample", "estimate", "normality", "theory", "figures",
     "train", "measure", "generate", "predict",
 )  # fmt: skip
-HELP = """usage: python -m finitewidth run [--configfile FILE ... | FILE] [options of Snakemake]
+HELP = """usage: finitewidth run [--configfile FILE ... | FILE] [options of Snakemake]
 
 Runs a study file (without one: the default study) with `snakemake`, which takes all other options,
 as `--cores all`, `--dry-run`, `--config seed=2` or `-- TARGET`; `snakemake --help` lists them.

@@ -1,33 +1,33 @@
-"""Whole ensembles: blocks of networks under named streams, gathered into one dataset."""
+"""Whole ensembles: blocks of networks under named streams, gathered into one dataset.
+
+On a processor perceptrons without their weights are drawn by compiled kernels
+(:mod:`finitewidth.sampling.fused`). All else, and whatever a GPU draws, goes through torch, tile by
+tile. Both ways have one distribution and other random numbers.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
-import torch
 import xarray as xr
 
-from finitewidth.core.blocks import block_size, explicit_tile_size, tile_size
+from finitewidth.core.blocks import block_size
 from finitewidth.core.indices import quads
-from finitewidth.core.torch_random import torch_stream
+from finitewidth.core.words import check_word, check_words
 from finitewidth.models.architecture import Architecture
 from finitewidth.models.perceptron import Perceptron, as_perceptron
 from finitewidth.quantities.description import FOUR_POINT_MOST_INPUTS as MOST_INPUTS
-from finitewidth.sampling.layers.networks import explicit_tile, marginal_tile
-from finitewidth.sampling.mlp import marginal
-from finitewidth.sampling.record import Recorder
-from finitewidth.sampling.streams import tiles
+from finitewidth.sampling.fused.marginal import fill
+from finitewidth.sampling.recorded import of_layers
+from finitewidth.sampling.requirements import drawn_width, rows_read
+from finitewidth.sampling.shard import Shard
+from finitewidth.sampling.triton_kernels.covered import is_covered, is_there
 
-#: What samples a tile, by the name of the sampler and by whether the network is a perceptron.
-SAMPLERS: dict[tuple[str, bool], Callable] = {
-    ("marginal", True): marginal.sample_tile,
-    ("marginal", False): marginal_tile,
-    ("explicit", True): explicit_tile,
-    ("explicit", False): explicit_tile,
-}
-
+#: What may be recorded, and in which precision networks may be computed.
+RECORDED = ("preactivations", "quartic", "sextic", "log_norm")
+PRECISIONS = ("float32", "float64")
 _DIMENSIONS = {
     "preactivation": ("network", "layer", "input", "neuron"),
     "kernel": ("network", "layer", "input", "input_"),
@@ -58,6 +58,7 @@ def sample(
     precision: str = "float32",
     device: str = "cpu",
     blocks: tuple[int, int] | None = None,
+    compiled: bool = True,
     on_tile: Callable[[int, int], None] = lambda done, total: None,
 ) -> xr.Dataset:
     """Sample an ensemble of networks of one architecture on the inputs ``x``.
@@ -65,17 +66,20 @@ def sample(
     Parameters
     ----------
     network : Architecture or Perceptron
-        On vectors; one that is a perceptron takes the fast way that perceptrons have.
-    x : array, shape (inputs, n_0)
+        One that is a perceptron takes the fast way that perceptrons have. Of layers with places
+        (of images, of tokens) the place ``network.read`` is recorded.
+    x : array, shape (inputs, n_0), (inputs, channels, rows, columns) or (inputs, tokens, channels)
+        Images and sequences as arrays, or as rows of numbers in that order.
     networks : int
         Size of the whole ensemble.
     seed, name
         The config's seed, and what the ensemble and its member are called: with the number of the
-        block they name the random streams, so equal arguments give equal bytes.
+        network, or on torch of the block, they name the random streams, so equal arguments give
+        equal bytes.
     sampler : str
         ``marginal`` (weights integrated out) or ``explicit`` (weights drawn).
     layers : sequence of int, optional
-        Layers to record, from 1 to L; all of them where left out.
+        Layers of results to record, from 1 to the last; all of them where left out.
     record : int
         Neurons to record in each layer, at most the narrowest recorded layer has.
     measure : collection of str
@@ -84,6 +88,8 @@ def sample(
         comes along with any of them).
     blocks : (int, int), optional
         First block and one past the last: a shard. All of them where left out.
+    compiled : bool
+        Without, nothing is drawn by compiled kernels: a processor draws as a GPU does, by torch.
     on_tile : callable
         Called every few networks with the networks done and to be done.
 
@@ -95,40 +101,62 @@ def sample(
     Raises
     ------
     ValueError
-        For networks on images, inputs of the wrong dimension or not finite, layers that do not
+        For inputs of the wrong dimension or not finite, layers that do not
         exist, and whatever the sampler refuses.
     """
     network = as_perceptron(network) or network
+    measure = check_words("measure", measure, RECORDED)
+    check_word("sampler", sampler, ("marginal", "explicit"))
+    check_word("precision", precision, PRECISIONS)
     x = check_inputs(network, x)
     layers = check_recorded(network, x, layers, measure)
-    size = block_size(sampler, max(network.widths[1:]))
-    first, last = blocks or (0, -(-networks // size))
-    begin, end = first * size, min(last * size, networks)
-    neurons = min(record, *(network.widths[layer] for layer in layers))
+    size = block_size(sampler, drawn_width(network, sampler))
+    shard = Shard.of(size, blocks, networks, seed, name)
+    neurons = min(record, *(network.result_widths[layer] for layer in layers))
     with_norm = isinstance(network, Perceptron) and network.is_scale_invariant
-    recorder = Recorder(end - begin, layers, len(x), neurons, measure, with_norm)
-    tensor = torch.from_numpy(x).to(device)
-    sample_tile = SAMPLERS[sampler, isinstance(network, Perceptron)]
-    if sampler == "marginal":
-        tile = tile_size(size, max(network.widths[1:]), len(x), device, recorder.numbers)
+    count = rows_read(network, len(x))
+    arrays = of_layers(len(shard), len(layers), count, neurons, measure, with_norm)
+    arguments: dict[str, Any] = {"layers": layers, "on_tile": on_tile}
+    these: dict[str, Any] = {
+        "seed": seed, "name": name, "first": shard.begin, "networks": len(shard),
+    }  # fmt: skip
+    if compiled and sampler == "marginal" and device == "cpu" and isinstance(network, Perceptron):
+        fill(network, x, arrays, precision=precision, **arguments, **these)
+    elif compiled and is_there(device) and is_covered(network, len(x), sampler, measure, precision):
+        # Imported where it is used: torch for processors alone comes without what it needs.
+        from finitewidth.sampling.triton_kernels.marginal import fill as fill_on_gpu
+
+        fill_on_gpu(network, x, arrays, **arguments, **these)
     else:
-        tile = explicit_tile_size(size, network.widths, len(x), device, recorder.numbers)
-    stream = partial(torch_stream, seed, *name, "networks", device=device)
-    for at, streams in tiles(stream, (first, last), size, networks, tile):
-        sample_tile(network, tensor, streams, recorder, getattr(torch, precision))
-        recorder.end_tile(at)
-        on_tile(at.stop, end - begin)
-    found = dataset(network, recorder, np.arange(begin, end), np.array(layers))
+        from finitewidth.sampling.on_torch import fill as fill_on_torch
+
+        fill_on_torch(
+            network,
+            x,
+            arrays,
+            shard,
+            sampler=sampler,
+            measure=measure,
+            precision=precision,
+            device=device,
+            **arguments,
+        )
+    found = dataset(network, arrays, count, np.arange(shard.begin, shard.end), np.array(layers))
     # Sums are kept in double precision, whatever the neurons were computed in.
     return found.assign_attrs(precision=precision)
 
 
 def check_inputs(network: Architecture | Perceptron, x: np.ndarray) -> np.ndarray:
-    """``x`` as float64; raises ``ValueError`` where it does not fit or is not finite."""
-    if isinstance(network, Architecture) and any(len(shape) > 1 for shape in network.shapes):
-        raise ValueError("ensembles are recorded of networks on vectors, not of ones on images")
+    """``x`` as float64, (inputs, *shape of an input).
+
+    Images and sequences may be rows of numbers
+    (:meth:`~finitewidth.models.architecture.Architecture.arranged`). Raises ``ValueError`` where
+    ``x`` does not fit, or is not finite.
+    """
     x = np.asarray(x, dtype=np.float64)
-    if x.ndim != 2 or x.shape[1] != network.widths[0]:
+    if isinstance(network, Architecture):
+        x = network.arranged(x)
+    elif x.shape[1:] != (network.widths[0],):
         raise ValueError(
             f"inputs of shape {x.shape} do not fit a network of {network.widths[0]} inputs"
         )
@@ -144,42 +172,67 @@ def check_recorded(
     measure: Collection[str],
 ) -> tuple[int, ...]:
     """The layers to record, all where left out; raises ``ValueError`` for what cannot be."""
-    if "quartic" in measure and len(x) > MOST_INPUTS:
-        raise ValueError(f"four-point sums take at most {MOST_INPUTS} inputs, not {len(x)}")
-    layers = tuple(layers or range(1, network.depth + 1))
-    if not all(1 <= layer <= network.depth for layer in layers):
-        raise ValueError(f"layers {layers} must lie from 1 to the depth, {network.depth}")
+    check_together(measure)
+    if "quartic" in measure and (rows := rows_read(network, len(x))) > MOST_INPUTS:
+        raise ValueError(f"four-point sums take at most {MOST_INPUTS} inputs, not {rows}")
+    depth = len(network.result_widths) - 1
+    layers = tuple(layers or range(1, depth + 1))
+    if not all(1 <= layer <= depth for layer in layers):
+        raise ValueError(f"layers {layers} must lie from 1 to the depth, {depth}")
     return layers
 
 
+def check_together(measure: Collection[str]) -> None:
+    """Raise ``ValueError`` for sums of powers without those that come before them."""
+    for word, before in (("sextic", "quartic"), ("quartic", "preactivations")):
+        if word in measure and before not in measure:
+            raise ValueError(f"measure: given {word} without {before}, allowed are both together")
+
+
+class HasWidths(Protocol):
+    """What datasets ask of a network."""
+
+    @property
+    def result_widths(self) -> tuple[int, ...]:
+        """Numbers of an input, and of each layer of results."""
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The last is that of the outputs."""
+
+
 def dataset(
-    network: Architecture | Perceptron, recorder: Recorder, networks: np.ndarray, layers: np.ndarray
+    network: HasWidths,
+    arrays: dict[str, np.ndarray],
+    count: int,
+    networks: np.ndarray,
+    layers: np.ndarray,
 ) -> xr.Dataset:
-    """What a recorder holds of ``networks``, with coordinates."""
+    """What is recorded of ``networks`` on ``count`` inputs, with coordinates."""
     data = {
         name: (
             _DIMENSIONS[name],
             values,
             {"long_name": _MEANING[name], "units": "1"},
         )
-        for name, values in recorder.arrays.items()
+        for name, values in arrays.items()
     }
-    inputs = np.arange(recorder.inputs)
+    inputs = np.arange(count)
     coordinates = {
         "network": ("network", networks, {"long_name": "index of the network in its ensemble"}),
         "layer": ("layer", layers, {"long_name": "layer l = 1..L"}),
         "width": (
             "layer",
-            np.array(network.widths)[layers],
+            np.array(network.result_widths)[layers],
             {"long_name": "neurons n_l of the layer"},
         ),
         "input": ("input", inputs, {"long_name": "input"}),
     }
     if "kernel" in data:
         coordinates["input_"] = ("input_", inputs, {"long_name": "second input"})
-        neurons = np.arange(recorder.arrays["preactivation"].shape[-1])
+        neurons = np.arange(arrays["preactivation"].shape[-1])
         coordinates["neuron"] = ("neuron", neurons, {"long_name": "recorded neuron"})
     if "quartic" in data:
-        for letter, column in zip("abcd", quads(recorder.inputs).T, strict=True):
+        for letter, column in zip("abcd", quads(count).T, strict=True):
             coordinates[f"quad_{letter}"] = ("quad", column, {"long_name": f"input {letter}"})
     return xr.Dataset(data, coords=coordinates)

@@ -30,7 +30,10 @@ def gram_of(s: torch.Tensor, workspace: Workspace) -> torch.Tensor:
 
 
 def correlate(gram: torch.Tensor, normals: torch.Tensor, workspace: Workspace) -> torch.Tensor:
-    """Turn independent normals into rows of covariance ``gram``; may overwrite ``normals``."""
+    """Turn independent normals into rows of covariance ``gram``; may overwrite ``normals``.
+
+    ``gram`` is (networks, inputs, inputs), or that of one network where all have the same.
+    """
     if gram.shape[1] == 1:
         scale = gram.sqrt().to(normals.dtype)
         # Worth a look on a processor; a GPU would have to be waited for.
@@ -38,7 +41,7 @@ def correlate(gram: torch.Tensor, normals: torch.Tensor, workspace: Workspace) -
         return normals if unit else normals.mul_(scale)
     if gram.shape[1] == 2:
         return _correlate_two(gram, normals)
-    factor = semidefinite_factor(gram).to(normals.dtype)
+    factor = semidefinite_factor(gram).to(normals.dtype).expand(len(normals), -1, -1)
     out = workspace("correlated", normals.shape, normals.dtype, normals.device)
     return torch.bmm(factor, normals, out=out)
 
@@ -59,12 +62,14 @@ def _correlate_two(gram: torch.Tensor, normals: torch.Tensor) -> torch.Tensor:
     return normals
 
 
-def _is_dependent(pivot: torch.Tensor, diagonal: torch.Tensor) -> torch.Tensor:
+def _is_dependent(
+    pivot: torch.Tensor, diagonal: torch.Tensor, share: float = DEPENDENT
+) -> torch.Tensor:
     """Where a pivot is rounding. What is not finite, after an overflow, is not, and stays so."""
-    return (pivot <= DEPENDENT * diagonal) & diagonal.isfinite()
+    return (pivot <= share * diagonal) & diagonal.isfinite()
 
 
-def semidefinite_factor(gram: torch.Tensor) -> torch.Tensor:
+def semidefinite_factor(gram: torch.Tensor, share: float = DEPENDENT) -> torch.Tensor:
     """Lower triangular R with R R^T = ``gram``, for positive semidefinite matrices of any rank.
 
     Column by column as in Cholesky's algorithm; a pivot that is rounding next to its diagonal
@@ -73,6 +78,8 @@ def semidefinite_factor(gram: torch.Tensor) -> torch.Tensor:
     Parameters
     ----------
     gram : tensor, shape (networks, inputs, inputs), float64
+    share : float
+        Of its diagonal that a pivot counts as rounding up to.
     """
     inputs = gram.shape[1]
     rest = gram.clone()
@@ -80,7 +87,7 @@ def semidefinite_factor(gram: torch.Tensor) -> torch.Tensor:
     diagonal = torch.diagonal(gram, dim1=1, dim2=2)
     for a in range(inputs):
         pivot = rest[:, a, a]
-        alive = ~_is_dependent(pivot, diagonal[:, a])
+        alive = ~_is_dependent(pivot, diagonal[:, a], share)
         root = torch.where(alive, pivot, 1.0).sqrt()
         column = torch.where(alive[:, None], rest[:, a:, a] / root[:, None], 0.0)
         factor[:, a:, a] = column

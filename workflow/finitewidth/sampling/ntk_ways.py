@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import torch
 import xarray as xr
-from torch.utils.flop_counter import FlopCounterMode
 
 from finitewidth.core.torch_random import torch_stream
 from finitewidth.models.parameterisation import LearningRates
@@ -46,6 +45,9 @@ def sample_methods(
         way), multiplications of matrix products; ``seconds`` (way, statistic) of one network, the
         one variable that differs from run to run.
     """
+    # Imported where it is used: it brings triton where that is there, a second for every job.
+    from torch.utils.flop_counter import FlopCounterMode
+
     tensor = torch.from_numpy(check_inputs(mlp, x))
     stream = Streams([torch_stream(seed, *name, "networks", 0)], [1])
     k = min(outputs, mlp.widths[-1])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import torch
 
 from finitewidth.core.indices import pairs, quad_positions, quads
+from finitewidth.sampling import recorded
 
 
 class Workspace:
@@ -46,6 +46,9 @@ class Recorder:
         for sums of higher powers; ``log_norm`` for the norms alone.
     with_norm : bool
         Whether scales are carried apart, so that ``log_norm`` is recorded.
+    arrays : mapping of arrays, optional
+        What to fill, as :func:`finitewidth.sampling.recorded.of_layers` makes it; its own where
+        left out.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Recorder:
         neurons: int,
         measure: Collection[str],
         with_norm: bool,
+        arrays: Mapping[str, np.ndarray] | None = None,
     ):
         self.layers = frozenset(layers)
         self.inputs = inputs
@@ -63,23 +67,16 @@ class Recorder:
         self._neurons = neurons
         self._moments = "preactivations" in measure
         self._tile: list[dict[str, torch.Tensor]] = []
-        shape = (networks, len(layers), inputs)
-        self.arrays: dict[str, np.ndarray] = {}
-        if self._moments:
-            self.arrays["preactivation"] = np.zeros((*shape, neurons), np.float32)
-            self.arrays["kernel"] = np.zeros((*shape, inputs))
+        if arrays is None:
+            arrays = recorded.of_layers(networks, len(layers), inputs, neurons, measure, with_norm)
+        self.arrays = arrays
         if "quartic" in measure:
             self._index_products()
-            self.arrays["quartic"] = np.zeros((*shape[:2], len(self._quads)))
-            if "sextic" in measure:
-                self.arrays["sextic"] = np.zeros(shape)
-        if with_norm:
-            self.arrays["log_norm"] = np.zeros(shape)
 
     @property
     def numbers(self) -> int:
         """How many are recorded of one network."""
-        return sum(math.prod(values.shape[1:]) for values in self.arrays.values())
+        return recorded.numbers_of(self.arrays)
 
     def _index_products(self) -> None:
         self._quads, self._pairs = quads(self.inputs), pairs(self.inputs)
@@ -186,7 +183,7 @@ def _rescale(
             kept["quartic"] = kept["quartic"] * scale[..., column]
 
 
-def _store(tensors: dict[str, torch.Tensor], arrays: dict[str, np.ndarray], at: slice) -> None:
+def _store(tensors: dict[str, torch.Tensor], arrays: Mapping[str, np.ndarray], at: slice) -> None:
     """Put each of ``tensors`` in its array as that of the networks ``at``, in one copy."""
     for name, values in tensors.items():
         torch.from_numpy(arrays[name][at]).copy_(values)
@@ -202,18 +199,23 @@ class NtkRecorder:
         How many output neurons are taken, the first ones.
     with_dntk : bool
         Whether derivatives of tangent kernels are recorded, too.
+    arrays : mapping of arrays, optional
+        What to fill, as :func:`finitewidth.sampling.recorded.of_tangents` makes it; its own where
+        left out.
     """
 
-    def __init__(self, networks: int, inputs: int, outputs: int, with_dntk: bool = False):
+    def __init__(
+        self,
+        networks: int,
+        inputs: int,
+        outputs: int,
+        with_dntk: bool = False,
+        arrays: Mapping[str, np.ndarray] | None = None,
+    ):
         self.inputs, self.outputs, self.workspace = inputs, outputs, Workspace()
-        two = (networks, outputs, outputs)
-        self.arrays: dict[str, np.ndarray] = {
-            "ntk": np.zeros((*two, inputs, inputs)),
-            "output_preactivation": np.zeros((networks, outputs, inputs)),
-            "conditional_kernel": np.zeros((networks, len(pairs(inputs)))),
-        }
-        if with_dntk:
-            self.arrays["dntk"] = np.zeros((*two, outputs, inputs, inputs, inputs))
+        if arrays is None:
+            arrays = recorded.of_tangents(networks, inputs, outputs, with_dntk)
+        self.arrays = arrays
         self._pairs = pairs(inputs).T
         self._tile: dict[str, torch.Tensor] = {}
 

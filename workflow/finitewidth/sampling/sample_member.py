@@ -1,44 +1,96 @@
-"""One member of a config, sampled by whatever fits it."""
+"""One member of a config, sampled by whatever fits it.
+
+What computes by torch is imported where it is used: to import torch takes a second, and most
+members are drawn without.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import numpy as np
-import torch
 import xarray as xr
 
-from finitewidth.members.stages import Sampled, SampledLadder, SampledNetworks
+from finitewidth.extensions.loaded import entry_of
+from finitewidth.members.attributes import attributes, explained
+from finitewidth.members.inputs import TrainingInputs
+from finitewidth.members.stages import Sampled, SampledLadder, SampledNetworks, SampledTraining
 from finitewidth.models.activations.table import check_on_tensors
+from finitewidth.models.architecture import Architecture
+from finitewidth.models.block_network import architecture_of
+from finitewidth.models.own_network import OwnShape
+from finitewidth.models.own_networks import get
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling.ensemble import sample
 from finitewidth.sampling.mlp.coupled_widths import sample_ladder
 from finitewidth.sampling.ntk_ensemble import sample_ntk
-from finitewidth.sampling.ntk_ways import sample_methods
+
+
+def compile_ahead() -> None:
+    """Compile what studies draw by in single precision, unless it is there: for an installation,
+    so that no job of a first run has to."""
+    mlp = Perceptron.uniform_width("relu", dimension=1, width=1, depth=2)
+    x = np.ones((1, 1))
+    sample(mlp, x, networks=1, seed=0)
+    sample_ladder([mlp], x, networks=1, seed=0)
+    rates = LearningRates.named("ntk", mlp)
+    for sampler in ("marginal", "scalar"):
+        sample_ntk(mlp, rates, x, networks=1, seed=0, sampler=sampler)
 
 
 def sample_member(
     member: Sampled,
-    x: np.ndarray,
+    x: np.ndarray | TrainingInputs,
     *,
     seed: int,
     device: str,
     blocks: tuple[int, int],
+    islands: tuple[int, int] | None = None,
     on_tile: Callable[[int, int], None],
 ) -> xr.Dataset:
     """Sample blocks ``blocks[0]`` to ``blocks[1] - 1`` of a member, on inputs x (inputs, n_0).
 
+    Beside them islands ``islands[0]`` to ``islands[1] - 1`` of its populations, where it has any;
+    all of them where left out.
+
+    A member that is trained takes its inputs with their targets. Attributes say what was drawn.
     Raises ``ValueError`` as the samplers do, ``ConfigError`` for an activation of an extension that
     torch computes otherwise.
     """
-    check_on_tensors(torch, member.activation)
+    for activation in member.activations:
+        if entry_of("ACTIVATIONS", activation):
+            check_on_tensors(import_module("torch"), activation)
+    found = _drawn(member, x, seed, device, blocks, islands, on_tile)
+    return explained(found, attributes(member, seed=seed))
+
+
+def _drawn(
+    member: Sampled,
+    x: np.ndarray | TrainingInputs,
+    seed: int,
+    device: str,
+    blocks: tuple[int, int],
+    islands: tuple[int, int] | None,
+    on_tile: Callable[[int, int], None],
+) -> xr.Dataset:
     shared: dict[str, Any] = {
         "networks": member.networks,
         "seed": seed,
         "name": (member.ensemble, member.name),
         "on_tile": on_tile,
     }
+    if isinstance(member, SampledTraining):
+        from finitewidth.sampling.training.training_ensemble import sample_training
+
+        assert isinstance(x, TrainingInputs)
+        mlp = Perceptron.of_member(member, dimension=x.x.shape[1])
+        about: dict[str, Any] = {"precision": member.precision, "device": device, "blocks": blocks}
+        about["sampler"] = member.sampler
+        return sample_training(mlp, member.rates(mlp), x, member.train, **about, **shared)
+    assert isinstance(x, np.ndarray)
     placed: dict[str, Any] = {
         "layers": member.layers,
         "precision": member.precision,
@@ -49,16 +101,64 @@ def sample_member(
         mlps = Perceptron.of_ladder(member, dimension=x.shape[1])
         measured = "conditional_ntk" in member.measure
         rates = [member.rates(mlp) for mlp in mlps] if measured else None
-        return sample_ladder(mlps, x, controls=member.controls, rates=rates, **shared, **placed)
-    return _networks(member, x, shared, placed)
+        found = sample_ladder(mlps, x, controls=member.controls, rates=rates, **shared, **placed)
+    elif isinstance(member.network, OwnShape):
+        # Modules of somebody's own want torch.
+        from finitewidth.sampling.own_modules import sample_modules
+
+        return sample_modules(
+            get(member.network.own),
+            member.width,
+            x,
+            record=member.record,
+            measure=member.measure,
+            outputs=member.ntk_outputs,
+            **shared,
+            **placed,
+        )
+    elif member.network is not None:
+        return _networks(member, architecture_of(member, x.shape[1]), x, shared, placed)
+    else:
+        mlps = [Perceptron.of_member(member, dimension=x.shape[1])]
+        found = _networks(member, mlps[0], x, shared, placed)
+    if member.population is None:
+        return found
+    asked = member.population
+    about = {
+        "networks": member.networks,
+        "seed": seed,
+        "name": shared["name"],
+        "precision": member.precision,
+        "islands": islands or (0, asked.islands),
+    }
+    # Tangent kernels of several inputs are left to plain networks.
+    if asked.tangents and len(x) == 1 and not isinstance(member, SampledLadder):
+        from finitewidth.sampling.population.tangent_populations import sample_tangent_populations
+
+        own = member.rates(mlps[0])
+        found = found.merge(sample_tangent_populations(mlps[0], own, x, asked, **about))
+    if asked.orders:
+        from finitewidth.sampling.population.populations import sample_populations
+
+        ladder = isinstance(member, SampledLadder)
+        found = found.merge(
+            sample_populations(mlps, x, asked, layers=member.layers, of_neurons=not ladder, **about)
+        )
+    return found
 
 
 def _networks(
-    member: SampledNetworks, x: np.ndarray, shared: dict[str, Any], placed: dict[str, Any]
+    member: SampledNetworks,
+    network: Architecture | Perceptron,
+    x: np.ndarray,
+    shared: dict[str, Any],
+    placed: dict[str, Any],
 ) -> xr.Dataset:
-    mlp = Perceptron.of_member(member, dimension=x.shape[1])
-    if "ntk_methods" in member.measure:
-        return sample_methods(mlp, member.rates(mlp), x, outputs=member.ntk_outputs, **shared)
+    if "ntk_methods" in member.measure and isinstance(network, Perceptron):
+        from finitewidth.sampling.ntk_ways import sample_methods
+
+        rates = member.rates(network)
+        return sample_methods(network, rates, x, outputs=member.ntk_outputs, **shared)
     recorded: dict[str, Any] = {
         "sampler": member.sampler,
         "record": member.record,
@@ -66,5 +166,5 @@ def _networks(
     }
     if "ntk" in member.measure:
         recorded |= {"outputs": member.ntk_outputs, "memory": member.memory}
-        return sample_ntk(mlp, member.rates(mlp), x, **recorded, **shared, **placed)
-    return sample(mlp, x, **recorded, **shared, **placed)
+        return sample_ntk(network, member.rates(network), x, **recorded, **shared, **placed)
+    return sample(network, x, **recorded, **shared, **placed)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
+import numpy as np
 import torch
+
+from finitewidth.core.torch_random import torch_stream
+from finitewidth.sampling.shard import Shard
 
 
 class Streams:
@@ -45,6 +50,21 @@ class Streams:
         """The same with uniform numbers from -edge to edge."""
         return self._fill(values, axis, lambda part, g: part.uniform_(-edge, edge, generator=g))
 
+    def chi_(self, values: torch.Tensor, freedom: np.ndarray) -> torch.Tensor:
+        """Fill ``values``, (networks, ..., k), with roots of chi^2 of k different ``freedom``.
+
+        By numpy, under a key that a stream of torch tells: torch has no public function that takes
+        one. A GPU is waited for.
+        """
+
+        def draw(part: torch.Tensor, generator: torch.Generator) -> None:
+            words = torch.empty(2, dtype=torch.int64, device=generator.device)
+            key = np.array(words.random_(generator=generator).tolist(), dtype=np.uint64)
+            squares = np.random.Generator(np.random.Philox(key=key)).chisquare(freedom, part.shape)
+            part.copy_(torch.from_numpy(np.sqrt(squares)))
+
+        return self._fill(values, 0, draw)
+
     def _fill(self, values: torch.Tensor, axis: int, draw: Callable) -> torch.Tensor:
         if len(self._generators) == 1:
             draw(values, self._generators[0])
@@ -61,47 +81,39 @@ class Streams:
         return values
 
 
-def tiles(
-    stream: Callable[[int], torch.Generator],
-    blocks: tuple[int, int],
-    size: int,
-    networks: int,
-    tile: int,
-) -> Iterator[tuple[slice, Streams]]:
+def tiles(shard: Shard, tile: int, device: str) -> Iterator[tuple[slice, Streams]]:
     """The tiles of a shard: parts of its blocks, or several blocks each where ``tile`` holds them.
 
     Parameters
     ----------
-    stream : callable
-        Makes the generator of a block, given the block's number.
-    blocks : (int, int)
-        First block and one past the last.
-    size : int
-        Networks of a block.
-    networks : int
-        Of the whole ensemble: its last block may be short.
+    shard : Shard
     tile : int
-        Networks of a tile; beyond ``size`` whole blocks are taken, as many as it holds.
+        Networks of a tile; beyond ``shard.size`` whole blocks are taken, as many as it holds.
+    device : str
+        What the streams fill.
 
     Yields
     ------
     slice, Streams
         Which networks of the shard a tile has, counted from the shard's first; its streams.
     """
-    begin = blocks[0] * size
+    stream = partial(torch_stream, shard.seed, *shard.name, "networks", device=device)
+    size, begin = shard.size, shard.begin
     if tile > size:
-        for first in range(*blocks, tile // size):
-            numbers = range(first, min(first + tile // size, blocks[1]))
-            counts = [min(size, networks - block * size) for block in numbers]
+        for first in range(*shard.blocks, tile // size):
+            numbers = range(first, min(first + tile // size, shard.blocks[1]))
+            counts = [shard.count(block) for block in numbers]
             at = first * size - begin
             # The last block may be short. What is drawn together must not depend on which blocks
             # stand beside it, hence the number of a full one.
-            streams = Streams([stream(b) for b in numbers], counts, min(size, networks))
+            usual = min(size, shard.networks)
+            streams = Streams([stream(b) for b in numbers], counts, usual)
             yield slice(at, at + streams.networks), streams
         return
-    for block in range(*blocks):
+    for block in range(*shard.blocks):
         generator = stream(block)
-        done, stop = block * size, min((block + 1) * size, networks)
+        done = block * size
+        stop = done + shard.count(block)
         while done < stop:
             count = min(tile, stop - done)
             yield slice(done - begin, done - begin + count), Streams([generator], [count])

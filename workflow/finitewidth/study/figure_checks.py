@@ -31,7 +31,7 @@ def _has_rungs_and_pairs(config: Config, m: Member) -> bool:
 
 
 def _is_deep_linear(config: Config, m: Member) -> bool:
-    return (m.activation, m.weights, m.C_b) == ("linear", "normal", 0)
+    return (m.activation, m.weights, m.C_b, m.network) == ("linear", "normal", 0, None)
 
 
 def _goes_beyond_the_first(config: Config, m: Member) -> bool:
@@ -40,7 +40,7 @@ def _goes_beyond_the_first(config: Config, m: Member) -> bool:
 
 def _has_log_normal_limit(config: Config, m: Member) -> bool:
     two_slopes = get(m.activation).is_scale_invariant and m.C_b == 0 and m.weights == "normal"
-    return two_slopes and _goes_beyond_the_first(config, m)
+    return two_slopes and m.network is None and _goes_beyond_the_first(config, m)
 
 
 def _has_first_order(config: Config, m: Member) -> bool:
@@ -53,7 +53,15 @@ def _is_deep(config: Config, m: Member) -> bool:
 
 
 def _is_in_the_plane(config: Config, m: Member) -> bool:
-    return m.C_W is not None
+    return m.C_W is not None and m.network is None
+
+
+def _is_on_a_line(config: Config, m: Member) -> bool:
+    # Of which dimension a user's array is, and an extension's vectors, is known later.
+    spec = config.inputs[m.inputs].model_dump()
+    if spec["kind"] == "points":
+        return not isinstance(spec["points"][0], list) or len(spec["points"][0]) == 1
+    return spec["kind"] != "digits" and spec.get("dimension", 1) == 1
 
 
 def _has_two_replicas(config: Config, m: TrainedMember) -> bool:
@@ -69,7 +77,7 @@ NEEDS: dict[str, tuple[Condition, str]] = {
         _has_rungs_of_ntk, f"{_RUNGS}, whose rates do not grow with the width as standard ones do",
     ),
     "two_inputs": (_has_rungs_and_pairs, f"{_RUNGS} on two or more inputs"),
-    "output_density": (_is_deep_linear, "linear networks, normal weights and C_b = 0"),
+    "output_density": (_is_deep_linear, "linear perceptrons, normal weights and C_b = 0"),
     "intralayer": (_goes_beyond_the_first, _BEYOND),
     "universality": (_goes_beyond_the_first, _BEYOND),
     "breakdown_map": (
@@ -77,14 +85,23 @@ NEEDS: dict[str, tuple[Condition, str]] = {
     ),
     "log_norm_moments": (
         _has_log_normal_limit,
-        f"{_BEYOND}, an activation of two slopes, normal weights and C_b = 0",
+        f"{_BEYOND}, an activation of two slopes, normal weights, C_b = 0 and no blocks",
     ),
-    "phase_diagram": (_is_in_the_plane, "C_W and C_b of its own, which pytorch weights have not"),
+    "phase_diagram": (
+        _is_in_the_plane, "C_W and C_b of its own, which pytorch weights have not, and no blocks",
+    ),
     "ntk_fluctuations": (_is_deep, "a depth of at least 2"),
     "ntk_criticality": (_is_deep, "a depth of at least 2"),
+    "training": (_is_on_a_line, "inputs of one component"),
     "eigenvectors": (_has_two_replicas, "two or more replicas"),
     "alignment": (_has_two_replicas, "two or more replicas"),
 }  # fmt: skip
+
+
+#: Figure -> what the study itself has to have, whatever its networks, and in words.
+STUDY_NEEDS: dict[str, tuple[Callable[[Study], bool], str]] = {
+    "published": (lambda study: bool(study.published), "published numbers"),
+}
 
 
 def check_figures(config: Config) -> None:
@@ -97,6 +114,9 @@ def check_figures(config: Config) -> None:
 def _check_study(path: str, study: Study, members: list, config: Config) -> None:
     for figure in study.figures or []:
         entry = FIGURES[figure]
+        has, words = STUDY_NEEDS.get(figure, (None, ""))
+        if has and not has(study):
+            raise ConfigError.at(path, figure, f"{figure} of a study with {words}")
         able = [m for m in members if set(entry.families) <= set(m.families)]
         named = ", ".join(dict.fromkeys(m.ensemble for m in able or members))
         if not able:

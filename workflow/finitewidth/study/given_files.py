@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from math import prod
 from pathlib import Path
 
 from finitewidth.config.key_checks import check
 from finitewidth.config.model import Config, Style
 from finitewidth.config.model_trained import ArrayImages
+from finitewidth.config.network import input_shape
 from finitewidth.config.style_file import read_style
 from finitewidth.core.errors import ConfigError
 from finitewidth.core.files import MISSING, unreadable
 from finitewidth.data.kinds import array
+from finitewidth.data.targets import ArrayTargets
+from finitewidth.models.block_shapes import TokenShape
 from finitewidth.study.figure_checks import check_figures
 from finitewidth.study.size_checks import check_size
+from finitewidth.study.training_checks import check_trainings
 
 
 def given_files(config: Config) -> Iterator[tuple[str, str]]:
@@ -24,6 +29,8 @@ def given_files(config: Config) -> Iterator[tuple[str, str]]:
             for key in ("file", "archive"):
                 if file := getattr(spec, key, None):
                     yield f"{section}.{name}.{key}", file
+            if file := getattr(getattr(spec, "targets", None), "file", None):
+                yield f"{section}.{name}.targets.file", file
     yield from style_files(config).items()
 
 
@@ -62,17 +69,44 @@ def check_given(config: Config, folder: str | Path = ".") -> None:
     for key, file in style_files(config).items():
         read_style(os.path.join(folder, file), key)
     used = {name for ensemble in config.ensembles.values() for name in ensemble.inputs}
+    used |= {e.train.inputs for e in config.ensembles.values() if e.train is not None}
     for name in [t.data for t in config.trained.values()]:
         spec = config.data[name]
         if isinstance(spec, ArrayImages) and unreadable(os.path.join(folder, spec.file)) == MISSING:
             raise ConfigError.at(f"data.{name}.file", spec.file, "a file that exists")
-    counted = {}
+    for name in used:
+        of = config.inputs[name].targets
+        if isinstance(of, ArrayTargets) and unreadable(os.path.join(folder, of.file)) == MISSING:
+            raise ConfigError.at(f"inputs.{name}.targets.file", of.file, "a file that exists")
+    counted, components = {}, {}
     for name, vectors in config.inputs.items():
         if isinstance(vectors, array.Inputs) and name in used:
-            rows, _ = array.array_shape(f"inputs.{name}", vectors.model_dump(), folder)
+            rows, components[name] = array.array_shape(
+                f"inputs.{name}", vectors.model_dump(), folder
+            )
             counted[name] = vectors.model_copy(update={"count": rows})
     if counted:
         known = config.model_copy(update={"inputs": config.inputs | counted})
         check(known)
         check_size(known)
         check_figures(known)
+        check_trainings(known, of_files=True, folder=folder)
+        _check_images(known, components)
+
+
+def _check_images(config: Config, components: Mapping[str, int]) -> None:
+    """Raise ``ConfigError`` for networks on images of other sizes than arrays have components."""
+    for name, ensemble in config.ensembles.items():
+        network = ensemble.network
+        if network is None or network.input is None:
+            continue
+        shape = input_shape(network.input)
+        assert shape is not None
+        size = prod(shape.shape)
+        for of in ensemble.inputs:
+            if components.get(of, size) != size:
+                is_sequence = isinstance(shape, TokenShape)
+                kind, words = ("sequences", "tokens") if is_sequence else ("images", "positions")
+                allowed = f"{words} and channels of {components[of]} numbers, as {of} has"
+                path = f"ensembles.{name}.network.input"
+                raise ConfigError.at(path, f"{kind} of {size} numbers", allowed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from finitewidth.config.model import Config, Ensemble, Init
+from finitewidth.config.network import axes
 from finitewidth.core.errors import ConfigError
 from finitewidth.planning.cost import MiB, recorded
 from finitewidth.planning.members import input_count, members
@@ -40,7 +41,7 @@ def check_size(config: Config) -> None:
 
 def _check_members(config: Config) -> None:
     count = layers = 0
-    entries = [(f"ensembles.{n}", _points(e), _depths(e)) for n, e in config.ensembles.items()]
+    entries = [(f"ensembles.{n}", _points(e), e.depths) for n, e in config.ensembles.items()]
     entries += [(f"trained.{n}", len(t.widen) * len(t.weights), [1])
                 for n, t in config.trained.items()]  # fmt: skip
     for path, points, depths in entries:
@@ -59,8 +60,5 @@ def _points(ensemble: Ensemble) -> int:
     init = ensemble.init if isinstance(ensemble.init, Init) else Init()
     swept = (ensemble.activation, ensemble.inputs, ensemble.width, ensemble.depth,
              init.critical_times, init.C_W, init.C_b)  # fmt: skip
-    return math.prod(len(values or [None]) for values in swept)
-
-
-def _depths(ensemble: Ensemble) -> list[int]:
-    return ensemble.depth or [len(ensemble.hidden or []) + 1]
+    network = axes(ensemble.network) if ensemble.network is not None else {}
+    return math.prod(len(values or [None]) for values in (*swept, *network.values()))

@@ -16,16 +16,20 @@ from finitewidth.config.key_checks import check
 from finitewidth.config.model import Config
 from finitewidth.core.errors import ConfigError, describe, meant
 from finitewidth.extensions.named import VARIABLE
+from finitewidth.models import own_networks
 from finitewidth.models.activations import table as activations
 from finitewidth.quantities.vocabulary import FAMILIES, FIGURES, QUANTITIES
 from finitewidth.study.figure_checks import check_figures
 from finitewidth.study.size_checks import check_size
+from finitewidth.study.training_checks import check_trainings
 
 NAMES = "a name of at most 40 letters, digits and _ that starts with a letter"
 #: What helps where a name is not known that an extension could have.
 MORE = f"{VARIABLE} names extensions, which may have more: docs/extensions.md"
 #: A word of each list that extensions may add to.
 _EXTENDED = {*list(FAMILIES)[:1], *list(FIGURES)[:1], QUANTITIES[0]}
+#: What pydantic calls the bounds that a number is beyond, and what we do.
+_BOUNDS = {"le": "at most", "lt": "below"}
 MAPPING = f"a mapping with the keys {', '.join(Config.model_fields)}"
 
 
@@ -96,12 +100,13 @@ def validate(content: Mapping) -> Config:
         allowed = "no such key, by which Snakemake would run what a file says (docs/security.md)"
         raise ConfigError.at("__use_yte__", content["__use_yte__"], allowed)
     try:
-        config = Config.model_validate(dict(content))
+        config = Config.model_validate(dict(content)).scaled()
     except ValidationError as error:
         raise _sentence(error, content) from None
     check(config)
     check_size(config)
     check_figures(config)
+    check_trainings(config, of_files=False)
     return config
 
 
@@ -137,19 +142,32 @@ def _sentence(error: ValidationError, content: Mapping) -> ConfigError:
     reason = str(problem["ctx"]["error"]) if problem["type"] == "value_error" else ""
     if reason.startswith("unknown activation"):
         return ConfigError.of_words(dotted, given, activations.names(), MORE)
+    if reason.startswith("unknown network"):
+        return ConfigError.of_words(dotted, given, own_networks.TABLE, MORE)
     # Of a list and of each word in it.
     there = [each for p, each in problems if p == path]
     words = [word for each in there for word in _words(each)]
     guesses = [m for each in there if (m := meant(each["input"], words))]
     more = [MORE] if any(set(_words(p)) & _EXTENDED for p in there) else []
     guess = f" ({', '.join([*guesses[:1], *more])})" if guesses or more else ""
-    allowed = allowed or problem["msg"]
+    allowed = _limit(there, allowed) + (allowed or problem["msg"])
     sentence = ConfigError(
         f"config key {dotted}: given {describe(given)}{guess}, allowed is {allowed}"
     )
     if reason and not reason.startswith("unknown"):
         return ConfigError(f"{sentence} ({reason})")
     return sentence
+
+
+def _limit(problems: Iterable[Mapping], allowed: str) -> str:
+    """Below what a number has to be, of one beyond it, where the words for its key do not say."""
+    for problem in problems:
+        for bound, words in _BOUNDS.items():
+            if (limit := problem.get("ctx", {}).get(bound)) is not None:
+                number = f"{limit:g}".replace("e+0", "e").replace("e+", "e")
+                told = number in allowed or str(limit) in allowed
+                return "" if told else f"{words} {number}: "
+    return ""
 
 
 def _words(problem: Mapping) -> list[str]:

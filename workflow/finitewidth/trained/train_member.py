@@ -11,6 +11,7 @@ import xarray as xr
 from torch import Tensor
 
 from finitewidth.data.images import Labelled
+from finitewidth.members.attributes import attributes, explained
 from finitewidth.members.trained import TrainedNetworks
 from finitewidth.trained.memory import check_replicas
 from finitewidth.trained.trained_member import (
@@ -82,7 +83,8 @@ def train_member(
     except DivergenceError as error:
         kept.unlink(missing_ok=True)
         raise DivergenceError(f"{member.ensemble}, {member.name}: {error}") from None
-    return _networks(state, initial(architecture, settings))
+    found = _networks(state, initial(architecture, settings))
+    return explained(found, attributes(member, seed=seed))
 
 
 def _networks(state: State, start: list[Tensor]) -> xr.Dataset:

@@ -22,6 +22,11 @@ class Inputs(Kind):
         "a list of different digits 0 to 9, taken in turn", list(range(10))
     )
 
+    @property
+    def image(self) -> tuple[int, ...]:
+        """One channel on 8 x 8 places."""
+        return 1, 8, 8
+
 
 def vectors(path: str, spec: Mapping, stream: np.random.Generator) -> np.ndarray:
     """x of shape (inputs, 64): images of the classes in turn, none twice."""

@@ -21,6 +21,7 @@ from finitewidth.estimate.coupled.ladder import Ladder
 from finitewidth.estimate.errors.cumulant_errors import FIRM, KernelLaw, widened
 from finitewidth.estimate.errors.jackknife import Estimate, Sums, block_sums, from_replicates
 from finitewidth.estimate.errors.look_ahead import doubt_unseen, skewness_ahead, thinness
+from finitewidth.estimate.errors.mean_errors import by_law, widened_mean
 from finitewidth.estimate.preactivations.moments import of_three, of_two
 from finitewidth.estimate.preactivations.pooled import symmetric_places
 from finitewidth.estimate.samples import Samples
@@ -133,13 +134,15 @@ def kernel_moments(samples: Samples, kernel: Array, bounds: Array) -> dict[str, 
     for name, index in factors.items():
         power = index.shape[1] // 2
         plain, estimate, rungs = found[name].order == 0, found[name].estimate, found[name].rungs
+        law = KernelLaw.of(kernel[..., same], samples.widths, samples.layers, power).over(index)
         if power > 1:
-            law = KernelLaw.of(kernel[..., same], samples.widths, samples.layers, power)
-            law = law.over(index)
             estimate, rungs = widened(estimate, rungs, law, power, samples.networks, plain)
-        ahead = np.max(skewness_ahead(kernel[..., same], power, thin)[..., index], axis=-1)
-        ahead = ahead if power == 1 else _FAR * ahead
-        estimate = doubt_unseen(estimate, np.where(plain, ahead, 0))
+        else:
+            estimate, rungs = widened_mean(estimate, rungs, law, samples.networks, plain)
+        if power > 1 or not by_law(samples.networks):
+            ahead = np.max(skewness_ahead(kernel[..., same], power, thin)[..., index], axis=-1)
+            weight = np.where(plain, 1.0 if power == 1 else _FAR, 0.0)
+            estimate = doubt_unseen(estimate, weight * ahead)
         found[name] = replace(found[name], estimate=estimate, rungs=rungs)
     found["kernel_covariance"] = _square(found["kernel_covariance"], first, second)
     return found

@@ -8,6 +8,7 @@ function of the normals of the layers before, so the controls of
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -22,7 +23,9 @@ from finitewidth.estimate.coupled.kernel_moments import (
     moments_of,
 )
 from finitewidth.estimate.coupled.ladder import Ladder
+from finitewidth.estimate.errors.cumulant_errors import KernelLaw
 from finitewidth.estimate.errors.jackknife import Sums, block_sums
+from finitewidth.estimate.errors.mean_errors import widened_mean
 from finitewidth.estimate.samples import Samples
 
 Array = np.ndarray
@@ -66,7 +69,12 @@ def ntk_mean(samples: Samples, bounds: Array) -> Moments:
         return s["x"] / count + center
 
     found = moments_of(joined(parts), bounds, mean, unit, bearable(samples, orders), 1)
-    return found.doubted(is_flat(samples, ntk, unit))
+    found = found.doubted(is_flat(samples, ntk, unit))
+    single = ntk[..., pair_list[:, 0] == pair_list[:, 1]]
+    law = KernelLaw.of(single, samples.widths, samples.layers, 1).over(pair_list)
+    plain = found.order == 0
+    estimate, rungs = widened_mean(found.estimate, found.rungs, law, samples.networks, plain)
+    return replace(found, estimate=estimate, rungs=rungs)
 
 
 def of_ladder(ladder: Ladder) -> dict[str, Moments]:

@@ -7,7 +7,7 @@ correlator of two neurons is the covariance of Ghat_ab and Ghat_cd.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -19,8 +19,9 @@ from finitewidth.estimate.coupled.ladder import Ladder
 from finitewidth.estimate.dataset import dataset
 from finitewidth.estimate.errors.jackknife import BLOCKS, Estimate, block_bounds
 from finitewidth.estimate.errors.not_finite import lost_networks
+from finitewidth.estimate.population.beside import Beside
 from finitewidth.estimate.samples import Samples
-from finitewidth.quantities.held import apart, estimated, try_out
+from finitewidth.quantities.held import Sizes, apart, estimated, try_out
 from finitewidth.quantities.vocabulary import DESCRIBED, FROM_LADDER, OF_LADDERS
 
 
@@ -72,8 +73,10 @@ def estimate_ladder(
             if described.name in families:
                 found |= estimated(described, ladder, ladder.sizes)
                 if more:
-                    other = Ladder(whole.again(**more), ladder.bounds)
-                    try_out(described, partial(replace, other), other.sizes)
+                    try_out(described, partial(_other_axes, whole, more, ladder.bounds))
+    beside = _beside(ladder)
+    if beside is not None:
+        found = {name: _with_populations(name, m, beside) for name, m in found.items()}
     estimates = {n: m.estimate if isinstance(m, Moments) else m for n, m in found.items()}
     result = dataset(estimates, whole.layers, whole.widths, whole.size("input"), width_along="rung")
     for name, m in found.items():
@@ -83,4 +86,35 @@ def estimate_ladder(
             dims = ("rung", "rung_", *about.dims[1:])
             result[f"{name}_rungs"] = (dims, m.rungs, attributes)
             result[name].attrs["estimator"] = m.estimator
+    if beside is not None:
+        result = result.assign(beside.variables(("rung", "layer")))
     return result.assign(lost_networks(whole, estimates))
+
+
+def _other_axes(
+    whole: Samples, more: Mapping[str, int], bounds: np.ndarray
+) -> tuple[Ladder, Sizes]:
+    other = Ladder(whole.again(**more), bounds)
+    return other, other.sizes
+
+
+def _beside(ladder: Ladder) -> Beside | None:
+    populations = ladder.samples.populations
+    if populations is None:
+        return None
+    kernel, inputs = ladder.kernel, ladder.samples.size("input")
+    return Beside(populations, lambda r, k: kernel[:, r, k], ladder.bounds, inputs)
+
+
+def _with_populations(name: str, m: Estimate | Moments, beside: Beside) -> Estimate | Moments:
+    """The same with estimates of populations; those of one rung share nothing with another's."""
+    if not isinstance(m, Moments):
+        return beside.put(name, m, "")
+    whole = beside.put(name, m.estimate, m.estimator)
+    if name not in beside.taken:
+        return m
+    rungs, taken = m.rungs.copy(), beside.taken[name][1] > 0
+    rungs[taken[:, None] | taken[None, :]] = 0.0
+    for rung, layer in np.argwhere(taken):
+        rungs[rung, rung, layer] = whole.stderr[rung, layer] ** 2
+    return replace(m, estimate=whole, rungs=rungs)

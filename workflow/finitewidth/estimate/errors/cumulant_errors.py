@@ -83,11 +83,11 @@ def lognormal_moments(spread: Array) -> Array:
 
 
 def added(moments: Array, order: int) -> tuple[Array, Array]:
-    """Variance and skewness of what one network adds to a cumulant of order 2 or 3.
+    """Variance and skewness of what one network adds to a cumulant of order 1, 2 or 3.
 
-    Of a kernel x of mean 0 and variance 1 this is x^2 or x^3 - 3x, less its mean.
+    Of a kernel x of mean 0 and variance 1 this is x, x^2 or x^3 - 3x, less its mean.
     """
-    adds = {2: np.array([0.0, 0, 1]), 3: np.array([0.0, -3, 0, 1])}[order]
+    adds = {1: np.array([0.0, 1]), 2: np.array([0.0, 0, 1]), 3: np.array([0.0, -3, 0, 1])}[order]
 
     def mean(polynomial: Array) -> Array:
         return sum(c * m for c, m in zip(polynomial, moments, strict=False))
@@ -137,7 +137,7 @@ class KernelLaw:
         )
         x = kernel - kernel.mean(axis=0)
         square = np.mean(x**2, axis=0)
-        adds = x**2 if order == 2 else x**3 - 3 * x * square
+        adds = {1: x, 2: x**2, 3: x**3 - 3 * x * square}[order]
         with np.errstate(all="ignore"):
             ratio = square ** (order / 2) * np.sqrt(variance) / np.std(adds, axis=0)
         ratio = np.where(np.isfinite(ratio) & (ratio > 0), ratio, 1.0)

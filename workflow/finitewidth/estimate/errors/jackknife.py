@@ -26,7 +26,7 @@ BLOCKS = 500
 #: Fewest networks that an error is taken from.
 LEAST_NETWORKS = 50
 #: Reasons that leave no error bar.
-_NO_ERROR = (Reason.NO_SPREAD, Reason.SINGULAR)
+_NO_ERROR = (Reason.NO_SPREAD, Reason.SINGULAR, Reason.KNOWN)
 #: Networks whose features stand in memory together.
 _CHUNK = 4096
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from finitewidth.core.log_normal import skewness
 from finitewidth.core.reasons import Reason
 from finitewidth.estimate.errors.jackknife import Estimate
 
@@ -29,8 +30,6 @@ _LIMIT = 0.35
 _WIDE = 16
 #: The same for the square of a nearly Gaussian number, a single neuron.
 THIN_SQUARES = 0.5
-#: Variances of log x beyond this are alike: no ensemble would do.
-_MOST = 20.0
 
 
 def thinness(width: int) -> float:
@@ -42,8 +41,8 @@ def skewness_ahead(sizes: Array, order: float, thin: float | Array = 1.0) -> Arr
     """The skewness that the mean over networks of sizes^order is to be expected to have.
 
     With the variance v of log(sizes^order) over networks that count as sizes^(order 3/4), a
-    log-normal variable has the skewness (e^v + 2) sqrt(e^v - 1) (Aitchison and Brown 1957, The
-    Lognormal Distribution, section 2.3); the mean of N has 1/sqrt(N) of it. With these weights w,
+    log-normal variable has a skewness (:mod:`finitewidth.core.log_normal`); the mean of N has
+    1/sqrt(N) of it. With these weights w,
     only about m = (sum w)^2/sum w^2 networks count; the skewness is at least 1/sqrt(m), that of a
     number of rare events.
 
@@ -72,8 +71,8 @@ def skewness_ahead(sizes: Array, order: float, thin: float | Array = 1.0) -> Arr
         logs = np.where(alive, logs, 0.0)
         total = np.sum(weights, axis=0)
         mean = np.sum(weights * logs, axis=0) / total
-        variance = np.minimum(np.sum(weights * (logs - mean) ** 2, axis=0) / total, _MOST)
-        one = (np.exp(variance) + 2) * np.sqrt(np.expm1(variance))
+        variance = np.sum(weights * (logs - mean) ** 2, axis=0) / total
+        one = skewness(variance)
         # Where few networks count, their spread is not that of the tail.
         few = np.where(np.asarray(thin) > 0, np.sqrt(np.sum(weights**2, axis=0)) / total, 0.0)
     ahead = np.maximum(thin * one / np.sqrt(len(alive)), few)

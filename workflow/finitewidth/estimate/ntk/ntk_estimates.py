@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import partial
 
 import numpy as np
@@ -12,7 +12,7 @@ from finitewidth.estimate.errors.jackknife import Estimate, stack
 from finitewidth.estimate.ntk.last_layer import LastLayer, Variables
 from finitewidth.estimate.ntk.scaled_kernels import Tangents
 from finitewidth.estimate.samples import Samples
-from finitewidth.quantities.held import apart, estimated, sizes, try_out
+from finitewidth.quantities.held import Sizes, apart, estimated, sizes, try_out
 from finitewidth.quantities.vocabulary import FAMILIES, FROM_NTK, OF_LAST_LAYER
 
 Array = np.ndarray
@@ -78,9 +78,19 @@ def estimate_ntk(
                 found |= estimated(described, last, expected, all_of_them=several)
                 if more:
                     one = [described.name]
-                    other = partial(_last_layer, samples.again(**more), one, bounds, isotropic)
-                    try_out(described, other, expected)
+                    try_out(described, partial(_other_axes, samples, more, one, last, expected))
     return {name: estimate.take(np.newaxis) for name, estimate in found.items()}
+
+
+def _other_axes(
+    samples: Samples,
+    more: Mapping[str, int],
+    families: Collection[str],
+    last: LastLayer,
+    expected: Sizes,
+) -> tuple[LastLayer, Sizes]:
+    other = samples.again(**more)
+    return _last_layer(other, families, last.bounds, last.tangents.isotropic), expected
 
 
 def _last_layer(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -10,7 +10,6 @@ import numpy as np
 from finitewidth.core.reasons import Reason
 from finitewidth.estimate.errors.jackknife import LEAST_NETWORKS, Estimate, Sums, jackknife
 from finitewidth.estimate.ntk.scaled_kernels import Tangents
-from finitewidth.estimate.preactivations.pooled import product_of_scales
 
 Array = np.ndarray
 
@@ -23,8 +22,8 @@ def isotropic_parts(x: Array, y: Array, z: Array, outputs: int) -> tuple[Array, 
     Its contractions x (1 with 2, 3 with 4), y (1 with 3, 2 with 4) and z are k^2 times one
     coefficient plus k times the other two; that is inverted here.
     """
-    rest = (x + y + z) / (outputs + 2)
-    return tuple((part - rest) / (outputs * (outputs - 1)) for part in (x, y, z))
+    rest, over = (x + y + z) / (outputs + 2), outputs * (outputs - 1)
+    return (x - rest) / over, (y - rest) / over, (z - rest) / over
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,8 @@ class PairSums:
 
     def beside(self, left: Array, right: Array) -> PairSums:
         """With l_ij and r_ij of i < j, shape (network x pair of outputs, couple)."""
-        return replace(self, different=self.tangents.both_orders(left.T @ right))
+        t = self.tangents
+        return PairSums(t, self.each, self.total, t.both_orders(left.T @ right))
 
     @property
     def same(self) -> Array:
@@ -95,13 +95,19 @@ def control(t: Tangents, at: slice) -> Array:
     Returns
     -------
     array, shape (couple, couple)
+        Computed once for the same networks: with few outputs and inputs most of the time goes into
+        calls, some twenty a block.
     """
+    known = t.controls.get((at.start, at.stop))
+    if known is not None:
+        return known
     squares, products = t.squares(at), t.products(at)
     found = PairSums.of(t, squares, squares).beside(products, products).crossed
     n = t.inputs
-    g = np.asarray(t.kernel)[at] / product_of_scales(t.output_scale, t.pairs)
+    g = np.asarray(t.kernel)[at] / t.output_unit
     expected = t.couples(g.T @ g).reshape((n,) * 4).swapaxes(1, 2)
-    return found - expected.reshape(n**2, n**2)
+    found = t.controls[at.start, at.stop] = found - expected.reshape(n**2, n**2)
+    return found
 
 
 def mean_of(sums: Array, bounds: Array, unit: Array, rounding: Array | float = 0.0) -> Estimate:

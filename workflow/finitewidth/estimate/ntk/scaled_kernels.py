@@ -133,6 +133,17 @@ class Tangents:
         return largest(np.asarray(self.output), 2)
 
     @cached_property
+    def output_unit(self) -> Array:
+        """Unit of z_ia z_ib, shape (pair,)."""
+        return product_of_scales(self.output_scale, self.pairs)
+
+    @cached_property
+    def controls(self) -> dict[tuple[int, int], Array]:
+        """Controls of networks by first and last, for families that share them
+        (:func:`finitewidth.estimate.ntk.output_pairs.control`)."""
+        return {}
+
+    @cached_property
     def kernel_unit(self) -> Array:
         """Unit of the conditional kernel, shape (pair,)."""
         same = np.flatnonzero(self.pairs[:, 0] == self.pairs[:, 1])
@@ -175,10 +186,14 @@ class Tangents:
 
     def of_pairs(self, of_couples: Array) -> Array:
         """The pairs a <= b out of a matrix over couples, shape (pair, pair)."""
+        if self.inputs == 1:
+            return of_couples
         return of_couples[self.couple_of_pair][:, self.couple_of_pair]
 
     def couples(self, of_pairs: Array) -> Array:
         """A matrix over pairs, shape (pair, pair), as one over couples, (couple, couple)."""
+        if self.inputs == 1:
+            return of_pairs
         return of_pairs[self.pair_of_couple][:, self.pair_of_couple]
 
     def both_orders(self, total: Array) -> Array:
@@ -186,6 +201,8 @@ class Tangents:
 
         It is the same numbers, since Theta_{ja,ib} = Theta_{ib,ja}: both couples are exchanged.
         """
+        if self.inputs == 1:
+            return total + total
         return total + total[self.exchanged][:, self.exchanged]
 
 

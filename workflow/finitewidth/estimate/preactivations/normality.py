@@ -22,6 +22,7 @@ from finitewidth.core.random import numpy_stream
 from finitewidth.core.reasons import Reason
 from finitewidth.estimate.preactivations.radial import dispersion, null_dispersions, p_value
 from finitewidth.estimate.samples import Samples
+from finitewidth.members.attributes import explained, inherited
 from finitewidth.quantities.vocabulary import LEVEL, SAMPLES, TESTS
 
 Array = np.ndarray
@@ -100,7 +101,8 @@ def normality(
         for sample, (x, square) in tested.items():
             found = _layer(x, square, chosen, null)
             p_values.loc[{"sample": sample, "layer": int(layer)}] = found
-    return _dataset(p_values)
+    first = samples if isinstance(samples, xr.Dataset) else samples[0]
+    return explained(_dataset(p_values), inherited(first))
 
 
 def _check(available: int, recorded: int, networks: int, neurons: int) -> None:

@@ -16,7 +16,14 @@ from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.predict.predict_preactivations import predict
 
 #: Why an error is not trusted where the mean has a tail.
-_TAILS = (Reason.ONE_BLOCK, Reason.HEAVY_TAIL, Reason.UNKNOWN_VARIANCE, Reason.UNSEEN_TAIL)
+_TAILS = (
+    Reason.ONE_BLOCK,
+    Reason.HEAVY_TAIL,
+    Reason.UNKNOWN_VARIANCE,
+    Reason.UNSEEN_TAIL,
+    Reason.ISLANDS,
+    Reason.FEW_MEMBERS,
+)
 #: Quantities that are no means of powers: their tail may be on either side.
 _EITHER_SIDE = ("log_norm_mean", "log_kernel_mean", "quantile")
 
@@ -147,6 +154,8 @@ def anew(
     """
     overlaps = gram(m)
     if overlaps is None or m.about.weights != "normal" or (width and m.about.hidden):
+        return None
+    if m.about.network is not None:
         return None
     size, vectors = np.linalg.eigh(overlaps[:inputs, :inputs])
     x = np.sqrt(len(size)) * vectors * np.sqrt(np.clip(size, 0, None))

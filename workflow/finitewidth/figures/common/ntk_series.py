@@ -29,6 +29,7 @@ _ABOUT: dict[str, Callable[[Any], str]] = {
     "weights": lambda mlp: f"{mlp} weights",
     "inputs": lambda name: f"inputs {name}".replace("_", " "),
     "ntk": lambda ntk: _rates(ntk),
+    "network": lambda network: "" if network is None else "blocks",
 }
 #: Curves agree with the theory of the members to so much, or are not drawn.
 _AGREE = 1e-6
@@ -38,6 +39,12 @@ def _rates(ntk: Parameterisation) -> str:
     if ntk.lambda_b is None or ntk.lambda_W is None:
         return f"{ntk.name} rates"
     return rf"$\lambda_b={ntk.lambda_b:g}$, $\lambda_W={ntk.lambda_W:g}$"
+
+
+def _value(m: MemberResults, key: str) -> Any:
+    """What a member has under a key of ``_ABOUT``; of its blocks what other widths share."""
+    value = getattr(m.about, key)
+    return value.proportions if key == "network" and value is not None else value
 
 
 def series(
@@ -52,7 +59,7 @@ def series(
     groups: dict[tuple, list[MemberResults]] = {}
     for m in study.members:
         if m.has(family):
-            groups.setdefault(tuple(repr(getattr(m.about, key)) for key in keys), []).append(m)
+            groups.setdefault(tuple(repr(_value(m, key)) for key in keys), []).append(m)
     found = {}
     for group, members in groups.items():
         others = [other for other in groups if other[0] == group[0]]
@@ -68,7 +75,7 @@ def series(
 def same_law(one: MemberResults, other: MemberResults, *along: str) -> bool:
     """Whether two members differ in ``along`` at most."""
     keys = [key for key in _ABOUT if key not in along]
-    return all(getattr(one.about, key) == getattr(other.about, key) for key in keys)
+    return all(_value(one, key) == _value(other, key) for key in keys)
 
 
 def first_input(members: Sequence[MemberResults]) -> int | None:
@@ -166,7 +173,8 @@ class Between:
         self.members, self.key, self.values, self.a = members, key, np.asarray(values), a
         x = _inputs(members[0], a)
         self._found: list[dict] = []
-        if x is not None and members[0].about.hidden is None:
+        one = members[0].about
+        if x is not None and one.hidden is None and one.network is None:
             for value in self.values:
                 about = members[0].about
                 sizes = {"width": about.width, "depth": about.depth, key: int(value)}

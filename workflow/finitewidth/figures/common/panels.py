@@ -183,6 +183,9 @@ class _LogTicks(Locator):
 
     def tick_values(self, vmin: float, vmax: float) -> Sequence[float]:
         """Those from vmin to vmax, both above 0."""
+        if not vmin > 0:
+            # What matplotlib shows where nothing that was drawn has a logarithm.
+            return np.array([])  # type: ignore[return-value]
         first, last = np.floor(np.log10(vmin)), np.ceil(np.log10(vmax))
         decades = np.arange(first, last + 1)
         for digits in ([1], [1, 2, 5], np.arange(1, 10)):

@@ -26,6 +26,7 @@ ORDERS: dict[str, dict[str, Any]] = {
     "exact": {"linestyle": "-", "label": "exact at finite $n$"},
     "1/n": {"linestyle": "--", "label": "order $1/n$"},
     "1/n^2": {"linestyle": (0, (7, 1.5)), "label": "order $1/n^2$"},
+    "1/sqrt(n)": {"linestyle": (0, (3, 1, 1, 1)), "label": "order $n^{-1/2}$"},
     "double_scaling": {"linestyle": "-.", "label": "double scaling"},
     "infinite_width": {"linestyle": ":", "label": "infinite width"},
 }

@@ -141,7 +141,7 @@ def _everywhere(m: MemberResults, layers: np.ndarray) -> xr.Dataset:
     The norm of the input stands in no file of an ensemble that measures the log-norm alone. Such
     networks have no bias and are scale-invariant: another norm moves the mean, and that is all.
     """
-    if m.about.weights != "normal":
+    if m.about.weights != "normal" or m.about.network is not None:
         return m.theory.sel(layer=layers)
     finer = between(layers)
     found = anew(m, ["log_norm"], finer)

@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 
 from finitewidth.comparison.results import MemberResults, Study
 from finitewidth.figures.common import panels, style
-from finitewidth.figures.common.axes import in_rows, legends_below, say, signed_axis
+from finitewidth.figures.common.axes import in_rows, is_empty, legends_below, say, signed_axis
 from finitewidth.figures.common.member_series import Measured, anew, between
 from finitewidth.figures.common.notes import end
 from finitewidth.models.activations.activation import Activation
@@ -42,11 +42,12 @@ def phase_diagram(study: Study) -> Figure:
     other below 1 and part above. Weights of PyTorch's own law have no place in the plane.
     """
     members = [m for m in study.members if m.has("covariance")]
-    placed = [m for m in members if m.about.C_W is not None]
+    placed = [m for m in members if m.about.C_W is not None and m.about.network is None]
     if not placed:
         raise panels.cannot_draw(
-            "phase_diagram", members, "weights of the law pytorch have no C_b and C_W to choose"
-        )
+            "phase_diagram", members,
+            "weights of the law pytorch, and networks made of blocks, have no place in the plane",
+        )  # fmt: skip
     groups = _by_activation(placed, _MOST_PANELS)
     figure, columns = panels.panels(len(groups), width=2.5, height=2.4)
     growth = {name: np.array([_growth(m) for m in of]) for name, of in groups.items()}
@@ -179,7 +180,7 @@ def angle_flow(study: Study) -> Figure:
             seen = measured.value >= _LEAST_ANGLE
             tiny.append(not seen.any() and np.isfinite(measured.value).any())
             style.points(ax, layer[seen], *measured.at(seen), color=color, label=label)
-        at = _critical(name)
+        at = _critical(name) if any(m.about.network is None for m in of) else None
         if at is not None and at.angle is not None and max(layers) >= 4:
             tail = np.geomspace(max(4, min(layers)), max(layers), 30)
             ax.plot(tail, np.degrees(at.angle / tail), **_LAW)
@@ -220,8 +221,8 @@ def _degrees(cosine: np.ndarray) -> np.ndarray:
 
 
 def _layers(ax: Axes, layers: list[int]) -> None:
-    """An axis of layers, logarithmic where they span more than a few."""
-    if max(layers) > 4 * min(layers):
+    """An axis of layers, logarithmic where they span more than a few and something is drawn."""
+    if max(layers) > 4 * min(layers) and not is_empty(ax):
         panels.log_axis(ax, "x")
     else:
         panels.whole_axis(ax, layers)

@@ -215,7 +215,9 @@ def _end(
 
 
 def _is_deep_linear(m: MemberResults) -> bool:
-    return (m.about.activation, m.about.weights, m.about.C_b) == ("linear", "normal", 0)
+    about = m.about
+    told = about.activation, about.weights, about.C_b, about.network
+    return told == ("linear", "normal", 0, None)
 
 
 def _with_layers(study: Study, family: str, most: int) -> tuple[list, list]:

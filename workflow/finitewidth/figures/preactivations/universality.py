@@ -91,7 +91,7 @@ def _slope(m: MemberResults) -> float | None:
         point = critical_point(get(m.about.activation))
     except ValueError:
         return None
-    if m.about.C_b is None or m.about.C_W is None:
+    if m.about.C_b is None or m.about.C_W is None or m.about.network is not None:
         return None
     here, critical = (m.about.C_b, m.about.C_W), (point.C_b, point.C_W)
     return point.vertex_slope if np.allclose(here, critical, rtol=1e-6, atol=1e-9) else None

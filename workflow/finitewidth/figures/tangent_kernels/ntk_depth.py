@@ -136,6 +136,8 @@ def _slope(m: MemberResults) -> float | None:
     given = np.array([about.C_W, about.C_b], float)
     if about.weights != "normal" or about.hidden is not None or power.power:
         return None
+    if about.network is not None:
+        return None
     if not np.allclose(given, [critical.C_W, critical.C_b], rtol=1e-6, atol=1e-9):
         return None
     rates = about.rates(Perceptron.of_member(about, dimension=about.width))

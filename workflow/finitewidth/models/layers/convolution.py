@@ -17,15 +17,20 @@ class Convolution(Map):
         Channels of what comes in and of what comes out.
     kernel : (int, int)
         Rows and columns of a patch.
-    stride, padding : int
-        Between patches, and zeros on every side, as of ``torch.nn.Conv2d``.
+    stride : int
+        Between patches, as of ``torch.nn.Conv2d``.
+    padding : int or (int, int)
+        What is put beside the places on every side; or above and below, and on the left and right.
+    circular : bool
+        Whether that is the image itself from its other side, else zeros.
     """
 
     channels: int
     neurons: int
     kernel: tuple[int, int]
     stride: int = 1
-    padding: int = 0
+    padding: int | tuple[int, int] = 0
+    circular: bool = False
     C_b: float = 0.0
     C_W: float = 1.0
     weights: str = "normal"
@@ -40,13 +45,20 @@ class Convolution(Map):
         """Channels of what comes out."""
         return self.neurons
 
+    @property
+    def margins(self) -> tuple[int, int]:
+        """The padding above and below, and on the left and right."""
+        return self.padding if isinstance(self.padding, tuple) else (self.padding, self.padding)
+
     def shape_after(self, shape: Shape) -> Shape:
         """Its channels at the places where a patch fits."""
         if len(shape) != 3 or shape[0] != self.channels:
             raise fit(self, shape, f"images of {self.channels} channels")
-        sizes = [n + 2 * self.padding for n in shape[1:]]
+        if self.circular and any(m > n for m, n in zip(self.margins, shape[1:], strict=True)):
+            raise fit(self, shape, "images at least as large as what is put beside them")
+        sizes = [n + 2 * m for n, m in zip(shape[1:], self.margins, strict=True)]
         if any(n < k for n, k in zip(sizes, self.kernel, strict=True)):
-            raise fit(self, shape, f"images that a patch fits into with padding {self.padding}")
+            raise fit(self, shape, "images that a patch fits into with its padding")
         places = [(n - k) // self.stride + 1 for n, k in zip(sizes, self.kernel, strict=True)]
         return (self.neurons, *places)
 
@@ -54,5 +66,8 @@ class Convolution(Map):
         """Its name and sizes."""
         kernel = " x ".join(map(str, self.kernel))
         steps = f", stride {self.stride}" if self.stride > 1 else ""
-        zeros = f", padding {self.padding}" if self.padding else ""
+        kind = "circular padding" if self.circular else "padding"
+        same = len(set(self.margins)) == 1
+        margins = " x ".join(map(str, self.margins[:1] if same else self.margins))
+        zeros = f", {kind} {margins}" if any(self.margins) else ""
         return f"convolution {self.channels} -> {self.neurons}, {kernel}{steps}{zeros}"

@@ -1,4 +1,4 @@
-"""A dense map: every neuron sees all of a vector."""
+"""A dense map: every neuron sees all channels of a place."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from finitewidth.models.layers.layer import Map, Shape, fit
 
 @dataclass(frozen=True, kw_only=True)
 class Dense(Map):
-    """z_i = b_i + sum_j W_ij s_j of ``neurons`` neurons, for a vector s of ``inputs`` numbers."""
+    """z_i = b_i + sum_j W_ij s_j of ``neurons`` neurons, for a vector s of ``inputs`` numbers.
+
+    Where what comes in has places, every place is such a vector, and all have the same weights.
+    """
 
     inputs: int
     neurons: int
@@ -28,10 +31,10 @@ class Dense(Map):
         return self.neurons
 
     def shape_after(self, shape: Shape) -> Shape:
-        """A vector of the neurons."""
-        if shape != (self.inputs,):
-            raise fit(self, shape, f"vectors of {self.inputs}")
-        return (self.neurons,)
+        """The neurons, at the same places."""
+        if shape[0] != self.inputs:
+            raise fit(self, shape, f"{self.inputs} channels")
+        return (self.neurons, *shape[1:])
 
     def describe(self) -> str:
         """Its name and sizes."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 #: The laws that weights (and biases) are drawn from: see :class:`Map`.
 WEIGHT_LAWS = ("normal", "uniform", "pytorch")
 
-#: What one input is on its way: its channels, and its rows and columns where it has any.
+#: What one input is on its way: its channels, and its tokens, or rows and columns, if any.
 Shape = tuple[int, ...]
 
 
@@ -27,7 +27,8 @@ class Layer(ABC):
         Parameters
         ----------
         shape : tuple of int
-            (channels,) of a vector, (channels, rows, columns) of an image.
+            (channels,) of a vector, (channels, rows, columns) of an image, (channels, tokens) of a
+            sequence.
         """
 
     @abstractmethod
@@ -85,5 +86,7 @@ def fit(layer: Layer, shape: Shape, wanted: str) -> ValueError:
 def written(shape: Shape) -> str:
     """A shape in words."""
     channels, *places = shape
+    if len(places) == 1:
+        return f"{channels} channels of {places[0]} tokens"
     on = f" on {' x '.join(map(str, places))} places" if places else ""
     return f"{channels} channels{on}"

@@ -1,6 +1,6 @@
 """Compiled kernels that draw networks without leaving the processor's cache.
 
-They may import `core`, `models` and what `sampling` has beside them in `record.py` and
-`ensemble.py`. Start at `networks.py`; below it stand `sums.py`, `covariance.py`, `activations.py`,
-`drawing.py`, and at the bottom `lanes.py`. No study draws from them yet.
+They may import `core`, `models` and `sampling/layers`, and other files of `sampling` import them.
+Start at `marginal.py` and `networks.py`; below stand `sums.py`, `covariance.py`, `activations.py`,
+`drawing.py`, and at the bottom `lanes.py`. Tangent kernels start at `tangents.py` and `scalars.py`.
 """

@@ -10,6 +10,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from finitewidth.sampling.fused.lanes import LANES, Lanes, is_float, spread
@@ -26,7 +27,7 @@ def _splatting(kind: types.Type) -> Callable:
 
 
 #: A plain number in every lane.
-float64_lanes = _splatting(types.float64)
+float64_lanes, uint64_lanes = _splatting(types.float64), _splatting(types.uint64)
 
 
 @intrinsic
@@ -98,6 +99,28 @@ def counting(typingctx, start):
         return builder.add(first, steps)
 
     return kind(start), code
+
+
+@intrinsic
+def place_in_lanes(typingctx, like):
+    """Lanes of the type of ``like`` that hold 0, 1, ..., 15."""
+    return like(like), lambda context, builder, signature, values: ir.Constant(
+        values[0].type, [float(k) for k in range(LANES)]
+    )
+
+
+@intrinsic
+def ones_of(typingctx, x):
+    """How many bits of integers of 32 bits are 1."""
+
+    def code(context, builder, signature, values):
+        kind = values[0].type
+        function = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(kind, [kind]), f"llvm.ctpop.v{LANES}i32"
+        )
+        return builder.call(function, values)
+
+    return x(x), code
 
 
 @intrinsic

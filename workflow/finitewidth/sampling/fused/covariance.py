@@ -44,6 +44,9 @@ def to_unit_diagonal(gram, diagonals, at):
         size = gram[a, a]
         diagonals[at + a] = size
         if size > 0:
+            if inputs == 1:  # a root and quotients that deep and narrow networks would wait for
+                gram[0, 0] = 1.0
+                return
             root = math.sqrt(size)
             for b in range(inputs):
                 gram[a, b] /= root
@@ -58,6 +61,9 @@ def semidefinite_factor(gram, factor):
     As :func:`finitewidth.sampling.mlp.marginal.semidefinite_factor`, for one network.
     """
     inputs = len(gram)
+    if inputs == 1 and gram[0, 0] == 1.0:
+        factor[0, 0] = 1.0
+        return
     for a in range(inputs):
         factor[a, a] = gram[a, a]
     for a in range(inputs):

@@ -4,6 +4,10 @@ A stream's name makes 80 bits of a key. The counter holds the rest: its four wor
 group of four, the network, the layer (whose highest bit asks for the words that refine single to
 double precision), and 16 bits of the key beside the input. So what is drawn for a neuron does not
 depend on the ensemble's size, on what is recorded, or on how the work is divided.
+
+A group of counters makes 64 normals. Layers of up to 16 or 32 neurons have a half or a quarter of a
+group each, four or two layers one group; what stands for the layer then is the number of these
+layers together, and how many they are.
 """
 
 from __future__ import annotations
@@ -15,8 +19,8 @@ from numba import types
 from numba.extending import overload
 
 from finitewidth.core.random import stream_words
-from finitewidth.sampling.fused.conversions import counting, store, to_uint32
-from finitewidth.sampling.fused.lanes import LANES
+from finitewidth.sampling.fused.conversions import counting, load, store, to_uint32
+from finitewidth.sampling.fused.lanes import LANES, inlined
 from finitewidth.sampling.fused.normals import pair, pair_double
 from finitewidth.sampling.fused.philox import ROUNDS, words
 
@@ -80,3 +84,49 @@ def _double(neurons, at, start, count, key, network, layer, which):
         store(neurons, at + 2 * LANES, one)
         store(neurons, at + 3 * LANES, two)
         at += GROUP
+
+
+@inlined
+def layers_together(width):
+    """How many layers of so many neurons share a group of counters."""
+    if width > 2 * LANES:
+        return 1
+    return 2 if width > LANES else 4
+
+
+@inlined
+def draw_neurons(neurons, row, inputs, start, count, width, key, network, layer, shared, held):
+    """Normals of the neurons ``start`` to ``start + count`` of a layer, for every input.
+
+    Parameters
+    ----------
+    neurons : array, shape (inputs * row,)
+        Those of one input stand behind each other, from a multiple of ``row`` on.
+    width : int
+        Of the layer.
+    shared : array, shape (inputs * GROUP,)
+        Where narrow layers keep the normals of all layers of their group.
+    held : int
+        What was returned last for this network, or 0.
+
+    Returns
+    -------
+    int
+        Which layers' normals ``shared`` now holds.
+    """
+    together = layers_together(width)
+    if together == 1:
+        for a in range(inputs):
+            draw(neurons, a * row, start, count, key, network, layer, a)
+        return held
+    # Layers are at most a million: this is the name of no single one.
+    group = (layer // together) | (together << 28)
+    if group != held:
+        for a in range(inputs):
+            draw(shared, a * GROUP, 0, GROUP, key, network, group, a)
+    part = GROUP // together
+    at = (layer % together) * part
+    for a in range(inputs):
+        for i in range(0, part, LANES):
+            store(neurons, a * row + i, load(shared, a * GROUP + at + i))
+    return group

@@ -25,6 +25,8 @@ LANES = 16
 #: For functions of lanes: compiled into whoever calls them. Numba's own checks of divisors and
 #: LLVM's liberties with floating-point numbers (``fastmath``) are off.
 inlined = njit(error_model="numpy", forceinline=True)
+#: For parts of a large function: put into it before it is compiled, which takes less time.
+joined = njit(error_model="numpy", inline="always")
 
 
 class Lanes(types.Type):
@@ -216,8 +218,8 @@ def _of_the_same(name: str) -> Callable:
     return function
 
 
-#: The square root, which IEEE 754 rounds like the rest; the absolute value.
-root, absolute = _of_the_same("sqrt"), _of_the_same("fabs")
+#: The square root, which IEEE 754 rounds like the rest; the absolute value; the next integer below.
+root, absolute, floor = _of_the_same("sqrt"), _of_the_same("fabs"), _of_the_same("floor")
 
 
 @intrinsic

@@ -12,9 +12,9 @@ from finitewidth.sampling.fused.activations import code_of
 from finitewidth.sampling.fused.covariance import covariance_of_inputs
 from finitewidth.sampling.fused.drawing import key_of
 from finitewidth.sampling.fused.networks import CompiledMlp, Found, sample_networks, workspace
-from finitewidth.sampling.layers.draws import require_normal
+from finitewidth.sampling.requirements import require_normal
 
-#: Normals that are drawn between two calls of ``on_tile``.
+#: Normals that are drawn between two calls of ``on_tile``; no number depends on it.
 TILE = 2**22
 
 
@@ -29,7 +29,6 @@ def fill(
     first: int,
     networks: int,
     precision: str = "float32",
-    tile: int | None = None,
     on_tile: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
     """Draw networks and put what is recorded of them into ``arrays``.
@@ -51,8 +50,8 @@ def fill(
     first, networks : int
         Number of the network that stands first in ``arrays``, a part of its numbers' names; and
         how many stand there.
-    tile : int, optional
-        Networks between two calls of ``on_tile``; no number depends on it.
+    on_tile : callable
+        Called every few networks with the networks done and to be done.
 
     Raises
     ------
@@ -69,14 +68,12 @@ def fill(
     code = code_of(mlp.activation)
     if code is None:
         few = max(1, tiles.TILE // (max(mlp.widths[1:]) * len(x)))
-        tiles.sample_tiles(
-            mlp, shared, places, key, first, found, work, networks, tile or few, on_tile
-        )
+        tiles.sample_tiles(mlp, shared, places, key, first, found, work, networks, few, on_tile)
         return
     # As plain tuples: what numba keeps on disk must name no class of ours, which a later version
     # might not have.
     plain = tuple(compiled_mlp(mlp, code)), tuple(found), tuple(work)
-    step = tile or max(1, TILE // (sum(mlp.widths[1 : len(places)]) * len(x)))
+    step = max(1, TILE // (sum(mlp.widths[1 : len(places)]) * len(x)))
     for begin in range(0, networks, step):
         end = min(begin + step, networks)
         sample_networks(shared, places, key, first, first + begin, first + end, *plain)

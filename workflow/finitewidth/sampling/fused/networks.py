@@ -9,10 +9,10 @@ import numpy as np
 from finitewidth.core.indices import pairs, quads
 from finitewidth.sampling.fused.activations import activate
 from finitewidth.sampling.fused.cached import cached
-from finitewidth.sampling.fused.conversions import load, total
+from finitewidth.sampling.fused.conversions import float64_lanes, load, to_float64, total
 from finitewidth.sampling.fused.covariance import correlate, semidefinite_factor, to_unit_diagonal
-from finitewidth.sampling.fused.drawing import draw
-from finitewidth.sampling.fused.lanes import LANES, inlined
+from finitewidth.sampling.fused.drawing import GROUP, draw_neurons
+from finitewidth.sampling.fused.lanes import LANES, fma, inlined, select
 from finitewidth.sampling.fused.scales import to_natural_units
 from finitewidth.sampling.fused.sums import STEP, add_four_products, add_products
 
@@ -46,6 +46,7 @@ class Workspace(NamedTuple):
     """What a network needs while it is computed."""
 
     neurons: np.ndarray  #: a row of neurons an input, float32 or float64
+    shared: np.ndarray  #: normals of narrow layers that share counters, of the same type
     sums: np.ndarray  #: float64, lane by lane: of what is recorded
     activation_sums: np.ndarray  #: float64, lane by lane: of activations
     products: np.ndarray  #: float64
@@ -67,6 +68,7 @@ def workspace(
     fours = [(number[a, b], number[c, d]) for a, b, c, d in four.tolist()]
     return Workspace(
         np.zeros(inputs * ROW, precision),
+        np.zeros(inputs * GROUP, precision),
         np.zeros((len(two) + (len(four) + inputs if with_four else 0)) * LANES),
         np.zeros(len(two) * LANES),
         np.zeros(len(two) * STEP),
@@ -84,13 +86,13 @@ def _whole_lanes(count: int) -> np.ndarray:
 
 
 @inlined
-def _clear(sums):
+def clear(sums):
     for i in range(len(sums)):
         sums[i] = 0
 
 
 @inlined
-def _clear_behind(neurons, inputs, count, stop):
+def clear_behind(neurons, inputs, count, stop):
     """Zeros from the last neuron to the end of its lanes: they add nothing to a sum."""
     for a in range(inputs):
         for i in range(count, stop):
@@ -98,7 +100,7 @@ def _clear_behind(neurons, inputs, count, stop):
 
 
 @inlined
-def _to_matrix(sums, factor, base, matrix):
+def to_matrix(sums, factor, base, matrix):
     """base + factor times the sums of pairs."""
     at = 0
     for a in range(len(matrix)):
@@ -108,7 +110,7 @@ def _to_matrix(sums, factor, base, matrix):
 
 
 @inlined
-def _keep_neurons(neurons, inputs, start, count, preactivation, at, place):
+def keep_neurons(neurons, inputs, start, count, preactivation, at, place):
     """Record those of the neurons in cache that are asked for."""
     for a in range(inputs):
         for i in range(min(preactivation.shape[3] - start, count)):
@@ -116,7 +118,7 @@ def _keep_neurons(neurons, inputs, start, count, preactivation, at, place):
 
 
 @inlined
-def _keep_means(sums, inputs, width, kernel, quartic, sextic, norms, at, place):
+def keep_means(sums, inputs, width, kernel, quartic, sextic, norms, at, place):
     """Record the means of one layer; ``norms`` takes the mean square of each input."""
     lane = 0
     for a in range(inputs):
@@ -135,6 +137,21 @@ def _keep_means(sums, inputs, width, kernel, quartic, sextic, norms, at, place):
         for a in range(inputs):
             sextic[at, place, a] = total(load(sums, lane)) / width
             lane += LANES
+
+
+@inlined
+def _sum_of_squares(neurons, stop, plus, minus, so_far):
+    """Lanes of ``so_far`` and of sigma(u)^2 of the numbers in cache, as the general way adds."""
+    if plus == 1.0 and minus == 1.0:
+        for i in range(0, stop, LANES):
+            x = to_float64(load(neurons, i))
+            so_far = fma(x, x, so_far)
+    else:
+        for i in range(0, stop, LANES):
+            u = load(neurons, i)
+            x = to_float64(select(u > 0.0, u * plus, u * minus))
+            so_far = fma(x, x, so_far)
+    return so_far
 
 
 @cached
@@ -161,6 +178,7 @@ def sample_networks(version):
         preactivation, kernel, quartic, sextic, log_norm = found
         (
             neurons,
+            shared_normals,
             sums,
             activation_sums,
             products,
@@ -175,28 +193,64 @@ def sample_networks(version):
         if len(kernel):
             recorded = preactivation.shape[3]
         for network in range(begin, stop):
-            at = network - first
+            at, held = network - first, 0
             for a in range(inputs):
                 for b in range(inputs):
                     gram[a, b] = shared[a, b]
             for layer in range(1, last + 1):
                 width, place = widths[layer], places[layer]
+                if inputs == 1 and is_scale_invariant and place < 0 and layer < last:
+                    # A layer multiplies the square by a factor of its own, whatever came before.
+                    square = float64_lanes(0.0)
+                    for start in range(0, width, ROW):
+                        count = min(ROW, width - start)
+                        end = (count + LANES - 1) // LANES * LANES
+                        held = draw_neurons(
+                            neurons,
+                            ROW,
+                            1,
+                            start,
+                            count,
+                            width,
+                            key,
+                            network,
+                            layer,
+                            shared_normals,
+                            held,
+                        )
+                        clear_behind(neurons, 1, count, end)
+                        square = _sum_of_squares(neurons, end, plus, minus, square)
+                    diagonals[layer] = gram[0, 0]
+                    if gram[0, 0] > 0:
+                        gram[0, 0] = C_W[layer] / width * total(square)
+                    continue
                 if is_scale_invariant:
                     to_unit_diagonal(gram, diagonals, layer * inputs)
                 semidefinite_factor(gram, factor)
                 if place >= 0:
-                    _clear(sums)
-                _clear(activation_sums)
+                    clear(sums)
+                clear(activation_sums)
                 for start in range(0, width, ROW):
                     count = min(ROW, width - start)
                     end = (count + LANES - 1) // LANES * LANES
-                    for a in range(inputs):
-                        draw(neurons, a * ROW, start, count, key, network, layer, a)
+                    held = draw_neurons(
+                        neurons,
+                        ROW,
+                        inputs,
+                        start,
+                        count,
+                        width,
+                        key,
+                        network,
+                        layer,
+                        shared_normals,
+                        held,
+                    )
                     correlate(factor, neurons, ROW, end)
                     if place >= 0:
-                        _clear_behind(neurons, inputs, count, end)
+                        clear_behind(neurons, inputs, count, end)
                         if start < recorded:
-                            _keep_neurons(neurons, inputs, start, count, preactivation, at, place)
+                            keep_neurons(neurons, inputs, start, count, preactivation, at, place)
                         if len(quartic):
                             add_four_products(
                                 neurons, ROW, inputs, end, sums, fours, products, len(sextic) > 0
@@ -206,12 +260,12 @@ def sample_networks(version):
                     if layer < last:
                         for a in range(inputs):
                             activate(code, plus, minus, neurons, a * ROW, a * ROW + end)
-                        _clear_behind(neurons, inputs, count, end)
+                        clear_behind(neurons, inputs, count, end)
                         add_products(neurons, ROW, inputs, end, activation_sums)
                 if place >= 0:
-                    _keep_means(sums, inputs, width, kernel, quartic, sextic, norms, at, place)
+                    keep_means(sums, inputs, width, kernel, quartic, sextic, norms, at, place)
                 if layer < last:
-                    _to_matrix(activation_sums, C_W[layer] / width, C_b[layer], gram)
+                    to_matrix(activation_sums, C_W[layer] / width, C_b[layer], gram)
             if is_scale_invariant:
                 to_natural_units(
                     diagonals,

@@ -14,12 +14,12 @@ from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling.fused.cached import cached
 from finitewidth.sampling.fused.conversions import load, total
 from finitewidth.sampling.fused.covariance import correlate, semidefinite_factor
-from finitewidth.sampling.fused.drawing import draw
+from finitewidth.sampling.fused.drawing import draw_neurons
 from finitewidth.sampling.fused.lanes import LANES
 from finitewidth.sampling.fused.networks import ROW, Found, Workspace
 from finitewidth.sampling.fused.sums import add_four_products, add_products
 
-#: Numbers of one layer of a tile.
+#: Numbers of one layer of a tile; no number depends on it.
 TILE = 2**19
 
 
@@ -45,7 +45,9 @@ def sample_tiles(
         gram = np.broadcast_to(shared, (count, inputs, inputs))
         for layer in range(1, last + 1):
             z = np.empty((count, inputs, mlp.widths[layer]), dtype)
-            draw_layer(gram.copy(), key, first + begin, layer, z, work.neurons, work.factor)
+            draw_layer(
+                gram.copy(), key, first + begin, layer, z, work.neurons, work.shared, work.factor
+            )
             if places[layer] >= 0:
                 _record(z, begin, places[layer], found, work)
             if layer < last:
@@ -85,7 +87,7 @@ def _sum(z: np.ndarray, with_four: bool, sixth: bool, found: np.ndarray, work: W
 
 @cached
 def draw_layer(version):
-    def draw_layer(gram, key, first, layer, z, neurons, factor):
+    def draw_layer(gram, key, first, layer, z, neurons, shared, factor):
         """Fill z (network, input, width) with preactivations of covariance ``gram`` (network,
         input, input), which is overwritten."""
         _ = version
@@ -94,8 +96,9 @@ def draw_layer(version):
             semidefinite_factor(gram[k], factor)
             for start in range(0, width, ROW):
                 count = min(ROW, width - start)
-                for a in range(inputs):
-                    draw(neurons, a * ROW, start, count, key, first + k, layer, a)
+                draw_neurons(
+                    neurons, ROW, inputs, start, count, width, key, first + k, layer, shared, 0
+                )
                 correlate(factor, neurons, ROW, (count + LANES - 1) // LANES * LANES)
                 for a in range(inputs):
                     for i in range(count):

@@ -10,7 +10,7 @@ from finitewidth.sampling.layers.steps import Draw, Rows, forward, pull_back
 
 @forward.register
 def _forward(layer: Dense, before: Rows, draw: Draw) -> Rows:
-    return Rows(draw(layer, before.values), (layer.neurons,))
+    return Rows(draw(layer, before.values), (layer.neurons, *before.shape[1:]))
 
 
 @pull_back.register

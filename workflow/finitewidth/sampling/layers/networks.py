@@ -9,9 +9,20 @@ import torch
 from finitewidth.models.architecture import Architecture
 from finitewidth.models.layers.layer import Map
 from finitewidth.models.perceptron import Perceptron, as_perceptron
+from finitewidth.models.places import ALL
 
 # What each of these registers is a step.
-from finitewidth.sampling.layers import convolution, dense, flatten, nonlinearity  # noqa: F401
+from finitewidth.sampling.layers import (  # noqa: F401
+    attention,
+    average_pool,
+    block,
+    convolution,
+    dense,
+    flatten,
+    nonlinearity,
+    norms,
+    positions,
+)
 from finitewidth.sampling.layers.draws import Tile, with_weights, without_weights
 from finitewidth.sampling.layers.steps import Draw, Rows, forward
 from finitewidth.sampling.record import Recorder
@@ -77,6 +88,14 @@ def rows_of(x: torch.Tensor, dtype: torch.dtype) -> Rows:
     return Rows(by_place.flatten(0, 1)[None], tuple(shape))
 
 
+def recorded_rows(network: Architecture | Perceptron, number: int, rows: Rows) -> torch.Tensor:
+    """The rows that are recorded of a layer of results, (networks, inputs, channels): of one place
+    where it has several, unless all are, each as an input of its own."""
+    if not isinstance(network, Architecture) or len(rows.shape) == 1 or network.read == ALL:
+        return rows.values
+    return rows.by_place[:, :, network.place_of(number)]
+
+
 def _through(
     network: Architecture | Perceptron,
     rows: Rows,
@@ -86,11 +105,13 @@ def _through(
 ) -> None:
     """Take the rows through the layers; scales are carried apart for so many networks."""
     log_scale, last, number = None, max(recorder.layers), 0
+    # A perceptron may have a hundred thousand layers: they are not counted before.
+    ends = network.ends if isinstance(network, Architecture) else None
     if apart:
         log_scale = rows.values.new_zeros(apart, rows.values.shape[1], dtype=torch.float64)
-    for layer in network.layers:
+    for place, layer in enumerate(network.layers, 1):
         rows = forward(layer, rows, draw)
-        if not isinstance(layer, Map):
+        if not isinstance(layer, Map) if ends is None else place not in ends:
             continue
         number += 1
         if log_scale is not None:
@@ -99,6 +120,6 @@ def _through(
             scale = torch.where(size > 0, size, 1.0)[:, :, None]
             rows = Rows(rows.values / scale.to(rows.values.dtype), rows.shape)
             log_scale = log_scale + size.log()
-        recorder.put(number, rows.values, log_scale)
+        recorder.put(number, recorded_rows(network, number, rows), log_scale)
         if number == last:
             return

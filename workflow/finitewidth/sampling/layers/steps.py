@@ -14,6 +14,7 @@ from functools import singledispatch
 import torch
 
 from finitewidth.models.layers.layer import Layer, Map, Shape
+from finitewidth.sampling.layers.patches import Seen
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,14 @@ class Rows:
         A row is an input at a place (a pixel; vectors have one place), inputs slowest. Of one
         network where all have the same.
     shape : tuple of int
-        Of one input here: channels, and rows and columns where it has any.
+        Of one input here: channels, and its tokens, or rows and columns, where it has any.
+    owned : bool
+        Whether the values stand in memory of their own, which no draw overwrites.
     """
 
     values: torch.Tensor
     shape: Shape
+    owned: bool = False
 
     @property
     def by_place(self) -> torch.Tensor:
@@ -40,9 +44,8 @@ class Rows:
         return self.values.reshape(networks, -1, places, channels)
 
 
-#: What comes out of a map, (networks, rows, fan-out), for what its matrix multiplies, (networks,
-#: rows, fan-in).
-Draw = Callable[[Map, torch.Tensor], torch.Tensor]
+#: What comes out of a map, (networks, rows, fan-out), for what its matrix multiplies.
+Draw = Callable[[Map, Seen], torch.Tensor]
 
 
 @singledispatch

@@ -1,4 +1,4 @@
-"""The marginal sampler: weights integrated out, exactly.
+"""The marginal sampler on torch: weights integrated out, exactly.
 
 Given the activations s of a layer, the next preactivations are independent over neurons and
 Gaussian with covariance Ghat = C_b + C_W/n sum_j s_j s_j^T (Les Houches lectures, arXiv
@@ -14,8 +14,8 @@ import torch
 
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling.gaussian_rows import correlate, gram_of
-from finitewidth.sampling.layers.draws import require_normal
 from finitewidth.sampling.record import Recorder, Workspace
+from finitewidth.sampling.requirements import require_normal
 from finitewidth.sampling.streams import Streams
 
 #: Layers between recorded ones are drawn together up to this many normals.

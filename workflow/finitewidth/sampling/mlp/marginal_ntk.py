@@ -1,4 +1,4 @@
-"""Tangent kernels of whole ensembles with the weights integrated out, exactly.
+"""Tangent kernels of whole ensembles with the weights integrated out, exactly, on torch.
 
 Forwards as in :mod:`finitewidth.sampling.mlp.marginal`: with the activations of a layer S (a row an
 input) and F F^T = S S^T, the weights act on the span of S only through T = W Q^T, Q = F^+ S, which
@@ -19,15 +19,12 @@ from finitewidth.models.activations.activation import Activation
 from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling.gaussian_rows import semidefinite_factor
-from finitewidth.sampling.layers.draws import require_normal
 from finitewidth.sampling.record import NtkRecorder, Recorder
+from finitewidth.sampling.requirements import leaves_single_precision, require_normal
 from finitewidth.sampling.streams import Streams
 
 #: Pivots of a Gram matrix, as shares of its diagonal, down to which single precision will do.
 _DISTINCT = 0.01
-#: Sum of 1/n over hidden layers beyond which kernels of scale-invariant networks leave the range
-#: of single precision.
-_DEEP = 8
 
 
 @dataclass
@@ -71,7 +68,7 @@ def sample_tile(
         For weights of another law than the normal one.
     """
     require_normal(mlp.weights)
-    if mlp.is_scale_invariant and sum(1 / n for n in mlp.widths[1:-1]) > _DEEP:
+    if leaves_single_precision(mlp):
         dtype = torch.float64
     hidden, *output = _forward(mlp, x, streams, recorder, kernels, dtype)
     kernels.put(_backward(mlp, rates, x, hidden, streams, kernels, dtype), *output)

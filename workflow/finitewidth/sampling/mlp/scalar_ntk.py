@@ -1,5 +1,7 @@
 """Tangent kernels of two-slope networks on one input, at a cost that does not grow with width.
 
+By numpy; :mod:`finitewidth.sampling.fused.scalars` does the same in compiled code.
+
 Without bias, a layer enters the next only by its sums of squares q_+ and q_- over neurons on either
 side of the kink, which are chi-square variables of random numbers of degrees of freedom. The way
 back is as short: derivatives delta of the output have delta . z = z_out at every layer (Euler's

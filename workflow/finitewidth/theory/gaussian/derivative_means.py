@@ -9,6 +9,8 @@ multiples of one input in a network without bias.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from finitewidth.models.activations.activation import Activation
@@ -23,6 +25,8 @@ ORDERS = ((0, 0), (1, 1), (2, 0), (2, 2), (3, 1), (4, 0), (3, 3), (4, 2), (5, 1)
 _DIGITS = 52.0
 # Points of a grid beyond which panels are cheaper.
 _LATTICE = 400_000
+# Pairs of inputs whose means are remembered.
+_PAIRS = 2**12
 # 1 - |correlation| under which two inputs are one: the rounding of a correlation, with room.
 _SAME = 1e-13
 
@@ -100,7 +104,9 @@ def _integrated(activation: Activation, K: np.ndarray) -> dict:
     found[:, range(N), range(N)] = _alone(activation, variance)
     for a in range(N):
         for b in range(a):
-            found[:, a, b], found[:, b, a] = _pair(activation, K[a, a], K[b, b], K[a, b])
+            found[:, a, b], found[:, b, a] = _pair(
+                activation, float(K[a, a]), float(K[b, b]), float(K[a, b])
+            )
     return dict(zip(ORDERS, found, strict=True))
 
 
@@ -121,8 +127,10 @@ def _over(strip: float, variance: float) -> float:
     return strip / np.sqrt(variance) if variance > 0 else np.inf
 
 
+@lru_cache(maxsize=_PAIRS)
 def _pair(activation: Activation, K11: float, K22: float, K12: float) -> np.ndarray:
-    """<s^(p)_1 s^(q)_2> and <s^(q)_1 s^(p)_2>, (2, orders)."""
+    """<s^(p)_1 s^(q)_2> and <s^(q)_1 s^(p)_2>, (2, orders): remembered, since the same pairs of
+    training inputs stand beside every test input."""
     p, q = np.array(ORDERS).T
     slope = K12 / K11 if K11 > 0 else 0.0
     rest = max(K22 - slope * K12, 0.0)

@@ -321,18 +321,19 @@ def _polar(
     towards_0 = np.concatenate([[0.0], 2.0 ** np.arange(-levels - 1, 0)])
     unit, unit_weight = panels(np.concatenate([towards_0, 1 - towards_0[-2::-1]]), nodes)
 
-    rays = np.stack([-np.pi / 2 + 0 * angle, angle - np.pi / 2, 0 * angle + np.pi / 2], axis=-1)
-    start = np.concatenate([rays[:, :2], rays[:, :2] + np.pi], axis=-1)
-    width = np.tile(np.diff(rays, axis=-1), 2)
-    phi = (start[..., None] + width[..., None] * unit).reshape(len(angle), -1)
-    phi_weight = (width[..., None] * unit_weight).reshape(len(angle), -1)
-
-    c1 = np.sqrt(K11)[:, None] * np.cos(phi)
-    c2 = np.sqrt(K22)[:, None] * np.cos(phi - angle[:, None])
     found = []
-    step = max(1, _CHUNK // (phi.shape[1] * len(r)))
+    step = max(1, _CHUNK // (4 * len(unit) * len(r)))
+    # Of thousands of inputs there are millions of pairs: a few at a time.
     for i in range(0, max(1, len(angle)), step):
         k = slice(i, i + step)
-        lines = g(c1[k, :, None] * r, c2[k, :, None] * r) @ r_weight
-        found.append(np.einsum("...mp,mp->...m", lines, phi_weight[k]))
+        turn = angle[k]
+        rays = np.stack([-np.pi / 2 + 0 * turn, turn - np.pi / 2, 0 * turn + np.pi / 2], axis=-1)
+        start = np.concatenate([rays[:, :2], rays[:, :2] + np.pi], axis=-1)
+        width = np.tile(np.diff(rays, axis=-1), 2)
+        phi = (start[..., None] + width[..., None] * unit).reshape(len(turn), -1)
+        phi_weight = (width[..., None] * unit_weight).reshape(len(turn), -1)
+        c1 = np.sqrt(K11[k])[:, None] * np.cos(phi)
+        c2 = np.sqrt(K22[k])[:, None] * np.cos(phi - turn[:, None])
+        lines = g(c1[..., None] * r, c2[..., None] * r) @ r_weight
+        found.append(np.einsum("...mp,mp->...m", lines, phi_weight))
     return np.concatenate(found, axis=-1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from finitewidth.models.layers.convolution import Convolution
@@ -17,22 +19,23 @@ def _convolution(layer: Convolution, before: Kernels, rates: RatesLeft) -> Kerne
         lambda_b, lambda_W = next(rates)
         passed = _over_patches(layer, before.shape, before.ntk)
         ntk = lambda_b + lambda_W * squares + layer.C_W * passed
-    return Kernels(shape, layer.C_b + layer.C_W * squares, ntk)
+    return Kernels(shape, layer.C_b + layer.C_W * squares, ntk, gaussian=True)
 
 
 def _over_patches(layer: Convolution, shape: tuple[int, ...], kernel: np.ndarray) -> np.ndarray:
-    """Mean over the places of two patches, both at the same one; padding is zeros."""
+    """Mean over the places of two patches, both at the same one of each."""
     rows, columns = shape[1:]
     inputs = len(kernel) // (rows * columns)
-    edge = (layer.padding, layer.padding)
+    down, along = ((margin, margin) for margin in layer.margins)
     places = (inputs, rows, columns, inputs, rows, columns)
-    whole = np.pad(kernel.reshape(places), [(0, 0), edge, edge] * 2)
+    mode: Literal["wrap", "constant"] = "wrap" if layer.circular else "constant"
+    whole = np.pad(kernel.reshape(places), [(0, 0), down, along] * 2, mode=mode)
     _, height, width = layer.shape_after((layer.channels, rows, columns))
     total = np.zeros((inputs, height, width, inputs, height, width))
     for row in range(layer.kernel[0]):
         for column in range(layer.kernel[1]):
-            down = slice(row, row + layer.stride * (height - 1) + 1, layer.stride)
-            along = slice(column, column + layer.stride * (width - 1) + 1, layer.stride)
-            total += whole[:, down, along, :, down, along]
+            high = slice(row, row + layer.stride * (height - 1) + 1, layer.stride)
+            wide = slice(column, column + layer.stride * (width - 1) + 1, layer.stride)
+            total += whole[:, high, wide, :, high, wide]
     size = inputs * height * width
     return total.reshape(size, size) / (layer.kernel[0] * layer.kernel[1])

@@ -13,4 +13,4 @@ def _dense(layer: Dense, before: Kernels, rates: RatesLeft) -> Kernels:
     if before.tangents is not None:
         lambda_b, lambda_W = next(rates)
         ntk = lambda_b + lambda_W * before.nngp + layer.C_W * before.passed * before.tangents
-    return Kernels((layer.neurons,), nngp, ntk)
+    return Kernels((layer.neurons, *before.shape[1:]), nngp, ntk, gaussian=True)

@@ -16,7 +16,7 @@ def _flatten(layer: Flatten, before: Kernels, rates: RatesLeft) -> Kernels:
     places = prod(before.shape[1:])
     nngp = _over_places(before.nngp, places)
     ntk = None if before.tangents is None else _over_places(before.ntk, places)
-    return Kernels(layer.shape_after(before.shape), nngp, ntk)
+    return Kernels(layer.shape_after(before.shape), nngp, ntk, gaussian=before.gaussian)
 
 
 def _over_places(kernel: np.ndarray, places: int) -> np.ndarray:

@@ -29,6 +29,8 @@ class Kernels:
         E[v_r v_s] of one channel: of a preactivation, or of what follows it.
     tangents : ndarray, shape (rows, rows), optional
         Tangent kernel of that channel, in units of ``passed``; None where it is not wanted.
+    gaussian : bool
+        Whether a channel is Gaussian of mean 0 over networks, as what maps give is.
     passed : ndarray, shape (rows, rows), or 1
         <sigma'_r sigma'_s> of an activation just met. It stands apart because a map multiplies it
         by its C_W first, and the result of a product of three depends on that in its last bit.
@@ -38,6 +40,7 @@ class Kernels:
     nngp: np.ndarray
     tangents: np.ndarray | None = None
     passed: np.ndarray | float = 1.0
+    gaussian: bool = False
 
     @property
     def ntk(self) -> np.ndarray:

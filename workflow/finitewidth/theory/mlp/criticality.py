@@ -4,6 +4,9 @@ The two susceptibilities are chi_par = dK'/dK, by which a perturbation of the ke
 from layer to layer, and chi_perp = C_W <sigma'^2>, by which the difference of two near inputs does;
 at a critical point both are 1 (PDLT sections 5.1 to 5.3). Numpy alone is imported: a config is read
 with this.
+
+A critical point becomes part of a plan, and plans are made by processes whose libraries may use any
+instruction set. So its numbers are rounded to fewer digits than all of them agree on.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from finitewidth.models.activations.activation import Activation
+from finitewidth.models.activations.table import TABLE
 from finitewidth.theory.gaussian.expectations import expectation
 from finitewidth.theory.gaussian.powers import power_derivatives
 
@@ -24,6 +28,15 @@ SCALE_INVARIANT, AT_ZERO, HALF_STABLE = "scale-invariant", "K* = 0", "half-stabl
 _KERNELS = np.logspace(-2, 3, 241)
 #: A ratio of susceptibilities nearer to 1 than this may be 1 by rounding.
 _ROUNDING = 1e-10
+#: Significant digits of K*, which is where two rounded functions cross, and of C_b and C_W, which
+#: follow from it by three means.
+_KERNEL_DIGITS, _RATE_DIGITS = 10, 12
+#: What ``fixed_kernel`` finds for activations of the table, and tests find again. It is written
+#: down since a search takes a sixth of a second, and every plan would make several.
+FOUND = {
+    "arctan": None, "cos": None, "erf": None, "gelu": 3.561552813, "sigmoid": None,
+    "silu": 14.32017362, "sin": None, "softplus": None, "tanh": None,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -96,7 +109,8 @@ def critical_point(activation: Activation) -> CriticalPoint:
     """
     if activation.slopes is not None:
         return _scale_invariant(*activation.slope_pair)
-    K = _fixed_kernel(activation)
+    known = activation.name in FOUND and TABLE.get(activation.name) is activation
+    K = FOUND[activation.name] if known else fixed_kernel(activation)
     if K is not None:
         found = _half_stable(activation, K)
         if found.C_b >= 0:
@@ -127,7 +141,7 @@ def _gap(activation: Activation, K: ArrayLike) -> np.ndarray:
         return np.where(parallel > 0, perp / parallel - 1, np.nan)
 
 
-def _fixed_kernel(activation: Activation) -> float | None:
+def fixed_kernel(activation: Activation) -> float | None:
     """The smallest K > 0 at which the susceptibilities agree, by bisection; None without one."""
     gap = _gap(activation, _KERNELS)
     clear = np.abs(gap) > _ROUNDING
@@ -144,17 +158,17 @@ def _fixed_kernel(activation: Activation) -> float | None:
             low = middle
         else:
             high = middle
-    return float((low + high) / 2)
+    return float(f"{(low + high) / 2:.{_KERNEL_DIGITS}g}")
 
 
 def _half_stable(activation: Activation, K: float) -> CriticalPoint:
     square, slope, curvature = power_derivatives(activation, K, 2, 2)
     fourth = power_derivatives(activation, K, 4, 0)[0]
-    C_W = float(1 / slope)
+    C_W = _rate(1 / slope)
     # d<f>/dK = <f He_2(u)>/(2K), here of sigma'^2.
     u2 = expectation(lambda z: activation.derivative(z) ** 2 * (z * z / K - 1), K) / (2 * K)
     return CriticalPoint(
-        float(K - C_W * square),
+        _rate(K - C_W * square),
         C_W,
         K,
         HALF_STABLE,
@@ -162,6 +176,10 @@ def _half_stable(activation: Activation, K: float) -> CriticalPoint:
         a=float(C_W * curvature / 2),
         b=float(C_W * u2),
     )
+
+
+def _rate(value: float) -> float:
+    return float(f"{value:.{_RATE_DIGITS}g}")
 
 
 def _at_zero(activation: Activation) -> CriticalPoint:
@@ -175,4 +193,4 @@ def _at_zero(activation: Activation) -> CriticalPoint:
     a1 = s3 / s1 + (s2 / s1) ** 2 * 3 / 4
     if a1 >= 0:
         raise ValueError(f"{none} but K = 0, from which kernels grow away")
-    return CriticalPoint(0.0, 1 / s1**2, 0.0, AT_ZERO, vertex_slope=2 / 3, a1=a1, b1=b1)
+    return CriticalPoint(0.0, _rate(1 / s1**2), 0.0, AT_ZERO, vertex_slope=2 / 3, a1=a1, b1=b1)

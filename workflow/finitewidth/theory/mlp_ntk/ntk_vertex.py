@@ -22,7 +22,8 @@ from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.gaussian.closed_forms import angle
 from finitewidth.theory.gaussian.derivative_means import derivative_means
-from finitewidth.theory.gaussian.four_factors import four_means
+from finitewidth.theory.gaussian.factor_means import FactorMeans, Quadrature
+from finitewidth.theory.gaussian.four_factors import FourMeans
 from finitewidth.theory.mlp.kernel import infinite_width, overlaps
 from finitewidth.theory.mlp_ntk.infinite_width_ntk import check_rates, infinite_width_ntk
 
@@ -55,14 +56,18 @@ class NTKFirstOrder(NamedTuple):
 
 
 def first_order(
-    mlp: Perceptron, rates: LearningRates, x: np.ndarray, layers: Sequence[int]
+    mlp: Perceptron,
+    rates: LearningRates,
+    x: np.ndarray,
+    layers: Sequence[int],
+    means: FactorMeans | None = None,
 ) -> NTKFirstOrder:
     """All tensors of :class:`NTKFirstOrder`, to first order in 1/n.
 
     Each hidden width has its own 1/n. One layer of a smooth activation takes milliseconds with two
     inputs, up to seconds with each set of three or four; where variances are large, entries that
-    join three or four different inputs are NaN (:func:`four_means.four_means`). Two slopes, sin and
-    cos take little time at any K.
+    join three or four different inputs are NaN (:func:`four_factors.four_means`). Two slopes, sin
+    and cos take little time at any K.
 
     Parameters
     ----------
@@ -75,6 +80,8 @@ def first_order(
         being one, or opposite, in a hidden layer are NaN.
     layers : sequence of int
         Which layers, from 1 to the depth, in any order.
+    means : FactorMeans, optional
+        How means of four factors are taken; by quadrature unless told otherwise.
 
     Raises
     ------
@@ -93,7 +100,8 @@ def first_order(
         lost_pairs = lost_pairs | _too_narrow(mlp.activation, state.K)
         if _in_range(state.K):
             rate = mlp.C_W[k], rates.lambda_W[k], mlp.widths[k]
-            state = _Layer(mlp.activation, state, *rate).next(K[k], theta[k])
+            local = (means or Quadrature()).four(mlp.activation, state.K)
+            state = _Layer(mlp.activation, state, local, *rate).next(K[k], theta[k])
         else:
             lost = NTKFirstOrder(*(np.full_like(x, np.nan) for x in state))
             state = lost._replace(K=K[k], Theta=theta[k])
@@ -137,11 +145,17 @@ class _Layer:
     """One step of the recursions, from the tensors of layer l to those of layer l+1."""
 
     def __init__(
-        self, activation: Activation, state: NTKFirstOrder, C_W: float, lambda_W: float, n: int
+        self,
+        activation: Activation,
+        state: NTKFirstOrder,
+        local: FourMeans,
+        C_W: float,
+        lambda_W: float,
+        n: int,
     ):
         self.state, self.C_W, self.lambda_W, self.n = state, C_W, lambda_W, n
         self.m = derivative_means(activation, state.K)
-        self.local = four_means(activation, state.K)
+        self.local = local
         # With two slopes a network's own s'' is 0, although means of s'' as a distribution are not.
         self.bends = activation.slopes is None
 

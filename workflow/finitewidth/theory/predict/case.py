@@ -10,7 +10,6 @@ import numpy as np
 from finitewidth.core.indices import pairs
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.quantities.description import FOUR_POINT_MOST_INPUTS
-from finitewidth.theory.distributions import scale_invariant
 from finitewidth.theory.gaussian.four_activations import has_closed_form
 from finitewidth.theory.mlp import chain, exact, expansions, kernel, mean_squares, vertex
 
@@ -191,6 +190,8 @@ class Case:
     @cached_property
     def log_growth(self) -> np.ndarray | None:
         """c tau of each layer, (T, 1), where the double-scaling limit is known; else None."""
+        from finitewidth.theory.distributions import scale_invariant
+
         if not scale_invariant.has_exact_law(self.mlp):
             return None
         return expansions.log_growth(self.mlp, self.layers)[:, None]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -20,6 +21,9 @@ from finitewidth.quantities.vocabulary import COEFFICIENTS, DESCRIBED
 from finitewidth.theory.mlp_ntk.infinite_width_ntk import infinite_width_ntk
 from finitewidth.theory.predict.case import Case, Orders
 from finitewidth.theory.predict.steps import Steps, steps
+
+if TYPE_CHECKING:
+    from finitewidth.theory.predict.block_case import BlockCase
 
 #: Orders of the expansion with their power of 1/n.
 _POWERS = {"infinite_width": 0, "1/n": 1, "1/n^2": 2}
@@ -37,6 +41,7 @@ def with_neglected(
     mlps: Sequence[Perceptron],
     x: np.ndarray,
     rates: Sequence[LearningRates] | None = None,
+    blocks: BlockCase | None = None,
 ) -> xr.Dataset:
     """The same dataset with ``<name>_neglected`` beside each variable, and of its dimensions.
 
@@ -49,6 +54,8 @@ def with_neglected(
     x : ndarray, shape (N, n_0)
     rates : sequence of LearningRates, optional
         One for each, where there are tangent kernels.
+    blocks : BlockCase, optional
+        Of a member made of blocks, in place of perceptrons.
 
     Returns
     -------
@@ -58,7 +65,7 @@ def with_neglected(
     """
     if not theory.data_vars:
         return theory
-    sizes = _Sizes(theory, mlps, np.asarray(x, dtype=float), rates)
+    sizes = _Sizes(theory, mlps, np.asarray(x, dtype=float), rates, blocks)
     names = [str(order) for order in theory["order"].values]
     found = {}
     for name, values in theory.data_vars.items():
@@ -131,8 +138,9 @@ class _Sizes:
         mlps: Sequence[Perceptron],
         x: np.ndarray,
         rates: Sequence[LearningRates] | None,
+        blocks: BlockCase | None,
     ) -> None:
-        self.mlps, self.x, self.rates = mlps, x, rates or ()
+        self.mlps, self.x, self.rates, self.blocks = mlps, x, rates or (), blocks
         self.layers = [int(layer) for layer in theory["layer"].values] if "layer" in theory else []
         self.limit = np.empty(0)
         if "ntk_eigenvalue" in theory:
@@ -150,8 +158,12 @@ class _Sizes:
         tangent = name.startswith(_OF_TANGENTS)
         spread, step = self._steps(tangent, dims)
         if name in ("ntk_eigenvalue", "ntk_log_condition"):
-            step = step * _placed(_closeness(self.limit), ("layer",), dims)
-            unit: np.ndarray | float = np.abs(self.limit) if name == "ntk_eigenvalue" else 1.0
+            unit: np.ndarray | float
+            close, unit = _closeness(self.limit), np.abs(self.limit)
+            if name == "ntk_log_condition":
+                close, unit = close.max(1), np.ones(len(close))
+            own = ("layer", "rank")[: close.ndim]
+            step, unit = step * _placed(close, own, dims), _placed(unit, own, dims)
         elif name in ("histogram", "quantile"):
             unit = _placed(_edgeworth(name), dims[-1:], dims) * (1 + spread)
         elif name in ("quadruple", "excess_kurtosis"):
@@ -182,16 +194,23 @@ class _Sizes:
     def _field(self, name: str) -> np.ndarray:
         """K or Theta at infinite width, (layer, input); (rung, layer, input) if rates differ."""
         if name not in self._fields:
-            mlp = self.mlps[0]
-            if name == "kernel":
-                values = Case(mlp, self.x, self.layers, 0, None).K
+            if self.blocks is not None:
+                values = self.blocks.K
+                if name != "kernel":
+                    values = 0 * values + np.diagonal(self.blocks.theta)
+            elif name == "kernel":
+                values = Case(self.mlps[0], self.x, self.layers, 0, None).K
             else:
-                apart = len(set(self.rates)) > 1
-                every = zip(self.mlps, self.rates, strict=True) if apart else [(mlp, self.rates[0])]
-                each = [self._tangents(*one) for one in every]
-                values = np.stack(each) if apart else each[0]
+                values = self._all_tangents()
             self._fields[name] = np.abs(values)
         return self._fields[name]
+
+    def _all_tangents(self) -> np.ndarray:
+        """Theta of each input with itself, (layer, input); (rung, layer, input) if rates differ."""
+        if len(set(self.rates)) == 1:
+            return self._tangents(self.mlps[0], self.rates[0])
+        every = zip(self.mlps, self.rates, strict=True)
+        return np.stack([self._tangents(*one) for one in every])
 
     def _tangents(self, mlp: Perceptron, rates: LearningRates) -> np.ndarray:
         """Theta of each input with itself, (layer, input)."""
@@ -204,8 +223,13 @@ class _Sizes:
         names = [f"{part} {tangent}" for part in Steps._fields]
         if names[0] not in self._fields:
             rates = self.rates[0] if tangent else None
-            found = steps(self.mlps[0], self.x, self.layers, rates)
+            if self.blocks is not None:
+                found = self.blocks.steps(tangent)
+            else:
+                found = steps(self.mlps[0], self.x, self.layers, rates)
             self._fields |= dict(zip(names, found, strict=True))
+        if self.blocks is not None:
+            return [_placed(self._fields[name], ("layer",), dims) for name in names]
         width = np.array([mlp.widths[1] for mlp in self.mlps])
         scale = _placed(width[0] / width, ("rung",), dims) if "rung" in dims else 1.0
         return [_placed(self._fields[name], ("layer",), dims) * scale for name in names]
@@ -219,13 +243,17 @@ def _placed(values: np.ndarray, own: tuple[str, ...], dims: tuple[str, ...]) -> 
 
 
 def _closeness(value: np.ndarray) -> np.ndarray:
-    """Fluctuations of a matrix beside the gaps between its eigenvalues, in units of the largest.
+    """Fluctuations of a matrix beside the gaps of each eigenvalue, in units of the largest.
 
-    ``value`` is (layer, rank), largest first; the result (layer,).
+    An eigenvalue moves by what it exchanges with its neighbours; the smallest has 0 for one, too.
+    ``value`` is (layer, rank), largest first, and so is the result.
     """
+    gaps = np.abs(np.diff(value, axis=1))
+    beyond = np.full((len(value), 1), np.inf)
+    below = np.concatenate([gaps, np.abs(value[:, -1:])], axis=1)
+    nearest = np.minimum(np.concatenate([beyond, gaps], axis=1), below)
     with np.errstate(divide="ignore", invalid="ignore"):
-        gaps = np.column_stack([np.abs(np.diff(value, axis=-1)), np.abs(value[:, -1])])
-        return (np.abs(value[:, 0]) / np.min(gaps, axis=1)) ** 2
+        return (np.abs(value[:, :1]) / nearest) ** 2
 
 
 def _edgeworth(name: str) -> np.ndarray:

@@ -1,4 +1,7 @@
-"""One member of a config, predicted by whatever fits it."""
+"""One member of a config, predicted by whatever fits it.
+
+That is imported where it is used, since few members are in training or made of blocks.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,22 @@ import numpy as np
 import xarray as xr
 
 from finitewidth.core.indices import pairs
-from finitewidth.members.stages import Predicted, PredictedLadder, PredictedNetworks
+from finitewidth.members.attributes import attributes, explained
+from finitewidth.members.inputs import TrainingInputs
+from finitewidth.members.stages import (
+    Predicted,
+    PredictedLadder,
+    PredictedNetworks,
+    PredictedTraining,
+)
+from finitewidth.models.architecture import Architecture
+from finitewidth.models.block_network import architecture_of
+from finitewidth.models.own_network import OwnShape
 from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.quantities.vocabulary import FAMILIES, FROM_NTK
 from finitewidth.theory.mlp.kernel import overlaps
-from finitewidth.theory.mlp.transport import transport_ladder
 from finitewidth.theory.predict.neglected import with_neglected
-from finitewidth.theory.predict.predict_ladder import predict_ladder
-from finitewidth.theory.predict.predict_ntk import predict_ntk, predict_ntk_ladder
 from finitewidth.theory.predict.predict_preactivations import predict
 
 #: Quantity of a ladder -> the moment of a transported law that it is.
@@ -36,6 +46,8 @@ def _transported(
     """What is exact of each input alone, for an activation of which no closed form is known."""
     if mlps[0].activation.slopes is not None:
         return {}
+    from finitewidth.theory.mlp.transport import transport_ladder
+
     found = transport_ladder(mlps, x, layers).values
     wanted = {quantity for family in families for quantity in FAMILIES[family].names}
     return {name: getattr(found, moment) for name, moment in _TRANSPORTED.items() if name in wanted}
@@ -45,48 +57,60 @@ def _transported(
 _Found = tuple[xr.Dataset, list[Perceptron], list[LearningRates] | None]
 
 
-def _networks(member: PredictedNetworks, x: np.ndarray) -> _Found:
-    mlp = Perceptron.of_member(member, dimension=x.shape[1])
-    of_ntk = [family for family in member.estimate if family in FROM_NTK]
-    rest = [family for family in member.estimate if family not in FROM_NTK]
-    theory = predict(
-        mlp,
-        x,
-        member.layers,
-        [family for family in rest if FAMILIES[family].theory],
-        neurons=min(4, member.record),
-        networks=member.networks,
-    )
-    rates = member.rates(mlp) if of_ntk else None
-    # How far rounding takes ways of computing one number apart is no matter of theory.
-    of_ntk = [family for family in of_ntk if FAMILIES[family].theory]
-    if rates and of_ntk:
-        theory = theory.merge(predict_ntk(mlp, rates, x, member.layers, of_ntk))
-    return theory, [mlp], [rates] if rates else None
+def predict_network(
+    network: Perceptron | Architecture,
+    x: np.ndarray,
+    layers: Sequence[int],
+    families: Sequence[str],
+    *,
+    neurons: int,
+    networks: int | None,
+    rates: LearningRates | None,
+) -> xr.Dataset:
+    """Every order of theory for networks of one width, and what each leaves out.
 
+    Parameters
+    ----------
+    network : Perceptron or Architecture
+        An architecture is one made of blocks.
+    x : ndarray, shape (inputs, n_0)
+    layers : sequence of int
+        The recorded layers of results, numbered from 1.
+    families : sequence of str
+        Those of which theory says nothing are left out.
+    neurons : int
+        How many neurons ``neuron_covariance`` has.
+    networks : int or None
+        Size of the ensemble.
+    rates : LearningRates or None
+        Where families of tangent kernels are among them.
 
-def _ladder(member: PredictedLadder, x: np.ndarray) -> _Found:
-    mlps = Perceptron.of_ladder(member, dimension=x.shape[1])
-    exact = _transported(mlps, x, member.layers, member.estimate)
-    families = [family for family in member.estimate if FAMILIES[family].theory]
-    theory = predict_ladder(mlps, x, member.layers, families, exact)
-    if "ntk_mean" not in member.estimate:
-        return theory, mlps, None
-    rates = [member.rates(mlp) for mlp in mlps]
-    return theory.merge(predict_ntk_ladder(mlps, rates, x, member.layers)), mlps, rates
-
-
-def predict_member(member: Predicted, x: np.ndarray) -> xr.Dataset:
-    """Every order of theory for a member on the inputs x (inputs, n_0), and what each leaves out.
-
-    Attributes of the dataset are C_b and C_W, how they were chosen (``init``), the activation, and
-    n_0 (``dimension``). Raises ``ValueError`` as the predictions do.
+    Raises ``ValueError`` as the predictions do.
     """
-    if isinstance(member, PredictedLadder):
-        theory, mlps, rates = _ladder(member, x)
-    else:
-        theory, mlps, rates = _networks(member, x)
-    theory = with_neglected(theory, mlps, x, rates)
+    # How far rounding takes ways of computing one number apart is no matter of theory.
+    told = [family for family in families if FAMILIES[family].theory]
+    known = [rates] if rates else None
+    if isinstance(network, Architecture):
+        from finitewidth.theory.predict.block_case import BlockCase
+        from finitewidth.theory.predict.predict_blocks import predict_blocks
+
+        x = np.asarray(x, dtype=float)
+        known = known if set(told) & set(FROM_NTK) else None
+        case = BlockCase(network, x, list(layers), neurons, networks, known[0] if known else None)
+        theory = with_neglected(predict_blocks(case, told), [], x, known, case)
+        return _placed(theory, case.vectors, known)
+    rest = [family for family in told if family not in FROM_NTK]
+    theory = predict(network, x, layers, rest, neurons=neurons, networks=networks)
+    of_ntk = [family for family in told if family in FROM_NTK]
+    if rates and of_ntk:
+        from finitewidth.theory.predict.predict_ntk import predict_ntk
+
+        theory = theory.merge(predict_ntk(network, rates, x, layers, of_ntk))
+    return _placed(with_neglected(theory, [network], x, known, None), x, known)
+
+
+def _placed(theory: xr.Dataset, x: np.ndarray, rates: Sequence[LearningRates] | None) -> xr.Dataset:
+    """The same with the overlaps of pairs of inputs."""
     if rates is not None and "pair" not in theory.dims:
         # Tangent kernels depend on these alone, so that their theory can be drawn in between.
         a, b = pairs(len(x)).T
@@ -95,11 +119,67 @@ def predict_member(member: Predicted, x: np.ndarray) -> xr.Dataset:
         a, b = theory["pair_a"].values, theory["pair_b"].values
         about = {"long_name": "x_a . x_b / n_0 of the inputs", "units": "1"}
         theory = theory.assign_coords(overlap=("pair", overlaps(x)[a, b], about))
-    chosen = {
-        "activation": member.activation,
-        "init": member.init,
-        "C_b": member.C_b,
-        "C_W": member.C_W,
-        "dimension": x.shape[1],
-    }
-    return theory.assign_attrs({k: v for k, v in chosen.items() if v is not None})
+    return theory
+
+
+def _networks(member: PredictedNetworks, x: np.ndarray) -> xr.Dataset:
+    network: Perceptron | Architecture
+    if isinstance(member.network, OwnShape):
+        from finitewidth.theory.predict.predict_own import predict_own
+
+        few = min(4, member.record)
+        return predict_own(member.network, member.width, x, member.layers, member.estimate, few)
+    if member.network is not None:
+        network = architecture_of(member, x.shape[1])
+    else:
+        network = Perceptron.of_member(member, dimension=x.shape[1])
+    return predict_network(
+        network,
+        x,
+        member.layers,
+        member.estimate,
+        neurons=min(4, member.record),
+        networks=member.networks,
+        rates=member.rates(network) if set(member.estimate) & set(FROM_NTK) else None,
+    )
+
+
+def _ladder(member: PredictedLadder, x: np.ndarray) -> _Found:
+    from finitewidth.theory.predict.predict_ladder import predict_ladder
+
+    mlps = Perceptron.of_ladder(member, dimension=x.shape[1])
+    exact = _transported(mlps, x, member.layers, member.estimate)
+    families = [family for family in member.estimate if FAMILIES[family].theory]
+    theory = predict_ladder(mlps, x, member.layers, families, exact)
+    if "ntk_mean" not in member.estimate:
+        return theory, mlps, None
+    from finitewidth.theory.predict.predict_ntk import predict_ntk_ladder
+
+    rates = [member.rates(mlp) for mlp in mlps]
+    return theory.merge(predict_ntk_ladder(mlps, rates, x, member.layers)), mlps, rates
+
+
+def predict_member(member: Predicted, x: np.ndarray | TrainingInputs) -> xr.Dataset:
+    """Every order of theory for a member on the inputs x (inputs, n_0), and what each leaves out.
+
+    A member that is trained takes its inputs with their targets.
+    Attributes of the dataset say what the networks are, and n_0 (``dimension``).
+    Raises ``ValueError`` as the predictions do.
+    """
+    if isinstance(member, PredictedTraining):
+        from finitewidth.theory.predict.predict_training import predict_training
+
+        assert isinstance(x, TrainingInputs)
+        mlp = Perceptron.of_member(member, dimension=x.x.shape[1])
+        return _described(predict_training(member, mlp, member.rates(mlp), x), member, x.x)
+    assert isinstance(x, np.ndarray)
+    if isinstance(member, PredictedLadder):
+        theory, mlps, rates = _ladder(member, x)
+        theory = _placed(with_neglected(theory, mlps, x, rates, None), x, rates)
+    else:
+        theory = _networks(member, x)
+    return _described(theory, member, x)
+
+
+def _described(theory: xr.Dataset, member: Predicted, x: np.ndarray) -> xr.Dataset:
+    return explained(theory, attributes(member, dimension=x.shape[1]))

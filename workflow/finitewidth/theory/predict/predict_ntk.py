@@ -59,22 +59,28 @@ def predict_ntk(
     variables = {}
     for prediction in predictions:
         for quantity, orders in prediction(case, sizes(case.inputs)).items():
-            placed = {order: _at_last(values, layers) for order, values in orders.items()}
+            placed = {order: at_last(values, layers) for order, values in orders.items()}
             variables[quantity] = variable(DESCRIBED[quantity], placed)
-    N = case.inputs
+    every = tangent_coordinates(layers, case.inputs, [mlp.widths[layer] for layer in layers])
+    return xr.Dataset(variables).assign_coords(used(every, variables))
+
+
+def tangent_coordinates(layers: Sequence[int], inputs: int, widths: Sequence[int]) -> dict:
+    """Coordinates of tangent kernels, ``widths`` of each of the layers."""
+    N = inputs
     couple = np.array(list(np.ndindex(N, N)))
-    every = shared_coordinates(layers, N) | {
-        "width": ("layer", [mlp.widths[layer] for layer in layers]),
+    return shared_coordinates(layers, N) | {
+        "width": ("layer", list(widths)),
         "couple": np.arange(N**2),
         "couple_": np.arange(N**2),
         "couple_a": ("couple", couple[:, 0]),
         "couple_b": ("couple", couple[:, 1]),
         "rank": np.arange(1, N + 1),
     }
-    return xr.Dataset(variables).assign_coords(used(every, variables))
 
 
-def _at_last(values: np.ndarray, layers: list[int]) -> np.ndarray:
+def at_last(values: np.ndarray, layers: Sequence[int]) -> np.ndarray:
+    """``values`` at the last of the layers, NaN at others."""
     result = np.full((len(layers), *values.shape), np.nan)
     result[int(np.argmax(layers))] = values
     return result

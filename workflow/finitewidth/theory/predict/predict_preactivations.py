@@ -60,7 +60,9 @@ def predict(
     for prediction in predictions:
         for quantity, orders in prediction(case, expected).items():
             variables[quantity] = variable(DESCRIBED[quantity], orders)
-    return xr.Dataset(variables).assign_coords(used(_coordinates(case), variables))
+    widths = [mlp.widths[layer] for layer in case.layers]
+    every = layer_coordinates(case.layers, len(x), widths, neurons)
+    return xr.Dataset(variables).assign_coords(used(every, variables))
 
 
 def functions(
@@ -78,10 +80,10 @@ def functions(
     return [partial(predicted, family) for name, family in told.items() if name in families]
 
 
-def variable(about: Quantity, orders: Orders) -> xr.Variable:
-    """One quantity with the dimension ``order``, NaN where an order is missing."""
+def variable(about: Quantity, orders: Orders, known: Sequence[str] = ORDERS) -> xr.Variable:
+    """One quantity with the dimension ``order`` of the ``known`` ones, NaN where one is missing."""
     missing = np.full(next(iter(orders.values())).shape, np.nan)
-    values = np.stack([orders.get(order, missing) for order in ORDERS])
+    values = np.stack([orders.get(order, missing) for order in known])
     attributes = {
         "long_name": about.meaning,
         "units": "1",
@@ -119,13 +121,15 @@ def used(coordinates: dict, variables: dict[str, xr.Variable]) -> dict:
     }
 
 
-def _coordinates(case: Case) -> dict:
-    q = quads(len(case.x))
-    width = [case.mlp.widths[layer] for layer in case.layers]
-    return shared_coordinates(case.layers, len(case.x)) | {
-        "width": ("layer", width, {"long_name": "neurons of the layer", "units": "1"}),
-        "neuron": np.arange(case.neurons),
-        "neuron_": np.arange(case.neurons),
+def layer_coordinates(
+    layers: Sequence[int], inputs: int, widths: Sequence[int], neurons: int
+) -> dict:
+    """Coordinates of members of one width, ``widths`` of each of the layers."""
+    q = quads(inputs)
+    return shared_coordinates(layers, inputs) | {
+        "width": ("layer", list(widths), {"long_name": "neurons of the layer", "units": "1"}),
+        "neuron": np.arange(neurons),
+        "neuron_": np.arange(neurons),
         "quad": np.arange(len(q)),
         **{f"quad_{letter}": ("quad", q[:, k]) for k, letter in enumerate("abcd")},
         "bin": np.arange(len(EDGES) - 1),

@@ -13,6 +13,7 @@ import xarray as xr
 
 from finitewidth.core.labelled import Labels
 from finitewidth.core.random import numpy_stream
+from finitewidth.members.attributes import attributes, explained
 from finitewidth.members.trained import PredictedReplicas, Published
 from finitewidth.models.trained_architecture import trained_architecture
 from finitewidth.theory.predict.predicted_alignment import alignment
@@ -80,7 +81,7 @@ def predict_trained(
     dataset = xr.Dataset(found, labels)
     if member.published:
         _publish(dataset, member.published, architecture.depth)
-    return dataset
+    return explained(dataset, attributes(member, seed=seed))
 
 
 def _publish(dataset: xr.Dataset, published: Published, depth: int) -> None:

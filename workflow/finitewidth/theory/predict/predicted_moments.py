@@ -54,19 +54,23 @@ def kernels(case: Case) -> Orders:
 def correlation(case: Case) -> dict[str, Orders]:
     """G_ab/sqrt(G_aa G_bb), a ratio of means; NaN where an input leaves no trace."""
     orders = kernels(case)
-    result = {order: _cosines(orders[order]) for order in ("infinite_width", "exact")}
+    result = {order: cosines(orders[order]) for order in ("infinite_width", "exact")}
     if case.mean_1 is not None:
-        # d(G_ab/sqrt(G_aa G_bb)) at K.
-        size = np.sqrt(np.diagonal(case.kernel, axis1=1, axis2=2))
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            relative = case.mean_1 / size[:, :, None] / size[:, None, :]
-        own = np.diagonal(relative, axis1=1, axis2=2)
-        cosine = result["infinite_width"]
-        result["1/n"] = cosine + relative - cosine * (own[:, :, None] + own[:, None, :]) / 2
+        result["1/n"] = first_order_cosines(case.kernel, case.mean_1)
     return {"correlation": result}
 
 
-def _cosines(G: np.ndarray) -> np.ndarray:
+def first_order_cosines(K: np.ndarray, mean_1: np.ndarray) -> np.ndarray:
+    """G_ab/sqrt(G_aa G_bb) to first order in G - K = ``mean_1``; both (T, N, N)."""
+    size = np.sqrt(np.diagonal(K, axis1=1, axis2=2))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        relative = mean_1 / size[:, :, None] / size[:, None, :]
+    own, cosine = np.diagonal(relative, axis1=1, axis2=2), cosines(K)
+    return cosine + relative - cosine * (own[:, :, None] + own[:, None, :]) / 2
+
+
+def cosines(G: np.ndarray) -> np.ndarray:
+    """G_ab/sqrt(G_aa G_bb), (T, N, N)."""
     size = np.sqrt(np.diagonal(G, axis1=1, axis2=2))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         return G / size[:, :, None] / size[:, None, :]

@@ -15,7 +15,7 @@ from finitewidth.theory.mlp_ntk.infinite_width_ntk import infinite_width_ntk
 from finitewidth.theory.predict.case import Case
 
 #: The spread where no fluctuations are known, in units of the sum of 1/n: that of ReLU.
-_STEEP = 5.0
+STEEP = 5.0
 
 
 class Steps(NamedTuple):
@@ -52,9 +52,9 @@ def steps(
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if case.is_normal:
             one = case.relative_orders
-            kernel = _largest(np.abs(one.variance_1), _STEEP * tau)
+            kernel = _largest(np.abs(one.variance_1), STEEP * tau)
             ratio = np.where(one.variance_1 > 0, np.abs(one.variance_2 / one.variance_1), 0.0)
-            step = _largest(ratio, _STEEP * tau)
+            step = _largest(ratio, STEEP * tau)
             if not case.has_slopes:
                 step = np.maximum(step, kernel * later)
         else:
@@ -63,8 +63,8 @@ def steps(
             else:
                 # The first layer is not Gaussian, as if it had come out of few neurons.
                 few = np.sum(case.x**4, axis=1) / np.sum(case.x**2, axis=1) ** 2
-                kernel = _STEEP * (tau[:, None] + np.where(np.isfinite(few), few, 0.0))
-            step = kernel = _largest(kernel, _STEEP * tau)
+                kernel = STEEP * (tau[:, None] + np.where(np.isfinite(few), few, 0.0))
+            step = kernel = _largest(kernel, STEEP * tau)
         if rates is None:
             return Steps(kernel, step)
         spread = np.full((len(layers), 1), np.nan)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import xarray as xr
 
 from finitewidth.data.images import Labelled
+from finitewidth.members.attributes import attributes, explained
 from finitewidth.members.trained import GeneratedNetworks
 from finitewidth.trained.generation.generated import generated
 from finitewidth.trained.trained_member import replicas_of
@@ -24,4 +25,5 @@ def generate_member(
     """Networks generated from the covariances of a member's replicas, and their accuracy."""
     replicas = replicas_of(member, data, networks, device)
     stream = (seed, "rainbow", member.ensemble, member.name)
-    return generated(replicas, member.rainbow, stream, on_network)
+    found = generated(replicas, member.rainbow, stream, on_network)
+    return explained(found, attributes(member, seed=seed))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import xarray as xr
 
 from finitewidth.data.images import Labelled
+from finitewidth.members.attributes import attributes, explained
 from finitewidth.members.trained import TrainedNetworks
 from finitewidth.trained.representations.replica_estimates import estimates
 from finitewidth.trained.trained_member import CURVES, replicas_of, settings_of
@@ -27,4 +28,6 @@ def measure_member(
     curves = {name: networks[name].values for name in CURVES}
     on_step("largest eigenvalues at the start")
     bounds = largest_at_start(replicas.architecture, settings_of(member, seed))
-    return estimates(replicas, curves, bounds, on_step)
+    about = attributes(member, seed=seed)
+    found = estimates(replicas, curves, bounds, on_step)
+    return explained(found[0], about), explained(found[1], about)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -12,14 +12,8 @@ from torch import Tensor
 from finitewidth.core.torch_random import torch_stream
 from finitewidth.models.optimisers.table import TABLE
 from finitewidth.models.relu_network import PlacedMap, ReluNetwork
-from finitewidth.trained.training.networks import (
-    add_gradient,
-    each,
-    evaluate,
-    gradient_by_input,
-    groups,
-    representations,
-)
+from finitewidth.trained.training.networks import each, evaluate, gathered, groups
+from finitewidth.trained.training.steps import add_gradients, from_pixels, to_pixels
 
 
 class DivergenceError(ValueError):
@@ -167,51 +161,37 @@ def _epoch(
     loss = torch.zeros(settings.replicas, dtype=torch.float64, device=x.device)
     right = torch.zeros_like(loss)
     optimiser, momentum = TABLE[settings.optimiser], settings.momentum
-    starts = range(0, len(x), settings.batch)
-    steps = (state.epoch - 1) * len(starts)
+    steps = (state.epoch - 1) * math.ceil(len(x) / settings.batch)
+    layers = architecture.layers
+    x = x.permute(0, 2, 3, 1).contiguous()
     for group in groups(architecture, settings.replicas, settings.batch, x.device):
-        weights = each(state.weights, group)
-        buffers = [each(buffer, group) for buffer in state.buffers]
-        for number, first in enumerate(starts, steps + 1):
-            index = order[group, first : first + settings.batch]
-            seen = [x[index]]
-            seen.extend(representations(architecture, weights, seen[0]))
-            delta = _answer(seen.pop(), y[index], loss[group], right[group])
-            _accumulate(architecture, weights, buffers[0], seen, delta, optimiser.kept(momentum))
-            optimiser.step_(torch, weights, buffers, settings.learning_rate, momentum, number)
+        # In another order, for as long as the epoch takes.
+        weights = [
+            to_pixels(*pair) for pair in zip(layers, each(state.weights, group), strict=True)
+        ]
+        buffers = [
+            [to_pixels(*pair) for pair in zip(layers, each(buffer, group), strict=True)]
+            for buffer in state.buffers
+        ]
+        kept, number = optimiser.kept(momentum), steps
+        of_group = [torch.zeros_like(loss[group]) for _ in range(2)]
+        # Images of several batches are gathered at once, as many as stay in cache.
+        for index in order[group].split(
+            settings.batch * gathered(settings.batch * len(order[group]), x), 1
+        ):
+            batches = (values[index].split(settings.batch, 1) for values in (x, y))
+            for images, labels in zip(*batches, strict=True):
+                number += 1
+                found = add_gradients(architecture, weights, buffers[0], images, labels, kept)
+                optimiser.step_(torch, weights, buffers, settings.learning_rate, momentum, number)
+                for total, values in zip(of_group, found, strict=True):
+                    total += values
+        loss[group], right[group] = of_group
+        for there, here in zip((state.weights, *state.buffers), (weights, *buffers), strict=True):
+            for layer, old, new in zip(layers, each(there, group), here, strict=True):
+                if new.data_ptr() != old.data_ptr():  # one channel or pixel: the same order
+                    old.copy_(from_pixels(layer, new))
     return loss / len(x), right / len(x)
-
-
-def _answer(outputs: Tensor, labels: Tensor, loss: Tensor, right: Tensor) -> Tensor:
-    """Gradient of the mean cross-entropy by the outputs; adds to the sums over images."""
-    logits = outputs.flatten(2)
-    right += (logits.argmax(2) == labels).sum(1)
-    logarithms = torch.log_softmax(logits, 2)
-    loss -= logarithms.gather(2, labels[..., None]).sum((1, 2), dtype=torch.float64)
-    delta = logarithms.exp_()
-    delta.scatter_add_(2, labels[..., None], -torch.ones_like(delta[..., :1]))
-    return (delta / labels.shape[1])[..., None, None]
-
-
-def _accumulate(
-    architecture: ReluNetwork,
-    weights: Sequence[Tensor],
-    total: Sequence[Tensor],
-    seen: Sequence[Tensor],
-    delta: Tensor,
-    kept: float,
-) -> None:
-    """total <- kept total + gradient, from what layers saw and ``delta`` at the end.
-
-    By hand, because products add to the total as they go: autograd would make a gradient of the
-    size of all weights at every step, to be read and thrown away.
-    """
-    for number in reversed(range(architecture.depth)):
-        layer = architecture.layers[number]
-        add_gradient(layer, total[number], seen[number], delta, kept)
-        if number:
-            by_input = gradient_by_input(layer, weights[number], delta)
-            delta = torch.ops.aten.threshold_backward(by_input, seen[number], 0)
 
 
 def _order(settings: Settings, epoch: int, images: int) -> Tensor:

@@ -13,7 +13,6 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.nn.grad import conv2d_input
 
 from finitewidth.models.relu_network import PlacedMap, ReluNetwork
 
@@ -81,45 +80,6 @@ def _stacked(each: Sequence[Tensor]) -> Tensor:
     return torch.stack([z.permute(0, 2, 3, 1) for z in each]).permute(0, 1, 4, 2, 3)
 
 
-def add_gradient(layer: PlacedMap, total: Tensor, x: Tensor, delta: Tensor, decay: float) -> None:
-    """total <- decay total + the gradient by the layer's weights, both (network, out, fan_in).
-
-    ``x`` is its input, ``delta`` the gradient by its preactivations, as of `apply`.
-    """
-    if layer.is_linear:
-        total.baddbmm_(delta.flatten(2).transpose(1, 2), x.flatten(2), beta=decay)
-        return
-    for sum_, image, gradient in zip(total, x, delta, strict=True):
-        by_place = gradient.permute(0, 2, 3, 1).reshape(-1, layer.out).T @ _patches(layer, image)
-        found = by_place.unflatten(1, (-1, layer.channels)).transpose(1, 2)
-        sum_.mul_(decay).add_(found.flatten(1))
-
-
-def _patches(layer: PlacedMap, x: Tensor) -> Tensor:
-    """What neurons see of x (image, channel, row, column): (image * position, fan_in).
-
-    Inputs in the order (row, column, channel), so that channels are copied in one stretch.
-    """
-    x = functional.pad(_dense(x).permute(0, 2, 3, 1), (0, 0, *4 * (layer.padding,)))
-    rows, columns = layer.kernel
-    x = x.unfold(1, rows, layer.stride).unfold(2, columns, layer.stride)
-    return x.permute(0, 1, 2, 4, 5, 3).reshape(-1, layer.fan_in)
-
-
-def gradient_by_input(layer: PlacedMap, weight: Tensor, delta: Tensor) -> Tensor:
-    """Gradient by a layer's input (network, image, channel, row, column)."""
-    if layer.is_linear:
-        x = torch.bmm(delta.flatten(2), weight)
-        return x.unflatten(2, (layer.channels, *layer.size_in))
-    size = (delta.shape[1], layer.channels, *layer.size_in)
-    kernels = weight.view(len(weight), layer.out, layer.channels, *layer.kernel)
-    stride, padding = layer.stride, layer.padding
-    pairs = zip(delta, kernels, strict=True)
-    return _stacked(
-        [conv2d_input(size, _dense(k), _dense(d), stride=stride, padding=padding) for d, k in pairs]
-    )
-
-
 def outputs(architecture: ReluNetwork, weights: Sequence[Tensor], x: Tensor) -> Tensor:
     """Logits (network, image, class)."""
     *_, last = representations(architecture, weights, x)
@@ -166,6 +126,11 @@ def groups(
     return [slice(first, first + together) for first in range(0, networks, together)]
 
 
+def gathered(images: int, x: Tensor) -> int:
+    """Batches of ``images``, those of all networks together, that are gathered from x at once."""
+    return max(1, _cached(x.device) // (images * x[0].numel()))
+
+
 @torch.no_grad()
 def evaluate(
     architecture: ReluNetwork, weights: Sequence[Tensor], x: Tensor, y: Tensor
@@ -182,20 +147,29 @@ def evaluate(
     right = torch.zeros(networks, dtype=torch.float64, device=x.device)
     for part in chunks(architecture, networks, len(x), _cached(x.device)):
         logits = outputs(architecture, weights, x[None, part])
-        loss += cross_entropy(logits, y[None, part]).double() * len(y[part])
-        right += (logits.argmax(2) == y[part]).sum(1)
+        _, of_part, right_ones = scores(logits.transpose(1, 2), y[None, part].expand(networks, -1))
+        loss += of_part
+        right += right_ones
     return loss / len(x), right / len(x)
 
 
-def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
-    """Mean over images of each network's cross-entropy, shape (network,).
+def scores(logits: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Logarithms of probabilities, and sums over images of cross-entropies and of right answers.
 
-    ``logits`` has shape (network, image, class), ``y`` (network or 1, image).
+    Parameters
+    ----------
+    logits : tensor, shape (network, class, image)
+        Classes do not stand last: along the last direction torch takes fifteen times as long.
+    y : tensor of int64, shape (network, image)
+
+    Returns
+    -------
+    tensor (network, class, image); two tensors (network,), the first of float64
     """
-    each = functional.cross_entropy(
-        logits.flatten(0, 1), y.expand(len(logits), -1).flatten(), reduction="none"
-    )
-    return each.view(logits.shape[:2]).mean(1)
+    logarithms = torch.log_softmax(logits, 1)
+    loss = -logarithms.gather(1, y[:, None]).sum((1, 2), dtype=torch.float64)
+    # Of equal logits, as a dead network has, the first counts.
+    return logarithms, loss, (logits.max(1).indices == y).sum(1)
 
 
 def each(weights: Sequence[Tensor], index: slice | int) -> list[Tensor]:

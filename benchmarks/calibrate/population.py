@@ -1,0 +1,214 @@
+"""Whether estimates from populations are within their errors as often as they promise.
+
+Over activations, widths from 8 and depths over widths from 0.1 to 4, each ensemble is drawn with
+many seeds, plain networks and populations beside them, and its means, variances, third cumulants
+and inverse means are held against exact moments (theory/mlp/transport.py), those of tangent kernels
+of two slopes, too (theory/mlp_ntk/ntk_exact.py). z of a trusted estimate should have a standard
+deviation of 1. The table is written beside this file.
+
+    python benchmarks/calibrate/population.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from finitewidth.estimate.coupled.rungs import estimate_ladder
+from finitewidth.estimate.families import estimate
+from finitewidth.members.stages import Population
+from finitewidth.models.activations.table import get
+from finitewidth.models.parameterisation import LearningRates
+from finitewidth.models.perceptron import Perceptron
+from finitewidth.sampling.mlp.coupled_widths import sample_ladder
+from finitewidth.sampling.ntk_ensemble import sample_ntk
+from finitewidth.sampling.population.populations import sample_populations
+from finitewidth.sampling.population.tangent_populations import sample_tangent_populations
+from finitewidth.theory.mlp.criticality import critical_point
+from finitewidth.theory.mlp.transport import transport
+from finitewidth.theory.mlp_ntk.ntk_exact import second_moments
+
+HERE = Path(__file__).resolve()
+ACTIVATIONS = ("relu", "linear", "leaky_relu(0.3)", "tanh", "sin", "erf", "gelu", "silu")
+#: Width and depth, L/n from 0.1 to 4.
+SHAPES = ((128, 13), (64, 17), (32, 33), (12, 14), (16, 33), (8, 17), (8, 33))
+#: Fields of transport's moments, by the names of their estimates.
+FIELDS = {
+    "kernel_mean": "mean",
+    "kernel_covariance": "variance",
+    "kernel_third": "third",
+    "inverse_kernel_mean": "inverse_mean",
+}
+
+
+def network(activation: str, width: int, depth: int) -> tuple[Perceptron, np.ndarray]:
+    """A critical network and an input at its fixed point, or of kernel 1."""
+    at = critical_point(get(activation))
+    kernel = at.K_star or 1.0
+    x = np.full((1, 4), np.sqrt((kernel - at.C_b) / at.C_W))
+    how = {"dimension": 4, "width": width, "depth": depth, "C_b": at.C_b, "C_W": at.C_W}
+    return Perceptron.uniform_width(activation, **how), x
+
+
+def z_values(
+    mlp: Perceptron,
+    x: np.ndarray,
+    layers: list[int],
+    seeds: range,
+    *,
+    networks: int,
+    islands: int,
+    members: int | None = None,
+    exact: bool = True,
+) -> dict[tuple[str, str, int], list[float]]:
+    """z of each seed by quantity, source (plain or population) and layer; NaN if not trusted."""
+    inverse = mlp.activation.slopes is None
+    orders = (-1, 1, 2, 3) if inverse else (1, 2, 3)
+    families = ["kernel_moments", *(["inverse_kernel"] if inverse else [])]
+    known = transport(mlp, x, layers).values._asdict()
+    about = {"powers": (), "orders": orders, "of": None}
+    asked = Population(**about, islands=islands, members=members, exact=exact)
+    found = defaultdict(list)
+    for seed in seeds:
+        shared = {"networks": networks, "seed": seed, "name": ("calibrate",), "layers": layers}
+        samples = sample_ladder([mlp], x, controls=False, **shared).merge(
+            sample_populations([mlp], x, asked, precision="float32", islands=(0, islands), **shared)
+        )
+        e = estimate_ladder([samples], families, seed=seed, ensemble="e", member="m")
+        for name, field in FIELDS.items():
+            if name not in e:
+                continue
+            value, error, trusted = (
+                e[f"{name}{part}"].values.reshape(len(layers))
+                for part in ("", "_stderr", "_trusted")
+            )
+            flags = f"{name}_estimator"
+            grown = e[flags].values[0] if flags in e else np.zeros(len(layers), int)
+            for k, layer in enumerate(layers):
+                z = (value[k] - known[field][k, 0]) / error[k] if trusted[k] else np.nan
+                found[name, "population" if grown[k] else "plain", layer].append(z)
+    return found
+
+
+def tangent_z_values(
+    mlp: Perceptron,
+    x: np.ndarray,
+    seeds: range,
+    *,
+    networks: int,
+    islands: int,
+    members: int | None,
+) -> dict[tuple[str, str, int], list[float]]:
+    """The same of tangent kernels of two slopes at the last layer, with rates 0 and 1."""
+    rates = LearningRates.named("pdlt", mlp, 0.0, 1.0)
+    known = second_moments(mlp, rates, x, [mlp.depth])
+    H, ratio = float(known.H[0, 0]), float(known.ratio[0, 0])
+    exact = {"ntk": H, "ntk_variance": (ratio - 1) * H**2, "ntk_second_moment": ratio}
+    about = {"powers": (), "orders": (), "of": None, "exact": True, "tangents": (1, 2)}
+    asked = Population(**about, islands=islands, members=members)
+    found = defaultdict(list)
+    for seed in seeds:
+        shared = {"networks": networks, "seed": seed, "name": ("calibrate",)}
+        plain = sample_ntk(mlp, rates, x, sampler="scalar", **shared)
+        grown = sample_tangent_populations(
+            mlp, rates, x, asked, precision="float32", islands=(0, islands), **shared
+        )
+        e = estimate([plain.merge(grown)], ["ntk"], seed=seed, ensemble="e", member="m")
+        for name, right in exact.items():
+            value, error, trusted = (
+                e[f"{name}{part}"].values.item() for part in ("", "_stderr", "_trusted")
+            )
+            source = "population" if f"{name}_estimator" in e else "plain"
+            z = (value - right) / error if trusted else np.nan
+            found[name, source, mlp.depth].append(z)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=40)
+    parser.add_argument("--first", type=int, default=0, help="seed")
+    parser.add_argument("--networks", type=int, default=4000)
+    parser.add_argument("--islands", type=int, default=40)
+    parser.add_argument("--members", type=int, default=400, help="of islands; 0: as many as fit")
+    parser.add_argument("--activations", nargs="+", default=ACTIVATIONS)
+    parser.add_argument("--shapes", nargs="+", type=int, default=range(len(SHAPES)))
+    parser.add_argument("--resampled", action="store_true", help="even where the law is known")
+    parser.add_argument("--output", type=Path, default=HERE.with_suffix(".md"))
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    start, rows, pooled = time.monotonic(), [], defaultdict(list)
+    for activation in arguments.activations:
+        for shape in arguments.shapes:
+            width, depth = SHAPES[shape]
+            mlp, x = network(activation, width, depth)
+            seeds = range(arguments.first, arguments.first + arguments.seeds)
+            layers = sorted({2, (depth + 1) // 2, depth})
+            found = z_values(
+                mlp, x, layers, seeds, networks=arguments.networks, islands=arguments.islands,
+                members=arguments.members or None, exact=not arguments.resampled,
+            )  # fmt: skip
+            if mlp.is_scale_invariant:
+                found |= tangent_z_values(
+                    mlp, x, seeds, networks=arguments.networks, islands=arguments.islands,
+                    members=None,
+                )  # fmt: skip
+            for (name, source, layer), values in found.items():
+                # What plain networks are left to tell shows whether the pilot leaves them too much.
+                pooled[name if source == "population" else f"{name}, plain"].append(
+                    np.array(values)
+                )
+                if source == "population":
+                    pooled[activation].append(np.array(values))
+                    rows.append((activation, width, depth, layer, name, np.array(values)))
+    seconds = time.monotonic() - start
+    arguments.output.write_text(_table(arguments, rows, pooled, seconds))
+    print(arguments.output.read_text())
+
+
+def _table(arguments, rows, pooled, seconds: float) -> str:
+    lines = [
+        "# z of estimates from populations",
+        "",
+        f"`benchmarks/calibrate/population.py --seeds {arguments.seeds} --first {arguments.first}"
+        f" --islands {arguments.islands}`, {datetime.date.today()}: {arguments.seeds} seeds of"
+        f" {arguments.networks} plain networks and {arguments.islands} islands of"
+        f" {arguments.members or 'as many members as fit'};"
+        f" {seconds:.0f} s of one core. Tangent kernels have as many members as fit.",
+        "",
+        "| all of | numbers | trusted | mean z | sd of z | beyond 3 | beyond 4 |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        *(f"| {name} | {_said(np.concatenate(parts))} |" for name, parts in sorted(pooled.items())),
+        "",
+        "Numbers from populations, one by one:",
+        "",
+        "| activation | n | L | layer | quantity | numbers | trusted | mean z | sd of z"
+        " | beyond 3 | beyond 4 |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        *(
+            f"| {a} | {n} | {depth} | {layer} | {name} | {_said(z)} |"
+            for a, n, depth, layer, name, z in rows
+        ),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _said(z: np.ndarray) -> str:
+    t = z[np.isfinite(z)]
+    if not len(t):
+        return f"{len(z)} | 0 % | | | |"
+    far = [f"{np.mean(np.abs(t) > k):.2%}" for k in (3, 4)]
+    spread = f"{np.std(t):.2f}" if len(t) > 2 else ""
+    share = f"{len(t) / len(z):.0%}".replace("%", " %")
+    return f"{len(z)} | {share} | {np.mean(t):.2f} | {spread} | {far[0]} | {far[1]}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,192 @@
+"""The trainer of random ensembles beside its bare matrix products, torch.func.vmap and torch.optim.
+
+    python benchmarks/training.py [--widths 32 64] [--unseen 256 1024 4096]
+
+One thread, single precision, tanh, L = 3, three training inputs, one output, NTK parameterisation:
+microseconds for a network and a step, each the best of several turns taken one after another. The
+bare products are the bmm and baddbmm calls of a step (forwards, back, and the change of the
+weights) on arrays of the same shapes, with nothing between them.
+
+A second table: milliseconds for a start (a pair of networks) that is drawn, takes eight steps and
+is recorded at the start and the end, with every weight and without those between hidden layers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from finitewidth.core.blocks import block_size
+from finitewidth.members.inputs import TrainingInputs
+from finitewidth.models.parameterisation import LearningRates
+from finitewidth.models.perceptron import Perceptron
+from finitewidth.models.schedule import Schedule
+from finitewidth.sampling.training.starts import Ensemble, drawn
+from finitewidth.sampling.training.training_ensemble import sample_training
+
+POINTS, DIMENSION, RATE = 3, 4, 0.05
+
+
+def ours(width: int) -> tuple[Callable[[], None], int]:
+    """One step of the trainer, and how many networks take it."""
+    mlp = Perceptron.uniform_width(
+        "tanh", dimension=DIMENSION, width=width, depth=3, C_b=0.1, C_W=1.2, outputs=1
+    )
+    stream = np.random.default_rng(0)
+    x, y = (torch.from_numpy(stream.normal(size=(POINTS, n))).float() for n in (DIMENSION, 1))
+    schedule = Schedule(
+        inputs="x", learning_rate=RATE, moments=(0.0,), centred=False, scale=1.0, kernels="train"
+    )
+    one = Ensemble(
+        mlp, LearningRates.named("ntk", mlp), schedule, x, y,
+        lambda block: torch.Generator().manual_seed(block),
+    )  # fmt: skip
+    learners = drawn(one, 0, block_size("training", width))
+    return lambda: learners.step(RATE), len(learners.y)
+
+
+def products(width: int, networks: int) -> Callable[[], None]:
+    """The matrix products of such a step, and nothing else."""
+    sizes = (DIMENSION, width, width, 1)
+    W = [torch.randn(networks, b, a) / a**0.5 for a, b in itertools.pairwise(sizes)]
+    s = [torch.randn(networks, POINTS, n) for n in sizes]
+    z = [torch.empty_like(each) for each in s]
+    b = [torch.zeros(networks, 1, n) for n in sizes[1:]]
+
+    def step() -> None:
+        for k in range(3):
+            torch.baddbmm(b[k], s[k], W[k].transpose(1, 2), out=z[k + 1])
+        for k in (2, 1):
+            torch.bmm(s[k + 1], W[k], out=z[k])
+        for k in (2, 1, 0):
+            W[k].baddbmm_(s[k + 1].transpose(1, 2), s[k], alpha=-1e-9)
+
+    return step
+
+
+def vmapped(width: int, networks: int) -> Callable[[], None]:
+    """A step by torch.func: the gradient of one network's loss, over all of them."""
+    sizes = (DIMENSION, width, width, 1)
+    x, y = torch.randn(POINTS, DIMENSION), torch.randn(POINTS, 1)
+    W = [torch.randn(networks, b, a) / a**0.5 for a, b in itertools.pairwise(sizes)]
+    b = [torch.zeros(networks, n) for n in sizes[1:]]
+    rates = [1.2 / a for a in sizes[:-1]]
+
+    def loss(W: list, b: list) -> torch.Tensor:
+        s = x
+        for k in range(3):
+            s = s @ W[k].T + b[k]
+            s = torch.tanh(s) if k < 2 else s
+        return (s - y).square().sum() / 2
+
+    gradient = torch.func.vmap(torch.func.grad(loss, argnums=(0, 1)))
+
+    def step() -> None:
+        with torch.no_grad():
+            of_W, of_b = gradient(W, b)
+            for k in range(3):
+                W[k].sub_(of_W[k], alpha=RATE * rates[k])
+                b[k].sub_(of_b[k], alpha=RATE * 0.1)
+
+    return step
+
+
+def one_by_one(width: int) -> Callable[[], None]:
+    """A step of a loop of torch.optim over ten networks."""
+    x, y = torch.randn(POINTS, DIMENSION), torch.randn(POINTS, 1)
+    models = [
+        torch.nn.Sequential(
+            torch.nn.Linear(DIMENSION, width), torch.nn.Tanh(), torch.nn.Linear(width, width),
+            torch.nn.Tanh(), torch.nn.Linear(width, 1),
+        )
+        for _ in range(10)
+    ]  # fmt: skip
+    optimisers = [torch.optim.SGD(model.parameters(), lr=1e-3) for model in models]
+
+    def step() -> None:
+        for model, optimiser in zip(models, optimisers, strict=True):
+            optimiser.zero_grad()
+            ((model(x) - y).square().sum() / 2).backward()
+            optimiser.step()
+
+    return step
+
+
+def turns(ways: dict[str, tuple[Callable[[], None], int]], rounds: int = 15) -> dict[str, float]:
+    """Microseconds a network and step of each way; the ways take turns, the best round counts."""
+    best = dict.fromkeys(ways, float("inf"))
+    for step, _ in ways.values():
+        step()
+    for _ in range(rounds):
+        for name, (step, networks) in ways.items():
+            begin, count = time.perf_counter(), 0
+            while time.perf_counter() - begin < 0.05 or count < 3:
+                step()
+                count += 1
+            taken = (time.perf_counter() - begin) / count / networks
+            best[name] = min(best[name], 1e6 * taken)
+    return best
+
+
+def whole(width: int, sampler: str, steps: int = 8) -> float:
+    """Milliseconds of the processor a start, drawing and recording included; of two runs the best
+    one, of one where that takes seconds."""
+    mlp = Perceptron.uniform_width(
+        "tanh", dimension=DIMENSION, width=width, depth=3, C_b=0.1, C_W=1.2, outputs=1
+    )
+    stream = np.random.default_rng(0)
+    x, y = (stream.normal(size=(POINTS, n)) for n in (DIMENSION, 1))
+    schedule = Schedule(
+        inputs="x", learning_rate=RATE, moments=(0.0, float(steps)), centred=False, scale=1.0,
+        kernels="train",
+    )  # fmt: skip
+    starts, best = block_size(sampler, width), float("inf")
+    for _ in range(2):
+        begin = time.process_time()
+        sample_training(
+            mlp, LearningRates.named("ntk", mlp), TrainingInputs(x, y, POINTS), schedule,
+            networks=starts, seed=0, sampler=sampler, precision="float32",
+        )  # fmt: skip
+        best = min(best, time.process_time() - begin)
+        if best > 2:
+            break
+    return 1e3 * best / starts
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--widths", type=int, nargs="+", default=[32, 64])
+    parser.add_argument("--unseen", type=int, nargs="*", default=[256, 1024, 4096])
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    print("| width | networks | trainer, us | over products | vmap over it | torch.optim over it |")
+    print("|---|---|---|---|---|---|")
+    for width in given.widths:
+        step, networks = ours(width)
+        found = turns(
+            {
+                "ours": (step, networks),
+                "products": (products(width, networks), networks),
+                "vmap": (vmapped(width, networks), networks),
+                "optim": (one_by_one(width), 10),
+            }
+        )
+        mine = found["ours"]
+        print(
+            f"| {width} | {networks} | {mine:.2f} | {mine / found['products']:.2f} |"
+            f" {found['vmap'] / mine:.2f} | {found['optim'] / mine:.0f} |"
+        )
+    print("\n| width | every weight, ms a start | without, ms a start | ratio |")
+    print("|---|---|---|---|")
+    for width in given.unseen:
+        every, without = (whole(width, sampler) for sampler in ("training", "marginal training"))
+        print(f"| {width} | {every:.1f} | {without:.2f} | {every / without:.1f} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,4 @@
+"""Figures of random ensembles along their training.
+
+It may import `figures.common`. Start at `predictions.py`.
+"""
