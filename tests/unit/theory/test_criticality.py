@@ -18,7 +18,7 @@ from finitewidth.theory.mlp.criticality import (
     chi_parallel,
     chi_perp,
     critical_point,
-    fixed_kernel,
+    crossing,
 )
 from running import ROOT
 
@@ -48,12 +48,12 @@ def test_known_critical_points_are_found(name):
     assert found.K_star == (K if not K else pytest.approx(K, abs=6e-9))
 
 
-def test_kernels_that_are_written_down_are_those_that_a_search_finds():
+def test_critical_points_that_are_written_down_are_those_that_a_search_finds():
     searched = {name: entry for name, entry in TABLE.items() if entry.slopes is None}
-    assert {name: fixed_kernel(entry) for name, entry in searched.items()} == FOUND
+    assert {name: crossing(entry) for name, entry in searched.items()} == FOUND
     # One of the same name that is another function is searched for.
     other = dataclasses.replace(TABLE["silu"], name="gelu")
-    assert critical_point(other).K_star == FOUND["silu"]
+    assert critical_point(other).K_star == FOUND["silu"][0]
 
 
 @pytest.mark.parametrize("name", ["sigmoid", "softplus", "cos"])
@@ -132,11 +132,11 @@ import numpy as np
 from finitewidth.models.activations.table import get, names
 from finitewidth.planning.members import members
 from finitewidth.study.study_file import load
-from finitewidth.theory.mlp.criticality import critical_point, fixed_kernel
+from finitewidth.theory.mlp.criticality import critical_point, crossing
 for name in names():
     if "(" in name:
         continue
-    print(name, get(name).slopes is None and fixed_kernel(get(name)))
+    print(name, get(name).slopes is None and crossing(get(name)))
     try:
         point = critical_point(get(name))
     except ValueError:

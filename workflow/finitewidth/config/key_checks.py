@@ -24,7 +24,7 @@ from finitewidth.quantities.vocabulary import (
     QUANTITIES,
     TRAINED_FAMILIES,
 )
-from finitewidth.theory.mlp.criticality import critical_point
+from finitewidth.theory.mlp.criticality import critical_init
 
 
 def check(config: Config) -> None:
@@ -183,7 +183,7 @@ def _check_init(path: str, ensemble: Ensemble) -> None:
             raise ConfigError.at(f"{path}.init", "critical", allowed)
         for name in ensemble.activation:
             try:
-                critical_point(get(name))
+                critical_init(get(name))
             except ValueError as error:
                 raise ConfigError(
                     f"config key {path}.init: given critical for {name}, allowed is"

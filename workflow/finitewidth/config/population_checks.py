@@ -10,7 +10,7 @@ from finitewidth.models.activations.table import get
 from finitewidth.models.finite_powers import mean_is_finite
 from finitewidth.quantities.description import FOUR_POINT_MOST_INPUTS
 from finitewidth.quantities.vocabulary import FAMILIES
-from finitewidth.theory.mlp.criticality import critical_point
+from finitewidth.theory.mlp.criticality import critical_init
 
 
 def check_population(path: str, ensemble: Ensemble, counts: Sequence[int]) -> None:
@@ -53,7 +53,7 @@ def _check_power(path: str, ensemble: Ensemble, power: float) -> None:
     given = init.C_b or [0.0] if isinstance(init, Init) and init.C_W is not None else None
     widths = ensemble.hidden or ensemble.width or ensemble.ladder or []
     for name in ensemble.activation:
-        least = min(given) if given else critical_point(get(name)).C_b
+        least = min(given) if given else critical_init(get(name)).C_b
         if not mean_is_finite(name, least, widths, power):
             allowed = f"no power of which {name} has an infinite mean at these widths"
             raise ConfigError.at(f"{path}.population.power", power, allowed)

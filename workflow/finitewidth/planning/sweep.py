@@ -19,7 +19,7 @@ from finitewidth.models.parameterisation import Parameterisation
 from finitewidth.models.schedule import Schedule
 from finitewidth.planning.member import Ladder, Member, Networks, Training
 from finitewidth.quantities.vocabulary import FAMILIES
-from finitewidth.theory.mlp.criticality import critical_point
+from finitewidth.theory.mlp.criticality import critical_init
 
 #: Up to this depth every layer is recorded unless the config says otherwise.
 ALL_LAYERS_UP_TO = 32
@@ -203,7 +203,7 @@ def _init(ensemble: Ensemble, point: dict) -> tuple[str, float | None, float | N
         return "pytorch", None, None
     if "C_W" in point:
         return "given", point["C_b"], point["C_W"]
-    at = critical_point(get(point["activation"]))
+    at = critical_init(get(point["activation"]))
     times = point.get("critical_times", 1.0)
     words = f"critical ({at.universality_class}, {at.where})"
     if times != 1:

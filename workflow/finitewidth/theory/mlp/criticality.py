@@ -31,17 +31,19 @@ _ROUNDING = 1e-10
 #: Significant digits of K*, which is where two rounded functions cross, and of C_b and C_W, which
 #: follow from it by three means.
 _KERNEL_DIGITS, _RATE_DIGITS = 10, 12
-#: What ``fixed_kernel`` finds for activations of the table, and tests find again. It is written
-#: down since a search takes a sixth of a second, and every plan would make several.
+#: K*, C_b and C_W where the susceptibilities of activations of the table agree, which tests find
+#: again. They are written down since a search takes a sixth of a second, and scipy as long to
+#: import, and every plan would do both.
 FOUND = {
-    "arctan": None, "cos": None, "erf": None, "gelu": 3.561552813, "sigmoid": None,
-    "silu": 14.32017362, "sin": None, "softplus": None, "tanh": None,
+    "arctan": None, "cos": None, "erf": None, "gelu": (3.561552813, 0.172922390752, 1.98305825744),
+    "sigmoid": None, "silu": (14.32017362, 0.555143170718, 1.98800467827), "sin": None,
+    "softplus": None, "tanh": None,
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
-class CriticalPoint:
-    """A critical point, and how a network behaves at it.
+class CriticalInit:
+    """The variances of a critical point.
 
     Attributes
     ----------
@@ -50,6 +52,25 @@ class CriticalPoint:
         The fixed point of the kernel; None where every kernel is one.
     universality_class : str
         ``scale-invariant``, ``K* = 0`` or ``half-stable``.
+    """
+
+    C_b: float
+    C_W: float
+    K_star: float | None
+    universality_class: str
+
+    @property
+    def where(self) -> str:
+        """The fixed point in words."""
+        return "any K*" if self.K_star is None else f"K* = {self.K_star:.8g}"
+
+
+@dataclass(frozen=True)
+class CriticalPoint(CriticalInit):
+    """A critical point, and how a network behaves at it.
+
+    Attributes
+    ----------
     a1, b1 : float or None
         Class K* = 0: K' = K + a1 K^2 and chi_perp = 1 + b1 K near 0, so that K -> 1/(-a1 l),
         chi_par -> 1 - 2/l and chi_perp -> 1 - (b1/a1)/l.
@@ -61,21 +82,12 @@ class CriticalPoint:
         Var(Ghat)/K^2 tends to vertex_slope l/n, to first order in 1/n.
     """
 
-    C_b: float
-    C_W: float
-    K_star: float | None
-    universality_class: str
     vertex_slope: float
     a1: float | None = None
     b1: float | None = None
     a: float | None = None
     b: float | None = None
     angle: float | None = None
-
-    @property
-    def where(self) -> str:
-        """The fixed point in words."""
-        return "any K*" if self.K_star is None else f"K* = {self.K_star:.8g}"
 
 
 def chi_parallel(activation: Activation, C_W: float, K: ArrayLike) -> np.ndarray:
@@ -95,8 +107,8 @@ def chi_perp(activation: Activation, C_W: float, K: ArrayLike) -> np.ndarray:
 
 
 @cache
-def critical_point(activation: Activation) -> CriticalPoint:
-    """The critical point of an activation, computed.
+def critical_init(activation: Activation) -> CriticalInit:
+    """Where an activation is critical.
 
     chi_perp = chi_par does not contain C_W: a kernel at which it holds fixes C_W = 1/<sigma'^2> and
     C_b = K - C_W <sigma^2>. Where there is none, an activation with sigma(0) = 0 is critical at
@@ -110,12 +122,27 @@ def critical_point(activation: Activation) -> CriticalPoint:
     if activation.slopes is not None:
         return _scale_invariant(*activation.slope_pair)
     known = activation.name in FOUND and TABLE.get(activation.name) is activation
-    K = FOUND[activation.name] if known else fixed_kernel(activation)
-    if K is not None:
-        found = _half_stable(activation, K)
-        if found.C_b >= 0:
-            return found
+    found = FOUND[activation.name] if known else crossing(activation)
+    if found is not None:
+        K, C_b, C_W = found
+        if C_b >= 0:
+            return CriticalInit(C_b, C_W, K, HALF_STABLE)
     return _at_zero(activation)
+
+
+@cache
+def critical_point(activation: Activation) -> CriticalPoint:
+    """The critical point of an activation, and how a network behaves at it.
+
+    Raises
+    ------
+    ValueError
+        In words that say why, where there is none.
+    """
+    init = critical_init(activation)
+    if isinstance(init, CriticalPoint):
+        return init
+    return _half_stable(activation, init)
 
 
 def _scale_invariant(plus: float, minus: float) -> CriticalPoint:
@@ -141,8 +168,11 @@ def _gap(activation: Activation, K: ArrayLike) -> np.ndarray:
         return np.where(parallel > 0, perp / parallel - 1, np.nan)
 
 
-def fixed_kernel(activation: Activation) -> float | None:
-    """The smallest K > 0 at which the susceptibilities agree, by bisection; None without one."""
+def crossing(activation: Activation) -> tuple[float, float, float] | None:
+    """The smallest K > 0 at which the susceptibilities agree, with C_b and C_W; None without one.
+
+    It is found by bisection.
+    """
     gap = _gap(activation, _KERNELS)
     clear = np.abs(gap) > _ROUNDING
     crosses = np.flatnonzero((np.sign(gap[:-1]) * np.sign(gap[1:]) < 0) & clear[:-1] & clear[1:])
@@ -158,17 +188,21 @@ def fixed_kernel(activation: Activation) -> float | None:
             low = middle
         else:
             high = middle
-    return float(f"{(low + high) / 2:.{_KERNEL_DIGITS}g}")
-
-
-def _half_stable(activation: Activation, K: float) -> CriticalPoint:
-    square, slope, curvature = power_derivatives(activation, K, 2, 2)
-    fourth = power_derivatives(activation, K, 4, 0)[0]
+    K = float(f"{(low + high) / 2:.{_KERNEL_DIGITS}g}")
+    square, slope = power_derivatives(activation, K, 2, 1)
     C_W = _rate(1 / slope)
+    return K, _rate(K - C_W * square), C_W
+
+
+def _half_stable(activation: Activation, init: CriticalInit) -> CriticalPoint:
+    K, C_W = init.K_star, init.C_W
+    assert K is not None
+    square, _, curvature = power_derivatives(activation, K, 2, 2)
+    fourth = power_derivatives(activation, K, 4, 0)[0]
     # d<f>/dK = <f He_2(u)>/(2K), here of sigma'^2.
     u2 = expectation(lambda z: activation.derivative(z) ** 2 * (z * z / K - 1), K) / (2 * K)
     return CriticalPoint(
-        _rate(K - C_W * square),
+        init.C_b,
         C_W,
         K,
         HALF_STABLE,
