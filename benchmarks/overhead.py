@@ -2,6 +2,7 @@
 
     python benchmarks/overhead.py
     python benchmarks/overhead.py --again FOLDER    # only the two tables of plans
+    python benchmarks/overhead.py --stages FOLDER   # only where a finished run's time went
 
 Processor time is that of Snakemake and of every process it waited for, as the kernel counts it. A
 job's cost is the difference between many jobs and few, over their number. The share of the default
@@ -90,21 +91,48 @@ def cost(body: str, jobs: int) -> list[float]:
     return [(many - few) / jobs for few, many in zip(*totals, strict=True)]
 
 
+def logged(logs: Path) -> dict[str, list[tuple[float, float, str]]]:
+    """Of each stage its jobs: processor seconds in all, those of computing, and the log's name.
+
+    Each line of a log begins with the processor time of the whole process so far.
+    """
+    jobs = defaultdict(list)
+    for log in sorted(logs.rglob("*.log")):
+        told = re.search(r"(\S+) s: done in (\S+) s of processor time", log.read_text())
+        if told:
+            first, *more = log.relative_to(logs).with_suffix("").parts
+            jobs[first if more else "others"].append((float(told[1]), float(told[2]), log.stem))
+    return jobs
+
+
+def stages(results: Path, costliest: int = 10) -> None:
+    """Print where the time of a finished run went, by its logs."""
+    jobs = logged(results / "logs")
+    print("| stage | jobs | all, s | starting, s | computing, s |\n|---|---|---|---|---|")
+    rows = [(stage, len(own), sum(all_ for all_, _, _ in own), sum(c for _, c, _ in own))
+            for stage, own in jobs.items()]  # fmt: skip
+    rows.sort(key=lambda row: -row[2])
+    rows.append(("together", *map(sum, list(zip(*rows, strict=True))[1:])))
+    for stage, count, whole, computing in rows:
+        print(f"| {stage} | {count} | {whole:.0f} | {whole - computing:.0f} | {computing:.0f} |")
+    print("\n| job | computing, s |\n|---|---|")
+    each = [(c, f"{stage} {name}") for stage, own in jobs.items() for _, c, name in own]
+    for computing, name in sorted(each, reverse=True)[:costliest]:
+        print(f"| {name} | {computing:.1f} |")
+
+
 def study(cores: int) -> None:
     """Run the default study and print where its processor time went."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         entry = str(WORKFLOW.parent / "Snakefile")
         wall, total, own = run(folder, "-s", entry, "--cores", str(cores), "--directory", name)
-        spent: dict[str, list[float]] = defaultdict(list)
-        logs = folder / "results" / "logs"
-        for log in logs.rglob("*.log"):
-            stage = log.relative_to(logs).parts[0]
-            spent[stage].append(float(re.search(r"done in (\S+) s", log.read_text())[1]))
-        computing = sum(map(sum, spent.values()))
-        print(f"| {sum(map(len, spent.values()))} | {wall:.0f} "
+        spent = [c for own in logged(folder / "results" / "logs").values() for _, c, _ in own]
+        computing = sum(spent)
+        print(f"| {len(spent)} | {wall:.0f} "
               f"| {total:.0f} | {computing:.0f} | {own:.0f} | {total - computing - own:.0f} "
-              f"| {1 - computing / total:.2f} |", flush=True)  # fmt: skip
+              f"| {1 - computing / total:.2f} |\n", flush=True)  # fmt: skip
+        stages(folder / "results")
         again(folder)
 
 
@@ -160,7 +188,11 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--plan", type=int, default=10_000, help="jobs of the plan")
     parser.add_argument("--again", metavar="FOLDER", help="where the default study was finished")
+    parser.add_argument("--stages", metavar="FOLDER", help="results of a run that was finished")
     options = parser.parse_args()
+    if options.stages:
+        stages(Path(options.stages))
+        return
     if options.again:
         again(Path(options.again).resolve())
         planned(options.plan)

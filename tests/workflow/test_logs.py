@@ -11,10 +11,13 @@ import sys
 sys.path.insert(0, {str(WORKFLOW)!r})
 from finitewidth.runtime.environment import prepare
 prepare()
-rule job:
-    output: "out"
-    log: "a.log"
-    script: "job.py"
+"""
+#: A job of its own for each script, all in one run.
+RULE = """
+rule {name}:
+    output: "{name}.out"
+    log: "{name}.log"
+    script: "{name}.py"
 """
 SCRIPT = """
 from finitewidth.runtime.job import begin, log, run
@@ -36,23 +39,59 @@ def main(job):
 run(main, snakemake)
 """
 TRACED = "Traceback (most recent call last)"
+#: What a script throws once it has begun, and the line that tells it.
+THROWN = {
+    "value": ("raise ValueError('no such\\nluck')", "no such luck"),
+    "key": ("raise KeyError('luck')", "KeyError: 'luck'"),
+    "memory": ("raise MemoryError", "MemoryError"),
+    "exit": ("raise SystemExit('no luck')", "SystemExit: no luck"),
+}
+LATE = """
+    import atexit, threading, time
+    done = []
+    def late():
+        time.sleep(0.3)
+        done.append("thread")
+    atexit.register(lambda: open("end", "w").write(",".join([*done, "exit"])))
+    threading.Thread(target=late).start()
+"""
+#: What each job does at import and inside.
+JOBS = {
+    "well": ("", ""),
+    **{name: ("", thrown) for name, (thrown, _) in THROWN.items()},
+    "several": ("", "begin('relu', 'width-4'); begin('relu', 'width-8'); raise ValueError('no')"),
+    "late": ("", LATE),
+    "status": ("import atexit, os; atexit.register(os._exit, 3)", ""),
+    "importing": ("import no_such_module", ""),
+}
 
 
-@pytest.fixture
-def ran(tmp_path):
-    """Run a script: whether all went well, what the terminal showed, and the log."""
-
-    def run(at_import="", inside=""):
-        (tmp_path / "Snakefile").write_text(SNAKEFILE)
-        (tmp_path / "job.py").write_text(SCRIPT.format(at_import=at_import, inside=inside))
-        done = snakemake(tmp_path, "-s", tmp_path / "Snakefile", "--cores", "1", "out")
-        return done.returncode == 0, done.stdout, (tmp_path / "a.log").read_text()
-
-    return run
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("logs")
 
 
-def test_what_a_script_prints_stands_in_its_log_alone(ran, tmp_path):
-    well, terminal, log = ran()
+@pytest.fixture(scope="module")
+def ran(folder):
+    """What a job left: whether all went well, what the terminal showed of all, and its log."""
+    rules = "".join(RULE.format(name=name) for name in JOBS)
+    (folder / "Snakefile").write_text(SNAKEFILE + rules)
+    for name, (at_import, inside) in JOBS.items():
+        (folder / f"{name}.py").write_text(SCRIPT.format(at_import=at_import, inside=inside))
+    targets = [f"{name}.out" for name in JOBS]
+    words = ("-s", folder / "Snakefile", "--cores", "1", "--keep-going", *targets)
+    terminal = snakemake(folder, *words).stdout
+
+    def of(name):
+        # Snakemake takes away what a job made that did not end well.
+        there = (folder / f"{name}.out").exists()
+        return there, terminal, (folder / f"{name}.log").read_text()
+
+    return of
+
+
+def test_what_a_script_prints_stands_in_its_log_alone(ran):
+    well, terminal, log = ran("well")
     assert well, terminal
     said = [
         "printed",
@@ -69,19 +108,11 @@ def test_what_a_script_prints_stands_in_its_log_alone(ran, tmp_path):
     assert log.count("no glyph") == 3
 
 
-@pytest.mark.parametrize(
-    ("thrown", "line"),
-    [
-        ("raise ValueError('no such\\nluck')", "job: no such luck (log: a.log)"),
-        ("raise KeyError('luck')", "job: KeyError: 'luck' (log: a.log)"),
-        ("raise MemoryError", "job: MemoryError (log: a.log)"),
-        ("raise SystemExit('no luck')", "job: SystemExit: no luck (log: a.log)"),
-    ],
-)
-def test_what_a_script_throws_is_one_line_and_a_traceback_in_the_log(ran, thrown, line):
-    well, terminal, log = ran(inside=thrown.replace("\n", "\\n"))
+@pytest.mark.parametrize("name", THROWN)
+def test_what_a_script_throws_is_one_line_and_a_traceback_in_the_log(ran, name):
+    well, terminal, log = ran(name)
     assert not well
-    assert line in terminal.splitlines()
+    assert f"{name}: {THROWN[name][1]} (log: {name}.log)" in terminal.splitlines()
     assert TRACED not in terminal
     assert "printed" in log
     assert TRACED in log
@@ -89,40 +120,30 @@ def test_what_a_script_throws_is_one_line_and_a_traceback_in_the_log(ran, thrown
 
 
 def test_of_several_members_the_one_that_fails_is_named(ran):
-    inside = "begin('relu', 'width-4'); begin('relu', 'width-8'); raise ValueError('no luck')"
-    well, terminal, log = ran(inside=inside)
+    well, terminal, log = ran("several")
     assert not well
-    assert "job: relu, width-8: no luck (log: a.log)" in terminal.splitlines()
+    assert "several: relu, width-8: no (log: several.log)" in terminal.splitlines()
     assert log.index("relu, width-4") < log.index("relu, width-8")
 
 
-def test_what_is_left_to_do_at_the_end_of_a_script_is_done(ran, tmp_path):
+def test_what_is_left_to_do_at_the_end_of_a_script_is_done(ran, folder):
     """A script that ended well does not wait for its modules, but for all else."""
-    inside = """
-    import atexit, threading, time
-    done = []
-    def late():
-        time.sleep(0.3)
-        done.append("thread")
-    atexit.register(lambda: open("end", "w").write(",".join([*done, "exit"])))
-    threading.Thread(target=late).start()
-"""
-    well, terminal, log = ran(inside=inside)
+    well, terminal, log = ran("late")
     assert well, terminal
-    assert (tmp_path / "end").read_text() == "thread,exit"
+    assert (folder / "end").read_text() == "thread,exit"
     assert "done in" in log
 
 
-def test_a_script_that_ends_itself_after_its_work_has_its_own_status(ran, tmp_path):
-    well, terminal, _ = ran(at_import="import atexit, os; atexit.register(os._exit, 3)")
+def test_a_script_that_ends_itself_after_its_work_has_its_own_status(ran):
+    well, terminal, _ = ran("status")
     assert not well
     assert "returned non-zero exit status 3" in terminal
 
 
 def test_what_is_thrown_while_importing_is_told_in_the_same_way(ran):
-    well, terminal, log = ran(at_import="import no_such_module")
+    well, terminal, log = ran("importing")
     assert not well
-    line = "job: ModuleNotFoundError: No module named 'no_such_module' (log: a.log)"
+    line = "importing: ModuleNotFoundError: No module named 'no_such_module' (log: importing.log)"
     assert line in terminal.splitlines()
     assert TRACED not in terminal
     assert TRACED in log
