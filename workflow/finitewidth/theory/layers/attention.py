@@ -28,7 +28,7 @@ from finitewidth.theory.layers.softmax_pairs import of_two
 
 
 class Tangents(NamedTuple):
-    """Tangent kernels of queries, keys and values, (rows, rows)."""
+    """Tangent kernels of queries, keys and values, (..., rows, rows)."""
 
     q: np.ndarray
     k: np.ndarray
@@ -78,8 +78,8 @@ def _part(
 def means(layer: Attention, parts: Parts) -> tuple[np.ndarray, np.ndarray | None]:
     """M[Kv], and what stands in brackets behind C_O in Theta' where tangent kernels are wanted."""
     if not (np.isfinite(parts.q).all() and np.isfinite(parts.v).all()):
-        nothing = np.full_like(parts.q, np.nan)
-        return nothing, None if parts.tangents is None else nothing
+        of, nothing = parts.tangents, np.full_like(parts.q, np.nan)
+        return nothing, None if of is None else np.full_like(of.v, np.nan)
     if layer.scores == "identity":
         return _linear(parts) if layer.scale == "sqrt" else _constant(parts, np.zeros_like(parts.q))
     if layer.scale == "full" or parts.tokens == 1:
@@ -113,5 +113,5 @@ def _linear(parts: Parts) -> tuple[np.ndarray, np.ndarray | None]:
 def _over_seen(parts: Parts, X: np.ndarray) -> np.ndarray:
     """Sums over the tokens that two tokens see, one each: (rows, rows)."""
     seen = np.tril(np.ones((parts.tokens,) * 2)) if parts.causal else np.ones((parts.tokens,) * 2)
-    wide = np.kron(np.eye(len(X) // parts.tokens), seen)
+    wide = np.kron(np.eye(X.shape[-1] // parts.tokens), seen)
     return wide @ X @ wide.T
