@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from finitewidth.core.indices import pairs
 from finitewidth.estimate.coupled.rungs import estimate_ladder
 from finitewidth.estimate.families import estimate
 from finitewidth.members.stages import Population
@@ -54,6 +55,12 @@ def network(activation: str, width: int, depth: int) -> tuple[Perceptron, np.nda
     x = np.full((1, 4), np.sqrt((kernel - at.C_b) / at.C_W))
     how = {"dimension": 4, "width": width, "depth": depth, "C_b": at.C_b, "C_W": at.C_W}
     return Perceptron.uniform_width(activation, **how), x
+
+
+def two_inputs(x: np.ndarray) -> np.ndarray:
+    """The input, and one as long at 60 degrees to it."""
+    other = np.sqrt(3) * x[0] * np.array([1, -1, 1, -1])
+    return np.stack([x[0], (x[0] + other) / 2])
 
 
 def z_values(
@@ -107,27 +114,45 @@ def tangent_z_values(
 ) -> dict[tuple[str, str, int], list[float]]:
     """The same of tangent kernels of two slopes at the last layer, with rates 0 and 1."""
     rates = LearningRates.named("pdlt", mlp, 0.0, 1.0)
-    known = second_moments(mlp, rates, x, [mlp.depth])
-    H, ratio = float(known.H[0, 0]), float(known.ratio[0, 0])
-    exact = {"ntk": H, "ntk_variance": (ratio - 1) * H**2, "ntk_second_moment": ratio}
+    exact = known_tangents(mlp, rates, x)
     about = {"powers": (), "orders": (), "of": None, "exact": True, "tangents": (1, 2)}
     asked = Population(**about, islands=islands, members=members)
+    sampler, of = ("scalar", "") if len(x) == 1 else ("marginal", " of two inputs")
     found = defaultdict(list)
     for seed in seeds:
         shared = {"networks": networks, "seed": seed, "name": ("calibrate",)}
-        plain = sample_ntk(mlp, rates, x, sampler="scalar", **shared)
+        plain = sample_ntk(mlp, rates, x, sampler=sampler, outputs=1, **shared)
         grown = sample_tangent_populations(
             mlp, rates, x, asked, precision="float32", islands=(0, islands), **shared
         )
         e = estimate([plain.merge(grown)], ["ntk"], seed=seed, ensemble="e", member="m")
         for name, right in exact.items():
             value, error, trusted = (
-                e[f"{name}{part}"].values.item() for part in ("", "_stderr", "_trusted")
+                e[f"{name}{part}"].values[0] for part in ("", "_stderr", "_trusted")
             )
             source = "population" if f"{name}_estimator" in e else "plain"
-            z = (value - right) / error if trusted else np.nan
-            found[name, source, mlp.depth].append(z)
+            z = np.where(trusted, (value - right) / error, np.nan)
+            found[name + of, source, mlp.depth].extend(z[np.isfinite(right)])
     return found
+
+
+def known_tangents(mlp: Perceptron, rates: LearningRates, x: np.ndarray) -> dict[str, np.ndarray]:
+    """Exact values, NaN where none are known.
+
+    Theta_ab of linear networks is bilinear in a and b, and odd in any direction: of unit vectors
+    with the cosine c, E[Theta_ab Theta_aa] is c times E[Theta_aa^2].
+    """
+    known = second_moments(mlp, rates, x, [mlp.depth])
+    H, ratio = known.H[0], known.ratio[0]
+    a, b = pairs(len(x)).T
+    alone = np.flatnonzero(a == b)
+    mean, variance = np.full((len(x),) * 2, np.nan), np.full((len(a),) * 2, np.nan)
+    np.fill_diagonal(mean, H)
+    variance[alone, alone] = (ratio - 1) * H**2
+    if len(x) == 2 and mlp.activation.is_linear:
+        mean[[0, 1], [1, 0]] = x[0] @ x[1] / (x[0] @ x[0]) * H[0]
+        variance[[0, 2], 1] = variance[1, [0, 2]] = mean[0, 1] / H[0] * variance[0, 0]
+    return {"ntk": mean, "ntk_variance": variance, "ntk_second_moment": ratio}
 
 
 def main() -> None:
@@ -155,10 +180,11 @@ def main() -> None:
                 members=arguments.members or None, exact=not arguments.resampled,
             )  # fmt: skip
             if mlp.is_scale_invariant:
-                found |= tangent_z_values(
-                    mlp, x, seeds, networks=arguments.networks, islands=arguments.islands,
-                    members=None,
-                )  # fmt: skip
+                for inputs in (x, two_inputs(x)):
+                    found |= tangent_z_values(
+                        mlp, inputs, seeds, networks=arguments.networks,
+                        islands=arguments.islands, members=None,
+                    )  # fmt: skip
             for (name, source, layer), values in found.items():
                 # What plain networks are left to tell shows whether the pilot leaves them too much.
                 pooled[name if source == "population" else f"{name}, plain"].append(

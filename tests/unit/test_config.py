@@ -151,7 +151,8 @@ def test_a_bad_config_is_refused_in_one_sentence(content, key, given, allowed):
         ({"population": {}, "weights": "uniform", "sampler": "explicit"}, "population"),
         ({"population": {}, "estimate": ["distribution"]}, "population"),
         ({"population": {}, "train": {"inputs": "a", "times": [1.0]}}, "population"),
-        ({"population": {}, "measure": ["ntk"]}, "inputs"),
+        ({"population": {}, "measure": ["ntk"], "inputs": "many"}, "inputs"),
+        ({"population": {"of": 2}, "measure": ["ntk"]}, r"population\.of"),
         ({"population": {}, "measure": ["ntk"], "estimate": ["ntk_tensors"]}, "population"),
         (
             {"population": {}, "measure": ["ntk"], "inputs": "one", "sampler": "explicit"},
@@ -211,7 +212,7 @@ def test_powers_whose_mean_is_finite_are_taken(change):
             (1,),
             (1, 2),
         ),
-        # Of several inputs kernels alone are grown.
+        ({"measure": ["ntk"], "inputs": "a"}, (), (1, 2)),
         (
             {"measure": ["preactivations", "ntk"], "estimate": ["kurtosis", "ntk"], "inputs": "a"},
             (1, 2),

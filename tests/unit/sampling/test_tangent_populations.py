@@ -14,7 +14,7 @@ from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling.mlp.conditional_ntk import conditional_ntk, layer_sums
 from finitewidth.sampling.ntk_ensemble import sample_ntk
 from finitewidth.sampling.population import tangents
-from finitewidth.sampling.population.tangent_growth import grow_tangents, log_moments
+from finitewidth.sampling.population.tangent_growth import counted, grow_tangents, log_moments
 from finitewidth.sampling.population.tangent_populations import sample_tangent_populations
 from finitewidth.theory.mlp_ntk.ntk_exact import second_moments
 
@@ -54,14 +54,14 @@ def forward(network, networks, seed=0):
 
 def carried(network, rates, layers):
     """The coefficients at the last layer."""
-    term = float(tangents.counted(network, rates, 1, float(X[0] @ X[0])))
+    term = float(counted(network, rates, 1, float(X[0] @ X[0])))
     known = tangents.first(term, len(layers[0][0]))
     for layer, (gram, z, s, slope, squares, following) in enumerate(layers, start=1):
         fresh = network.C_W[layer] / network.widths[layer]
         sums = tangents.scaled(
             tangents.sums_of(z, s, slope), gram.numpy(), fresh, following.numpy()
         )
-        term = tangents.counted(network, rates, layer + 1, squares.numpy())
+        term = counted(network, rates, layer + 1, squares.numpy())
         known = tangents.beyond(known, sums, fresh, term)
     return known
 

@@ -146,8 +146,8 @@ def _not_zero(power: float) -> float:
 
 
 class Population(Model):
-    """Networks grown layer by layer towards those that carry a moment, of kernels, and on one input
-    of tangent kernels; moments that plain networks are too few for are taken from them."""
+    """Networks grown layer by layer towards those that carry a moment, of kernels or of tangent
+    kernels; moments that plain networks are too few for are taken from them."""
 
     power: Sweep[Annotated[Real, Field(ge=-4, le=8), AfterValidator(_not_zero)]] | None = key(
         "a number from -4 to 8 but 0, or a list of different ones: k, of the growth of Ghat^k"
@@ -161,13 +161,13 @@ class Population(Model):
     members: Annotated[int, Field(ge=50, le=10**7)] | None = key(
         "a whole number of at least 50: networks of an island (where left out, as many as have"
         " 32768 neurons and inputs in their widest layer, but at least 100; 1000 where the law is"
-        " known; of tangent kernels of two slopes without bias 512 times the sum of 1/n over"
-        " hidden layers, but at least 512)",
+        " known; of tangent kernels of two slopes without bias on one input 512 times the sum of"
+        " 1/n over hidden layers, but at least 512)",
         None,
     )
     of: Literal["mean"] | Annotated[int, Field(ge=0)] = key(
-        "mean (the mean over inputs of Ghat_aa/K_aa), or a whole number of at least 0: the input"
-        " whose Ghat is grown",
+        "mean (the mean over inputs of Ghat_aa/K_aa; of tangent kernels that of (Theta_aa/H_aa)^2,"
+        " whose root is grown), or a whole number of at least 0: the input whose Ghat is grown",
         "mean",
     )
     exact: bool = key(

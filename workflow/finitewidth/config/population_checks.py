@@ -8,7 +8,7 @@ from finitewidth.config.model import Ensemble, Init, orders_of, tangent_orders_o
 from finitewidth.core.errors import ConfigError
 from finitewidth.models.activations.table import get
 from finitewidth.models.finite_powers import mean_is_finite
-from finitewidth.quantities.description import FOUR_POINT_MOST_INPUTS
+from finitewidth.quantities.description import FOUR_POINT_MOST_INPUTS, TANGENT_FORMS_MOST_INPUTS
 from finitewidth.quantities.vocabulary import FAMILIES
 from finitewidth.theory.mlp.criticality import critical_init
 
@@ -33,11 +33,13 @@ def check_population(path: str, ensemble: Ensemble, counts: Sequence[int]) -> No
         those = ", ".join(n for n, f in FAMILIES.items() if f.orders or f.tangent_orders)
         allowed = f"nothing unless one of {those} is estimated"
         raise ConfigError.at(f"{path}.population", "a value", allowed)
-    if not of_kernels and max(counts) > 1:
-        allowed = "inputs of one vector beside a population of tangent kernels"
-        raise ConfigError.at(f"{path}.inputs", f"{max(counts)} vectors", allowed)
-    if max(counts) > FOUR_POINT_MOST_INPUTS:
-        allowed = f"inputs of at most {FOUR_POINT_MOST_INPUTS} vectors beside a population"
+    most, what = (
+        (TANGENT_FORMS_MOST_INPUTS, "a population of tangent kernels")
+        if of_tangents
+        else (FOUR_POINT_MOST_INPUTS, "a population")
+    )
+    if max(counts) > most:
+        allowed = f"inputs of at most {most} vectors beside {what}"
         raise ConfigError.at(f"{path}.inputs", f"{max(counts)} vectors", allowed)
     fewest = min((count for count in counts if count), default=None)
     if given.of != "mean" and fewest is not None and given.of >= fewest:

@@ -13,6 +13,14 @@ def pairs(inputs: int) -> np.ndarray:
     return np.array(list(combinations_with_replacement(range(inputs), 2)))
 
 
+def pair_places(inputs: int) -> np.ndarray:
+    """Where the pair of a and b, in either order, stands in :func:`pairs`, shape (N, N)."""
+    place = np.zeros((inputs, inputs), int)
+    a, b = pairs(inputs).T
+    place[a, b] = place[b, a] = np.arange(len(a))
+    return place
+
+
 def quads(inputs: int) -> np.ndarray:
     """All quadruples (a, b, c, d) with a <= b <= c <= d, shape (C(N+3, 4), 4)."""
     return np.array(list(combinations_with_replacement(range(inputs), 4)))

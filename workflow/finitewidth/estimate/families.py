@@ -149,8 +149,9 @@ def _with_populations(
     populations = samples.populations
     if populations is None or "population_tangent_spread" not in populations or not found:
         return found, {}
-    own = np.einsum("niiaa->n", samples.values("ntk"), dtype=float) / samples.size("output")
-    return TangentsBeside(populations, own, bounds).put(found)
+    own = np.einsum("niiab->nab", samples.values("ntk"), dtype=float) / samples.size("output")
+    a, b = pairs(samples.size("input")).T
+    return TangentsBeside(populations, own[:, a, b], bounds).put(found)
 
 
 def _with_the_dead(found: Estimates, layer: Layer) -> Estimates:

@@ -57,14 +57,14 @@ class Population:
     exact: bool
     tangents: tuple[int, ...] = ()
 
-    def tangent_members(self, widths: Sequence[int], *, short: bool) -> int:
+    def tangent_members(self, widths: Sequence[int], inputs: int, *, short: bool) -> int:
         """Members of an island of tangent kernels of networks with these hidden widths.
 
         Where a layer is ``short``, so that its width costs nothing, as many as keep islands alike:
         how much they differ grows with the sum of 1/n over hidden layers.
         """
         if self.members is not None or not short:
-            return self.members_of(max(widths, default=1), 1)
+            return self.members_of(max(widths, default=1), inputs)
         return max(_LEAST_SHORT, round(_SHORT * sum(1 / n for n in widths)))
 
     def members_of(self, widest: int, inputs: int, exact: bool = False) -> int:

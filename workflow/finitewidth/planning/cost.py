@@ -19,6 +19,7 @@ from finitewidth.models.block_shapes import BlockNetwork
 from finitewidth.models.own_network import OwnShape
 from finitewidth.models.places import ALL
 from finitewidth.planning.member import Ladder, Member, Training
+from finitewidth.planning.population_cost import grown
 from finitewidth.planning.training_cost import kept, learning
 from finitewidth.quantities.vocabulary import FAMILIES, FROM_LADDER, FROM_NTK, FROM_TRAINING
 
@@ -48,7 +49,7 @@ PRICES: dict[str, dict[str, dict[str, float]]] = {
         "explicit blocks": {"member": 4e7, "layers": 400.0, "normals": 8.8, "weights": 4.4,
                             "multiplied": 0.025, "patches": 3.0},
         "marginal ntk": {"member": 2.5e7, "networks": 2000.0, "layers": 360.0, "normals": 4.7,
-                         "matrices": 150.0, "grown": 16.0, "short": 400.0},
+                         "matrices": 150.0, "grown": 16.0, "short": 400.0, "forms": 60.0},
         # By torch, as all ensembles of such networks.
         "marginal ntk of blocks": {"member": 4e7, "layers": 120.0, "normals": 18.0, "curves": 6.0},
         "marginal gradients": {"member": 4e7, "layers": 500.0, "normals": 25.0, "curves": 5.0,
@@ -283,41 +284,8 @@ def _drawn(member: Member, inputs: int, networks: float) -> dict[str, float]:
         * inputs
         * member.controls
         * (not _of_neurons(member, inputs)),
-        **_grown(member, inputs),
+        **grown(member, inputs),
     }
-
-
-def _grown(member: Member, inputs: int) -> dict[str, float]:
-    """Neurons of populations, and members times layers of those drawn from a known law, and of
-    those of tangent kernels whose layers are short.
-
-    Where a pilot chooses powers, about as many as orders whose networks differ enough at a variance
-    of the logarithm of 1/n in each layer: twice that for some activations, less for others.
-    """
-    asked, count = member.population, {"grown": 0.0, "tilted": 0.0, "short": 0.0}
-    if asked is None:
-        return count
-    simple = activations.get(member.activation).is_scale_invariant and not member.C_b
-    exact = asked.exact and simple and inputs == 1
-    for width in member.rungs:
-        widest = max(member.hidden or (width,))
-        chosen = [k for k in asked.orders if k * k * member.depth > 1.5 * widest]
-        members = asked.islands * asked.members_of(widest, inputs, exact) * member.depth
-        powers = len(asked.powers or chosen) * bool(asked.orders)
-        if exact:
-            count["tilted"] += powers * members
-        else:
-            count["grown"] += powers * members * widest * inputs
-        # Of tangent kernels all orders below the highest that needs one.
-        needed = [k for k in asked.tangents if k * k * member.depth > 0.25 * widest]
-        powers = len(asked.powers) or max(needed, default=0)
-        hidden = tuple(member.hidden or (width,) * (member.depth - 1))
-        members = asked.islands * asked.tangent_members(hidden, short=simple) * member.depth
-        if inputs == 1 and asked.tangents and simple:
-            count["short"] += powers * members
-        elif inputs == 1 and asked.tangents:
-            count["grown"] += 2 * powers * members * widest
-    return count
 
 
 def _of_blocks(member: Member, inputs: int, networks: float) -> dict[str, float]:

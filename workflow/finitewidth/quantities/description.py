@@ -23,6 +23,9 @@ ZAVATONE = "Zavatone-Veth, Pehlevan, arXiv:2104.11734"
 #: Most inputs of families with a number for each quadruple of them, and for each two pairs.
 FOUR_POINT_MOST_INPUTS = 8
 TANGENTS_MOST_INPUTS = 16
+#: Most inputs whose tangent kernels populations are grown for: a network carries 20,000 numbers of
+#: four inputs from layer to layer, and 90,000 of five.
+TANGENT_FORMS_MOST_INPUTS = 4
 
 AT_INPUT = ("layer", "input")
 AT_INPUTS = ("layer", "input", "input_")

@@ -131,8 +131,7 @@ def _drawn(
         "precision": member.precision,
         "islands": islands or (0, asked.islands),
     }
-    # Tangent kernels of several inputs are left to plain networks.
-    if asked.tangents and len(x) == 1 and not isinstance(member, SampledLadder):
+    if asked.tangents and not isinstance(member, SampledLadder):
         from finitewidth.sampling.population.tangent_populations import sample_tangent_populations
 
         own = member.rates(mlps[0])

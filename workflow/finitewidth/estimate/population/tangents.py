@@ -1,21 +1,24 @@
 """Moments of tangent kernels from populations, in place of those that plain networks cannot tell.
 
-On one input. A network of a population tells E[Theta^m] given its forward pass.
+A network of a population tells the mean of Theta_ab, and of Theta_ab Theta_cd, given its forward
+pass.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import xarray as xr
 
+from finitewidth.core.indices import pairs
 from finitewidth.estimate.errors.jackknife import Estimate, block_sums
 from finitewidth.estimate.population.sources import Source, Totals, joint
 from finitewidth.estimate.population.trusted import Grown, trusted
 from finitewidth.estimate.preactivations.moments import of_two
+from finitewidth.estimate.preactivations.pooled import symmetric_places
 
 Array = np.ndarray
 Totaled = Mapping[str, Totals]
@@ -32,7 +35,7 @@ class TangentsBeside:
     ----------
     populations : xarray.Dataset
         With ``population_tangent_needed``, and the rest where any were grown.
-    theta : array, shape (network,)
+    theta : array, shape (network, pair)
         Plain tangent kernels, of one output or the mean of several.
     bounds : array of int, shape (block + 1,)
     """
@@ -47,7 +50,7 @@ class TangentsBeside:
         Parameters
         ----------
         found : mapping
-            Quantity -> estimate of one number.
+            Quantity -> estimate, of one layer.
         """
         placed, words = dict(found), {}
         for name, order in _ORDERS.items():
@@ -56,14 +59,58 @@ class TangentsBeside:
                 continue
             mean = self._nearest(1)
             sources = {"1": self._source(mean), str(order): self._source(grown)}
-            one = joint(sources, _ESTIMATORS[name], correct_bias=name == "ntk_second_moment")
-            # Of a moment of order m trust is told by the column of that moment.
-            one = trusted(one, grown, np.array([[order - 1]]))
-            shape = found[name].value.shape
-            placed[name] = one.take((np.zeros(shape, int),))
+            estimator, of, places = self._numbers(name)
+            one = joint(sources, estimator, correct_bias=name == "ntk_second_moment")
+            one = trusted(one, grown, self._alone(order)[of])
+            placed[name] = one.take(places[None])
             parts = dict.fromkeys(g.words if g else "plain networks" for g in (grown, mean))
             words[name] = "; ".join(parts)
         return placed, words
+
+    def _numbers(self, name: str) -> tuple[Callable[[Totaled], Array], Array, Array]:
+        """How the numbers of a quantity are estimated, the inputs that each is made of, (number,
+        factor), and where they stand among the axes of the quantity."""
+        index, inputs = self._pairs, np.arange(self._inputs)
+        first, second = self._products
+        if name == "ntk":
+            return lambda s: s["1"].mean("x"), index, symmetric_places(*index.T)
+        if name == "ntk_variance":
+            of = np.hstack([index[first], index[second]])
+            return (
+                lambda s: s["2"].mean("two") - _square(s, first, second),
+                of,
+                symmetric_places(first, second),
+            )
+        own = symmetric_places(*index.T)[inputs, inputs]
+        two = symmetric_places(first, second)[own, own]
+        return (
+            lambda s: s["2"].mean("two")[..., two] / _square(s, first, second)[..., two],
+            inputs[:, None],
+            inputs,
+        )
+
+    @cached_property
+    def _inputs(self) -> int:
+        return round((np.sqrt(8 * self.theta.shape[1] + 1) - 1) / 2)
+
+    @property
+    def _pairs(self) -> Array:
+        return pairs(self._inputs)
+
+    @property
+    def _products(self) -> tuple[Array, Array]:
+        """Pairs of pairs, (product,) each."""
+        first, second = np.triu_indices(len(self._pairs))
+        return first, second
+
+    def _alone(self, order: int) -> Array:
+        """Among what islands hold, the moments of this order of each input, (input,): they tell
+        what is to be believed."""
+        inputs = np.arange(self._inputs)
+        own = symmetric_places(*self._pairs.T)[inputs, inputs]
+        if order == 1:
+            return own
+        return len(self._pairs) + symmetric_places(*self._products)[own, own]
 
     def _is_far(self, order: int) -> bool:
         """Whether plain networks are too few for a moment by what the pilot says."""
@@ -97,28 +144,29 @@ class TangentsBeside:
     def _source(self, grown: Grown | None) -> Source:
         if grown is None:
             return self._plain
-        x, two = grown.mean[:, :1], grown.mean[:, 1:]
-        return Source({"x": x, "x x": x**2, "two": two}, np.ones(len(x)), grown.words)
+        count = len(self._pairs)
+        x, two = grown.mean[:, :count], grown.mean[:, count:]
+        sums = {"x": x, "x x": self._multiplied(x), "two": two}
+        return Source(sums, np.ones(len(x)), grown.words)
+
+    def _multiplied(self, x: Array) -> Array:
+        first, second = self._products
+        return x[:, first] * x[:, second]
 
     @cached_property
     def _plain(self) -> Source:
         def features(at: slice) -> dict[str, Array]:
-            x = self.theta[at, None]
-            return {"x": x, "x x": x**2, "two": x**2}
+            x = self.theta[at]
+            both = self._multiplied(x)
+            return {"x": x, "x x": both, "two": both}
 
         return Source(
             block_sums(features, self.bounds), np.diff(self.bounds).astype(float), "plain networks"
         )
 
 
-def _square(s: Totaled) -> Array:
-    """E[Theta]^2 by products over different units."""
+def _square(s: Totaled, first: Array, second: Array) -> Array:
+    """E[Theta_ab] E[Theta_cd] by products over different units, (..., product)."""
     one = s["1"]
-    return of_two(one.sum("x"), one.sum("x"), one.sum("x x"), one.count)
-
-
-_ESTIMATORS = {
-    "ntk": lambda s: s["1"].mean("x"),
-    "ntk_variance": lambda s: s["2"].mean("two") - _square(s),
-    "ntk_second_moment": lambda s: s["2"].mean("two") / _square(s),
-}
+    x = one.sum("x")
+    return of_two(x[..., first], x[..., second], one.sum("x x"), one.count)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
 
+from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 
 Array = np.ndarray
@@ -32,31 +33,64 @@ class Potential:
     """
 
     def __init__(self, mlp: Perceptron, x: Array, of: int | None):
-        share = np.ones(len(x)) if of is None else np.full(len(x), _BESIDE)
-        if of is not None:
-            share[of] = 1.0
         with np.errstate(divide="ignore"):
-            self._log_share = np.log(share / share.sum()) - np.log(_kernels(mlp, x))
+            self._log_share = np.log(_shares(len(x), of)) - np.log(_kernels(mlp, x)[0])
 
     def of(self, layer: int, log_kernel: Array) -> Array:
         """log phi, shape (member,), of log Ghat_aa, shape (member, input); -inf of the dead."""
         if log_kernel.shape[1] == 1:
             return log_kernel[:, 0]
-        share = self._log_share[layer - 1]
-        # An input that is 0 at infinite width is 0 in every network.
-        parts = log_kernel[:, np.isfinite(share)] + share[np.isfinite(share)]
-        if not parts.shape[1]:
-            return np.zeros(len(log_kernel))
-        return np.logaddexp.reduce(parts, axis=1)
+        return _log_mean(log_kernel.T, self._log_share[layer - 1])
 
 
-def _kernels(mlp: Perceptron, x: Array) -> Array:
-    """K_aa of each layer, shape (depth, inputs)."""
+class TangentPotential:
+    """The same of tangent kernels: the mean over inputs of (Theta_aa/H_aa)^m, or nearly of one.
+
+    H is that of infinite width.
+    """
+
+    def __init__(self, mlp: Perceptron, rates: LearningRates, x: Array, of: int | None):
+        kernels, slopes = _kernels(mlp, x)
+        found = [rates.lambda_b[0] + rates.lambda_W[0] / mlp.widths[0] * np.sum(x**2, axis=1)]
+        for layer in range(1, mlp.depth):
+            squares = (kernels[layer] - mlp.C_b[layer]) / (mlp.C_W[layer] or 1.0)
+            term = rates.lambda_b[layer] + rates.lambda_W[layer] * squares
+            found.append(term + mlp.C_W[layer] * slopes[layer - 1] * found[-1])
+        with np.errstate(divide="ignore"):
+            self._log_share, self._log_H = np.log(_shares(len(x), of)), np.log(found)
+
+    def of(self, layer: int, log_moments: Array, order: int) -> Array:
+        """log phi^m, shape (member,), of the logarithms of moments 1 and 2, (2, input, member)."""
+        logs = log_moments[order - 1]
+        if len(logs) == 1:
+            return logs[0]
+        return _log_mean(logs, self._log_share - order * self._log_H[layer - 1])
+
+
+def _shares(inputs: int, of: int | None) -> Array:
+    share = np.ones(inputs) if of is None else np.full(inputs, _BESIDE)
+    if of is not None:
+        share[of] = 1.0
+    return share / share.sum()
+
+
+def _log_mean(logs: Array, log_share: Array) -> Array:
+    """The logarithm of a mean over inputs, shape (member,), of logarithms (input, member)."""
+    # An input that is 0 at infinite width is 0 in every network.
+    able = np.isfinite(log_share)
+    parts = logs[able] + log_share[able, None]
+    return np.logaddexp.reduce(parts, axis=0) if len(parts) else np.zeros(logs.shape[1])
+
+
+def _kernels(mlp: Perceptron, x: Array) -> tuple[Array, Array]:
+    """K_aa of each layer, and the mean square of sigma' there, shape (depth, inputs) each."""
     kernel = mlp.C_b[0] + mlp.C_W[0] / mlp.widths[0] * np.sum(x**2, axis=1)
-    found = [kernel]
-    for layer in range(1, mlp.depth):
-        s = mlp.activation.function(np.sqrt(kernel)[:, None] * _NODE)
-        mean = (s**2 @ _WEIGHT) / _WEIGHT.sum()
-        kernel = mlp.C_b[layer] + mlp.C_W[layer] * mean
+    found, slopes = [], []
+    for layer in range(mlp.depth):
+        z = np.sqrt(kernel)[:, None] * _NODE
         found.append(kernel)
-    return np.stack(found)
+        slopes.append((mlp.activation.derivative(z) ** 2 @ _WEIGHT) / _WEIGHT.sum())
+        if layer + 1 < mlp.depth:
+            mean = (mlp.activation.function(z) ** 2 @ _WEIGHT) / _WEIGHT.sum()
+            kernel = mlp.C_b[layer + 1] + mlp.C_W[layer + 1] * mean
+    return np.stack(found), np.stack(slopes)

@@ -1,4 +1,4 @@
-"""Populations of tangent kernels of a member of a config, on one input, as sums over members."""
+"""Populations of tangent kernels of a member of a config, as sums over members."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling.population.growth import Members
 from finitewidth.sampling.population.pilot import PILOT, entropy
 from finitewidth.sampling.population.populations import ancestors, sums
-from finitewidth.sampling.population.tangent_growth import grow_tangents, is_short, log_moments
+from finitewidth.sampling.population.potential import TangentPotential
+from finitewidth.sampling.population.tangent_growth import (
+    grow_tangents,
+    is_short,
+    kernel_moments,
+    log_moments,
+)
 
 Array = np.ndarray
 
@@ -39,7 +45,7 @@ def sample_tangent_populations(
     ----------
     mlp, rates
         Weights must be normal.
-    x : array, shape (1, n_0)
+    x : array, shape (inputs, n_0)
     asked : Population
         Of its powers the positive ones; where it has none a pilot chooses among the orders of
         ``tangents``.
@@ -53,9 +59,10 @@ def sample_tangent_populations(
     """
     x = np.asarray(x, dtype=np.float64)
     stream = (seed, *name, "population", "tangents")
-    shared = mlp, rates, x, precision
+    potential = TangentPotential(mlp, rates, x, asked.of)
+    shared = mlp, rates, x, precision, potential
     spread = np.array([_spread(m, shared, (*stream, "pilot")) for m in asked.tangents])
-    short = is_short(mlp)
+    short = is_short(mlp, len(x))
     # Short layers cost next to nothing, and what members tell is free of the way back's noise: they
     # are better as soon as plain networks would be too few if these were a quarter.
     far = asks_for_population(spread, networks // 4 if short else networks, exact=short)
@@ -75,23 +82,24 @@ def sample_tangent_populations(
     if not powers:
         return found
     widths = mlp.widths[1:-1]
-    members = asked.tangent_members(widths, short=short)
+    members = asked.tangent_members(widths, len(x), short=short)
     first, last = islands
-    kept = np.zeros((3, last - first, len(powers), len(asked.tangents)))
-    left = np.zeros(kept.shape[1:3], np.int32)
+    left, kept = np.zeros((last - first, len(powers)), np.int32), []
     for place, which in np.ndindex(left.shape):
         now = _island(powers[which], members, shared, (*stream, first + place))
-        logs = log_moments(now)
-        weighed = [np.exp(now.log_weight + logs[m - 1]) for m in asked.tangents]
-        kept[:, place, which] = sums(np.stack(weighed, axis=1), now.ancestor)
+        weighed = np.exp(now.log_weight) * kernel_moments(now)
+        kept.append(sums(weighed.T, now.ancestor))
         left[place, which] = ancestors(now)
-    dims = ("island", "tangent_population", "tangent_moment")
+    # (mean, square or families; island; population; product).
+    placed = np.array(kept).reshape(*left.shape, 3, -1).transpose(2, 0, 1, 3)
+    dims = ("island", "tangent_population", "tangent_product")
     words = (
-        "mean over members of their weight times E[Theta^m] given the forward pass",
+        "mean over members of their weight times E[Theta_ab], then E[Theta_ab Theta_cd], given the"
+        " forward pass",
         "mean over members of the square of that",
         "sum over families of the square of what their members add, over the members",
     )
-    for part, values, said in zip(("mean", "square", "families"), kept, words, strict=True):
+    for part, values, said in zip(("mean", "square", "families"), placed, words, strict=True):
         found[f"population_tangent_{part}"] = (dims, values, {"long_name": said, "units": "1"})
     word = {"long_name": "members of the first layer that are left", "units": "1"}
     found["population_tangent_ancestors"] = (dims[:2], left, word)
@@ -106,10 +114,10 @@ def sample_tangent_populations(
 
 
 def _island(power: float, members: int, shared: tuple, stream: tuple) -> Members:
-    mlp, rates, x, precision = shared
+    mlp, rates, x, precision, potential = shared
     named = (*stream, repr(power))
-    generator, numbers = torch_stream(*named), numpy_stream(*named)
-    return grow_tangents(mlp, rates, x, members, power, generator, numbers, precision)
+    streams = torch_stream(*named), numpy_stream(*named)
+    return grow_tangents(mlp, rates, x, members, power, *streams, precision, potential)
 
 
 def _spread(m: int, shared: tuple, stream: tuple) -> float:
@@ -118,8 +126,10 @@ def _spread(m: int, shared: tuple, stream: tuple) -> float:
     By the relative entropy of the forward pass; the way back adds the variance of the logarithm
     that E[Theta^2]/E[Theta]^2 given the forward pass has, as if log-normal.
     """
+    mlp, _, _, _, potential = shared
     now = _island(float(m), PILOT, shared, stream)
-    one, square = log_moments(now)
+    logs = log_moments(now)
+    one, square = (potential.of(mlp.depth, logs, order) for order in (1, 2))
     growth = (one, square)[m - 1]
     found = 2 * entropy(now.log_weight, growth)
     aims = now.log_weight + growth

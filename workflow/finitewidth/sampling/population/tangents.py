@@ -21,9 +21,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from finitewidth.models.parameterisation import LearningRates
-from finitewidth.models.perceptron import Perceptron
-
 Array = np.ndarray
 
 
@@ -136,9 +133,3 @@ def two_slopes(
         q = a * 2 * generator.standard_gamma(k / 2)
         total += [a * k, a * q, q, q, a**2 * k, a**2 * q, a * q, a * q, q]
     return total
-
-
-def counted(mlp: Perceptron, rates: LearningRates, layer: int, squares: Array | float) -> Array:
-    """c_l, what the weights and biases of a layer count, of the sum of squares before it."""
-    rate = rates.lambda_W[layer - 1] / mlp.widths[layer - 1]
-    return np.asarray(rates.lambda_b[layer - 1] + rate * squares)
