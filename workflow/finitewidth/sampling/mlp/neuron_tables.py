@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache, lru_cache, reduce
 from itertools import combinations_with_replacement
+from operator import mul
 
 import numpy as np
 
@@ -63,12 +65,25 @@ def neuron_moments(
         log g, in steps of 1/16.
     array, shape (node, moment)
         As :func:`moment_names`; covariances and third moments are central. NaN where the quadrature
-        does not bear itself out.
+        does not bear itself out. Not to be written to: equal arguments give the same arrays.
     """
+    return _tables(activation, float(first), tuple(C_b), tuple(C_W), tuple(names))
+
+
+@lru_cache(maxsize=16)
+def _tables(
+    activation: Activation,
+    first: float,
+    C_b: tuple[float, ...],
+    C_W: tuple[float, ...],
+    names: tuple[str, ...],
+) -> tuple[Array, Array]:
     with np.errstate(all="ignore"):
         kernels = [k for k in flow(activation, first, C_b, C_W) if 1e-200 < k < 1e200] or [1.0]
         nodes = nodes_about(kernels)
         values = np.array([_moments(activation, g, names) for g in np.exp(nodes)])
+    for array in (nodes, values):
+        array.flags.writeable = False
     return nodes, values
 
 
@@ -91,23 +106,31 @@ def nodes_about(kernels: Sequence[float]) -> Array:
 
 def _moments(activation: Activation, g: float, names: Sequence[str]) -> Array:
     """The moments at one g, by two rules that have to agree."""
+    u, rules = _rules()
+    z = np.sqrt(g) * u
+    parts = {"z": z, "s": activation.function(z), "d": activation.derivative(z)}
+    powers = ([parts[of] ** k for of, k in _factors(name)] for name in names)
+    h = np.array([reduce(np.multiply, factors) for factors in powers])
+    (fine, size), (coarse, _) = (_central(h, w) for w in rules)
+    return np.where(np.abs(fine - coarse) <= _AGREE * np.maximum(size, 1e-290), fine, np.nan)
+
+
+@cache
+def _rules() -> tuple[Array, tuple[Array, Array]]:
+    """Nodes, the weights of them all, and those of every second one."""
     step, start, stop = _RULE
     v = np.arange(start, stop, step)
     u = np.exp(v)
     weights = step * u * np.exp(-u * u / 2) / np.sqrt(2 * np.pi)
-    z = np.sqrt(g) * np.concatenate([-u, u])
-    parts = {"z": z, "s": activation.function(z), "d": activation.derivative(z)}
-    h = np.array(
-        [
-            np.prod([parts[of] ** int(k) for of, k in re.findall(r"([zsd])(\d)", n)], 0)
-            for n in names
-        ]
-    )
-    half = np.arange(len(v)) % 2
-    (fine, size), (coarse, _) = (
-        _central(h, np.tile(w / (2 * w.sum()), 2)) for w in (weights, weights * half)
-    )
-    return np.where(np.abs(fine - coarse) <= _AGREE * np.maximum(size, 1e-290), fine, np.nan)
+    both = (weights, weights * (np.arange(len(v)) % 2))
+    fine, coarse = (np.tile(w / (2 * w.sum()), 2) for w in both)
+    return np.concatenate([-u, u]), (fine, coarse)
+
+
+@cache
+def _factors(name: str) -> list[tuple[str, int]]:
+    """Which of z, s and d make up a function, with their powers."""
+    return [(of, int(k)) for of, k in re.findall(r"([zsd])(\d)", name)]
 
 
 def _central(h: Array, w: Array) -> tuple[Array, Array]:
@@ -119,6 +142,6 @@ def _central(h: Array, w: Array) -> tuple[Array, Array]:
         *combinations_with_replacement(range(len(x)), 2),
         *combinations_with_replacement(few, 3),
     ]
-    moments = [np.prod(x[list(c)], axis=0) @ w for c in products]
-    sizes = [np.prod(size[list(c)]) for c in products]
+    moments = [reduce(np.multiply, [x[k] for k in c]) @ w for c in products]
+    sizes = [reduce(mul, [size[k] for k in c]) for c in products]
     return np.array([*mean, *moments]), np.array([*np.abs(h) @ w, *sizes])

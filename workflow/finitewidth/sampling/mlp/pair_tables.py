@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from finitewidth.models.activations.activation import Activation
 from finitewidth.sampling.mlp.neuron_tables import STEP, flow, nodes_about
 
 Array = np.ndarray
+#: Arrays by name, each with its dimensions.
+Tables = dict[str, tuple[tuple[str, ...], Array]]
 
 #: What enters the next kernel: products of s = sigma(z) of both inputs.
 PAIR_KERNEL = ("s2.0", "s1.1", "s0.2")
@@ -40,7 +43,7 @@ _U = np.arange(-18, 18 + 1 / 64, 1 / 32)
 
 def pair_moments(
     activation: Activation, first: Array, C_b: Sequence[float], C_W: Sequence[float]
-) -> dict[str, tuple[tuple[str, ...], Array]] | None:
+) -> Tables | None:
     """Tables for a network on two inputs.
 
     Parameters
@@ -59,10 +62,24 @@ def pair_moments(
         (log_kernel, power, degree), c_pm of the powers p = 1 to 6 and the degrees m from 0 to
         M - 1, and ``beyond`` (log_kernel, factor), b_p of the first five: E[s^p.q | g] is known if
         |r|^M b_p(g_11) b_q(g_22) is at most 1. None where the kernels of infinite width take too
-        many degrees, or an input is zero.
+        many degrees, or an input is zero. Arrays are not to be written to: equal arguments give the
+        same ones.
     """
     if activation.slopes is not None:
         return _by_angle(*activation.slope_pair)
+    kernels = tuple(float(number) for number in first.ravel())
+    found = _of_kernels(activation, kernels, tuple(C_b), tuple(C_W))
+    return None if found is None else dict(found)
+
+
+@lru_cache(maxsize=16)
+def _of_kernels(
+    activation: Activation,
+    kernels_of_layer_1: tuple[float, ...],
+    C_b: tuple[float, ...],
+    C_W: tuple[float, ...],
+) -> Tables | None:
+    first = np.reshape(kernels_of_layer_1, (2, 2))
     with np.errstate(all="ignore"):
         flows = [flow(activation, g, C_b, C_W) for g in np.diagonal(first)]
         kernels = np.concatenate(flows)
@@ -75,9 +92,12 @@ def pair_moments(
         for degrees in _DEGREES:
             beyond = _beyond(table, size, degrees)
             if _enough(beyond, places, np.abs(r), degrees):
+                table = table[..., :degrees]
+                for array in (nodes, table, beyond):
+                    array.flags.writeable = False
                 return {
                     "log_kernel": (("log_kernel",), nodes),
-                    "pair_moments": (("log_kernel", "power", "degree"), table[..., :degrees]),
+                    "pair_moments": (("log_kernel", "power", "degree"), table),
                     "beyond": (("log_kernel", "factor"), beyond),
                 }
     return None
@@ -120,7 +140,7 @@ def _enough(beyond: Array, places: Array, r: Array, degrees: int) -> bool:
     )
 
 
-def _by_angle(plus: float, minus: float) -> dict[str, tuple[tuple[str, ...], Array]]:
+def _by_angle(plus: float, minus: float) -> Tables:
     angles = np.linspace(0, np.pi, _ANGLES)
     # Kinks lie where cos(phi) or cos(phi - t) changes its sign.
     edges = np.stack(
