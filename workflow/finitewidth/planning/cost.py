@@ -292,7 +292,7 @@ def _of_blocks(member: Member, inputs: int, networks: float) -> dict[str, float]
     """Of networks made of blocks, what the marginal sampler draws: without weights, and with them
     where rows (inputs at all places) are no fewer than what a matrix multiplies."""
     if not isinstance(member.network, BlockNetwork):
-        return {}
+        return dict.fromkeys(("factors", "drawn", "multiplied"), 0.0)
     names = ("normals", "products", "matrices", "factors", "drawn", "multiplied", "patches")
     own = dict.fromkeys(names, 0.0)
     for size, count in map_sizes(member.network, member.outputs):

@@ -10,6 +10,7 @@ from finitewidth.quantities.description import (
     one_each,
 )
 
+_LI = "Li, Nica, Roy, arXiv:2106.04013"
 _YANG = "Yang, Schoenholz, arXiv:1712.08969"
 
 FAMILIES = (
@@ -46,6 +47,24 @@ FAMILIES = (
         theory="theory.predict.predicted_signals:gradient_norms",
         price=900.0,
         reads=one_each,
+    ),
+    Family(
+        "active_share",
+        (
+            Quantity(
+                "active_share",
+                AT_INPUT,
+                "probability that a preactivation is above 0: the share of gates that are open",
+                "docs/theory.md 13.9",
+                _LI,
+                unit=(),
+            ),
+        ),
+        records=("preactivation",),
+        estimator="estimate.preactivations.gates:active_shares",
+        theory="theory.predict.predicted_signals:active_shares",
+        price=30.0,
+        reads=lambda n, kept: n * kept,
     ),
 )
 

@@ -38,7 +38,10 @@ SAMPLERS: dict[tuple[str, bool], Callable] = {
     ("explicit", False): explicit_tile,
 }
 #: The same where derivatives by layers are recorded.
-_GRADIENT_SAMPLERS: dict[str, Callable] = {"marginal": marginal_gradient_tile, "explicit": gradient_tile}
+_GRADIENT_SAMPLERS: dict[str, Callable] = {
+    "marginal": marginal_gradient_tile,
+    "explicit": gradient_tile,
+}
 #: The same for tangent kernels.
 NTK_SAMPLERS: dict[tuple[str, bool], Callable] = {
     ("marginal", True): marginal_ntk.sample_tile,

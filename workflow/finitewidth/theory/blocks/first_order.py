@@ -37,11 +37,14 @@ class Stage:
         n (E[z_a z_b] - K).
     V : ndarray, shape (P, P)
         n Cov(z_ia z_ib, z_jc z_jd) of two channels i, j.
+    active : float
+        n (P(z > 0) - 1/2) of one input; NaN of two.
     """
 
     K: np.ndarray
     M: np.ndarray
     V: np.ndarray
+    active: float = np.nan
 
 
 def first_order(K: np.ndarray, sites: Sequence[Site]) -> list[Stage]:
@@ -78,7 +81,8 @@ def _trusted(K: np.ndarray, sites: Sequence[Site], degree: int) -> list[Stage]:
         gap = np.abs(one.V - other.V) > _TOLERANCE * np.outer(scale, scale)
         size = np.sqrt(np.abs(one.K)) + np.sqrt(scale)
         mean = np.abs(one.M - other.M) > _TOLERANCE * (np.abs(one.M) + size**2)
-        lost = lost or bool(gap.any() or mean.any()) or not np.isfinite(one.V).all()
+        share = abs(one.active - other.active) > _TOLERANCE * (1 + abs(one.active))
+        lost = lost or bool(gap.any() or mean.any() or share) or not np.isfinite(one.V).all()
         found.append(_nothing(one.K) if lost else one)
     return found
 
@@ -123,11 +127,11 @@ def _advance(stream: Stream, site: Site) -> Stage:
         stream.set_basis()
         stream.Y = [0 * stream.basis.one() for _ in stream.pairs]
         stream.variance = own**2 * V
-        return Stage(k, stream.M, stream.variance)
+        return Stage(k, stream.M, stream.variance, 0.0)
     stream.set_basis()
     if not stream.regular:
         return _nothing(k)
     stream.Y = [passed_on(c, before, stream.basis, site.gamma) for c in parts]
     squares = [stream.square(p) for p in stream.pairs]
     X = np.array([stream.correlated(c) for c in squares]).T
-    return Stage(k, stream.M, stream.variance + X + X.T)
+    return Stage(k, stream.M, stream.variance + X + X.T, stream.active())

@@ -63,6 +63,18 @@ class Stream:
         """X_q[g] = sqrt(n) Cov(D_q, mean of g over channels), of each pair q."""
         return np.array([self.basis.covariance(y, c) for y in self.Y])
 
+    def active(self) -> float:
+        """n (P(z > 0) - 1/2) of one input, NaN of two.
+
+        X_q[d_q g] of the step g, whose own mean and variance of second derivatives vanish: z goes
+        with the variance that it is drawn with where it keeps what earlier layers added.
+        """
+        if self.inputs > 1:
+            return float("nan")
+        step = self.basis.coefficients(lambda z: np.heaviside(z, 0.5), None)
+        curvature = self.basis.slope(self.basis.slope(step, 0), 0)
+        return float(self.correlated(curvature / 2)[0])
+
     def square(self, pair: tuple[int, ...]) -> np.ndarray:
         """Coefficients of z_a z_b."""
         a, b = pair

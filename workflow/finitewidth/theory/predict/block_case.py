@@ -151,6 +151,15 @@ class BlockCase:
         """G1 (T, N, N) and V (T, N, N, N, N) with their 1/n, NaN where unknown; None if nowhere."""
         if self.network.has_places:
             return self._on_places()
+        return None if self._on_vectors is None else self._on_vectors[:2]
+
+    @property
+    def active(self) -> np.ndarray | None:
+        """P(z > 0) less a half, with its 1/n, (T, N), of networks on vectors; as above."""
+        return None if self.network.has_places or self._on_vectors is None else self._on_vectors[2]
+
+    @cached_property
+    def _on_vectors(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
         found = sites_of(self.network)
         if found is None or len(found[1]) > DEEPEST:
             return None
@@ -159,6 +168,7 @@ class BlockCase:
         N = len(self.x)
         G1 = np.full((len(self.layers), N, N), np.nan)
         V = np.full((len(self.layers), N, N, N, N), np.nan)
+        active = np.full((len(self.layers), N), np.nan)
         for a, b in pairs(N):
             own = [a] if a == b else [a, b]
             if a != b and (N > MOST_PAIRED or len(sites) > DEEPEST_OF_TWO):
@@ -168,7 +178,9 @@ class BlockCase:
             # Equal inputs are one.
             stages = first_order(block[:1, :1] if equal else block, sites)
             self._place(own, stages, G1, V, n)
-        return G1, V
+            if a == b:
+                active[:, a] = [stages[layer - 1].active / n for layer in self.layers]
+        return G1, V, active
 
     def _on_places(self) -> tuple[np.ndarray, np.ndarray] | None:
         """The same of networks on images, at the recorded place of each layer."""

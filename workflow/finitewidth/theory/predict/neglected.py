@@ -31,7 +31,10 @@ _POWERS = {"infinite_width": 0, "1/n": 1, "1/n^2": 2}
 #: least spread times step in the quantity's own unit; half as much for tangent kernels; and an
 #: eighth for means of kernels, which fluctuations move through second derivatives alone.
 _LEAST_OF_MEANS, _LEAST_OF_TANGENTS = 1 / 8, 1 / 2
-_MEANS = ("covariance", "neuron_covariance", "correlation", "kernel_mean")
+_MEANS = ("covariance", "neuron_covariance", "correlation", "kernel_mean", "active_share")
+#: The largest change of the share of open gates, in units of the variance of the kernel: that of
+#: streams of ReLU is a hundredth.
+_OF_SIGNS = 0.1
 #: What tangent kernels enter.
 _OF_TANGENTS = ("ntk", "dntk")
 
@@ -168,6 +171,9 @@ class _Sizes:
             # Of all layers above; a norm in units of itself.
             spread = np.full_like(spread, spread.max(initial=0.0))
             unit = np.abs(orders["infinite_width"]) if name == "gradient_norm" else 1.0
+        elif name == "active_share":
+            # Of what a kernel fluctuates by a small share turns the sign of a neuron.
+            unit = _OF_SIGNS
         elif name in ("histogram", "quantile"):
             unit = _placed(_edgeworth(name), dims[-1:], dims) * (1 + spread)
         elif name in ("quadruple", "excess_kurtosis"):

@@ -149,6 +149,7 @@ OF_LAYERS: dict[str, Callable[[BlockCase], Told]] = {
     "quadruple": _quadruple,
     "normality": _normality,
     "gradient_norm": predicted_signals.of_blocks,
+    "active_share": predicted_signals.shares_of_blocks,
 }
 
 

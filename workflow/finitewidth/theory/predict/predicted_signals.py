@@ -1,20 +1,21 @@
-"""What theory says of derivatives of outputs by layers.
-
-At infinite width |df/dz|^2 is one number, a product of a factor a layer
-(docs/theory.md 13.8).
-"""
+"""What theory says of derivatives by layers (docs/theory.md 13.8), and of gates (13.9)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from finitewidth.models.layers.average_pool import AveragePool
 from finitewidth.models.layers.block import Block
 from finitewidth.models.layers.layer import Layer, Map
+from finitewidth.models.layers.layer_norm import LayerNorm
 from finitewidth.models.layers.nonlinearity import Nonlinearity
+from finitewidth.models.layers.rms_norm import RmsNorm
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.gaussian.slopes import mean_square_slope
 from finitewidth.theory.layers.gradient_norms import gradient_norms as of_architecture
-from finitewidth.theory.mlp import kernel
+from finitewidth.theory.mlp import exact, kernel
 from finitewidth.theory.predict.block_case import BlockCase
 from finitewidth.theory.predict.case import Case, Orders
 
@@ -33,7 +34,7 @@ def gradient_norms(case: Case) -> dict[str, Orders]:
     found = above[np.array(case.layers) - 1]
     # What stands before the last layer has to be Gaussian.
     known = sigma.slopes is not None or case.is_normal or not any(mlp.C_b[:-1])
-    return _told(found if known else np.full_like(found, np.nan), exact=sigma.slopes is not None)
+    return _told(found if known else np.full_like(found, np.nan), sigma.slopes is not None)
 
 
 def _alive(mlp: Perceptron, x: np.ndarray) -> np.ndarray:
@@ -47,10 +48,54 @@ def _alive(mlp: Perceptron, x: np.ndarray) -> np.ndarray:
 def of_blocks(case: BlockCase) -> dict[str, Orders]:
     """Of networks made of blocks, on vectors exactly where two slopes stand between maps alone."""
     if case.shape[1] != len(case.x) or not case.has_limit:
-        return _told(np.full(case.shape, np.nan), exact=False)
+        return _told(np.full(case.shape, np.nan), is_exact=False)
     found = of_architecture(case.network, case.x)[np.array(case.layers) - 1]
     plain = not case.network.has_places and all(map(_is_plain, case.network.layers))
-    return _told(found, exact=plain)
+    return _told(found, is_exact=plain)
+
+
+def active_shares(case: Case) -> dict[str, Orders]:
+    """Of perceptrons: a half of what is not dead, by the symmetry of weights and biases."""
+    orders = {
+        "infinite_width": np.where(np.isnan(case.log_K), np.nan, np.where(case.K > 0, 0.5, 0))
+    }
+    sigma = case.mlp.activation
+    if case.has_slopes:
+        dead = exact.dead_fraction(case.mlp, case.x, case.layers)
+        orders["exact"] = (1 - dead) / 2
+    elif sigma.derivatives is not None:
+        # Analytic: where it has a variance no neuron is exactly 0.
+        orders["exact"] = orders["infinite_width"]
+    return {"active_share": orders}
+
+
+def shares_of_blocks(case: BlockCase) -> dict[str, Orders]:
+    """Of networks made of blocks: a half, less or more where a skip has the sign of a neuron go
+    with the size of what is added to it."""
+    alive = np.where(np.isnan(case.K), np.nan, np.where(case.K > 0, 0.5, 0.0))
+    limit = np.where(case.K > 0, alive * case.gaussian[:, None], alive)
+    orders = {"infinite_width": limit}
+    if case.active is not None:
+        orders["1/n"] = np.where(case.K > 0, limit + case.active, limit)
+    ends = [case.network.ends[layer - 1] for layer in case.layers]
+    known = [_is_symmetric(case.network.layers[:end]) for end in ends]
+    if any(known):
+        orders["exact"] = np.where(np.array(known)[:, None] & (case.K > 0), limit, np.nan)
+    return {"active_share": orders}
+
+
+def _is_symmetric(layers: Sequence[Layer]) -> bool:
+    """Whether a neuron has both signs with equal chance at any width, and is never exactly 0: what
+    a fresh matrix gives is, and norms and means over places of it."""
+    *before, last = layers
+    if isinstance(last, LayerNorm | RmsNorm | AveragePool):
+        return _is_symmetric(before)
+    if isinstance(last, Block):
+        return not last.gamma and _is_symmetric([*before, *last.branch])
+    each = [inner for one in before for inner in (one.branch if isinstance(one, Block) else [one])]
+    slopes = [one.activation.slopes for one in each if isinstance(one, Nonlinearity)]
+    never_dead = all(pair is None or all(pair) for pair in slopes)
+    return isinstance(last, Map) and (last.C_b > 0 or never_dead)
 
 
 def _is_plain(layer: Layer) -> bool:
@@ -63,10 +108,10 @@ def _is_plain(layer: Layer) -> bool:
     return isinstance(layer, Map)
 
 
-def _told(found: np.ndarray, exact: bool) -> dict[str, Orders]:
+def _told(found: np.ndarray, is_exact: bool) -> dict[str, Orders]:
     with np.errstate(divide="ignore"):
         log = np.where(found > 0, np.log(np.where(found > 0, found, 1.0)), np.nan)
-    norm = {"infinite_width": found} | ({"exact": found} if exact else {})
+    norm = {"infinite_width": found} | ({"exact": found} if is_exact else {})
     return {
         "gradient_norm": norm,
         "gradient_log_mean": {"infinite_width": log},
