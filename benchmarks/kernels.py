@@ -1,6 +1,6 @@
 """Kernels of infinite width for data sets, against neural-tangents 0.6.5 on a processor.
 
-    python benchmarks/kernels.py [--vectors 1000] [--images 24]
+    python benchmarks/kernels.py [--vectors 1000] [--images 24] [--sequences 200]
 
 Both sides compute the kernel of one set of inputs with itself, in double precision, in processor
 time of one thread; the other library in its own environment (against_neural_tangents.py makes it),
@@ -30,7 +30,10 @@ HERE = Path(__file__).parent
 LAW = {"C_W": 1.6, "C_b": 0.1, "width": 8, "outputs": 1}
 EPS, REPEATS = 1e-5, 3
 NORMED = {"norm": "layer", "eps": EPS}
+TOKENS, CHANNELS = 6, 16
 WIDE = ["activation", "dense", "activation", "dense"]
+
+MLP = [{"dense": {"width": "4n"}}, "activation", "dense"]
 
 
 def vectors(activation: str, *blocks: dict, **readout: object) -> object:
@@ -46,6 +49,19 @@ def images(activation: str, places: int, *blocks: dict, pool: str, padding: str)
         readout={"pool": pool},
         **LAW,
     )
+
+
+def sequences(*blocks: dict, **readout: object) -> object:
+    more = {"blocks": list(blocks), "readout": {"activation": "none", **readout}}
+    return fw.network("gelu", inputs=CHANNELS, tokens=TOKENS, **more, **LAW)
+
+
+def attention(**residual: object) -> dict:
+    """Identity scores, as the other library has them: without biases but that of the output."""
+    none = {"C_b": 0.0}
+    heads = {"heads": 1, "head_dim": 8, "scores": "identity", "q": none, "k": none, "v": none}
+    skip = {"residual": residual} if residual else {}
+    return {"branch": [{"attention": heads}], **skip}
 
 
 def conv(padding: str = "circular", **more: object) -> dict:
@@ -80,6 +96,11 @@ NETWORKS = {
             padding="circular",
         ),
     ),
+    "identity attention": ("sequences", sequences(attention(), attention(), pool="flatten")),
+    "transformer, identity attention": (
+        "sequences",
+        sequences(*2 * [attention(**NORMED), {"residual": NORMED, "branch": MLP}], **NORMED),
+    ),
 }  # fmt: skip
 
 
@@ -106,6 +127,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--vectors", type=int, default=1000)
     parser.add_argument("--images", type=int, default=24)
+    parser.add_argument("--sequences", type=int, default=200)
     parser.add_argument("--many", type=int, default=5000)
     given = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
@@ -116,10 +138,11 @@ def main() -> None:
         "images": rng.normal(size=(given.images, 3, 8, 8)),
         "more images": rng.normal(size=(8 * given.images, 3, 8, 8)),
         "odd": rng.normal(size=(given.images, 3, 9, 9)),
+        "sequences": rng.normal(size=(given.sequences, TOKENS, CHANNELS)),
     }
     with tempfile.TemporaryDirectory() as folder:
         inputs, found = Path(folder) / "inputs.npz", Path(folder) / "found.npz"
-        last = {name: a if a.ndim == 2 else np.moveaxis(a, 1, -1) for name, a in x.items()}
+        last = {name: np.moveaxis(a, 1, -1) if a.ndim == 4 else a for name, a in x.items()}
         np.savez(inputs, **last)
         side = [environment(), HERE / "neural_tangents_kernels.py", inputs, found]
         subprocess.run(side, check=True, stdout=subprocess.DEVNULL)

@@ -2,9 +2,9 @@
 
     python neural_tangents_kernels.py INPUTS FOUND
 
-INPUTS is a file of arrays ``vectors``, ``images``, ``more images`` and ``odd`` (of 9 by 9
-places), channels last. Writes kernels and seconds of each network of ``NETWORKS`` to FOUND, one
-file of arrays.
+INPUTS is a file of arrays ``vectors``, ``images``, ``more images``, ``odd`` (of 9 by 9
+places) and ``sequences``, channels last. Writes kernels and seconds of each network of
+``NETWORKS`` to FOUND, one file of arrays.
 """
 
 import os
@@ -42,6 +42,14 @@ def skip(*branch):
 
 def norm():
     return stax.LayerNorm(axis=-1, eps=1e-5)
+
+
+def attention():
+    """Independent queries and keys, products over the root of their number, no softmax."""
+    stds = {f"W_{part}_std": W for part in ("key", "value", "query", "out")}
+    return stax.GlobalSelfAttention(
+        1, 1, 1, 1, linear_scaling=False, b_std=B, attention_mechanism="IDENTITY", **stds
+    )
 
 
 def plain(activation):
@@ -84,6 +92,18 @@ NETWORKS = {
         stax.serial(
             conv(), skip(norm(), GELU, conv()), stax.AvgPool((2, 2), (2, 2)),
             skip(norm(), GELU, conv()), GELU, stax.GlobalAvgPool(), dense(),
+        ),
+    ),
+    "identity attention": (
+        "sequences",
+        stax.serial(dense(), attention(), attention(), stax.Flatten(), dense()),
+    ),
+    "transformer, identity attention": (
+        "sequences",
+        stax.serial(
+            dense(),
+            *2 * [skip(norm(), attention()), skip(norm(), dense(), GELU, dense())],
+            norm(), stax.GlobalAvgPool(), dense(),
         ),
     ),
 }  # fmt: skip

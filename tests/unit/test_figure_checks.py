@@ -60,7 +60,11 @@ CASES = {
     "breakdown_map": (
         {}, [{"depth": 1}, {"activation": "tanh", "weights": "uniform", "sampler": "explicit"}],
     ),
-    "log_norm_moments": ({}, [{"depth": 1}, {"activation": "tanh"}, {"layers": [1]}]),
+    "log_norm_moments": (
+        {"depth": None, "network": {"blocks": [{"repeat": 2, "residual": {}}]}},
+        [{"depth": 1}, {"activation": "tanh"}, {"layers": [1]},
+         {"depth": None, "network": {"blocks": [{"repeat": 2, "residual": {"norm": "rms"}}]}}],
+    ),
     "phase_diagram": ({}, [{"weights": "pytorch", "init": None, "sampler": "explicit"}]),
     "ntk_fluctuations": ({"measure": ["ntk"]}, [{"measure": ["ntk"], "depth": 1}]),
     "ntk_criticality": ({"measure": ["ntk"]}, [{"measure": ["ntk"], "depth": 1}]),

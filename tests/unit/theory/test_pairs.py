@@ -29,6 +29,7 @@ from finitewidth.theory.gaussian.slopes import slope_covariance
 from finitewidth.theory.layers.infinite_width import infinite_width_kernels
 from finitewidth.theory.layers.kernels import Kernels
 from finitewidth.theory.layers.kernels import step as whole_step
+from finitewidth.theory.pairs.plan import Plan
 from small_blocks import through
 
 GOLDEN = json.loads((Path(__file__).parent / "places_golden.json").read_text())
@@ -112,6 +113,61 @@ def test_a_layer_with_places_has_a_row_for_each():
     network = images("erf", "average", [SKIP, POOL], (2, 4, 6))
     for layer in (1, 2, 3):
         agree(network, inputs(network.shape, 4), layer=layer, block=3)
+
+
+def attention(residual=None, **keys):
+    skip = {} if residual is None else {"residual": residual}
+    return {"branch": [{"attention": {"heads": 2} | keys}], **skip}
+
+
+NORMED = {"norm": "layer", "gamma": 0.8, "beta": 0.6}
+TOKENS = {
+    "identity": ("flatten", [attention(scores="identity"), attention(NORMED, scores="identity")]),
+    "identity, causal": ("average", [attention(scores="identity", causal=True), {}]),
+    "no logits": ("average", [attention({}, scores="identity", scale="full"), {"residual": {}}]),
+    "uniform": ("flatten", [attention(NORMED, scale="full"), {"branch": ["activation", "dense"]}]),
+    "uniform, causal": ("average", [{}, attention({}, scale="full", causal=True, width="n")]),
+    "no attention": ("flatten", [{"residual": {"norm": "rms"}}]),
+}
+
+
+def sequences(pool, blocks, count=4, **more):
+    return fw.network("gelu", inputs=2, tokens=count, blocks=blocks, embed={"positions": 0.4},
+                      readout={"pool": pool, "activation": "none"}, **LAW | more)  # fmt: skip
+
+
+@pytest.mark.parametrize("rates", ["ntk", "standard"])
+@pytest.mark.parametrize("case", TOKENS)
+def test_tokens_have_the_kernels_of_all_rows_at_once(case, rates):
+    network = sequences(*TOKENS[case])
+    x = inputs((2, 4), 5).swapaxes(1, 2)
+    for block in (None, 2):
+        agree(network, x, rates, block=block)
+    assert not Plan.of(network, len(network.ends)).joint
+    assert Plan.of(sequences("average", [attention()]), 2).joint
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("keys", [
+    {"scores": "identity"}, {"scale": "full"}, {"q": {"C_W": 0.0, "C_b": 0.0}},
+    {"k": {"C_W": 0.0, "C_b": 0.0}},
+])  # fmt: skip
+def test_attention_without_integrals_is_a_sum_over_tokens_that_are_seen(keys, causal):
+    """Against loops over tokens, from the kernel that a layer without attention has."""
+    network = sequences("flatten", [{}, attention(causal=causal, **keys)], 3)
+    x = np.random.default_rng(1).normal(size=(2, 3, 2))
+    K = fw.infinite_width(network)(x, layer=1, get="nngp").nngp.reshape(2, 3, 2, 3)
+    own = 0.1 + 1.7 * K
+    expected = np.zeros((6, 6))
+    for a, t, b, u in itertools.product(range(2), range(3), range(2), range(3)):
+        sees = (range(t + 1), range(u + 1)) if causal else (range(3), range(3))
+        for s, v in itertools.product(*sees):
+            if keys.get("scores"):
+                expected[3 * a + t, 3 * b + u] += own[a, t, b, u] * own[a, s, b, v] ** 2
+            else:
+                expected[3 * a + t, 3 * b + u] += own[a, s, b, v] / len(sees[0]) / len(sees[1])
+    found = fw.infinite_width(network)(x, layer=2, get="nngp").nngp
+    np.testing.assert_allclose(found, 0.1 + 1.7 * expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("case", GOLDEN["infinite"])

@@ -8,6 +8,7 @@ from typing import Any
 from finitewidth.config.model import Config, Study
 from finitewidth.core.errors import ConfigError
 from finitewidth.models.activations.table import get
+from finitewidth.models.block_shapes import BlockNetwork, NormStep
 from finitewidth.planning.member import Ladder, Member
 from finitewidth.planning.trained_members import TrainedMember, study_members
 from finitewidth.quantities.vocabulary import FIGURES, LEAST_RUNGS
@@ -40,7 +41,17 @@ def _goes_beyond_the_first(config: Config, m: Member) -> bool:
 
 def _has_log_normal_limit(config: Config, m: Member) -> bool:
     two_slopes = get(m.activation).is_scale_invariant and m.C_b == 0 and m.weights == "normal"
-    return two_slopes and m.network is None and _goes_beyond_the_first(config, m)
+    return two_slopes and not _has_other_blocks(m) and _goes_beyond_the_first(config, m)
+
+
+def _has_other_blocks(m: Member) -> bool:
+    """Whether it has blocks that are not skips and maps of vectors alone."""
+    if m.network is None:
+        return False
+    if not isinstance(m.network, BlockNetwork) or m.network.wants_places or m.network.wants_tokens:
+        return True
+    steps = [step for block in m.network.blocks for step in (*block.branch, block.after)]
+    return any(isinstance(step, NormStep) for step in steps)
 
 
 def _has_first_order(config: Config, m: Member) -> bool:
@@ -85,7 +96,8 @@ NEEDS: dict[str, tuple[Condition, str]] = {
     ),
     "log_norm_moments": (
         _has_log_normal_limit,
-        f"{_BEYOND}, an activation of two slopes, normal weights, C_b = 0 and no blocks",
+        f"{_BEYOND}, an activation of two slopes, normal weights, C_b = 0 and no other blocks than"
+        " of vectors without norms",
     ),
     "phase_diagram": (
         _is_in_the_plane, "C_W and C_b of its own, which pytorch weights have not, and no blocks",

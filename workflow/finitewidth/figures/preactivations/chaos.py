@@ -14,6 +14,7 @@ from finitewidth.figures.common import panels, style
 from finitewidth.figures.common.member_series import Measured, anew, between, names
 from finitewidth.figures.common.notes import note
 from finitewidth.models.perceptron import Perceptron
+from finitewidth.theory.distributions.scale_invariant import gaussian_log_norm
 from finitewidth.theory.predict.predict_preactivations import predict
 
 _MOST_PANELS, _MOST_MEMBERS, _MOST_LAYERS = 16, 14, 4
@@ -88,8 +89,7 @@ def log_norm_moments(study: Study) -> Figure:
     """Mean and variance of the log-norm over tau, in units of the log-normal limit."""
     every = _members(study)
     deep = [m for m in every if (m.estimates["layer"].values > 1).any()]
-    known = [(m, start) for m in deep if (start := _start(m)) is not None][:_MOST_MEMBERS]
-    members = [m for m, _ in known]
+    members = [m for m in deep if _has_limit(m)][:_MOST_MEMBERS]
     if not members:
         raise panels.cannot_draw(
             "log_norm_moments",
@@ -101,29 +101,36 @@ def log_norm_moments(study: Study) -> Figure:
     figure, columns = panels.panels(2, width=3.8, height=3.0)
     axes = [ax for (ax,) in columns]
     looks = panels.looks(len(members))
-    for look, (m, half_log_G), name in zip(looks, known, names(members), strict=True):
+    for look, m, name in zip(looks, members, names(members), strict=True):
         layers = m.estimates["layer"].values
         layers = layers[layers > 1]
         theory = _everywhere(m, layers)
         size = {"width": f"$n={m.about.width}$", "depth": f"$L={m.about.depth}$"}
         words = ", ".join([name, *(text for key, text in size.items() if key not in m.swept)])
         for ax, quantity in zip(axes, ("log_norm_mean", "log_norm_variance"), strict=True):
-            start = half_log_G if quantity == "log_norm_mean" else 0.0
+            is_mean = quantity == "log_norm_mean"
+            start = _start(m.theory, layers) if is_mean else 0.0
             at = [list(m.estimates["layer"].values).index(n) for n in layers]
             unit = _line(m.theory, quantity, "double_scaling", layers) - start
             measured = Measured.of(m.estimates, quantity, layer=at, input=0)
-            tau = (layers - 1) / m.about.width
+            tau = _maps(m, layers) / m.about.width
             style.points(ax, tau, *measured.plus(-start).over(unit), **look, label=words)
             finer = theory["layer"].values
+            start = _start(theory, finer) if is_mean else 0.0
             unit = _line(theory, quantity, "double_scaling", finer) - start
-            exact = (_line(theory, quantity, "exact", finer) - start) / unit
-            tau = (finer - 1) / m.about.width
-            panels.curve(ax, tau, exact, "exact", color=look["color"])
+            tau = _maps(m, finer) / m.about.width
+            for order in ("exact", "1/n"):
+                line = (_line(theory, quantity, order, finer) - start) / unit
+                if np.isfinite(line).any():
+                    panels.curve(ax, tau, line, order, color=look["color"])
     dashes = style.ORDERS["double_scaling"]
+    own = {m.about.network is None for m in members}
+    along = r"$\tau = (\ell-1)/n$" if own == {True} else r"$\tau = \ell/n$"
+    along = along if len(own) == 1 else r"$\tau$, maps of width $n$ over $n$"
     for ax, quantity in zip(axes, ("mean", "variance"), strict=True):
         ax.axhline(1, color="0.3", linewidth=0.9, **dashes)
         panels.log_axis(ax, "x")
-        ax.set(xlabel=r"$\tau = (\ell-1)/n$", title=f"{quantity} of the log-norm")
+        ax.set(xlabel=along, title=f"{quantity} of the log-norm")
     axes[0].set_ylabel("in units of the log-normal limit")
     words = panels.left_out(members, every, "members")
     note(figure, words and f"{words}; the table has all numbers.")
@@ -188,14 +195,19 @@ def _moments(m: MemberResults, order: str, here: dict) -> tuple[float, float] | 
     return None if np.isnan(mean) or np.isnan(variance) else (mean, np.sqrt(variance))
 
 
-def _start(m: MemberResults) -> float | None:
-    """Half of log G: what the limit's mean starts from, by its value and slope in tau."""
-    mean, variance = (
-        style.predicted(m.theory, f"log_norm_{q}", "double_scaling") for q in ("mean", "variance")
-    )
-    if mean is None or variance is None:
-        return None
-    # The limit is N(log G/2 - c tau/4, c tau/4): mean plus variance is log G/2 at every layer.
-    here = {"layer": -1, "input": 0}
-    start = float(mean.isel(here) + variance.isel(here))
-    return start if np.isfinite(start) else None
+def _maps(m: MemberResults, layers: np.ndarray) -> np.ndarray:
+    """How many maps of width n have made each layer: of a network of blocks the embedding stands
+    before the first."""
+    return layers - 1 if m.about.network is None else layers
+
+
+def _has_limit(m: MemberResults) -> bool:
+    found = style.predicted(m.theory, "log_norm_variance", "double_scaling")
+    return found is not None and bool(np.isfinite(found.isel(layer=-1, input=0)))
+
+
+def _start(theory: xr.Dataset, layers: np.ndarray) -> np.ndarray:
+    """Half of log K of each layer, (T,): where the limit's mean goes from, as depth over width
+    grows. At infinite width the norm of independent channels lies on it, but for their number."""
+    gaussian = [gaussian_log_norm(int(n)).mean for n in theory["width"].sel(layer=layers).values]
+    return _line(theory, "log_norm_mean", "infinite_width", layers) - np.array(gaussian)

@@ -80,38 +80,79 @@ def means(layer: Attention, parts: Parts) -> tuple[np.ndarray, np.ndarray | None
     if not (np.isfinite(parts.q).all() and np.isfinite(parts.v).all()):
         of, nothing = parts.tangents, np.full_like(parts.q, np.nan)
         return nothing, None if of is None else np.full_like(of.v, np.nan)
+    axes, inputs = (-3, -1), len(parts.q) // parts.tokens
+    apart = (inputs, parts.tokens) * 2
+    scores = scores_of(layer, parts.tokens)
+    if scores is None and _has_logits(parts):
+        return of_two(parts) if parts.tokens == 2 else by_points(parts)
+    kernels = Tangents(*(one.reshape(apart) for one in (parts.q, parts.k, parts.v)))
+    rows = parts.q.shape
+    of = parts.tangents and Tangents(
+        *(one.reshape(*one.shape[:-2], *apart) for one in parts.tangents)
+    )
+    mixed, passed = without_integrals(scores or "uniform", parts.causal, axes, kernels, of)
+    if passed is not None:
+        passed = passed.reshape(*passed.shape[:-4], *rows)
+    return mixed.reshape(rows), passed
+
+
+def _has_logits(parts: Parts) -> bool:
+    """Whether any logit differs from 0, or its derivatives count."""
+    of = parts.tangents
+    sides = ((parts.q, of and of.q), (parts.k, of and of.k))
+    return all(np.any(own) or (tangent is not None and np.any(tangent)) for own, tangent in sides)
+
+
+def scores_of(layer: Attention, tokens: int) -> str | None:
+    """What scores are that need no integral: the logits (``identity``), ``zero`` or ``uniform``;
+    None of others."""
     if layer.scores == "identity":
-        return _linear(parts) if layer.scale == "sqrt" else _constant(parts, np.zeros_like(parts.q))
-    if layer.scale == "full" or parts.tokens == 1:
-        return _constant(parts, _uniform(parts))
-    return of_two(parts) if parts.tokens == 2 else by_points(parts)
+        return "identity" if layer.scale == "sqrt" else "zero"
+    return "uniform" if layer.scale == "full" or tokens == 1 else None
 
 
-def _uniform(parts: Parts) -> np.ndarray:
-    """Scores of logits that are 0, (rows, rows)."""
-    seen = np.ones((parts.tokens,) * 2)
-    seen = np.tril(seen) if parts.causal else seen
-    return np.kron(np.eye(len(parts.q) // parts.tokens), seen / seen.sum(1, keepdims=True))
+def without_integrals(
+    scores: str,
+    causal: bool,
+    axes: tuple[int, int],
+    kernels: tuple[np.ndarray, np.ndarray, np.ndarray],
+    of: Tangents | None,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """M[Kv], and what stands in brackets, of such scores.
 
+    Parameters
+    ----------
+    scores : str
+        As :func:`scores_of` has it.
+    causal : bool
+    axes : tuple of int
+        Those of the tokens of either input, counted from the end.
+    kernels : tuple of ndarray
+        Covariances of queries, keys and values, of one shape.
+    of : Tangents, optional
+        Of that shape, too, or with axes before it.
+    """
+    q, k, v = kernels
+    if scores == "zero":
+        return np.zeros_like(q), None if of is None else np.zeros_like(of.v)
 
-def _constant(parts: Parts, P: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """Of scores that do not depend on logits."""
-    of = parts.tangents
-    return P @ parts.v @ P.T, None if of is None else P @ of.v @ P.T
+    def seen(X: np.ndarray, means: bool = False) -> np.ndarray:
+        """Sums, or means, over the tokens that two tokens see."""
+        for axis in axes:
+            tokens = X.shape[axis]
+            X = X.cumsum(axis) if causal else X.sum(axis, keepdims=True)
+            if means and causal:
+                X = X / np.arange(1.0, tokens + 1).reshape([-1, *[1] * (-axis - 1)])
+            elif means:
+                X = X / tokens
+        return X
 
-
-def _linear(parts: Parts) -> tuple[np.ndarray, np.ndarray | None]:
-    """Of scores that are the logits: E[A_ts A_t's'] = Kq_tt' Kk_ss', D_ts,t's' = Kv_ss'."""
-    mixed = parts.q * _over_seen(parts, parts.k * parts.v)
-    of = parts.tangents
-    if of is None:
-        return mixed, None
-    passed = parts.q * _over_seen(parts, parts.k * of.v + of.k * parts.v)
-    return mixed, passed + of.q * _over_seen(parts, parts.k * parts.v)
-
-
-def _over_seen(parts: Parts, X: np.ndarray) -> np.ndarray:
-    """Sums over the tokens that two tokens see, one each: (rows, rows)."""
-    seen = np.tril(np.ones((parts.tokens,) * 2)) if parts.causal else np.ones((parts.tokens,) * 2)
-    wide = np.kron(np.eye(X.shape[-1] // parts.tokens), seen)
-    return wide @ X @ wide.T
+    if scores == "identity":
+        # E[A_ts A_t's'] = Kq_tt' Kk_ss', D_ts,t's' = Kv_ss'.
+        both = seen(k * v)
+        if of is None:
+            return q * both, None
+        return q * both, q * seen(k * of.v + of.k * v) + of.q * both
+    # Scores that do not depend on tokens: D = 0.
+    mixed = np.broadcast_to(seen(v, means=True), v.shape)
+    return mixed, None if of is None else np.broadcast_to(seen(of.v, means=True), of.v.shape)

@@ -11,7 +11,14 @@ import numpy as np
 from finitewidth.models.architecture import Architecture
 from finitewidth.models.parameterisation import LearningRates
 from finitewidth.theory.layers.infinite_width import advance, start
-from finitewidth.theory.pairs import activations, maps, norms, places, skips  # noqa: F401
+from finitewidth.theory.pairs import (  # noqa: F401
+    activations,
+    attention,
+    maps,
+    norms,
+    places,
+    skips,
+)
 from finitewidth.theory.pairs.own import Replayed, sites_of
 from finitewidth.theory.pairs.plan import Plan
 from finitewidth.theory.pairs.sites import Site

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import prod
 
 from finitewidth.models.architecture import Architecture
+from finitewidth.models.layers.attention import Attention
 from finitewidth.models.layers.average_pool import AveragePool
 from finitewidth.models.layers.block import Block
 from finitewidth.models.layers.flatten import Flatten
@@ -14,6 +15,7 @@ from finitewidth.models.layers.layer import Layer, Map
 from finitewidth.models.layers.layer_norm import LayerNorm
 from finitewidth.models.layers.nonlinearity import Nonlinearity
 from finitewidth.models.layers.rms_norm import RmsNorm
+from finitewidth.theory.layers.attention import scores_of
 from finitewidth.theory.pairs.state import has_step
 
 #: The kinds of layers whose steps ask for variances.
@@ -63,7 +65,7 @@ class Plan:
         end = network.ends[layer - 1]
         layers, shapes = network.layers[:end], network.shapes[: end + 1]
         _check_laws(network)
-        joint = not all(has_step(one) for one in _each(layers))
+        joint = not all(_by_pairs(one, prod(network.shape[1:])) for one in _each(layers))
         if not joint:
             _check_gaussian(layers)
         places = [prod(shape[1:]) for shape in shapes]
@@ -83,6 +85,13 @@ def _each(layers: Iterable[Layer]) -> Iterator[Layer]:
         yield from _each(layer.branch) if isinstance(layer, Block) else (layer,)
 
 
+def _by_pairs(layer: Layer, tokens: int) -> bool:
+    """Whether it has a step for pairs of inputs: of attention, where no softmax is integrated."""
+    return has_step(layer) and not (
+        isinstance(layer, Attention) and scores_of(layer, tokens) is None
+    )
+
+
 def _asks(layer: Layer) -> bool:
     return any(isinstance(one, WITH_SITE) for one in _each([layer]))
 
@@ -90,14 +99,15 @@ def _asks(layer: Layer) -> bool:
 def _wanted(layers: Sequence[Layer], at_end: bool, counts: Sequence[bool]) -> tuple[bool, ...]:
     """Before each layer and after the last, whether all pairs of places are wanted.
 
-    ``counts`` says of each layer whether means over its places matter.
+    ``counts`` says of each layer whether means over its places, or attention, matter.
     """
     found = [at_end]
     for layer, matters in zip(reversed(layers), reversed(counts), strict=True):
         inside = list(_each([layer]))
         pools = any(isinstance(one, AveragePool) and one.window != (1, 1) for one in inside)
         flattens = any(isinstance(one, Flatten) for one in inside)
-        found.append((pools and matters) or (found[-1] and not flattens))
+        mixes = any(isinstance(one, Attention) for one in inside)
+        found.append(((pools or mixes) and matters) or (found[-1] and not flattens))
     return tuple(found[::-1])
 
 
@@ -119,7 +129,7 @@ def _check_gaussian(layers: Iterable[Layer]) -> None:
 
 def _gaussian_after(layers: Iterable[Layer], gaussian: bool) -> bool:
     for layer in layers:
-        if isinstance(layer, Map):
+        if isinstance(layer, Map | Attention):
             gaussian = True
         elif isinstance(layer, Nonlinearity):
             _refuse_unless(gaussian, f"the activation {layer.name} stands")

@@ -13,11 +13,13 @@ import numpy as np
 from finitewidth.core.blocks import MOST_ROWS
 from finitewidth.core.indices import pairs
 from finitewidth.models.architecture import Architecture
-from finitewidth.models.layers.attention import Heads
+from finitewidth.models.layers.attention import Attention, Heads
 from finitewidth.models.layers.average_pool import AveragePool
 from finitewidth.models.layers.block import Block
+from finitewidth.models.layers.flatten import Flatten
 from finitewidth.models.layers.layer import Layer, Map
 from finitewidth.models.layers.layer_norm import LayerNorm
+from finitewidth.models.layers.nonlinearity import Nonlinearity
 from finitewidth.models.layers.rms_norm import RmsNorm
 from finitewidth.models.parameterisation import LearningRates
 from finitewidth.theory.blocks.first_order import Stage, first_order
@@ -38,7 +40,19 @@ def _ends_with_map(layer: Layer) -> bool:
     if not isinstance(layer, Block):
         return False
     left = [one for one in layer.branch if not isinstance(one, AveragePool)]
-    return (not left and not layer.gamma) or (bool(left) and isinstance(left[-1], Map))
+    return (not left and not layer.gamma) or (bool(left) and isinstance(left[-1], Map | Attention))
+
+
+def _is_linear(layer: Layer) -> bool:
+    """Whether what comes out is a sum of what goes in, with weights that do not depend on it."""
+    if isinstance(layer, Block):
+        return all(_is_linear(one) for one in layer.branch)
+    if isinstance(layer, Nonlinearity):
+        return layer.activation.is_linear
+    if isinstance(layer, Attention):
+        # All logits are 0, and scores equal.
+        return any(one.C_W == one.C_b == 0 for one in (layer.query, layer.key))
+    return isinstance(layer, Map | AveragePool | Flatten)
 
 
 @dataclass(frozen=True)
@@ -181,6 +195,27 @@ class BlockCase:
             if a == b:
                 active[:, a] = [stages[layer - 1].active / n for layer in self.layers]
         return G1, V, active
+
+    @cached_property
+    def is_linear(self) -> np.ndarray:
+        """Which layers are linear in the input, so that mean kernels are those of infinite width,
+        (T,)."""
+        each = np.logical_and.accumulate([_is_linear(one) for one in self.network.layers])
+        return np.array([each[self.network.ends[layer - 1] - 1] for layer in self.layers])
+
+    @cached_property
+    def is_scale_invariant(self) -> bool:
+        """Whether the network on vectors has two slopes, no bias and no norm.
+
+        Then twice the input gives twice the stream, and the logarithm of its length is a sum.
+        """
+        found = None if self.network.has_places else sites_of(self.network)
+        if found is None or found[0].C_b:
+            return False
+        return all(
+            one.norm is None and not one.C_b and one.activation.slopes is not None
+            for one in found[1]
+        )
 
     def _on_places(self) -> tuple[np.ndarray, np.ndarray] | None:
         """The same of networks on images, at the recorded place of each layer."""

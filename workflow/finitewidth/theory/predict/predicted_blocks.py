@@ -28,12 +28,14 @@ def _covariance(case: BlockCase) -> Told:
     orders = {"infinite_width": case.kernel}
     if case.first_order is not None:
         orders["1/n"] = case.kernel + case.first_order[0]
+    orders["exact"] = np.where(case.is_linear[:, None, None], case.kernel, np.nan)
     same = np.eye(case.neurons, dtype=bool)[:, :, None, None]
     zero = np.zeros_like(case.kernel) * case.gaussian[:, None, None]
     independent = case.is_independent[:, None, None]
     # Channels that a norm has bound to each other are so to order 1/n.
     apart = {order: np.where(case.is_normed[:, None, None] & (order == "1/n"), np.nan, zero)
              for order in orders}  # fmt: skip
+    apart["exact"] = np.where(independent, 0 * orders["exact"], np.nan)
     return {
         "covariance": orders,
         "neuron_covariance": {
@@ -98,8 +100,9 @@ def _distribution(case: BlockCase) -> Told:
 
 def _log_norm(case: BlockCase) -> Told:
     names = ("log_norm_mean", "log_norm_variance", "log_norm_histogram")
+    bins = (*case.shape, len(EDGES) - 1)
     found = {name: np.full(case.shape, np.nan) for name in names[:2]}
-    found[names[2]] = np.full((*case.shape, len(EDGES) - 1), np.nan)
+    found[names[2]] = np.full(bins, np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         log_K = np.log(case.K) * _alive(case)
     for place, width in enumerate(case.widths):
@@ -112,6 +115,23 @@ def _log_norm(case: BlockCase) -> Told:
         found["log_norm_histogram"][place] = scale_invariant.standard_bins(law, EDGES)
         found["log_norm_histogram"][place][np.isnan(log_K[place])] = np.nan
     orders = {name: {"infinite_width": values} for name, values in found.items()}
+    if case.first_order is not None:
+        own = np.arange(case.shape[1])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            shift = case.first_order[0][:, own, own] / case.K
+            spread = case.first_order[1][:, own, own, own, own] / case.K**2
+        # log(1 + d) = d - d^2/2 of what the covariance of the channels is off by; halved.
+        mean, variance = shift / 2 - spread / 4, spread / 4
+        orders[names[0]]["1/n"] = found[names[0]] + mean
+        orders[names[1]]["1/n"] = found[names[1]] + variance
+        if case.is_scale_invariant:
+            # Logarithms add up, and the sum is normal: what is of order 1/n at a given depth is the
+            # limit of depth and width together. The channels of one layer count for nothing there.
+            orders[names[0]]["double_scaling"] = log_K / 2 + mean
+            orders[names[1]]["double_scaling"] = variance + 0 * log_K
+            shape = np.diff(scale_invariant.normal_plus_uniform_cdf(EDGES, 0.0))
+            wide = np.where(variance > 0, 1.0, np.nan)[:, :, None]
+            orders[names[2]]["double_scaling"] = shape * wide
     dead = np.where(np.isnan(case.K), np.nan, (case.K == 0).astype(float))
     return {"dead_fraction": {"infinite_width": dead}, **orders}
 
