@@ -39,6 +39,8 @@ CASES = (
     ("relu", 16, 400, 0.06),
     ("relu", 16, 60, 0.06),
     ("gelu", 64, 1000, 0.06),
+    # For mean squares of the motion, which want many.
+    ("tanh", 32, 4000, 0.15),
 )
 #: Activation, depth and training inputs of a sweep.
 SWEEPS = (("tanh", 2, 1), ("tanh", 3, 2))
