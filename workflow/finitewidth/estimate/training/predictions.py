@@ -17,7 +17,7 @@ Estimates = dict[str, Estimate]
 #: neuron: the scale of a network's predictions varies.
 _THIN = 0.75
 #: The skewness of the square x of a network's motion over the logarithm of E[x]/E[x^(1/2)]^2. Of
-#: 32 laws (20,000 starts of each) it is 8 to 23, but for three of 27 to 42, and typically 15.
+#: 32 numbers (eight laws, 10,000 starts or more) it is 9 to 24, but for three of 29 to 42.
 _OF_MOTION = 20.0
 #: From how many errors on a mean its square is about normal.
 _CLEAR = 10.0
