@@ -28,6 +28,13 @@ def test_the_configs_description_is_that_of_the_model():
     assert (ROOT / "config/schema.json").read_text() == reference.schema(), "run: make docs"
 
 
+def test_a_heading_names_a_place_once():
+    for line in reference.sections(json.loads(reference.schema())):
+        if line.startswith("\n## "):
+            places = line.removeprefix("\n## ").rstrip().split(" and ")
+            assert len(places) == len(set(places)), line
+
+
 def test_every_key_of_the_model_says_what_it_allows():
     schema = json.loads(reference.schema())
     text = reference.readme()

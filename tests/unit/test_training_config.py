@@ -104,6 +104,11 @@ ENSEMBLE, TRAIN, TARGETS = "ensembles.e", "ensembles.e.train", "inputs.a.targets
         ([(f"{ENSEMBLE}.inputs", "plane")], "plane, vectors of 2 components"),
         ([(f"{TARGETS}.values", [1.0])], 'given "1 targets", allowed is 2'),
         ([(f"{TARGETS}.values", [[1.0], [1.0, 2.0]])], "rows of one length"),
+        # A kind and a key have one name: what is wrong stands below another key.
+        ([(f"{TARGETS}.values", [1.0, float("nan")])], "inputs.a.targets.values: given nan"),
+        ([(f"{TARGETS}.kind", "foo")], 'inputs.a.targets.kind: given "foo"'),
+        ([(f"{TARGETS}.value", [1.0])], "inputs.a.targets.value"),
+        ([("inputs.a.points", [1.0, float("nan")])], "inputs.a.points: given nan"),
         ([(TARGETS, {"kind": "labels", "code": "sign"})], "inputs of kind digits"),
         ([("inputs.digits.classes", [1, 2, 3]),
           ("inputs.digits.targets", {"kind": "labels", "code": "sign"})], "two classes"),

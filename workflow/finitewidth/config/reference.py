@@ -82,7 +82,10 @@ def _find(whole: dict, node: dict, place: str, places: dict[str, list[str]]) -> 
         node = whole["$defs"][name]
         kind = node["properties"].get("kind", {}).get("const")
         found = places.setdefault(name, [])
-        found.append(f"{place}, kind: {kind}" if kind else place)
+        told = f"{place}, kind: {kind}" if kind else place
+        if told in found:
+            return
+        found.append(told)
         # What stands below is told once; a mapping may also stand below itself.
         if len(found) > 1:
             return

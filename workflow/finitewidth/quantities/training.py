@@ -10,6 +10,8 @@ from finitewidth.quantities.description import Family, FigureEntry, Quantity
 
 _LEE = "Lee et al., arXiv:1902.06720"
 _HERE = "docs/theory.md 12.1"
+#: What controls the noise of second moments.
+_WIDE = ("wide_prediction", "wide_variance")
 AT_OUTPUTS = ("moment", "output", "input")
 AT_KERNELS = ("moment", "output", "pair")
 
@@ -30,7 +32,7 @@ FAMILIES = (
                 "covariance of the predictions of one output at two inputs",
             ),
         ),
-        records=("prediction", "start"),
+        records=("prediction", "start", *_WIDE, "wide_covariance"),
         estimator="estimate.training.predictions:predictions",
         made_of="training",
         price=4.0,
@@ -42,7 +44,7 @@ FAMILIES = (
             _told("squared_error", AT_OUTPUTS, "E[(f - y)^2] where there is a target y"),
             _told("squared_bias", AT_OUTPUTS, "(E[f] - y)^2; the rest of the error is variance"),
         ),
-        records=("prediction", "start", "loss"),
+        records=("prediction", "start", "loss", *_WIDE),
         estimator="estimate.training.predictions:errors",
         made_of="training",
         price=4.0,
@@ -55,7 +57,7 @@ FAMILIES = (
             _told("motion_mean", AT_OUTPUTS, "mean of f less that of a kernel that stands still"),
             _told("motion_square", AT_OUTPUTS, "mean square of that difference"),
         ),
-        records=("prediction", "start", "frozen_prediction"),
+        records=("prediction", "start", "frozen_prediction", *_WIDE),
         estimator="estimate.training.predictions:motion",
         made_of="training",
         price=4.0,

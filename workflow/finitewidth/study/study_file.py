@@ -184,7 +184,13 @@ def _dotted(path: list[str]) -> str:
 def _user_path(problem: Mapping, content: Any) -> list[str]:
     """The user's own keys in pydantic's location, which also names list places and branches."""
     path: list[str] = []
+    branch = False  # whether the last part named the branch that a mapping's kind chooses
     for part in problem["loc"]:
+        if not branch and isinstance(content, Mapping) and part == content.get("kind"):
+            # A branch may be called what a key is.
+            branch = True
+            continue
+        branch = False
         if isinstance(content, Mapping) and part in content:
             path.append(str(part))
             content = content[part]

@@ -46,7 +46,14 @@ def estimate_training(
             raise ValueError(f"unknown family {family!r}; allowed are {', '.join(FROM_TRAINING)}")
     whole, first = Samples(samples), samples[0]
     pairs = np.stack([first["pair_a"].values, first["pair_b"].values], axis=1)
-    of = Recorded(whole, block_bounds(whole.networks, blocks), pairs, first["target"].values)
+    of = Recorded(
+        whole,
+        block_bounds(whole.networks, blocks),
+        pairs,
+        first["target"].values,
+        first["is_training"].values,
+        float(first.attrs.get("step_error", 0.0)),
+    )
     lengths = {dim: int(first.sizes[dim]) for dim in ("moment", "output", "layer", "pair")}
     expected = sizes(int(first.sizes["input"])) | lengths
     found: dict[str, Estimate] = {}
@@ -55,5 +62,5 @@ def estimate_training(
             if described.name in families:
                 found |= estimated(described, of, expected)
     result = variables(found)
-    kept = {name: first.coords[name] for name in _COORDINATES}
+    kept = {name: first.coords[name].variable for name in _COORDINATES}
     return result.assign_coords({k: c for k, c in kept.items() if set(c.dims) <= set(result.dims)})

@@ -59,6 +59,10 @@ class Learners:
 
     def outputs(self, x: torch.Tensor) -> torch.Tensor:
         """z^(L) of every network on inputs (inputs, n_0), shape (networks, inputs, n_L)."""
+        return self.with_seen(x)[0]
+
+    def with_seen(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The same, and what the last layer sees, shape (networks, inputs, n_{L-1})."""
         s = x.expand(len(self.y), *x.shape)
         for layer, W in enumerate(self.weights):
             z = torch.bmm(s, W.transpose(1, 2))
@@ -67,7 +71,7 @@ class Learners:
                 z += bias[:, None]
             if layer < len(self.weights) - 1:
                 s = self.activation.on_tensor_(torch, z)
-        return z
+        return z, s
 
     def residual(self) -> torch.Tensor:
         """z - y at the training inputs, shape (networks, training inputs, n_L)."""

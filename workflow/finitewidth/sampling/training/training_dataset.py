@@ -14,6 +14,9 @@ DIMENSIONS = {
     "prediction": ("network", "sign", "moment", "output", "input"),
     "frozen_prediction": ("network", "sign", "moment", "output", "input"),
     "start": ("network", "output", "input"),
+    "wide_prediction": ("network", "moment", "output", "input"),
+    "wide_variance": ("network", "moment", "input"),
+    "wide_covariance": ("network", "moment", "pair"),
     "loss": ("network", "sign", "moment"),
     "layer_kernel": ("network", "sign", "moment", "layer", "output", "pair"),
 }
@@ -21,6 +24,9 @@ _MEANING = {
     "prediction": "predictions f of networks in training",
     "frozen_prediction": "predictions of the same networks, had their tangent kernels stood still",
     "start": "predictions at the start, not centred, as it was drawn",
+    "wide_prediction": "what infinite width adds to its mean prediction from the same start",
+    "wide_variance": "mean square of that given all layers but the last",
+    "wide_covariance": "mean product of that at two inputs given all layers but the last",
     "loss": "half the sum of (f - y)^2 over training inputs and outputs",
     "layer_kernel": "what a layer adds to the tangent kernel Theta_{ia,ib}",
 }
@@ -50,6 +56,8 @@ def training_dataset(
         "width": ("layer", np.array(widths[1:]), {"long_name": "neurons n_l of the layer"}),
         "output": ("output", np.arange(widths[-1]), {"long_name": "output"}),
         "input": ("input", np.arange(len(inputs.x)), {"long_name": "input, training inputs first"}),
+        "is_training": ("input", np.arange(len(inputs.x)) < inputs.training,
+                        {"long_name": "whether networks are trained on the input"}),
         "pair_a": ("pair", a, {"long_name": "input a"}),
         "pair_b": ("pair", b, {"long_name": "input b"}),
         "target": (("output", "input"), inputs.targets.T,

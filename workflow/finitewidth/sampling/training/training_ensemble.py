@@ -26,10 +26,11 @@ from finitewidth.sampling.shard import Shard
 from finitewidth.sampling.training.frozen import frozen_predictions
 from finitewidth.sampling.training.starts import Ensemble, drawn
 from finitewidth.sampling.training.training_dataset import DIMENSIONS, training_dataset
+from finitewidth.sampling.training.wide import Wide
 
-#: A step of gradient flow times the largest eigenvalue of any tangent kernel of a block: the error
-#: of a residual is then 6e-6 of what it was at the start.
-_FLOW_STEP = 0.2
+#: A step of gradient flow times the largest eigenvalue of any tangent kernel of a block, and the
+#: error of a residual then, of what it was at the start.
+_FLOW_STEP, _FLOW_ERROR = 0.2, 6e-6
 #: A loss so many times that of the start, or of predicting 0, has left for good.
 _DIVERGED = 1e3
 
@@ -88,33 +89,42 @@ def sample_training(
     one = Ensemble(mlp, rates, schedule, *tensors, stream, sampler)
     size = block_size(sampler, max(mlp.widths[1:]))
     shard = Shard.of(size, blocks, networks, seed, name)
+    wide = Wide(one, partial(torch_stream, seed, *name, "pilot", device=device), size)
     parts = []
     for block in range(*shard.blocks):
         begin, count = block * size, shard.count(block)
-        parts.append(_Block(one, block, count, begin).recorded())
+        parts.append(_Block(one, wide, (block, count, begin)).recorded())
         on_tile(begin + count - shard.begin, len(shard))
     joined = {key: np.concatenate([part[key] for part in parts]) for key in DIMENSIONS}
     found = training_dataset(mlp, schedule, inputs, joined, np.arange(shard.begin, shard.end))
-    return found.assign_attrs(precision=precision)
+    return found.assign_attrs(
+        precision=precision, step_error=_FLOW_ERROR if schedule.learning_rate is None else 0.0
+    )
 
 
 class _Block:
-    """The networks of one block in training, the first of them numbered ``first``.
+    """The networks of one block in training.
 
+    ``which``: its number, how many starts, and the number of the first of them.
     ``watched``: their losses are looked at after every step, to tell at which they diverge.
     """
 
-    def __init__(self, one: Ensemble, block: int, count: int, first: int, *, watched: bool = False):
-        self.one, self.which = one, (block, count, first)
+    def __init__(
+        self, one: Ensemble, wide: Wide, which: tuple[int, int, int], *, watched: bool = False
+    ):
+        self.one, self.wide, self.which = one, wide, which
+        block, count, _ = which
         self.learners, self.watched = drawn(one, block, count), watched
 
     def recorded(self) -> dict[str, np.ndarray]:
         """What is recorded of the networks, float64."""
         one, learners, schedule = self.one, self.learners, self.one.schedule
-        start = learners.outputs(one.x)
+        start, seen = learners.with_seen(one.x)
+        count = self.which[1]
+        arrays = self.wide.recorded(start[:count], seen[:count])
         shift = start if schedule.centred else torch.zeros_like(start)
         learners.y = one.y / schedule.scale + shift[:, : len(one.y)]
-        kernel = learners.kernel(one.x, slice(self.which[1])).total
+        kernel = learners.kernel(one.x, slice(count)).total
         frozen = frozen_predictions(
             kernel,
             _by_sign(start),
@@ -124,7 +134,7 @@ class _Block:
         )
         unit = (schedule.scale * (frozen - _by_sign(shift)[:, :, None])).transpose(3, 4)
         self.most = _DIVERGED * self._loss().clamp(min=float(one.y.square().sum()) / 2)
-        recorded: dict[str, list] = {key: [] for key in DIMENSIONS}
+        recorded: dict[str, list] = {key: [] for key in ("prediction", "loss", "layer_kernel")}
         before, step = 0.0, _flow_step(one, kernel)
         for moment in schedule.moments:
             self._train(before, moment, step)
@@ -136,7 +146,7 @@ class _Block:
             recorded["loss"].append(_by_sign(loss))
             of_layers = _of_layers(learners.kernel(one.x[: one.kernels]))
             recorded["layer_kernel"].append(_by_sign(of_layers))
-        arrays = {k: torch.stack(v, dim=2).double() for k, v in recorded.items() if v}
+        arrays |= {k: torch.stack(v, dim=2).double() for k, v in recorded.items()}
         arrays["frozen_prediction"] = unit
         arrays["start"] = schedule.scale * _by_sign(start)[:, 0].transpose(1, 2).double()
         return {key: values.cpu().numpy() for key, values in arrays.items()}
@@ -164,12 +174,12 @@ class _Block:
         lost = ~(loss <= self.most)
         if not bool(lost.any()):
             return
-        rate, (block, count, first) = self.one.schedule.learning_rate, self.which
+        rate, (_, count, first) = self.one.schedule.learning_rate, self.which
         if rate is None:
             raise ValueError("the training of a network left the range of floating point")
         if not self.watched:
             # The same once more, looked at step by step.
-            _Block(self.one, block, count, first, watched=True).recorded()
+            _Block(self.one, self.wide, self.which, watched=True).recorded()
         raise ValueError(
             f"the training of network {first + int(lost.nonzero()[0]) % count} diverged at step"
             f" {moment:.0f}, and of {int(lost.sum())} in its block: a smaller learning_rate than"

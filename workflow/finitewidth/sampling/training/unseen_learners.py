@@ -122,6 +122,11 @@ class UnseenLearners:
         """z^(L) of every network on inputs (inputs, n_0), shape (2 networks, inputs, n_L)."""
         return self._forward(x).z[-1]
 
+    def with_seen(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The same, and what the last layer sees, shape (2 networks, inputs, n_{L-1})."""
+        of = self._forward(x)
+        return of.z[-1], of.seen[-1]
+
     def residual(self) -> torch.Tensor:
         """z - y at the training inputs, shape (2 networks, training inputs, n_L)."""
         return self.outputs(self._x) - self.y
