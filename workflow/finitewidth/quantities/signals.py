@@ -1,4 +1,4 @@
-"""Quantities of how signals go through networks, layer by layer: of derivatives and gates."""
+"""Quantities of how signals go through networks: derivatives by layers, gates, attention."""
 
 from __future__ import annotations
 
@@ -65,6 +65,24 @@ FAMILIES = (
         theory="theory.predict.predicted_signals:active_shares",
         price=30.0,
         reads=lambda n, kept: n * kept,
+    ),
+    Family(
+        "attention_entropy",
+        (
+            Quantity(
+                "attention_entropy",
+                AT_INPUT,
+                "mean entropy of the scores of attention, over heads (and tokens)",
+                "docs/theory.md 13.10",
+                "derived here",
+                unit=(),
+            ),
+        ),
+        records=("entropy",),
+        estimator="estimate.preactivations.entropies:attention_entropies",
+        theory="theory.predict.predicted_signals:no_entropies",
+        price=130.0,
+        reads=one_each,
     ),
 )
 
