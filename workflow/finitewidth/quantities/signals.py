@@ -45,7 +45,7 @@ FAMILIES = (
         records=("gradient",),
         estimator="estimate.preactivations.gradients:gradient_norms",
         theory="theory.predict.predicted_signals:gradient_norms",
-        price=900.0,
+        price=250.0,
         reads=one_each,
     ),
     Family(
@@ -63,7 +63,7 @@ FAMILIES = (
         records=("preactivation",),
         estimator="estimate.preactivations.gates:active_shares",
         theory="theory.predict.predicted_signals:active_shares",
-        price=30.0,
+        price=6.0,
         reads=lambda n, kept: n * kept,
     ),
     Family(
@@ -81,7 +81,7 @@ FAMILIES = (
         records=("entropy",),
         estimator="estimate.preactivations.entropies:attention_entropies",
         theory="theory.predict.predicted_signals:no_entropies",
-        price=130.0,
+        price=4.0,
         reads=one_each,
     ),
 )
