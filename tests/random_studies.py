@@ -366,6 +366,12 @@ def _has_critical_point(activation: str) -> bool:
     return True
 
 
+def _has_softmax(network: dict) -> bool:
+    steps = [step for block in network.get("blocks", ()) for step in block.get("branch", ())]
+    each = [step.get("attention", {"scores": ""}) for step in steps if isinstance(step, dict)]
+    return any(one.get("scores", "softmax") == "softmax" for one in each)
+
+
 def _estimates(rng: np.random.Generator, kind: str, ensemble: dict, inputs: list) -> list[str]:
     pool = list(_FAMILIES[kind])
     if "preactivations" in ensemble.get("measure", ()):
@@ -376,6 +382,8 @@ def _estimates(rng: np.random.Generator, kind: str, ensemble: dict, inputs: list
         pool = [family for family in pool if family not in ("correlation", "ntk_spectrum")]
     if ensemble.get("network", {}).get("readout") == "none":
         pool.remove("gradient_norm")
+    if not _has_softmax(ensemble.get("network", {})) and "attention_entropy" in pool:
+        pool.remove("attention_entropy")
     widths = ensemble.get("hidden", ensemble.get("width", 0))
     narrowest = min([*np.atleast_1d(widths), ensemble.get("outputs", 99)])
     if min(narrowest, 99 if ensemble.get("record") == "all" else ensemble.get("record", 8)) < 4:

@@ -38,6 +38,8 @@ KEYS = {
     "measure": ({"measure": ["log_norm"]}, "preactivations or ntk for a module"),
     "rates": ({"ntk": {"parameterisation": "ntk"}}, "standard for a module"),
     "family": ({"estimate": ["ntk_tensors"]}, "ntk_tensors of networks whose last layer"),
+    "derivatives": ({"estimate": ["gradient_norm"]}, "(no module)"),
+    "entropy": ({"estimate": ["attention_entropy"]}, "with attention of scores softmax"),
     "layers": ({"layers": [3]}, "a layer from 1 to the depth, 2"),
     "misspelt": ({"module": "loopt"}, "did you mean looped?"),
     "of nobody": ({"module": "x"}, "FINITEWIDTH_EXTENSIONS"),

@@ -129,7 +129,7 @@ def test_errors_of_points_are_what_they_say():
     # A wide softmax with few points: 40 estimates with other scrambles, held against many points.
     given = parts(4, 1, tangents=False, seed=6)
     exact = with_errors(given)[0][0, 0, 1]
-    F, G = softmax_means._root(given.q), softmax_means._root(given.k)
+    F, G = softmax_means.root(given.q), softmax_means.root(given.k)
     pulls = []
     for k in range(40):
         each = [softmax_means._mean(given, F, G, 5, 100 + 8 * k + j)[0, 0, 1] for j in range(8)]

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from finitewidth.config.model import Config, Ensemble, Study, families_of
 from finitewidth.config.module_checks import check_module
-from finitewidth.config.network_checks import check_network, is_plain, narrow_layers, places_read
+from finitewidth.config.network_checks import (
+    check_network,
+    has_softmax,
+    is_plain,
+    narrow_layers,
+    places_read,
+)
 from finitewidth.config.ntk_checks import check_ntk, check_rates
 from finitewidth.config.population_checks import check_population
 from finitewidth.config.trained_checks import check_trained
@@ -105,6 +111,9 @@ def _check_ensemble(path: str, ensemble: Ensemble, config: Config) -> None:
             allowed = f"{family} on at most {most} inputs (name what to estimate)"
             raise ConfigError.at(f"{path}.estimate", f"{family} on {count} inputs", allowed)
     for family in families:
+        if "entropy" in FAMILIES[family].records and not has_softmax(ensemble.network):
+            allowed = f"{family} of networks with attention of scores softmax"
+            raise ConfigError.at(f"{path}.estimate", family, allowed)
         if "gradient" not in FAMILIES[family].records:
             continue
         if ensemble.module is not None:

@@ -108,6 +108,13 @@ def narrow_layers(ensemble: Ensemble) -> list[int]:
     return [min(_largest(ensemble.network, n).widths(ensemble.outputs or n)) for n in widths]
 
 
+def has_softmax(network: NetworkKeys | None) -> bool:
+    """Whether tokens are weighted by a softmax in some block."""
+    steps = [step for block in network.blocks for step in block.branch] if network else []
+    each = [step.attention for step in steps if isinstance(step, StepKeys)]
+    return any(one is not None and one.scores == "softmax" for one in each)
+
+
 def is_plain(network: NetworkKeys) -> bool:
     """Whether it has the kernels of a perceptron: neither skips nor norms, one law of weights."""
     words = all(

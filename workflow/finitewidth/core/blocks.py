@@ -118,7 +118,9 @@ def placed_numbers(sampler: str, maps: Sequence[MapSize], inputs: int, columns: 
         # weights multiply.
         (1 + columns) * r * one.drawn(how, inputs) * (3 if columns else 1)
         + (8 * r * r * (1 + columns**2) if columns or not one.has_weights(how, inputs) else 0)
-        + ((one.fan_in * (one.fan_out + r * (1 + columns)))
+        # Without weights a basis of the rows is kept for the way back.
+        + (one.fan_in * ((one.fan_out if one.has_weights(sampler, inputs) else 0)
+                         + r * (1 + columns))
            if columns or one.has_weights(how, inputs) else 0)
         for r, one in zip(rows, maps, strict=True)
     ]  # fmt: skip

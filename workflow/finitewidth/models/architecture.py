@@ -10,7 +10,7 @@ from math import prod
 import numpy as np
 
 from finitewidth.core.blocks import MapSize
-from finitewidth.models.layers.attention import Heads
+from finitewidth.models.layers.attention import Attention, Heads
 from finitewidth.models.layers.block import Block
 from finitewidth.models.layers.layer import Layer, Map, Shape, written
 from finitewidth.models.places import ALL, place_index
@@ -139,6 +139,14 @@ class Architecture:
     def has_places(self) -> bool:
         """Whether inputs, or what becomes of them, have places."""
         return any(len(shape) > 1 for shape in self.shapes)
+
+    @property
+    def has_softmax(self) -> bool:
+        """Whether tokens are weighted by a softmax somewhere."""
+        inside = [
+            i for one in self.layers for i in (one.branch if isinstance(one, Block) else [one])
+        ]
+        return any(isinstance(one, Attention) and one.scores == "softmax" for one in inside)
 
     @property
     def components(self) -> int:

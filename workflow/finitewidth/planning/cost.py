@@ -357,7 +357,9 @@ def recorded(member: Member, inputs: int) -> float:
     if "preactivations" in member.measure:
         total += layers * inputs * (4 * member.record + 8 * inputs)
         total += number * math.comb(inputs + 3, 4) * ("quartic" in member.measure)
-        total += number * inputs * (1 + len({"sextic", "gradient"} & set(member.measure)))
+        total += (
+            number * inputs * (1 + len({"sextic", "gradient", "entropy"} & set(member.measure)))
+        )
     elif "log_norm" in member.measure:
         total += number * inputs
     if "ntk" in member.measure:

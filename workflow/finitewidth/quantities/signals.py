@@ -1,4 +1,4 @@
-"""Quantities of how signals go through networks, layer by layer: of derivatives and gates."""
+"""Quantities of how signals go through networks: derivatives by layers, gates, attention."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ FAMILIES = (
         records=("gradient",),
         estimator="estimate.preactivations.gradients:gradient_norms",
         theory="theory.predict.predicted_signals:gradient_norms",
-        price=900.0,
+        price=250.0,
         reads=one_each,
     ),
     Family(
@@ -63,8 +63,26 @@ FAMILIES = (
         records=("preactivation",),
         estimator="estimate.preactivations.gates:active_shares",
         theory="theory.predict.predicted_signals:active_shares",
-        price=30.0,
+        price=6.0,
         reads=lambda n, kept: n * kept,
+    ),
+    Family(
+        "attention_entropy",
+        (
+            Quantity(
+                "attention_entropy",
+                AT_INPUT,
+                "mean entropy of the scores of attention, over heads (and tokens)",
+                "docs/theory.md 13.10",
+                "derived here",
+                unit=(),
+            ),
+        ),
+        records=("entropy",),
+        estimator="estimate.preactivations.entropies:attention_entropies",
+        theory="theory.predict.predicted_signals:no_entropies",
+        price=4.0,
+        reads=one_each,
     ),
 )
 

@@ -26,7 +26,7 @@ from finitewidth.sampling.shard import Shard
 from finitewidth.sampling.triton_kernels.covered import is_covered, is_there
 
 #: What may be recorded, and in which precision networks may be computed.
-RECORDED = ("preactivations", "quartic", "sextic", "gradient", "log_norm")
+RECORDED = ("preactivations", "quartic", "sextic", "gradient", "entropy", "log_norm")
 PRECISIONS = ("float32", "float64")
 _DIMENSIONS = {
     "preactivation": ("network", "layer", "input", "neuron"),
@@ -34,6 +34,7 @@ _DIMENSIONS = {
     "quartic": ("network", "layer", "quad"),
     "sextic": ("network", "layer", "input"),
     "gradient": ("network", "layer", "input"),
+    "entropy": ("network", "layer", "input"),
     "log_norm": ("network", "layer", "input"),
 }
 _MEANING = {
@@ -41,6 +42,7 @@ _MEANING = {
     "kernel": "mean over all neurons of z_a z_b",
     "quartic": "mean over all neurons of z_a z_b z_c z_d",
     "sextic": "mean over all neurons of z_a^6",
+    "entropy": "entropy of the scores of attention, mean over heads (and tokens)",
     "gradient": "|df/dz|^2, f one output: sum over all neurons (at all places) of the layer",
     "log_norm": "log of the root mean square of z over all neurons, -inf for a dead layer",
 }
@@ -87,8 +89,9 @@ def sample(
     measure : collection of str
         ``preactivations`` (neurons and kernels), ``quartic`` and ``sextic`` (sums of higher powers,
         each with the one before), ``gradient`` (squared norms of derivatives of the first output by
-        each layer, beside neurons; of networks whose outputs have no places) and ``log_norm`` (for
-        scale-invariant networks without bias it comes along with any of them).
+        each layer, beside neurons; of networks whose outputs have no places), ``entropy`` (of the
+        softmax of attention) and ``log_norm`` (for scale-invariant networks without bias it comes
+        along with any of them).
     blocks : (int, int), optional
         First block and one past the last: a shard. All of them where left out.
     compiled : bool
@@ -153,8 +156,11 @@ def drawn_as(
     network: Architecture | Perceptron, measure: Collection[str]
 ) -> Architecture | Perceptron:
     """The network as samplers take it: perceptrons have ways of their own, but not of derivatives
-    by layers. Raises ``ValueError`` where these are asked of outputs that have places."""
+    by layers. Raises ``ValueError`` where these are asked of outputs that have places, and
+    entropies of networks without a softmax."""
     perceptron = as_perceptron(network)
+    if "entropy" in measure and not (isinstance(network, Architecture) and network.has_softmax):
+        raise ValueError("entropy: given a network without softmax, allowed is one with attention")
     if "gradient" not in measure:
         return perceptron or network
     one = perceptron.architecture if perceptron is not None else network
@@ -206,6 +212,7 @@ def check_together(measure: Collection[str]) -> None:
         ("sextic", "quartic"),
         ("quartic", "preactivations"),
         ("gradient", "preactivations"),
+        ("entropy", "preactivations"),
     )
     for word, before in pairs:
         if word in measure and before not in measure:

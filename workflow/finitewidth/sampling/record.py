@@ -43,8 +43,8 @@ class Recorder:
         Neurons recorded in each layer.
     measure : collection of str
         ``preactivations`` for neurons and kernels; with it ``quartic``, and with that ``sextic``,
-        for sums of higher powers; ``gradient`` for derivatives of outputs by layers; ``log_norm``
-        for the norms alone.
+        for sums of higher powers; ``gradient`` for derivatives of outputs by layers and
+        ``entropy`` for those of attention; ``log_norm`` for the norms alone.
     with_norm : bool
         Whether scales are carried apart, so that ``log_norm`` is recorded.
     arrays : mapping of arrays, optional
@@ -127,6 +127,26 @@ class Recorder:
         """Take the squared norms (networks, inputs) of derivatives by one layer, if recorded."""
         if layer in self.layers:
             self._gradients[layer] = squares
+
+    def put_scores(self, layer: int, scores: Sequence[torch.Tensor]) -> None:
+        """Take what tokens were weighted by since the layer before, if entropies are recorded.
+
+        Parameters
+        ----------
+        scores : sequence of tensor, shape (networks, inputs, heads, tokens, tokens)
+            Means over heads, and over tokens unless each is an input of its own; NaN of none.
+        """
+        if layer not in self.layers or "entropy" not in self.arrays:
+            return
+        kept = self._tile[-1]
+        if not scores:
+            kept["entropy"] = torch.full_like(kept["square"], torch.nan)
+            return
+        each = [torch.special.entr(P.double()).sum(-1).mean(2) for P in scores]
+        entropy = torch.stack(each).mean(0)
+        # Each token an input of its own, or their mean.
+        by_token = entropy.numel() == kept["square"].numel()
+        kept["entropy"] = entropy.flatten(1) if by_token else entropy.mean(2)
 
     def end_tile(self, at: slice) -> None:
         """Store the layers taken since the last tile as those of the networks ``at``.

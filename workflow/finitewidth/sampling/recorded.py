@@ -26,8 +26,8 @@ def of_layers(
         Neurons recorded in each layer.
     measure : collection of str
         ``preactivations`` for neurons and kernels; with it ``quartic``, and with that ``sextic``,
-        for sums of higher powers; ``gradient`` for derivatives of outputs by layers; ``log_norm``
-        for the norms alone.
+        for sums of higher powers; ``gradient`` for derivatives of outputs by layers and
+        ``entropy`` for those of attention; ``log_norm`` for the norms alone.
     with_norm : bool
         Whether scales are carried apart, so that ``log_norm`` is recorded.
 
@@ -45,8 +45,9 @@ def of_layers(
         found["quartic"] = np.zeros((*shape[:2], len(quads(inputs))))
         if "sextic" in measure:
             found["sextic"] = np.zeros(shape)
-    if "gradient" in measure:
-        found["gradient"] = np.zeros(shape)
+    for name in ("gradient", "entropy"):
+        if name in measure:
+            found[name] = np.zeros(shape)
     if with_norm:
         found["log_norm"] = np.zeros(shape)
     return found

@@ -12,8 +12,8 @@ from finitewidth.estimate.samples import Samples
 
 #: What is looked through. Of a dead layer the log-norm is -inf, as it should be.
 _MEASURED = (
-    "preactivation", "kernel", "quartic", "sextic", "log_norm", "ntk", "output_preactivation",
-    "conditional_kernel", "conditional_ntk", "dntk", "ntk_by_way",
+    "preactivation", "kernel", "quartic", "sextic", "gradient", "log_norm", "ntk",
+    "output_preactivation", "conditional_kernel", "conditional_ntk", "dntk", "ntk_by_way",
 )  # fmt: skip
 
 

@@ -22,7 +22,8 @@ def _forward(layer: Attention, before: Rows, draw: Draw) -> Rows:
     P = scores(layer, logits(layer, query, key))
     value = by_head(draw(layer.value, seen), layer.heads, tokens)
     mixed = side_by_side(P @ value)
-    return Rows(draw(layer.output, mixed), layer.shape_after(before.shape))
+    kept = (P,) if layer.scores == "softmax" else ()
+    return Rows(draw(layer.output, mixed), layer.shape_after(before.shape), scores=kept)
 
 
 def scores_back(

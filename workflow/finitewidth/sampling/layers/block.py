@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import torch
+
 from finitewidth.models.layers.block import Block
 from finitewidth.models.layers.layer import Map
 from finitewidth.models.layers.layer_norm import LayerNorm
@@ -27,10 +29,13 @@ def _forward(layer: Block, before: Rows, draw: Draw) -> Rows:
         # Inputs themselves are those of one network.
         keep = keep.expand_as(after.values).clone()
     keep = keep if layer.gamma == 1 else keep.mul_(layer.gamma)
-    return Rows(keep.add_(after.values, alpha=layer.beta), after.shape, owned=True)
+    values = keep.add_(after.values, alpha=layer.beta)
+    return Rows(values, after.shape, owned=True, scores=after.scores)
 
 
 def _branch(layer: Block, rows: Rows, draw: Draw) -> Rows:
+    scores: tuple[torch.Tensor, ...] = ()
     for inner in layer.branch:
         rows = forward(inner, rows, draw)
-    return rows
+        scores += rows.scores
+    return replace(rows, scores=scores)

@@ -105,12 +105,14 @@ def _through(
 ) -> None:
     """Take the rows through the layers; scales are carried apart for so many networks."""
     log_scale, last, number = None, max(recorder.layers), 0
+    scores: tuple[torch.Tensor, ...] = ()
     # A perceptron may have a hundred thousand layers: they are not counted before.
     ends = network.ends if isinstance(network, Architecture) else None
     if apart:
         log_scale = rows.values.new_zeros(apart, rows.values.shape[1], dtype=torch.float64)
     for place, layer in enumerate(network.layers, 1):
         rows = forward(layer, rows, draw)
+        scores += rows.scores
         if not isinstance(layer, Map) if ends is None else place not in ends:
             continue
         number += 1
@@ -121,5 +123,7 @@ def _through(
             rows = Rows(rows.values / scale.to(rows.values.dtype), rows.shape)
             log_scale = log_scale + size.log()
         recorder.put(number, recorded_rows(network, number, rows), log_scale)
+        recorder.put_scores(number, scores)
+        scores = ()
         if number == last:
             return

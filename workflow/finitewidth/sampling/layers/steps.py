@@ -30,11 +30,14 @@ class Rows:
         Of one input here: channels, and its tokens, or rows and columns, where it has any.
     owned : bool
         Whether the values stand in memory of their own, which no draw overwrites.
+    scores : tuple of tensor, shape (networks, inputs, heads, tokens, tokens) each
+        What tokens were weighted by, of each softmax of the layer that was gone through last.
     """
 
     values: torch.Tensor
     shape: Shape
     owned: bool = False
+    scores: tuple[torch.Tensor, ...] = ()
 
     @property
     def by_place(self) -> torch.Tensor:

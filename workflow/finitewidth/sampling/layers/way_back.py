@@ -7,7 +7,7 @@ used once, in the reverse order of drawing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -65,12 +65,16 @@ class WayThere:
     def go(self, network: Architecture, x: torch.Tensor, recorder: Recorder | None) -> None:
         """Take inputs x (inputs, *shape) through all layers, handing these to ``recorder``."""
         rows = rows_of(x, self._tile.dtype)
+        met: tuple[torch.Tensor, ...] = ()
         for place, layer in enumerate(network.layers, 1):
             self.passed.append(self._through(layer, rows))
             rows = self.passed[-1].after
+            met += rows.scores
             if recorder is not None and place in network.ends:
                 number = network.ends.index(place) + 1
                 recorder.put(number, recorded_rows(network, number, rows), None)
+                recorder.put_scores(number, met)
+                met = ()
 
     def go_back(
         self, outputs: int, at_map: AtMap = lambda layer, drawn, back: None
@@ -103,7 +107,9 @@ class WayThere:
             values = layer.beta * now.values
             if layer.gamma:
                 values = layer.gamma * before.values + values
-            return Passed(layer, before, Rows(values, now.shape), None, tuple(inside))
+            met = tuple(P for one in inside for P in one.after.scores)
+            after = Rows(values, now.shape, scores=met)
+            return Passed(layer, before, after, None, tuple(inside))
         if isinstance(layer, Attention):
             return self._attention(layer, before)
         count = len(self.each)
@@ -114,9 +120,11 @@ class WayThere:
     def _attention(self, layer: Attention, before: Rows) -> Passed:
         inside = [self._through(one, before) for one in (layer.query, layer.key, layer.value)]
         query, key, value = _by_head(layer, inside)
-        mixed = side_by_side(scores(layer, logits(layer, query, key)) @ value)
+        P = scores(layer, logits(layer, query, key))
+        mixed = side_by_side(P @ value)
         inside.append(self._through(layer.output, Rows(mixed, (mixed.shape[2], *before.shape[1:]))))
-        return Passed(layer, before, inside[-1].after, None, tuple(inside))
+        kept = (P,) if layer.scores == "softmax" else ()
+        return Passed(layer, before, replace(inside[-1].after, scores=kept), None, tuple(inside))
 
 
 def _by_head(layer: Attention, inside: Sequence[Passed]) -> list[torch.Tensor]:

@@ -40,7 +40,7 @@ def with_errors(parts: Parts) -> tuple[np.ndarray, np.ndarray]:
 
     Infinite errors where there are too many tokens.
     """
-    F, G = _root(parts.q), _root(parts.k)
+    F, G = root(parts.q), root(parts.k)
     size = F.shape[1] * G.shape[1]
     count = 1 if parts.tangents is None else 1 + parts.tangents.v[..., 0, 0].size
     nothing = np.full((count, *parts.q.shape), np.nan)
@@ -55,7 +55,7 @@ def with_errors(parts: Parts) -> tuple[np.ndarray, np.ndarray]:
     return value, error
 
 
-def _root(K: np.ndarray) -> np.ndarray:
+def root(K: np.ndarray) -> np.ndarray:
     """F with F F^T = K, its columns the longer the earlier: the first points are the most even."""
     values, frame = np.linalg.eigh(K)
     # One column at least, of zeros where nothing varies.
@@ -66,7 +66,7 @@ def _root(K: np.ndarray) -> np.ndarray:
 def _mean(parts: Parts, F: np.ndarray, G: np.ndarray, power: int, number: int) -> np.ndarray:
     """One estimate of both means, as :func:`with_errors` has them."""
     rows, tokens = len(parts.q), parts.tokens
-    Z = _normals(F.shape[1] * G.shape[1], power, number).reshape(-1, F.shape[1], G.shape[1])
+    Z = normals(F.shape[1] * G.shape[1], power, number).reshape(-1, F.shape[1], G.shape[1])
     at_once = max(1, _AT_ONCE // (rows * rows * (1 if parts.tangents is None else rows)))
     pieces = range(0, len(Z), at_once)
     total = sum(_sums(parts, _scores(F, G, Z[at : at + at_once], parts, tokens)) for at in pieces)
@@ -95,8 +95,8 @@ def _sums(parts: Parts, P: np.ndarray) -> np.ndarray:
     if of is None:
         return mixed[None]
     # Derivatives of outputs by logits, P_ts (v_s - o_t), in the space of a root of Kv.
-    root = _root(parts.v)
-    by_logit = P[..., None] * (root - (P @ root)[:, :, None])
+    own = root(parts.v)
+    by_logit = P[..., None] * (own - (P @ own)[:, :, None])
     flat = np.moveaxis(by_logit, 0, 1).reshape(len(P[0]), -1)
 
     def weighted(key: np.ndarray) -> np.ndarray:
@@ -117,7 +117,7 @@ def _through(P: np.ndarray, X: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=16)
-def _normals(size: int, power: int, number: int) -> np.ndarray:
+def normals(size: int, power: int, number: int) -> np.ndarray:
     """2^power points of so many normals."""
     from scipy.special import ndtri
     from scipy.stats import qmc

@@ -96,9 +96,19 @@ class BlockCase:
         return rows if len(rows) == self.shape[1] else np.full((self.shape[1], 1), np.nan)
 
     @cached_property
+    def _sizes(self) -> list[int]:
+        """Rows before the first layer, and after each."""
+        return [len(self.x) * prod(shape[1:]) for shape in self.network.shapes]
+
+    @property
+    def is_small(self) -> bool:
+        """Whether kernels of all pairs of rows are held."""
+        return max(self._sizes) <= MOST_ROWS
+
+    @cached_property
     def _every(self) -> list[Kernels]:
-        sizes = [len(self.x) * prod(shape[1:]) for shape in self.network.shapes]
-        if max(sizes) > MOST_ROWS:
+        sizes = self._sizes
+        if not self.is_small:
             return [self._unknown(sizes[end], end) for end in self.network.ends]
         return infinite_width_kernels(self.network, self.x, self.rates)
 

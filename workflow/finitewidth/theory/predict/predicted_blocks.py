@@ -170,6 +170,7 @@ OF_LAYERS: dict[str, Callable[[BlockCase], Told]] = {
     "normality": _normality,
     "gradient_norm": predicted_signals.of_blocks,
     "active_share": predicted_signals.shares_of_blocks,
+    "attention_entropy": predicted_signals.entropies_of_blocks,
 }
 
 

@@ -1,4 +1,4 @@
-"""What theory says of derivatives by layers (docs/theory.md 13.8), and of gates (13.9)."""
+"""What theory says of derivatives by layers, gates and attention (docs/theory.md 13.8 to 13.10)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from finitewidth.models.layers.nonlinearity import Nonlinearity
 from finitewidth.models.layers.rms_norm import RmsNorm
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.gaussian.slopes import mean_square_slope
+from finitewidth.theory.layers.entropies import attention_entropies
 from finitewidth.theory.layers.gradient_norms import gradient_norms as of_architecture
 from finitewidth.theory.mlp import exact, kernel
 from finitewidth.theory.predict.block_case import BlockCase
@@ -82,6 +83,23 @@ def shares_of_blocks(case: BlockCase) -> dict[str, Orders]:
     if any(known):
         orders["exact"] = np.where(np.array(known)[:, None] & (case.K > 0), limit, np.nan)
     return {"active_share": orders}
+
+
+def no_entropies(case: Case) -> dict[str, Orders]:
+    """Of perceptrons: no attention, and nothing to say of it."""
+    return {"attention_entropy": {"infinite_width": np.full(case.shape, np.nan)}}
+
+
+def entropies_of_blocks(case: BlockCase) -> dict[str, Orders]:
+    """Of attention at infinite width, with infinitely many dimensions of a head."""
+    found = np.full(case.shape, np.nan)
+    if case.has_limit and case.network.has_places and case.is_small:
+        each = attention_entropies(case.network, case.x)
+        for k, layer in enumerate(case.layers):
+            by_token = each[layer - 1]
+            one = by_token if case.network.places_read > 1 else by_token.mean(1, keepdims=True)
+            found[k] = np.broadcast_to(one, (len(case.x), case.network.places_read)).ravel()
+    return {"attention_entropy": {"infinite_width": found}}
 
 
 def _is_symmetric(layers: Sequence[Layer]) -> bool:
