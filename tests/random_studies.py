@@ -10,7 +10,7 @@ import numpy as np
 from finitewidth.config.model import Config
 from finitewidth.core.errors import ConfigError
 from finitewidth.models.activations import table as activations
-from finitewidth.quantities import preactivations, tangent_kernels
+from finitewidth.quantities import preactivations, signals, tangent_kernels
 from finitewidth.quantities.vocabulary import (
     FIGURES,
     FROM_LADDER,
@@ -37,7 +37,7 @@ KINDS = {
 ACTIVATIONS = (*sorted(activations.TABLE), "leaky_relu(0.1)", "leaky_relu(-0.5)", "leaky_relu(1)")
 TWO_SLOPES = ("linear", "relu", "abs", "leaky_relu(0.1)", "leaky_relu(2)", "leaky_relu(-1)")
 #: Families that an ensemble of each kind may estimate.
-_LAYERS = tuple(family.name for family in preactivations.FAMILIES)
+_LAYERS = tuple(family.name for family in (*preactivations.FAMILIES, *signals.FAMILIES))
 _NTK = tuple(
     family.name for family in tangent_kernels.FAMILIES if family.name not in ("dntk", "ntk_methods")
 )
@@ -374,6 +374,8 @@ def _estimates(rng: np.random.Generator, kind: str, ensemble: dict, inputs: list
         (len(each["angles"]) if "angles" in each else each.get("count")) == 1 for each in inputs
     ):
         pool = [family for family in pool if family not in ("correlation", "ntk_spectrum")]
+    if ensemble.get("network", {}).get("readout") == "none":
+        pool.remove("gradient_norm")
     widths = ensemble.get("hidden", ensemble.get("width", 0))
     narrowest = min([*np.atleast_1d(widths), ensemble.get("outputs", 99)])
     if min(narrowest, 99 if ensemble.get("record") == "all" else ensemble.get("record", 8)) < 4:

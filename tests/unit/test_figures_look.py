@@ -129,6 +129,12 @@ STUDIES = {
                    "estimate": ["covariance", "correlation"]},
          BASE | {"inputs": "opposite", "estimate": ["covariance", "correlation"]}],
     ),
+    "derivatives": (
+        ["gradient_norm"],
+        [BLOCKS | {"network": {"blocks": [{"repeat": 5, "residual": {
+            "norm": ["none", "layer"]}}]}, "estimate": ["gradient_norm"]},
+         BASE | {"depth": 3, "estimate": ["gradient_norm"]}],
+    ),
     "widths_of_attention": (
         ["kernel_variance"],
         [BLOCKS | {"network": {"blocks": [{"branch": [{"attention": {"heads": heads}}]}]},

@@ -104,6 +104,15 @@ def _check_ensemble(path: str, ensemble: Ensemble, config: Config) -> None:
         if most is not None and count > most:
             allowed = f"{family} on at most {most} inputs (name what to estimate)"
             raise ConfigError.at(f"{path}.estimate", f"{family} on {count} inputs", allowed)
+    for family in families:
+        if "gradient" not in FAMILIES[family].records:
+            continue
+        if ensemble.module is not None:
+            allowed = f"{family} of perceptrons and networks made of blocks (no module)"
+            raise ConfigError.at(f"{path}.estimate", family, allowed)
+        if ensemble.network is not None and ensemble.network.readout == "none":
+            allowed = "a read-out, whose derivatives are estimated"
+            raise ConfigError.at(f"{path}.network.readout", "none", allowed)
     if "correlation" in families and 1 in counts:
         allowed = "correlation for two or more inputs"
         raise ConfigError.at(f"{path}.estimate", "correlation on 1 input", allowed)

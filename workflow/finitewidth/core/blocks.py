@@ -14,6 +14,8 @@ TILE = 2**19
 FILL = 2**26
 #: Rows, inputs at all their places, of which theory holds the kernels of all pairs (half a GiB).
 MOST_ROWS = 3000
+#: GiB that networks take at most whose derivatives by layers are computed together.
+GRADIENT_MEMORY = 1.0
 #: Networks of such a tile. Batched products may count matrices along the second or the third
 #: direction of a grid, which ends at 2^16 - 1.
 MOST_NETWORKS = 2**16 - 1

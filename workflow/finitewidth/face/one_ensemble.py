@@ -32,7 +32,7 @@ from finitewidth.quantities.vocabulary import (
 from finitewidth.theory.predict.predict_member import predict_network
 
 #: What is recorded of networks of one width.
-RECORDED = (*(word for word in MEASURES if word != "ntk_methods"), "quartic", "sextic")
+RECORDED = (*(word for word in MEASURES if word != "ntk_methods"), "quartic", "sextic", "gradient")
 PRECISIONS = ("float32", "float64")
 #: Families of samples without a study file; normality asks for groups, which a study file has.
 _OF_LAYERS = tuple(family.name for family in OF_LAYERS if family.name != "normality")
@@ -72,7 +72,8 @@ def sample(
         with that seed.
     measure : str or collection of str
         ``preactivations`` (neurons and kernels), with it ``quartic`` and ``sextic`` (sums of fourth
-        and sixth powers); ``log_norm``; ``ntk`` (tangent kernels), with it ``dntk``.
+        and sixth powers) and ``gradient`` (derivatives of an output by layers); ``log_norm``;
+        ``ntk`` (tangent kernels), with it ``dntk``.
     sampler : str
         ``marginal`` (weights integrated out), ``explicit`` or, of tangent kernels, ``scalar``.
     layers : sequence of int, optional
@@ -157,6 +158,7 @@ def estimate(
         kernel               (network, layer, input, input), mean over neurons of z_a z_b
         quartic              (network, layer, quadruple a <= b <= c <= d), of z_a z_b z_c z_d
         sextic               (network, layer, input), of z_a^6
+        gradient             (network, layer, input), |df/dz_a|^2 of an output f
         log_norm             (network, layer, input), log of the root mean square of z
         ntk                  (network, output, output, input, input), tangent kernels
         output_preactivation (network, output, input), z of the same outputs
@@ -227,7 +229,7 @@ def _check_samples(first: xr.Dataset) -> None:
             raise ValueError(
                 f"samples: the coordinate {name} is missing; arrays by name are taken without it"
             )
-    known = {"conditional_kernel", "ntk", "kernel", "log_norm", "preactivation"}
+    known = {"conditional_kernel", "ntk", "kernel", "log_norm", "preactivation", "gradient"}
     if not known & set(first.data_vars):
         raise ValueError(f"samples: given none of the variables {', '.join(sorted(known))}")
 

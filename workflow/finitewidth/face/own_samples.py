@@ -19,6 +19,7 @@ SHAPES = {
     "kernel": ("network", "layer", "input", "input_"),
     "quartic": ("network", "layer", "quad"),
     "sextic": ("network", "layer", "input"),
+    "gradient": ("network", "layer", "input"),
     "log_norm": ("network", "layer", "input"),
     "ntk": ("network", "output", "output_", "input", "input_"),
     "output_preactivation": ("network", "output", "input"),

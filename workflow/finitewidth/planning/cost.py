@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 
-from finitewidth.core.blocks import MOST_ROWS, placed_numbers
+from finitewidth.core.blocks import GRADIENT_MEMORY, MOST_ROWS, placed_numbers
 from finitewidth.models.activations import table as activations
 from finitewidth.models.block_maps import map_sizes
 from finitewidth.models.block_shapes import BlockNetwork
@@ -51,6 +51,9 @@ PRICES: dict[str, dict[str, dict[str, float]]] = {
                          "matrices": 150.0, "grown": 16.0, "short": 400.0},
         # By torch, as all ensembles of such networks.
         "marginal ntk of blocks": {"member": 4e7, "layers": 120.0, "normals": 18.0, "curves": 6.0},
+        "marginal gradients": {"member": 4e7, "layers": 500.0, "normals": 25.0, "curves": 5.0,
+                               "matrices": 900.0, "factors": 300.0, "drawn": 9.0,
+                               "multiplied": 0.05},
         "explicit ntk": {"member": 1.6e7, "weights": 3.2, "ways": 50.0},
         "ladder": {"member": 5e7, "normals": 1.3, "curves": 0.6, "tangents": 3.9, "matrices": 10.0,
                    "controls": 1.5, "grown": 16.0, "tilted": 190.0},
@@ -194,6 +197,8 @@ def kind(stage: str, member: Member) -> str:
         return "ntk_methods"
     if member.sampler == "scalar":
         return "scalar"
+    if "gradient" in member.measure and "ntk" not in member.measure:
+        return "marginal gradients" if member.sampler == "marginal" else "explicit ntk"
     if "ntk" in member.measure:
         of_blocks = blocks and member.sampler == "marginal"
         return f"{member.sampler} ntk" + (" of blocks" if of_blocks else "")
@@ -384,7 +389,7 @@ def recorded(member: Member, inputs: int) -> float:
     if "preactivations" in member.measure:
         total += layers * inputs * (4 * member.record + 8 * inputs)
         total += number * math.comb(inputs + 3, 4) * ("quartic" in member.measure)
-        total += number * inputs * (("sextic" in member.measure) + 1)
+        total += number * inputs * (1 + len({"sextic", "gradient"} & set(member.measure)))
     elif "log_norm" in member.measure:
         total += number * inputs
     if "ntk" in member.measure:
@@ -394,8 +399,8 @@ def recorded(member: Member, inputs: int) -> float:
 
 def _tile(member: Member, inputs: int) -> float:
     """MiB of the networks that are computed together."""
-    if "ntk" in member.measure or "ntk_methods" in member.measure:
-        return 1024 * member.memory
+    if {"ntk", "ntk_methods", "gradient"} & set(member.measure):
+        return 1024 * (GRADIENT_MEMORY if "ntk" not in member.measure else member.memory)
     if isinstance(member.network, BlockNetwork) and member.network.input is not None:
         sizes = [size for size, _ in map_sizes(member.network, member.outputs)]
         numbers = placed_numbers(member.sampler, sizes, inputs)

@@ -15,6 +15,7 @@ from finitewidth.quantities import (
     own,
     preactivations,
     published,
+    signals,
     tangent_kernels,
     trained_networks,
     training,
@@ -23,12 +24,13 @@ from finitewidth.quantities.description import Coefficient, Family, FigureEntry,
 
 #: Families of random networks, those of extensions too: estimated layer by layer, from ladders of
 #: widths, from tangent kernels of the last layer, and from networks along their training.
-OF_LAYERS: tuple[Family, ...] = (*preactivations.FAMILIES, *own.families("layer"))
+_OWN_LAYERS = (*preactivations.FAMILIES, *signals.FAMILIES)
+OF_LAYERS: tuple[Family, ...] = (*_OWN_LAYERS, *own.families("layer"))
 OF_LADDERS: tuple[Family, ...] = (*coupled.FAMILIES, *own.families("ladder"))
 OF_LAST_LAYER: tuple[Family, ...] = (*tangent_kernels.FAMILIES, *own.families("last_layer"))
 OF_TRAINING: tuple[Family, ...] = training.FAMILIES
 own.check_names(
-    (*preactivations.FAMILIES, *coupled.FAMILIES, *tangent_kernels.FAMILIES, *training.FAMILIES),
+    (*_OWN_LAYERS, *coupled.FAMILIES, *tangent_kernels.FAMILIES, *training.FAMILIES),
     trained_networks.FAMILIES,
 )
 _FAMILIES = (*OF_LAYERS, *OF_LADDERS, *OF_LAST_LAYER, *OF_TRAINING)
@@ -86,7 +88,9 @@ DESCRIBED: dict[str, Quantity] = {
     **{name: c.quantity for name, c in COEFFICIENTS.items()},
 }
 
-_ROOMS = (preactivations, coupled, tangent_kernels, training, trained_networks, published)
+_ROOMS = (
+    preactivations, signals, coupled, tangent_kernels, training, trained_networks, published,
+)  # fmt: skip
 #: Every figure by its name.
 FIGURES: dict[str, FigureEntry] = {name: f for room in _ROOMS for name, f in room.FIGURES.items()}
 FIGURES |= own.figures(FIGURES, [*FAMILIES, *trained_networks.FAMILIES])

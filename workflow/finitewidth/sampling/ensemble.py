@@ -26,13 +26,14 @@ from finitewidth.sampling.shard import Shard
 from finitewidth.sampling.triton_kernels.covered import is_covered, is_there
 
 #: What may be recorded, and in which precision networks may be computed.
-RECORDED = ("preactivations", "quartic", "sextic", "log_norm")
+RECORDED = ("preactivations", "quartic", "sextic", "gradient", "log_norm")
 PRECISIONS = ("float32", "float64")
 _DIMENSIONS = {
     "preactivation": ("network", "layer", "input", "neuron"),
     "kernel": ("network", "layer", "input", "input_"),
     "quartic": ("network", "layer", "quad"),
     "sextic": ("network", "layer", "input"),
+    "gradient": ("network", "layer", "input"),
     "log_norm": ("network", "layer", "input"),
 }
 _MEANING = {
@@ -40,6 +41,7 @@ _MEANING = {
     "kernel": "mean over all neurons of z_a z_b",
     "quartic": "mean over all neurons of z_a z_b z_c z_d",
     "sextic": "mean over all neurons of z_a^6",
+    "gradient": "|df/dz|^2, f one output: sum over all neurons (at all places) of the layer",
     "log_norm": "log of the root mean square of z over all neurons, -inf for a dead layer",
 }
 
@@ -84,8 +86,9 @@ def sample(
         Neurons to record in each layer, at most the narrowest recorded layer has.
     measure : collection of str
         ``preactivations`` (neurons and kernels), ``quartic`` and ``sextic`` (sums of higher powers,
-        each with the one before) and ``log_norm`` (for scale-invariant networks without bias it
-        comes along with any of them).
+        each with the one before), ``gradient`` (squared norms of derivatives of the first output by
+        each layer, beside neurons; of networks whose outputs have no places) and ``log_norm`` (for
+        scale-invariant networks without bias it comes along with any of them).
     blocks : (int, int), optional
         First block and one past the last: a shard. All of them where left out.
     compiled : bool
@@ -104,8 +107,8 @@ def sample(
         For inputs of the wrong dimension or not finite, layers that do not
         exist, and whatever the sampler refuses.
     """
-    network = as_perceptron(network) or network
     measure = check_words("measure", measure, RECORDED)
+    network = drawn_as(network, measure)
     check_word("sampler", sampler, ("marginal", "explicit"))
     check_word("precision", precision, PRECISIONS)
     x = check_inputs(network, x)
@@ -146,6 +149,21 @@ def sample(
     return found.assign_attrs(precision=precision)
 
 
+def drawn_as(
+    network: Architecture | Perceptron, measure: Collection[str]
+) -> Architecture | Perceptron:
+    """The network as samplers take it: perceptrons have ways of their own, but not of derivatives
+    by layers. Raises ``ValueError`` where these are asked of outputs that have places."""
+    perceptron = as_perceptron(network)
+    if "gradient" not in measure:
+        return perceptron or network
+    one = perceptron.architecture if perceptron is not None else network
+    assert isinstance(one, Architecture)
+    if len(one.shapes[-1]) > 1:
+        raise ValueError("gradient: given outputs that have places, allowed is a read-out to none")
+    return one
+
+
 def check_inputs(network: Architecture | Perceptron, x: np.ndarray) -> np.ndarray:
     """``x`` as float64, (inputs, *shape of an input).
 
@@ -184,7 +202,12 @@ def check_recorded(
 
 def check_together(measure: Collection[str]) -> None:
     """Raise ``ValueError`` for sums of powers without those that come before them."""
-    for word, before in (("sextic", "quartic"), ("quartic", "preactivations")):
+    pairs = (
+        ("sextic", "quartic"),
+        ("quartic", "preactivations"),
+        ("gradient", "preactivations"),
+    )
+    for word, before in pairs:
         if word in measure and before not in measure:
             raise ValueError(f"measure: given {word} without {before}, allowed are both together")
 

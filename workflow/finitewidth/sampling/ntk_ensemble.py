@@ -14,7 +14,7 @@ from finitewidth.core.random import numpy_stream
 from finitewidth.core.words import check_word, check_words
 from finitewidth.models.architecture import Architecture
 from finitewidth.models.parameterisation import LearningRates
-from finitewidth.models.perceptron import Perceptron, as_perceptron
+from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling.ensemble import (
     PRECISIONS,
     RECORDED,
@@ -22,6 +22,7 @@ from finitewidth.sampling.ensemble import (
     check_inputs,
     check_together,
     dataset,
+    drawn_as,
 )
 from finitewidth.sampling.fused.scalars import fill_scalars
 from finitewidth.sampling.fused.tangents import fill_tangents
@@ -88,7 +89,8 @@ def sample_ntk(
         Layers and neurons recorded of the same networks, where ``measure`` has ``preactivations``.
     measure : collection of str
         ``ntk``, with ``dntk`` its derivative (explicit sampler only), with ``preactivations``,
-        ``quartic`` and ``sextic`` what :func:`finitewidth.sampling.ensemble.sample` records.
+        ``quartic``, ``sextic`` and ``gradient`` what
+        :func:`finitewidth.sampling.ensemble.sample` records.
     memory : float
         GiB that the networks computed together may take.
     compiled : bool
@@ -105,8 +107,8 @@ def sample_ntk(
     ValueError
         For what a sampler cannot do, inputs that do not fit, and one network beyond ``memory``.
     """
-    network = as_perceptron(network) or network
     measure = check_words("measure", measure, ("ntk", "dntk", *RECORDED))
+    network = drawn_as(network, measure)
     check_together(measure)
     check_word("sampler", sampler, ("marginal", "explicit", "scalar"))
     check_word("precision", precision, PRECISIONS)

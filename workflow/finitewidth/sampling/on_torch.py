@@ -11,10 +11,17 @@ from collections.abc import Callable, Collection, Sequence
 import numpy as np
 import torch
 
-from finitewidth.core.blocks import explicit_tile_size, placed_tile_size, tile_size
+from finitewidth.core.blocks import (
+    GRADIENT_MEMORY,
+    explicit_tile_size,
+    ntk_tile_size,
+    placed_tile_size,
+    tile_size,
+)
 from finitewidth.models.architecture import Architecture
 from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
+from finitewidth.sampling.layers.gradients import gradient_tile, marginal_gradient_tile
 from finitewidth.sampling.layers.networks import explicit_tile, marginal_tile
 from finitewidth.sampling.layers.tangents import marginal_tangent_tile, tangent_tile
 from finitewidth.sampling.mlp import explicit_ntk, marginal, marginal_ntk
@@ -29,6 +36,11 @@ SAMPLERS: dict[tuple[str, bool], Callable] = {
     ("marginal", False): marginal_tile,
     ("explicit", True): explicit_tile,
     ("explicit", False): explicit_tile,
+}
+#: The same where derivatives by layers are recorded.
+_GRADIENT_SAMPLERS: dict[str, Callable] = {
+    "marginal": marginal_gradient_tile,
+    "explicit": gradient_tile,
 }
 #: The same for tangent kernels.
 NTK_SAMPLERS: dict[tuple[str, bool], Callable] = {
@@ -65,9 +77,18 @@ def fill(
     recorder = _recorder(arrays, layers, rows_read(network, len(x)), measure)
     tensor = torch.from_numpy(x).to(device)
     sample_tile = SAMPLERS[sampler, isinstance(network, Perceptron)]
+    # One output's derivatives go back through all layers, which are kept.
+    columns = int(recorder.with_gradient)
+    if columns:
+        sample_tile = _GRADIENT_SAMPLERS[sampler]
     if isinstance(network, Architecture) and network.has_places:
         sizes = network.map_sizes
-        tile = placed_tile_size(sampler, size, sizes, len(x), device, recorder.numbers)
+        tile = placed_tile_size(sampler, size, sizes, len(x), device, recorder.numbers, columns)
+    elif columns:
+        itemsize = np.dtype(precision).itemsize
+        tile = ntk_tile_size(
+            sampler, network.widths, size, len(x), columns, itemsize, GRADIENT_MEMORY, device
+        )
     elif sampler == "marginal":
         tile = tile_size(size, drawn_width(network, sampler), len(x), device, recorder.numbers)
     else:

@@ -43,7 +43,8 @@ class Recorder:
         Neurons recorded in each layer.
     measure : collection of str
         ``preactivations`` for neurons and kernels; with it ``quartic``, and with that ``sextic``,
-        for sums of higher powers; ``log_norm`` for the norms alone.
+        for sums of higher powers; ``gradient`` for derivatives of outputs by layers; ``log_norm``
+        for the norms alone.
     with_norm : bool
         Whether scales are carried apart, so that ``log_norm`` is recorded.
     arrays : mapping of arrays, optional
@@ -67,6 +68,7 @@ class Recorder:
         self._neurons = neurons
         self._moments = "preactivations" in measure
         self._tile: list[dict[str, torch.Tensor]] = []
+        self._gradients: dict[int, torch.Tensor] = {}
         if arrays is None:
             arrays = recorded.of_layers(networks, len(layers), inputs, neurons, measure, with_norm)
         self.arrays = arrays
@@ -77,6 +79,11 @@ class Recorder:
     def numbers(self) -> int:
         """How many are recorded of one network."""
         return recorded.numbers_of(self.arrays)
+
+    @property
+    def with_gradient(self) -> bool:
+        """Whether derivatives of outputs by layers are recorded."""
+        return "gradient" in self.arrays
 
     def _index_products(self) -> None:
         self._quads, self._pairs = quads(self.inputs), pairs(self.inputs)
@@ -116,6 +123,11 @@ class Recorder:
             kept["preactivation"] = z[..., : self._neurons].clone()
         self._tile.append(kept)
 
+    def put_gradient(self, layer: int, squares: torch.Tensor) -> None:
+        """Take the squared norms (networks, inputs) of derivatives by one layer, if recorded."""
+        if layer in self.layers:
+            self._gradients[layer] = squares
+
     def end_tile(self, at: slice) -> None:
         """Store the layers taken since the last tile as those of the networks ``at``.
 
@@ -127,6 +139,9 @@ class Recorder:
             for name in self._tile[0]
         }
         self._tile = []
+        if self._gradients:
+            each = [self._gradients[layer] for layer in sorted(self._gradients)]
+            kept["gradient"], self._gradients = torch.stack(each, dim=1), {}
         log_scale = kept.pop("log_scale", None)
         square = kept.pop("square")
         if log_scale is not None:

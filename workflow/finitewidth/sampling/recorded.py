@@ -26,7 +26,8 @@ def of_layers(
         Neurons recorded in each layer.
     measure : collection of str
         ``preactivations`` for neurons and kernels; with it ``quartic``, and with that ``sextic``,
-        for sums of higher powers; ``log_norm`` for the norms alone.
+        for sums of higher powers; ``gradient`` for derivatives of outputs by layers; ``log_norm``
+        for the norms alone.
     with_norm : bool
         Whether scales are carried apart, so that ``log_norm`` is recorded.
 
@@ -44,6 +45,8 @@ def of_layers(
         found["quartic"] = np.zeros((*shape[:2], len(quads(inputs))))
         if "sextic" in measure:
             found["sextic"] = np.zeros(shape)
+    if "gradient" in measure:
+        found["gradient"] = np.zeros(shape)
     if with_norm:
         found["log_norm"] = np.zeros(shape)
     return found

@@ -28,7 +28,7 @@ from finitewidth.theory.layers.softmax_pairs import of_two
 
 
 class Tangents(NamedTuple):
-    """Tangent kernels of queries, keys and values, (rows, rows)."""
+    """Tangent kernels (or covariances) of queries, keys and values, (..., rows, rows)."""
 
     q: np.ndarray
     k: np.ndarray
@@ -78,17 +78,18 @@ def _part(
 def means(layer: Attention, parts: Parts) -> tuple[np.ndarray, np.ndarray | None]:
     """M[Kv], and what stands in brackets behind C_O in Theta' where tangent kernels are wanted."""
     if not (np.isfinite(parts.q).all() and np.isfinite(parts.v).all()):
-        nothing = np.full_like(parts.q, np.nan)
-        return nothing, None if parts.tangents is None else nothing
-    axes, inputs = (1, 3), len(parts.q) // parts.tokens
-    apart = (inputs, parts.tokens) * 2
+        of, nothing = parts.tangents, np.full_like(parts.q, np.nan)
+        return nothing, None if of is None else np.full_like(of.v, np.nan)
+    apart = (len(parts.q) // parts.tokens, parts.tokens) * 2
     scores = scores_of(layer, parts.tokens)
     if scores is None and _has_logits(parts):
         return of_two(parts) if parts.tokens == 2 else by_points(parts)
     kernels = Tangents(*(one.reshape(apart) for one in (parts.q, parts.k, parts.v)))
-    of = parts.tangents and Tangents(*(one.reshape(apart) for one in parts.tangents))
-    mixed, passed = without_integrals(scores or "uniform", parts.causal, axes, kernels, of)
-    return mixed.reshape(parts.q.shape), None if passed is None else passed.reshape(parts.q.shape)
+    of = parts.tangents
+    each = of and Tangents(*(one.reshape(*one.shape[:-2], *apart) for one in of))
+    mixed, passed = without_integrals(scores or "uniform", parts.causal, (-3, -1), kernels, each)
+    passed = None if of is None or passed is None else passed.reshape(of.v.shape)
+    return mixed.reshape(parts.q.shape), passed
 
 
 def _has_logits(parts: Parts) -> bool:
@@ -110,7 +111,7 @@ def without_integrals(
     scores: str,
     causal: bool,
     axes: tuple[int, int],
-    kernels: tuple[np.ndarray, np.ndarray, np.ndarray],
+    kernels: Tangents,
     of: Tangents | None,
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """M[Kv], and what stands in brackets, of such scores.
@@ -121,15 +122,15 @@ def without_integrals(
         As :func:`scores_of` has it.
     causal : bool
     axes : tuple of int
-        Those of the tokens of either input.
-    kernels : tuple of ndarray
+        Those of the tokens of either input, counted from the last, which is -1.
+    kernels : Tangents
         Covariances of queries, keys and values, of one shape.
     of : Tangents, optional
-        Of that shape, too.
+        Of that shape, or several (..., *shape).
     """
     q, k, v = kernels
     if scores == "zero":
-        return np.zeros_like(q), None if of is None else np.zeros_like(q)
+        return np.zeros_like(q), None if of is None else np.zeros_like(of.v)
 
     def seen(X: np.ndarray, means: bool = False) -> np.ndarray:
         """Sums, or means, over the tokens that two tokens see."""
@@ -137,7 +138,7 @@ def without_integrals(
             tokens = X.shape[axis]
             X = X.cumsum(axis) if causal else X.sum(axis, keepdims=True)
             if means and causal:
-                X = X / np.arange(1.0, tokens + 1).reshape([-1, *[1] * (X.ndim - axis - 1)])
+                X = X / np.arange(1.0, tokens + 1).reshape([-1, *[1] * (-axis - 1)])
             elif means:
                 X = X / tokens
         return X
@@ -150,4 +151,4 @@ def without_integrals(
         return q * both, q * seen(k * of.v + of.k * v) + of.q * both
     # Scores that do not depend on tokens: D = 0.
     mixed = np.broadcast_to(seen(v, means=True), q.shape)
-    return mixed, None if of is None else np.broadcast_to(seen(of.v, means=True), q.shape)
+    return mixed, None if of is None else np.broadcast_to(seen(of.v, means=True), of.v.shape)

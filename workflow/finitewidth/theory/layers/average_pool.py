@@ -17,11 +17,13 @@ def _average_pool(layer: AveragePool, before: Kernels, rates: RatesLeft) -> Kern
 
 
 def over_windows(layer: AveragePool, shape: tuple[int, ...], kernel: np.ndarray) -> np.ndarray:
-    """The mean of a kernel (rows, rows) over pairs of places of two windows."""
+    """The mean of a kernel (..., rows, rows) over pairs of places of two windows."""
     image = (*shape, *[1] * (3 - len(shape)))
     high, wide = layer.window or image[1:]
     down, along = image[1] // high, image[2] // wide
-    inputs = len(kernel) // (image[1] * image[2])
+    *several, rows, _ = kernel.shape
+    inputs = rows // (image[1] * image[2])
     each = (inputs, down, high, along, wide)
     size = inputs * down * along
-    return kernel.reshape(*each, *each).mean((2, 4, 7, 9)).reshape(size, size)
+    means = kernel.reshape(*several, *each, *each).mean((-8, -6, -3, -1))
+    return means.reshape(*several, size, size)

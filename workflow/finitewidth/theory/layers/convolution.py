@@ -25,17 +25,19 @@ def _convolution(layer: Convolution, before: Kernels, rates: RatesLeft) -> Kerne
 def _over_patches(layer: Convolution, shape: tuple[int, ...], kernel: np.ndarray) -> np.ndarray:
     """Mean over the places of two patches, both at the same one of each."""
     rows, columns = shape[1:]
-    inputs = len(kernel) // (rows * columns)
+    several = kernel.shape[:-2]
+    inputs = kernel.shape[-1] // (rows * columns)
     down, along = ((margin, margin) for margin in layer.margins)
     places = (inputs, rows, columns, inputs, rows, columns)
     mode: Literal["wrap", "constant"] = "wrap" if layer.circular else "constant"
-    whole = np.pad(kernel.reshape(places), [(0, 0), down, along] * 2, mode=mode)
+    margins = [(0, 0)] * len(several) + [(0, 0), down, along] * 2
+    whole = np.pad(kernel.reshape(*several, *places), margins, mode=mode)
     _, height, width = layer.shape_after((layer.channels, rows, columns))
-    total = np.zeros((inputs, height, width, inputs, height, width))
+    total = np.zeros((*several, inputs, height, width, inputs, height, width))
     for row in range(layer.kernel[0]):
         for column in range(layer.kernel[1]):
             high = slice(row, row + layer.stride * (height - 1) + 1, layer.stride)
             wide = slice(column, column + layer.stride * (width - 1) + 1, layer.stride)
-            total += whole[:, high, wide, :, high, wide]
+            total += whole[..., high, wide, :, high, wide]
     size = inputs * height * width
-    return total.reshape(size, size) / (layer.kernel[0] * layer.kernel[1])
+    return total.reshape(*several, size, size) / (layer.kernel[0] * layer.kernel[1])

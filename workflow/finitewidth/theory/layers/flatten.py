@@ -20,5 +20,6 @@ def _flatten(layer: Flatten, before: Kernels, rates: RatesLeft) -> Kernels:
 
 
 def _over_places(kernel: np.ndarray, places: int) -> np.ndarray:
-    inputs = len(kernel) // places
-    return np.einsum("apbp->ab", kernel.reshape(inputs, places, inputs, places)) / places
+    *several, rows, _ = kernel.shape
+    each = kernel.reshape(*several, rows // places, places, rows // places, places)
+    return np.einsum("...apbp->...ab", each) / places

@@ -28,7 +28,8 @@ class Kernels:
     nngp : ndarray, shape (rows, rows)
         E[v_r v_s] of one channel: of a preactivation, or of what follows it.
     tangents : ndarray, shape (rows, rows), optional
-        Tangent kernel of that channel, in units of ``passed``; None where it is not wanted.
+        Tangent kernel of that channel, in units of ``passed``; None where it is not wanted. Steps
+        are linear in it where rates are 0, and take several at once, (..., rows, rows).
     gaussian : bool
         Whether a channel is Gaussian of mean 0 over networks, as what maps give is.
     passed : ndarray, shape (rows, rows), or 1

@@ -20,8 +20,9 @@ def _nonlinearity(layer: Nonlinearity, before: Kernels, rates: RatesLeft) -> Ker
     """<s_r s_s> and <s'_r s'_s> Theta_rs of Gaussian channels; NaN of any other,
     and of what is beyond the range of numbers."""
     if not before.gaussian or not np.isfinite(before.nngp).all():
-        nothing = np.full_like(before.nngp, np.nan)
-        return Kernels(before.shape, nothing, None if before.tangents is None else nothing)
+        nothing, tangents = np.full_like(before.nngp, np.nan), before.tangents
+        unknown = None if tangents is None else np.full_like(tangents, np.nan)
+        return Kernels(before.shape, nothing, unknown)
     sigma = layer.activation
     squares = _means(before.nngp, sigma, sigma.function, second_moment, covariance)
     if before.tangents is None:

@@ -30,17 +30,19 @@ def by_points(parts: Parts) -> tuple[np.ndarray, np.ndarray | None]:
     for value, error in zip(values, errors, strict=True):
         if error.max() > LARGEST_ERROR * np.abs(value).max():
             value[...] = np.nan
-    return values[0], values[1] if len(values) > 1 else None
+    of = parts.tangents
+    return values[0], None if of is None else values[1:].reshape(of.v.shape)
 
 
 def with_errors(parts: Parts) -> tuple[np.ndarray, np.ndarray]:
-    """Both means, (1 or 2, rows, rows), and their standard errors, with as many points as it takes.
+    """Both means, (1 + tangent kernels, rows, rows), and their standard errors, with as many points
+    as it takes.
 
     Infinite errors where there are too many tokens.
     """
     F, G = _root(parts.q), _root(parts.k)
     size = F.shape[1] * G.shape[1]
-    count = 1 if parts.tangents is None else 2
+    count = 1 if parts.tangents is None else 1 + parts.tangents.v[..., 0, 0].size
     nothing = np.full((count, *parts.q.shape), np.nan)
     if size > _MOST:
         return nothing, np.full_like(nothing, np.inf)
@@ -62,7 +64,7 @@ def _root(K: np.ndarray) -> np.ndarray:
 
 
 def _mean(parts: Parts, F: np.ndarray, G: np.ndarray, power: int, number: int) -> np.ndarray:
-    """One estimate of both means, (1 or 2, rows, rows)."""
+    """One estimate of both means, as :func:`with_errors` has them."""
     rows, tokens = len(parts.q), parts.tokens
     Z = _normals(F.shape[1] * G.shape[1], power, number).reshape(-1, F.shape[1], G.shape[1])
     at_once = max(1, _AT_ONCE // (rows * rows * (1 if parts.tangents is None else rows)))
@@ -95,13 +97,16 @@ def _sums(parts: Parts, P: np.ndarray) -> np.ndarray:
     # Derivatives of outputs by logits, P_ts (v_s - o_t), in the space of a root of Kv.
     root = _root(parts.v)
     by_logit = P[..., None] * (root - (P @ root)[:, :, None])
-    passed = _through(P, of.v)
-    for query, key in ((of.q, parts.k), (parts.q, of.k)):
-        weighted = np.einsum("ptsx,su->ptux", by_logit, key, optimize=True)
-        flat = (len(key), -1)
-        left = np.moveaxis(weighted, 0, 1).reshape(flat)
-        passed += query * (left @ np.moveaxis(by_logit, 0, 1).reshape(flat).T)
-    return np.stack([mixed, passed])
+    flat = np.moveaxis(by_logit, 0, 1).reshape(len(P[0]), -1)
+
+    def weighted(key: np.ndarray) -> np.ndarray:
+        left = np.einsum("ptsx,su->ptux", by_logit, key, optimize=True)
+        return np.moveaxis(left, 0, 1).reshape(flat.shape) @ flat.T
+
+    by_keys, found = weighted(parts.k), [mixed]
+    for q, k, v in zip(*(one.reshape(-1, *mixed.shape) for one in of), strict=True):
+        found.append(_through(P, v) + q * by_keys + parts.q * weighted(k))
+    return np.stack(found)
 
 
 def _through(P: np.ndarray, X: np.ndarray) -> np.ndarray:

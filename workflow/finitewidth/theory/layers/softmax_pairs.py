@@ -61,6 +61,7 @@ def differences(X: np.ndarray) -> np.ndarray:
 
 
 def _signed(X: np.ndarray, left: tuple[int, int], right: tuple[int, int]) -> np.ndarray:
-    inputs = len(X) // 2
-    by_input = np.einsum("asbt,s,t->ab", X.reshape(inputs, 2, inputs, 2), left, right)
-    return np.kron(by_input, np.ones((2, 2)))
+    inputs = X.shape[-1] // 2
+    each = X.reshape(*X.shape[:-2], inputs, 2, inputs, 2)
+    by_input = np.einsum("...asbt,s,t->...ab", each, left, right)
+    return by_input.repeat(2, axis=-2).repeat(2, axis=-1)

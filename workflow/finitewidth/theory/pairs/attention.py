@@ -20,15 +20,11 @@ def _attention(layer: Attention, before: Pairs, rates: RatesLeft) -> Pairs:
     if scores is None:
         raise NotImplementedError("softmax takes all rows at once")
     parts = [_part(one, before, rates) for one in (layer.query, layer.key, layer.value)]
-    axes = (before.place_axes[0], before.place_axes[1])
+    axes = {"all": (-3, -1), "own": (-2, -1)}[before.layout]
+    kernels = Tangents(*(one for one, _ in parts))
     tangents = [one for _, one in parts if one is not None]
-    nngp, ntk = without_integrals(
-        scores,
-        layer.causal,
-        axes,
-        (parts[0][0], parts[1][0], parts[2][0]),
-        Tangents(*tangents) if tangents else None,
-    )
+    of = Tangents(*tangents) if tangents else None
+    nngp, ntk = without_integrals(scores, layer.causal, axes, kernels, of)
     out = layer.output
     if ntk is not None:
         lambda_b, lambda_W = next(rates)

@@ -164,6 +164,12 @@ class _Sizes:
                 close, unit = close.max(1), np.ones(len(close))
             own = ("layer", "rank")[: close.ndim]
             step, unit = step * _placed(close, own, dims), _placed(unit, own, dims)
+        elif name.startswith("gradient"):
+            # Of all layers above; a norm in units of itself. Norms stop fluctuations on the way
+            # forward, and not on the way back.
+            whole = 0.0 if self.blocks is None else self.blocks.steepest
+            spread = np.full_like(spread, spread.max(initial=whole))
+            unit = np.abs(orders["infinite_width"]) if name == "gradient_norm" else 1.0
         elif name in ("histogram", "quantile"):
             unit = _placed(_edgeworth(name), dims[-1:], dims) * (1 + spread)
         elif name in ("quadruple", "excess_kurtosis"):

@@ -16,6 +16,7 @@ from finitewidth.core.indices import pairs, quads
 from finitewidth.quantities.vocabulary import LEVEL, SAMPLES, TESTS
 from finitewidth.theory.distributions import scale_invariant
 from finitewidth.theory.mlp.linear import pairings
+from finitewidth.theory.predict import predicted_signals
 from finitewidth.theory.predict.block_case import BlockCase
 from finitewidth.theory.predict.case import Orders
 from finitewidth.theory.predict.predicted_moments import cosines, first_order_cosines
@@ -167,6 +168,7 @@ OF_LAYERS: dict[str, Callable[[BlockCase], Told]] = {
     "log_norm": _log_norm,
     "quadruple": _quadruple,
     "normality": _normality,
+    "gradient_norm": predicted_signals.of_blocks,
 }
 
 
