@@ -1,11 +1,13 @@
 """Networks on images in study files: shapes that fit or are refused, what is described and run."""
 
 import copy
+from functools import partial
 
 import numpy as np
 import pytest
 
 import finitewidth as fw
+from block_studies import changed, content_of, one_member, sampled_and_predicted
 from finitewidth.config.network import network
 from finitewidth.core.errors import ConfigError
 from finitewidth.data.inputs import vectors
@@ -29,34 +31,17 @@ from finitewidth.study.study_file import validate
 from finitewidth.theory.predict.predict_member import predict_member
 
 LINE = {"positions": [6], "channels": 2}
-BASE = {
-    "seed": 1,
-    "inputs": {
+BASE = content_of(
+    {
         "digits": {"kind": "digits", "count": 2},
         "line": {"kind": "images", "count": 2, **LINE, "smooth": 1.0},
         "vectors": {"kind": "sphere", "dimension": 12, "count": 2, "norm": 2.0},
     },
-    "ensembles": {
-        "e": {
-            "activation": "tanh", "init": {"C_W": 1.5, "C_b": 0.1}, "width": 8, "inputs": "digits",
-            "networks": 100, "estimate": ["covariance", "four_point"],
-            "network": {"embed": {"map": "conv"}, "blocks": [{"repeat": 2, "branch": ["conv"]}]},
-        },
-    },
-    "studies": {},
-}  # fmt: skip
+    {"embed": {"map": "conv"}, "blocks": [{"repeat": 2, "branch": ["conv"]}]},
+)
 
 
-def study(network=None, **change):
-    content = copy.deepcopy(BASE)
-    content["ensembles"]["e"] |= change
-    content["ensembles"]["e"]["network"] |= network or {}
-    return validate(content)
-
-
-def only(network=None, **change):
-    (member,) = members(study(network, **change), "e")
-    return member
+study, only = partial(changed, BASE), partial(one_member, BASE)
 
 
 def conv(channels, neurons, kernel=(3, 3), padding=(1, 1), circular=True, stride=1):
@@ -228,11 +213,7 @@ def test_the_cheaper_sampler_is_taken_from_rows_against_width(width, sampler):
 def test_members_are_sampled_and_predicted(inputs, sampler):
     member = only(inputs=inputs, sampler=sampler, outputs=3, networks=150, activation="relu")
     x = vectors(inputs, BASE["inputs"][inputs] | {"classes": [0, 1]}, 1)
-    found = sample_member(
-        sampled(plain(member, SampledNetworks)), x, seed=1, device="cpu",
-        blocks=(0, member.blocks), on_tile=lambda done, total: None,
-    )  # fmt: skip
-    told = predict_member(predicted(plain(member, PredictedNetworks)), x)
+    found, told = sampled_and_predicted(member, x)
     assert found["kernel"].shape == (150, 3, 2, 2)
     kernel = told["covariance"].sel(order="infinite_width").values
     assert np.isfinite(kernel).all()

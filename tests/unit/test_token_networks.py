@@ -1,24 +1,20 @@
 """Networks on tokens in study files: shapes that fit or are refused, what is described and run."""
 
 import copy
+from functools import partial
 
 import numpy as np
 import pytest
 
 import finitewidth as fw
+from block_studies import changed, content_of, one_member, sampled_and_predicted
 from finitewidth.config.network import network
 from finitewidth.core.errors import ConfigError
 from finitewidth.data.inputs import vectors
 from finitewidth.estimate.estimate_member import estimate_member
 from finitewidth.members import words
 from finitewidth.members.plain import of_plain, plain
-from finitewidth.members.stages import (
-    EstimatedNetworks,
-    PredictedNetworks,
-    SampledNetworks,
-    predicted,
-    sampled,
-)
+from finitewidth.members.stages import EstimatedNetworks, SampledNetworks
 from finitewidth.models.block_maps import map_sizes
 from finitewidth.models.block_network import architecture_of
 from finitewidth.models.layers.attention import Attention, Heads
@@ -31,41 +27,22 @@ from finitewidth.models.layers.positions import Positions
 from finitewidth.planning import cost
 from finitewidth.planning.describe import networks_of
 from finitewidth.planning.members import members
-from finitewidth.sampling.sample_member import sample_member
 from finitewidth.study.given_files import check_given
 from finitewidth.study.study_file import validate
-from finitewidth.theory.predict.predict_member import predict_member
 
 ATTENTION = {"attention": {"heads": 2}}
-BASE = {
-    "seed": 1,
-    "inputs": {
+BASE = content_of(
+    {
         "words": {"kind": "tokens", "count": 2, "length": 3, "channels": 8, "overlap": 0.3},
         "pictures": {"kind": "images", "count": 2, "positions": [4, 6]},
         "vectors": {"kind": "sphere", "dimension": 24, "count": 2, "norm": 2.0},
     },
-    "ensembles": {
-        "e": {
-            "activation": "tanh", "init": {"C_W": 1.5, "C_b": 0.1}, "width": 8, "inputs": "words",
-            "networks": 100, "estimate": ["covariance", "four_point"],
-            "network": {"blocks": [{"residual": {"norm": "layer"}, "branch": [ATTENTION]}]},
-        },
-    },
-    "studies": {},
-}  # fmt: skip
+    {"blocks": [{"residual": {"norm": "layer"}, "branch": [ATTENTION]}]},
+)
 LAW = {"C_W": 1.5, "C_b": 0.1}
 
 
-def study(network=None, **change):
-    content = copy.deepcopy(BASE)
-    content["ensembles"]["e"] |= change
-    content["ensembles"]["e"]["network"] |= network or {}
-    return validate(content)
-
-
-def only(network=None, **change):
-    (member,) = members(study(network, **change), "e")
-    return member
+study, only = partial(changed, BASE), partial(one_member, BASE)
 
 
 def branch(**keys):
@@ -244,14 +221,6 @@ def test_the_cheaper_sampler_is_taken():
     assert big.block == small.block
 
 
-def run(member, x):
-    found = sample_member(
-        sampled(plain(member, SampledNetworks)), x, seed=1, device="cpu",
-        blocks=(0, member.blocks), on_tile=lambda done, total: None,
-    )  # fmt: skip
-    return found, predict_member(predicted(plain(member, PredictedNetworks)), x)
-
-
 @pytest.mark.parametrize("sampler", ["marginal", "explicit"])
 @pytest.mark.parametrize("given", [
     {}, {"embed": {"positions": 0.3}, "readout": {"pool": "flatten"}},
@@ -260,7 +229,7 @@ def run(member, x):
 def test_members_are_sampled_and_predicted(given, sampler):
     member = only(given, sampler=sampler, width=64, networks=150)
     x = vectors("words", BASE["inputs"]["words"] | {"between": None}, 1)
-    found, told = run(member, x)
+    found, told = sampled_and_predicted(member, x)
     rows = 6 if given.get("read") == "all" else 2
     assert found["kernel"].shape == (150, 2, rows, rows)
     kernel = told["covariance"].sel(order="infinite_width").values
@@ -273,7 +242,9 @@ def test_members_are_sampled_and_predicted(given, sampler):
 def test_every_token_has_its_estimates():
     member = only({"read": "all", "readout": "none"}, estimate=["covariance", "correlation"],
                   inputs=["words"])  # fmt: skip
-    found, told = run(member, vectors("words", BASE["inputs"]["words"] | {"between": None}, 1))
+    found, told = sampled_and_predicted(
+        member, vectors("words", BASE["inputs"]["words"] | {"between": None}, 1)
+    )
     estimates = estimate_member(
         of_plain(plain(member, EstimatedNetworks), EstimatedNetworks), [found], seed=1)  # fmt: skip
     assert estimates["correlation"].shape == told["correlation"].shape[1:] == (1, 6, 6)

@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from finitewidth.config.network import network
 from finitewidth.models.activations.table import get
 from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.quantities.vocabulary import COEFFICIENTS
 from finitewidth.theory.mlp.criticality import critical_point
+from finitewidth.theory.predict.block_case import BlockCase
 from finitewidth.theory.predict.neglected import with_neglected
+from finitewidth.theory.predict.predict_blocks import predict_blocks
 from finitewidth.theory.predict.predict_ladder import predict_ladder
 from finitewidth.theory.predict.predict_ntk import predict_ntk
 from finitewidth.theory.predict.predict_preactivations import predict
@@ -207,3 +210,22 @@ def test_a_dataset_without_expansions_is_left_in_peace():
     xr.testing.assert_identical(found[list(theory.data_vars)], theory)
     # Ways of computing one number are no matter of theory: an empty dataset.
     assert not with_neglected(xr.Dataset(), [mlp], np.ones((1, 6))).data_vars
+
+
+def test_norms_do_not_stop_what_derivatives_fluctuate_by():
+    """They do so on the way forward: the kernel of a stream of 32 blocks varies by 0.45/n."""
+
+    def left(depth):
+        block = {"repeat": depth, "residual": {"norm": "layer"}}
+        last = {"norm": "layer", "activation": "none"}
+        law = {"inputs": 3, "activation": "relu", "C_W": 2.0, "width": 256, "outputs": 1}
+        one, x = network(blocks=[block], readout=last, **law), np.array([[1.0, -0.5, 0.5]])
+        case = BlockCase(one, x, [1], 4, None)
+        told = with_neglected(predict_blocks(case, ("gradient_norm",)), [], x, blocks=case)
+        names = ("gradient_norm", "gradient_norm_neglected")
+        return [float(told[name].sel(order="infinite_width").squeeze()) for name in names]
+
+    # Of 2000 drawn networks of 8 and of 32 blocks the mean is larger by 2.5(6) % and 4.3(8) %.
+    for depth, off in ((8, 0.025), (32, 0.043)):
+        limit, neglected = left(depth)
+        assert neglected > off * limit

@@ -28,7 +28,7 @@ from finitewidth.theory.layers.softmax_pairs import of_two
 
 
 class Tangents(NamedTuple):
-    """Tangent kernels of queries, keys and values, (..., rows, rows)."""
+    """Tangent kernels (or covariances) of queries, keys and values, (..., rows, rows)."""
 
     q: np.ndarray
     k: np.ndarray
@@ -80,20 +80,16 @@ def means(layer: Attention, parts: Parts) -> tuple[np.ndarray, np.ndarray | None
     if not (np.isfinite(parts.q).all() and np.isfinite(parts.v).all()):
         of, nothing = parts.tangents, np.full_like(parts.q, np.nan)
         return nothing, None if of is None else np.full_like(of.v, np.nan)
-    axes, inputs = (-3, -1), len(parts.q) // parts.tokens
-    apart = (inputs, parts.tokens) * 2
+    apart = (len(parts.q) // parts.tokens, parts.tokens) * 2
     scores = scores_of(layer, parts.tokens)
     if scores is None and _has_logits(parts):
         return of_two(parts) if parts.tokens == 2 else by_points(parts)
     kernels = Tangents(*(one.reshape(apart) for one in (parts.q, parts.k, parts.v)))
-    rows = parts.q.shape
-    of = parts.tangents and Tangents(
-        *(one.reshape(*one.shape[:-2], *apart) for one in parts.tangents)
-    )
-    mixed, passed = without_integrals(scores or "uniform", parts.causal, axes, kernels, of)
-    if passed is not None:
-        passed = passed.reshape(*passed.shape[:-4], *rows)
-    return mixed.reshape(rows), passed
+    of = parts.tangents
+    each = of and Tangents(*(one.reshape(*one.shape[:-2], *apart) for one in of))
+    mixed, passed = without_integrals(scores or "uniform", parts.causal, (-3, -1), kernels, each)
+    passed = None if of is None or passed is None else passed.reshape(of.v.shape)
+    return mixed.reshape(parts.q.shape), passed
 
 
 def _has_logits(parts: Parts) -> bool:
@@ -115,7 +111,7 @@ def without_integrals(
     scores: str,
     causal: bool,
     axes: tuple[int, int],
-    kernels: tuple[np.ndarray, np.ndarray, np.ndarray],
+    kernels: Tangents,
     of: Tangents | None,
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """M[Kv], and what stands in brackets, of such scores.
@@ -126,11 +122,11 @@ def without_integrals(
         As :func:`scores_of` has it.
     causal : bool
     axes : tuple of int
-        Those of the tokens of either input, counted from the end.
-    kernels : tuple of ndarray
+        Those of the tokens of either input, counted from the last, which is -1.
+    kernels : Tangents
         Covariances of queries, keys and values, of one shape.
     of : Tangents, optional
-        Of that shape, too, or with axes before it.
+        Of that shape, or several (..., *shape).
     """
     q, k, v = kernels
     if scores == "zero":
@@ -154,5 +150,5 @@ def without_integrals(
             return q * both, None
         return q * both, q * seen(k * of.v + of.k * v) + of.q * both
     # Scores that do not depend on tokens: D = 0.
-    mixed = np.broadcast_to(seen(v, means=True), v.shape)
+    mixed = np.broadcast_to(seen(v, means=True), q.shape)
     return mixed, None if of is None else np.broadcast_to(seen(of.v, means=True), of.v.shape)

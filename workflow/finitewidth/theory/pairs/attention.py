@@ -10,6 +10,9 @@ from finitewidth.models.layers.positions import Positions
 from finitewidth.theory.layers.attention import Tangents, scores_of, without_integrals
 from finitewidth.theory.pairs.state import Pairs, RatesLeft, step
 
+#: Covariance and tangent kernel of queries, keys or values.
+_Part = tuple[np.ndarray, np.ndarray | None]
+
 
 @step.register
 def _attention(layer: Attention, before: Pairs, rates: RatesLeft) -> Pairs:
@@ -19,16 +22,18 @@ def _attention(layer: Attention, before: Pairs, rates: RatesLeft) -> Pairs:
     scores = scores_of(layer, before.shape[1])
     if scores is None:
         raise NotImplementedError("softmax takes all rows at once")
-    parts = [_part(one, before, rates) for one in (layer.query, layer.key, layer.value)]
-    axes = tuple(axis - before.nngp.ndim for axis in before.place_axes[:2])
+    parts: list[_Part] = []
+    made: dict[tuple, _Part] = {}
+    for one in (layer.query, layer.key, layer.value):
+        # Parts of one law are alike.
+        law = one.C_b, one.C_W, None if before.ntk is None else next(rates)
+        made[law] = made[law] if law in made else _part(one, before, law[2])
+        parts.append(made[law])
+    axes = {"all": (-3, -1), "own": (-2, -1)}[before.layout]
+    kernels = Tangents(*(one for one, _ in parts))
     tangents = [one for _, one in parts if one is not None]
-    nngp, ntk = without_integrals(
-        scores,
-        layer.causal,
-        axes,
-        (parts[0][0], parts[1][0], parts[2][0]),
-        Tangents(*tangents) if tangents else None,
-    )
+    of = Tangents(*tangents) if tangents else None
+    nngp, ntk = without_integrals(scores, layer.causal, axes, kernels, of)
     out = layer.output
     if ntk is not None:
         lambda_b, lambda_W = next(rates)
@@ -38,10 +43,10 @@ def _attention(layer: Attention, before: Pairs, rates: RatesLeft) -> Pairs:
     )
 
 
-def _part(one: Dense, before: Pairs, rates: RatesLeft) -> tuple[np.ndarray, np.ndarray | None]:
+def _part(one: Dense, before: Pairs, rates: tuple[float, float] | None) -> _Part:
     ntk = None
-    if before.ntk is not None:
-        lambda_b, lambda_W = next(rates)
+    if before.ntk is not None and rates is not None:
+        lambda_b, lambda_W = rates
         ntk = lambda_b + lambda_W * before.nngp + one.C_W * before.ntk
     return one.C_b + one.C_W * before.nngp, ntk
 

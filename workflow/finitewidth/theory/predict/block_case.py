@@ -266,12 +266,24 @@ class BlockCase:
                     if len({c, d, e, f}) == len(own):
                         V[place, c, d, e, f] = one.V[pair(c, d), pair(e, f)] / n
 
+    @property
+    def _heads(self) -> list[Heads]:
+        return [m for m in self.network.maps if isinstance(m, Heads)]
+
+    @property
+    def _narrowest(self) -> int:
+        """The least of what theory takes to infinity: widths, heads and their dimension."""
+        widths = self.network.result_widths[1:]
+        return min([*(widths[:-1] or widths), *(min(m.heads, m.head_dim) for m in self._heads)])
+
+    @property
+    def steepest(self) -> float:
+        """What the whole network fluctuates by at most, about, whatever norms it has."""
+        return STEEP * len(self.network.maps) / self._narrowest
+
     def steps(self, tangent: bool) -> Steps:
         """Sizes of the orders in 1/n, about, (T,) each (docs/theory.md 13.5)."""
-        widths, ends = self.network.result_widths[1:], self.network.ends
-        # Theory takes heads and their dimension to infinity, too.
-        heads = [m for m in self.network.maps if isinstance(m, Heads)]
-        n = min([*(widths[:-1] or widths), *(min(m.heads, m.head_dim) for m in heads)])
+        ends, n, heads = self.network.ends, self._narrowest, self._heads
         maps = np.cumsum([len(tuple(one.maps)) for one in self.network.layers])
         depth = np.array([maps[ends[layer - 1] - 1] for layer in self.layers])
         guess = STEEP * depth / n

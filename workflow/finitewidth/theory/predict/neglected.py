@@ -168,8 +168,10 @@ class _Sizes:
             own = ("layer", "rank")[: close.ndim]
             step, unit = step * _placed(close, own, dims), _placed(unit, own, dims)
         elif name.startswith("gradient"):
-            # Of all layers above; a norm in units of itself.
-            spread = np.full_like(spread, spread.max(initial=0.0))
+            # Of all layers above; a norm in units of itself. Norms stop fluctuations on the way
+            # forward, and not on the way back.
+            whole = 0.0 if self.blocks is None else self.blocks.steepest
+            spread = np.full_like(spread, spread.max(initial=whole))
             unit = np.abs(orders["infinite_width"]) if name == "gradient_norm" else 1.0
         elif name == "active_share":
             # Of what a kernel fluctuates by a small share turns the sign of a neuron.
