@@ -147,7 +147,8 @@ def _not_zero(power: float) -> float:
 
 class Population(Model):
     """Networks grown layer by layer towards those that carry a moment, of kernels or of tangent
-    kernels; moments that plain networks are too few for are taken from them."""
+    kernels (beside network, of the kernel of the read-out); moments that plain networks are too few
+    for are taken from them."""
 
     power: Sweep[Annotated[Real, Field(ge=-4, le=8), AfterValidator(_not_zero)]] | None = key(
         "a number from -4 to 8 but 0, or a list of different ones: k, of the growth of Ghat^k"

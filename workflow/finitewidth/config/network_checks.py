@@ -42,9 +42,8 @@ def check_network(path: str, ensemble: Ensemble, inputs: Mapping[str, Kind]) -> 
         if getattr(ensemble, key) is not None:
             given = getattr(ensemble, key)
             raise ConfigError.at(f"{path}.{key}", given, "nothing beside network")
-    for key in ("train", "population"):
-        if getattr(ensemble, key) is not None:
-            raise ConfigError.at(f"{path}.{key}", "a value", "nothing beside network")
+    if ensemble.train is not None:
+        raise ConfigError.at(f"{path}.train", "a value", "nothing beside network")
     if ensemble.sampler == "scalar":
         allowed = "marginal or explicit for a network made of blocks"
         raise ConfigError.at(f"{path}.sampler", ensemble.sampler, allowed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from finitewidth.config.model import Ensemble, Init, orders_of, tangent_orders_of
+from finitewidth.config.model_network import NetworkKeys
 from finitewidth.core.errors import ConfigError
 from finitewidth.models.activations.table import get
 from finitewidth.models.finite_powers import mean_is_finite
@@ -45,8 +46,31 @@ def check_population(path: str, ensemble: Ensemble, counts: Sequence[int]) -> No
     if given.of != "mean" and fewest is not None and given.of >= fewest:
         allowed = f"mean, or an input from 0 to {fewest - 1}"
         raise ConfigError.at(f"{path}.population.of", given.of, allowed)
+    if ensemble.network is not None:
+        _check_network(path, ensemble, ensemble.network, of_tangents=of_tangents)
+        return
     for power in given.power or ():
         _check_power(path, ensemble, power)
+
+
+def _check_network(
+    path: str, ensemble: Ensemble, network: NetworkKeys, *, of_tangents: bool
+) -> None:
+    """Of networks made of blocks the kernel of the read-out is grown, which is Gaussian given the
+    stream, as the stream itself is not."""
+    beside = "beside a population of a network made of blocks"
+    if of_tangents:
+        raise ConfigError.at(f"{path}.measure", "ntk", f"preactivations {beside}")
+    if network.readout == "none":
+        allowed = f"a read-out {beside}"
+        raise ConfigError.at(f"{path}.network.readout", "none", allowed)
+    if ensemble.layers != ["last"]:
+        raise ConfigError.at(f"{path}.layers", ensemble.layers, f"[last] {beside}")
+    assert ensemble.population is not None
+    for power in ensemble.population.power or ():
+        if power < 0:
+            allowed = f"powers above 0 {beside}"
+            raise ConfigError.at(f"{path}.population.power", power, allowed)
 
 
 def _check_power(path: str, ensemble: Ensemble, power: float) -> None:

@@ -45,7 +45,7 @@ PRICES: dict[str, dict[str, dict[str, float]]] = {
         "explicit": {"member": 4e7, "weights": 4.7},
         "marginal blocks": {"member": 4e7, "layers": 93.0, "normals": 6.2, "products": 0.19,
                             "matrices": 26.0, "factors": 15.0, "sums": 1.3, "drawn": 9.0,
-                            "multiplied": 0.025, "patches": 3.0},
+                            "multiplied": 0.025, "patches": 3.0, "grown": 16.0},
         "explicit blocks": {"member": 4e7, "layers": 400.0, "normals": 8.8, "weights": 4.4,
                             "multiplied": 0.025, "patches": 3.0},
         "marginal ntk": {"member": 2.5e7, "networks": 2000.0, "layers": 360.0, "normals": 4.7,

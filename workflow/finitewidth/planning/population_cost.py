@@ -20,7 +20,7 @@ def grown(member: Member, inputs: int) -> dict[str, float]:
     if asked is None:
         return count
     simple = activations.get(member.activation).is_scale_invariant and not member.C_b
-    short = simple and inputs == 1
+    short = simple and inputs == 1 and member.network is None
     exact = asked.exact and short
     for width in member.rungs:
         widest = max(member.hidden or (width,))

@@ -16,7 +16,13 @@ import xarray as xr
 from finitewidth.extensions.loaded import entry_of
 from finitewidth.members.attributes import attributes, explained
 from finitewidth.members.inputs import TrainingInputs
-from finitewidth.members.stages import Sampled, SampledLadder, SampledNetworks, SampledTraining
+from finitewidth.members.stages import (
+    Population,
+    Sampled,
+    SampledLadder,
+    SampledNetworks,
+    SampledTraining,
+)
 from finitewidth.models.activations.table import check_on_tensors
 from finitewidth.models.architecture import Architecture
 from finitewidth.models.block_network import architecture_of
@@ -117,20 +123,23 @@ def _drawn(
             **placed,
         )
     elif member.network is not None:
-        return _networks(member, architecture_of(member, x.shape[1]), x, shared, placed)
+        network = architecture_of(member, x.shape[1])
+        found = _networks(member, network, x, shared, placed)
+        if member.population is None:
+            return found
+        from finitewidth.sampling.population.network_populations import sample_network_populations
+
+        grown = _about_populations(member, member.population, islands)
+        return found.merge(
+            sample_network_populations(network, x, member.population, seed=seed, **grown)
+        )
     else:
         mlps = [Perceptron.of_member(member, dimension=x.shape[1])]
         found = _networks(member, mlps[0], x, shared, placed)
     if member.population is None:
         return found
     asked = member.population
-    about = {
-        "networks": member.networks,
-        "seed": seed,
-        "name": shared["name"],
-        "precision": member.precision,
-        "islands": islands or (0, asked.islands),
-    }
+    about = {"seed": seed, **_about_populations(member, asked, islands)}
     if asked.tangents and not isinstance(member, SampledLadder):
         from finitewidth.sampling.population.tangent_populations import sample_tangent_populations
 
@@ -144,6 +153,17 @@ def _drawn(
             sample_populations(mlps, x, asked, layers=member.layers, of_neurons=not ladder, **about)
         )
     return found
+
+
+def _about_populations(
+    member: SampledNetworks | SampledLadder, asked: Population, islands: tuple[int, int] | None
+) -> dict[str, Any]:
+    return {
+        "networks": member.networks,
+        "name": (member.ensemble, member.name),
+        "precision": member.precision,
+        "islands": islands or (0, asked.islands),
+    }
 
 
 def _networks(

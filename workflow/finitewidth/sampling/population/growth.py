@@ -152,20 +152,28 @@ def resampled(now: Members, log_growth: Array, generator: torch.Generator) -> Me
     log_growth : array, shape (member,)
         k log phi; -inf where a member counts no more.
     """
-    aims = now.log_weight + log_growth
+    picked, log_weight = chosen(now.log_weight, log_growth, generator)
+    if picked is None:
+        return now if log_weight is now.log_weight else now._replace(log_weight=log_weight)
+    return now.take(picked, log_weight)
+
+
+def chosen(
+    log_weight: Array, log_growth: Array, generator: torch.Generator
+) -> tuple[Array | None, Array]:
+    """Which members are picked, None where all stay, and the logarithms of their weights."""
+    aims = log_weight + log_growth
     highest = np.max(aims)
     if not np.isfinite(highest):
         # Everybody is dead, and stays so; or somebody has left the range of floating point, and
         # nothing is known of the island any more.
-        lost = -np.inf if highest == -np.inf else np.nan
-        return now._replace(log_weight=np.full_like(aims, lost))
+        return None, np.full_like(aims, -np.inf if highest == -np.inf else np.nan)
     share = np.exp(aims - highest)
     if np.sum(share) ** 2 >= EVEN * len(aims) * np.sum(share**2):
-        return now
+        return None, log_weight
     offset = torch.rand(1, generator=generator, dtype=torch.float64).item()
     picked = systematic(share, log_growth, offset)
-    total = highest + np.log(np.mean(share))
-    return now.take(picked, total - log_growth[picked])
+    return picked, highest + np.log(np.mean(share)) - log_growth[picked]
 
 
 def systematic(share: Array, order: Array, offset: float) -> Array:

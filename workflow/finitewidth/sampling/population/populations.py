@@ -74,17 +74,9 @@ def sample_populations(
         for rung, mlp in enumerate(mlps)
         for one in wanted(mlp, len(x), asked, rung, spread[rung].max(axis=0), networks)
     ]
-    about = {"long_name": _MEANING["spread"], "units": "1"}
-    found = xr.Dataset(
-        {"population_spread": (("of_rung", "layer", "moment"), spread, about)},
-        {"moment": np.array(asked.orders)},
-    )
-    if not every:
-        return found
     first, last = islands
     shape = (last - first, len(every), len(layers), len(kernel_products(len(x))[0]))
-    mean, square, families = np.zeros((3, *shape))
-    kept = _Kept(mean, square, families, np.zeros(shape[:3], np.int32), tuple(layers))
+    kept = Kept.empty(shape, tuple(layers))
     potentials = [Potential(mlp, x, asked.of) for mlp in mlps]
     for place, island in enumerate(range(first, last)):
         for which, one in enumerate(every):
@@ -92,11 +84,26 @@ def sample_populations(
             r, stream = one.rung, (*streams[one.rung], island)
             draw(one, mlps[r], x, potentials[r], stream, max(layers), precision, keep)
         on_island(place + 1, last - first)
-    return found.assign(_variables(kept)).assign_coords(_coordinates(every, range(first, last)))
+    return described(spread, asked.orders, kept, every, range(first, last))
+
+
+def described(
+    spread: Array, orders: Sequence[int], kept: Kept, every: Sequence[Grown], islands: range
+) -> xr.Dataset:
+    """The dataset of what was kept, beside what the pilot found, (rung, layer, order); that alone
+    where no population was grown."""
+    about = {"long_name": _MEANING["spread"], "units": "1"}
+    found = xr.Dataset(
+        {"population_spread": (("of_rung", "layer", "moment"), spread, about)},
+        {"moment": np.array(orders)},
+    )
+    if not every:
+        return found
+    return found.assign(_variables(kept)).assign_coords(_coordinates(every, islands))
 
 
 @dataclass(frozen=True)
-class _Kept:
+class Kept:
     """Sums over the members of islands, (island, population, layer, product), and ancestors."""
 
     mean: Array
@@ -104,6 +111,12 @@ class _Kept:
     families: Array
     ancestors: Array
     layers: tuple[int, ...]
+
+    @classmethod
+    def empty(cls, shape: tuple[int, ...], layers: tuple[int, ...]) -> Kept:
+        """Nothing yet, of this shape."""
+        mean, square, families = np.zeros((3, *shape))
+        return cls(mean, square, families, np.zeros(shape[:3], np.int32), layers)
 
     def put(self, island: int, which: int, power: float, layer: int, now: Members) -> None:
         """Take a layer of the island under way, if it is a recorded one."""
@@ -169,7 +182,7 @@ _MEANING = {
 }
 
 
-def _variables(kept: _Kept) -> dict:
+def _variables(kept: Kept) -> dict:
     dims = ("island", "population", "layer", "product")
     names = ("mean", "square", "families", "ancestors")
     every = {name: getattr(kept, name) for name in names}

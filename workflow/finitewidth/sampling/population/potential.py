@@ -67,6 +67,14 @@ class TangentPotential:
         return _log_mean(logs, self._log_share - order * self._log_H[layer - 1])
 
 
+def mean_of_inputs(logs: Array, log_usual: Array, of: int | None) -> Array:
+    """The logarithm of a mean over inputs, or nearly of one, shape (member,): of sizes whose
+    logarithms are (input, member), each over what is usual, (input,)."""
+    if len(logs) == 1:
+        return logs[0]
+    return _log_mean(logs, np.log(_shares(len(logs), of)) - log_usual)
+
+
 def _shares(inputs: int, of: int | None) -> Array:
     share = np.ones(inputs) if of is None else np.full(inputs, _BESIDE)
     if of is not None:
