@@ -29,6 +29,9 @@ export FINITEWIDTH_EXTENSIONS := $(EXTENSIONS)
 endif
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 REPORT = $$($(BIN)/python -m finitewidth folder $(STUDY))/report.html
+# Where Python is told to leave no bytecode, as in many containers, each job and each process of tests
+# would compile our code anew.
+unexport PYTHONDONTWRITEBYTECODE
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
 SNAKEMAKE = $(BIN)/python -m finitewidth run $(STUDY) --cores $(CORES) --workflow-profile workflow/profiles/default
 
