@@ -63,6 +63,8 @@ for kind in {kinds!r}:
         # Of the other ensembles of the study, which tests elsewhere run, none is needed.
         content["ensembles"], content["studies"]["s"]["ensembles"] = {{"e0": first}}, ["e0"]
         content.pop("trained", None), content["studies"]["s"].pop("trained", None)
+        # Whichever quantities it names, the family's is looked for.
+        content["studies"]["s"].pop("quantities", None)
         config, _ = random_studies.accepted(content, folder)
         if config and config.ensembles["e0"].activation == ["bump"]:
             found = whole_runs.run(config, folder)
