@@ -20,6 +20,9 @@ from finitewidth.sampling.ensemble import sample
 from finitewidth.sampling.population.network_growth import grow_network
 from finitewidth.sampling.population.network_populations import sample_network_populations
 from finitewidth.sampling.population.populations import contributions
+from finitewidth.theory.predict.block_case import BlockCase
+from finitewidth.theory.predict.neglected import with_neglected
+from finitewidth.theory.predict.predict_blocks import predict_blocks
 
 pytestmark = pytest.mark.fast
 
@@ -163,3 +166,18 @@ def test_an_ensemble_takes_its_moments_from_the_populations_beside_it():
         assert "population of power" in both[f"{name}_estimator"].attrs["estimators"]
         error = np.hypot(both[f"{name}_stderr"], alone[f"{name}_stderr"])
         assert np.all(np.abs(both[name] - alone[name]) < 4.5 * error)
+
+
+def test_a_limit_is_not_meant_to_hold_where_depth_is_comparable_to_width():
+    """The third cumulant of 24 linear blocks 16 wide with skips, by the moments of independent
+    factors: of |e + n^(-1/2) g|^2 the cumulants are 2, 6/n and 32/n^2."""
+    n, blocks, x = 16, 24, X[:1]
+    network = streams(blocks, n, "linear", C_W=1.0, outputs=8)
+    k1, k2, k3 = 2.0, 6 / n, 32 / n**2
+    ratio = [(k1**2 + k2) / k1**2, (k1**3 + 3 * k1 * k2 + k3) / k1**3]
+    square, cube = (1 + 2 / n) * ratio[0] ** blocks, (1 + 2 / n) * (1 + 4 / n) * ratio[1] ** blocks
+    third = (cube - 3 * square + 2) * (float(x[0] @ x[0]) / 3 * 2**blocks) ** 3
+    case = BlockCase(network, x, [blocks + 1], 8, 1000)
+    found = with_neglected(predict_blocks(case, ["six_point"]), [], x, blocks=case)
+    left = found["six_point_neglected"].sel(order="infinite_width").item()
+    assert 0.1 * third < left < 10 * third

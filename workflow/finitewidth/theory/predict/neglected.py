@@ -184,6 +184,11 @@ class _Sizes:
             unit = 3 * (np.abs(orders["infinite_width"]) if name == "quadruple" else 1.0)
         else:
             unit = self._unit(name, dims)
+            if name == "six_point" and self.blocks is not None:
+                # Nothing but the limit is known: where depth is comparable to width, the third
+                # cumulant of a log-normal kernel, (e^s - 1)^2 (e^s + 2), is far more than s.
+                s = np.minimum(spread, 20.0)
+                unit = unit * np.maximum(1.0, np.expm1(s) * (np.exp(s) + 2))
         least = _LEAST_OF_TANGENTS if tangent else _LEAST_OF_MEANS if name in _MEANS else 1.0
         return spread * unit, least * spread * unit, step
 
