@@ -10,6 +10,7 @@ import xarray as xr
 import finitewidth as fw
 from finitewidth.data.input_sets import dataset
 from finitewidth.members.attributes import MEANINGS
+from finitewidth.provenance.artifacts import write_dataset
 from small_studies import run
 
 INPUTS = {
@@ -145,3 +146,33 @@ def test_swept_keys_are_dimensions_of_members_together(study, tmp_path, name, la
             one = member.estimate(member.sample(progress=False))["covariance"]
             here = found["covariance"].sel(dict(member.swept)).sel(layer=one["layer"])
             assert np.array_equal(here.transpose(*one.dims).values, one.values)
+
+
+def as_written(folder, name, swept, widths, **numbers):
+    """A file of estimates with some numbers of each layer."""
+    data = {key: ("layer", np.asarray(values, float)) for key, values in numbers.items()}
+    coords = {"layer": np.arange(1, 1 + len(widths)), "width": ("layer", widths)}
+    place = folder / name / "estimates.nc"
+    place.parent.mkdir(parents=True)
+    estimates = xr.Dataset(data, coords, {"swept": json.dumps(swept)})
+    write_dataset(estimates, place, {"config_sha256": ""}, title="")
+
+
+def test_members_of_an_ensemble_may_have_other_quantities_and_depths(tmp_path):
+    as_written(tmp_path, "a", {"width": 8, "depth": 2}, [8, 2], covariance=[1, 2], other=[3, 4])
+    as_written(tmp_path, "b", {"width": 16, "depth": 3}, [16, 16, 2], covariance=[5, 6, 7])
+    found = fw.open_ensemble(tmp_path)
+    assert found["covariance"].sel(width=8, depth=2).values.tolist()[:2] == [1, 2]
+    assert found["covariance"].sel(width=16, depth=3).values.tolist() == [5, 6, 7]
+    assert found["layer_width"].sel(width=16, depth=3).values.tolist() == [16, 16, 2]
+    assert found["layer_width"].sel(width=8, depth=2).values.tolist()[:2] == [8, 2]
+    assert np.isnan(found["other"].sel(width=16, depth=3)).all()
+
+
+def test_a_key_may_be_swept_over_numbers_and_words(tmp_path):
+    as_written(tmp_path, "a", {"beta": 1.0}, [8], covariance=[1])
+    as_written(tmp_path, "b", {"beta": "1/sqrt(L)"}, [8], covariance=[2])
+    found = fw.open_ensemble(tmp_path)
+    assert found["beta"].values.tolist() == ["1.0", "1/sqrt(L)"]
+    assert found["covariance"].sel(beta="1/sqrt(L)").item() == 2
+    assert found["beta"].attrs["long_name"]

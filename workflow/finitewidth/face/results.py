@@ -214,8 +214,9 @@ def open_ensemble(folder: str | Path, what: str = "estimates") -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        Numbers that a member does not have are NaN. ``xarray.open_mfdataset(paths,
-        preprocess=fw.with_swept, combine="by_coords")`` gives the same, lazily (it needs dask).
+        Numbers that a member does not have are NaN. A key that is swept over numbers and words has
+        words alone. ``xarray.open_mfdataset(paths, preprocess=fw.with_swept, combine="by_coords")``
+        gives the same, lazily, where all members have the same quantities (it needs dask).
 
     Raises
     ------
@@ -227,11 +228,14 @@ def open_ensemble(folder: str | Path, what: str = "estimates") -> xr.Dataset:
     if not files:
         raise ArtifactError(f"{folder} has no member with {what}.nc, allowed is a folder of"
                             " results/ensembles")  # fmt: skip
-    each = [with_swept(read_dataset(file)) for file in files]
+    each = _of_one_type([with_swept(read_dataset(file)) for file in files])
     if len(each) == 1:
         return each[0]
     shared = _in_common([one.attrs for one in each])
-    found = xr.combine_by_coords(each, combine_attrs="drop_conflicts", join="outer")
+    found = xr.combine_by_coords(
+        each, data_vars="all", coords="different", compat="no_conflicts", join="outer",
+        combine_attrs="drop_conflicts",
+    )  # fmt: skip
     assert isinstance(found, xr.Dataset)
     return found.assign_attrs(shared)
 
@@ -241,11 +245,14 @@ def with_swept(dataset: xr.Dataset) -> xr.Dataset:
     """A member's dataset with a dimension of one place for each swept key.
 
     For ``preprocess`` of ``xarray.open_mfdataset``. Where the width is swept, the coordinate
-    ``width`` of layers is called ``layer_width``.
+    ``width`` of layers is called ``layer_width``. It has the dimensions of swept keys, too.
     """
     swept = json.loads(dataset.attrs.get("swept", "{}"))
     if "width" in swept and "width" in dataset.coords:
         dataset = dataset.rename(width="layer_width")
+    # Only variables get the new dimensions, and the same layer has another width elsewhere.
+    of_layers = [name for name in ("width", "layer_width") if name in dataset.coords]
+    dataset = dataset.reset_coords(of_layers)
     # What made the file, and what is true of one member alone, is not of all of them.
     own = ("provenance", "config_sha256", "title", "member", "swept", *swept)
     attrs = {key: value for key, value in dataset.attrs.items() if key not in own}
@@ -254,7 +261,21 @@ def with_swept(dataset: xr.Dataset) -> xr.Dataset:
         dataset = dataset.expand_dims({key: [value]})
         dataset[key].attrs.update(about)
     dataset.attrs = attrs
-    return dataset
+    return dataset.set_coords(of_layers)
+
+
+def _of_one_type(each: list[xr.Dataset]) -> list[xr.Dataset]:
+    """Datasets whose swept keys can be sorted: words, where a key has numbers and words."""
+    for key in {str(name) for one in each for name in one.dims}:
+        values = [value for one in each if key in one.indexes for value in one[key].values]
+        if len({isinstance(value, str) for value in values}) > 1:
+            each = [
+                one.assign_coords({key: (key, [str(v) for v in one[key].values], one[key].attrs)})
+                if key in one.indexes
+                else one
+                for one in each
+            ]
+    return each
 
 
 def _in_common(each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
