@@ -81,9 +81,15 @@ def tanh(x):
 
 
 @inlined
+def within_tail(a):
+    """The a >= 0 at which :func:`upper_tail` is computed: beyond the last of them it is 0."""
+    return select(a > _TAIL_MOST(a), _TAIL_MOST(a), a)
+
+
+@inlined
 def upper_tail(a):
     """Q(a) = P(normal > a) for a >= 0."""
-    a = select(a > _TAIL_MOST(a), _TAIL_MOST(a), a)
+    a = within_tail(a)
     s = (a - 4.0) / (a + 4.0)
     square = a * a
     lost = fma(a, a, square * -1.0)

@@ -27,10 +27,13 @@ def _tanh(z, s):
 
 @inlined
 def _gelu(z, s):
-    tail = elementary.upper_tail(absolute(z))
-    density = elementary.exp(z * z * -0.5) * _DENSITY
-    # Where the density is 0, z may be too large to be multiplied by it.
-    return select(z > 0.0, 1.0 - tail, tail) + select(density > 0.0, z * density, 0.0)
+    size = absolute(z)
+    tail = elementary.upper_tail(size)
+    # The same exponential as that of the tail, which is computed once then.
+    near = elementary.within_tail(size)
+    density = elementary.exp(near * near * -0.5) * _DENSITY
+    # Beyond, where it is 0, z may be too large to be multiplied by it.
+    return select(z > 0.0, 1.0 - tail, tail) + select(size > near, 0.0, z * density)
 
 
 @inlined
@@ -48,7 +51,9 @@ def _sigmoid(z, s):
 
 @inlined
 def _erf(z, s):
-    return elementary.exp(z * z * -1.0) * _ERF_SLOPE
+    # As in the tail that the error function is made of, where the exponential is computed.
+    near = elementary.within_tail(absolute(z) * math.sqrt(2))
+    return elementary.exp(near * near * -0.5) * _ERF_SLOPE
 
 
 @inlined
