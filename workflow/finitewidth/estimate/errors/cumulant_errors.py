@@ -158,6 +158,14 @@ class KernelLaw:
 def widened(
     estimate: Estimate, rungs: Array, law: KernelLaw, order: int, networks: int, plain: Array
 ) -> tuple[Estimate, Array]:
+    """As :func:`with_law`, of shape (rung, ...), and its covariances (rung, rung, ...) like it."""
+    found, factor = with_law(estimate, law, order, networks, plain)
+    return found, rungs * factor * factor[:, None]
+
+
+def with_law(
+    estimate: Estimate, law: KernelLaw, order: int, networks: int, plain: Array | bool = True
+) -> tuple[Estimate, Array]:
     """The estimate of a cumulant with an error such that z has mean square 1.
 
     The error is a geometric mean of the jackknife's and the law's. For the mean of N numbers of
@@ -166,21 +174,19 @@ def widened(
 
     Parameters
     ----------
-    estimate : Estimate, shape (rung, ...)
-    rungs : array, shape (rung, rung, ...)
-        Covariances of the estimates.
+    estimate : Estimate, shape (...)
     law : KernelLaw, of the estimate's shape
     order : int
         Of the cumulant, 2 or 3.
     networks : int
-    plain : array of bool, shape (rung, ...)
+    plain : array of bool, shape (...)
         Where no controls were taken; the others keep their error.
 
     Returns
     -------
     Estimate and array
         Not trusted where the estimate is too skew for this expansion, unless controls leave nothing
-        but rounding.
+        but rounding. And by what the error was multiplied.
     """
     jackknife = networks / (networks + EVEN)
     # Tails thinner than the law's are also less skew, if there are enough networks to tell.
@@ -195,7 +201,7 @@ def widened(
     # What controls leave has the same tail; to ask symptoms alone would pick the lucky again.
     left = plain | (estimate.stderr > ROUNDING * np.abs(estimate.value))
     unseen = found.trusted & left & ~(law.skewness < _LIMIT[order])
-    return found.doubted(unseen, Reason.UNSEEN_TAIL, law.skewness), rungs * factor * factor[:, None]
+    return found.doubted(unseen, Reason.UNSEEN_TAIL, law.skewness), factor
 
 
 def without_symptoms(estimate: Estimate, stderr: Array, where: Array | bool = True) -> Estimate:

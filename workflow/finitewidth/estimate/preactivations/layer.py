@@ -56,6 +56,7 @@ class Layer:
             self.maybe("sextic"),
             self.maybe("log_norm"),
             self.samples.rounding,
+            int(self.samples.layers[self.place]),
         )
 
     @cached_property

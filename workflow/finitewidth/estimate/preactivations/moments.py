@@ -18,8 +18,10 @@ import numpy as np
 from finitewidth.core.indices import quad_positions
 from finitewidth.core.reasons import Reason
 from finitewidth.core.rounding import of_products
+from finitewidth.estimate.errors.cumulant_errors import with_law
 from finitewidth.estimate.errors.jackknife import Estimate, Sums, block_sums, jackknife
 from finitewidth.estimate.errors.look_ahead import doubt_unseen
+from finitewidth.estimate.errors.mean_errors import by_law
 from finitewidth.estimate.preactivations.layer import Layer
 from finitewidth.estimate.preactivations.pooled import Pooled, symmetric_places
 
@@ -98,7 +100,7 @@ def four_point(p: Pooled) -> Estimate:
     rounding = of_products(p.rounding, p.spread[first], p.spread[second])
     rounding = rounding + 3 * p.rounding / (p.width - 1)
     result = jackknife(sums, p.bounds, estimator, rounding=rounding).times(p.unit4[quad])
-    return doubt_unseen(result, p.ahead(p.quads[quad])).take(symmetric_places(first, second))
+    return _judged(result, p, p.quads[quad]).take(symmetric_places(first, second))
 
 
 def intralayer(four_points: Estimate, p: Pooled) -> Estimate:
@@ -127,7 +129,18 @@ def four_point_same(p: Pooled) -> Estimate:
 
     sums = block_sums(features, p.bounds)
     result = jackknife(sums, p.bounds, estimator, rounding=p.rounding).times(p.unit4)
-    return doubt_unseen(result, p.ahead(p.quads))
+    return _judged(result, p, p.quads)
+
+
+def _judged(estimate: Estimate, p: Pooled, index: Array) -> Estimate:
+    """Second cumulants of the inputs ``index``, shape (number, 4).
+
+    Whether few networks show their tail is chance, and those that show none have small cumulants
+    with small errors. So the law of the mean squares gives a second error, and no symptom is asked.
+    """
+    if by_law(p.networks):
+        estimate, _ = with_law(estimate, p.law(index), 2, p.networks)
+    return doubt_unseen(estimate, p.ahead(index))
 
 
 def six_point(p: Pooled) -> Estimate:
@@ -177,7 +190,8 @@ def excess_kurtosis(p: Pooled) -> Estimate:
 
     sums = block_sums(features, p.bounds)
     result = jackknife(sums, p.bounds, estimator, correct_bias=True, rounding=3 * p.rounding)
-    return doubt_unseen(result, p.ahead(_alone(p, 4)))
+    # To first order it is thrice the variance of the mean square, in units of its square.
+    return _judged(result, p, _alone(p, 4))
 
 
 def _alone(p: Pooled, factors: int) -> Array:

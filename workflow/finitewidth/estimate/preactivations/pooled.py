@@ -9,6 +9,7 @@ import numpy as np
 
 from finitewidth.core.indices import pairs, quads
 from finitewidth.core.rounding import ROUNDING
+from finitewidth.estimate.errors.cumulant_errors import KernelLaw
 from finitewidth.estimate.errors.look_ahead import skewness_ahead, thinness
 from finitewidth.estimate.samples import lacking
 
@@ -93,6 +94,8 @@ class Pooled:
         Tells a kernel that is zero from one that is too small for a float.
     rounding : float
         What the means are known to (:mod:`finitewidth.core.rounding`).
+    layer : int
+        Its number, from 1.
     """
 
     width: int
@@ -102,6 +105,12 @@ class Pooled:
     sextic: Array | None = None
     log_norm: Array | None = None
     rounding: float = ROUNDING["float64"]
+    layer: int = 1
+
+    @property
+    def networks(self) -> int:
+        """Number of networks."""
+        return len(self.kernel)
 
     @property
     def inputs(self) -> int:
@@ -167,6 +176,17 @@ class Pooled:
         order = index.shape[1] / 2
         each = skewness_ahead(self._diagonal, order, thinness(self.width))
         return np.max(each[index], axis=1)
+
+    def law(self, index: Array) -> KernelLaw:
+        """What the law of the mean squares says of second cumulants, each of shape (number,).
+
+        A layer's mean square is to it what the kernel is to the next layer. ``index``, shape
+        (number, factors), holds the inputs of the factors.
+        """
+        squares = (self._diagonal / self.scale**2)[:, None, None]
+        width, layer = np.array([self.width]), np.array([self.layer + 1])
+        law = KernelLaw.of(squares, width, layer, 2).over(index)
+        return KernelLaw(law.ratio[0, 0], law.skewness[0, 0])
 
     @property
     def _diagonal(self) -> Array:
