@@ -119,7 +119,7 @@ def sample(
     size = block_size(sampler, drawn_width(network, sampler))
     shard = Shard.of(size, blocks, networks, seed, name)
     neurons = min(record, *(network.result_widths[layer] for layer in layers))
-    with_norm = isinstance(network, Perceptron) and network.is_scale_invariant
+    with_norm = _has_log_norm(network)
     count = rows_read(network, len(x))
     arrays = of_layers(len(shard), len(layers), count, neurons, measure, with_norm)
     arguments: dict[str, Any] = {"layers": layers, "on_tile": on_tile}
@@ -197,6 +197,11 @@ def check_recorded(
 ) -> tuple[int, ...]:
     """The layers to record, all where left out; raises ``ValueError`` for what cannot be."""
     check_together(measure)
+    if "log_norm" in measure and not _has_log_norm(network):
+        raise ValueError(
+            f"measure: given log_norm, allowed are {', '.join(RECORDED[:-1])} for a network that is"
+            " no perceptron without bias of a scale-invariant activation"
+        )
     if "quartic" in measure and (rows := rows_read(network, len(x))) > MOST_INPUTS:
         raise ValueError(f"four-point sums take at most {MOST_INPUTS} inputs, not {rows}")
     depth = len(network.result_widths) - 1
@@ -204,6 +209,11 @@ def check_recorded(
     if not all(1 <= layer <= depth for layer in layers):
         raise ValueError(f"layers {layers} must lie from 1 to the depth, {depth}")
     return layers
+
+
+def _has_log_norm(network: Architecture | Perceptron) -> bool:
+    """Whether scales are carried apart, so that logarithms of norms are recorded."""
+    return isinstance(network, Perceptron) and network.is_scale_invariant
 
 
 def check_together(measure: Collection[str]) -> None:
