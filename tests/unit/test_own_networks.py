@@ -176,7 +176,10 @@ import yaml
 import finitewidth as fw
 from finitewidth.quantities.vocabulary import FIGURES, OF_LAYERS
 content = yaml.safe_load(open("docs/examples/modules.yaml"))
-families = [f.name for f in OF_LAYERS if f.name != "normality"] + ["ntk", "ntk_spectrum"]
+# Of modules neither derivatives by layers nor scores are recorded.
+families = [f.name for f in OF_LAYERS
+            if f.name != "normality" and not {"gradient", "entropy"} & set(f.records)]
+families += ["ntk", "ntk_spectrum"]
 content["ensembles"] = {"looped": content["ensembles"]["looped"] | {
     "networks": 60, "width": [8, 12], "record": 4, "estimate": families}}
 content["studies"] = {"all": {"ensembles": ["looped"]}}

@@ -22,6 +22,7 @@ def draw(seed=0, networks=200, widths=(6, 5), inputs=2, scale=1.0, recorded=5):
     rng = np.random.default_rng(seed)
     mixing = rng.standard_normal((inputs, inputs))
     parts = {"preactivation": [], "kernel": [], "quartic": [], "sextic": [], "log_norm": []}
+    parts |= {"gradient": [], "entropy": []}
     for width in widths:
         g = scale * rng.lognormal(0, 0.2, (networks, 1, 1))
         z = g * (mixing @ rng.standard_normal((networks, inputs, width)))
@@ -33,12 +34,16 @@ def draw(seed=0, networks=200, widths=(6, 5), inputs=2, scale=1.0, recorded=5):
             parts["sextic"].append(np.mean(z**6, axis=2))
             root = np.sqrt(np.mean((z / scale) ** 2, axis=2))
             parts["log_norm"].append(np.log(root) + np.log(scale))
+            parts["gradient"].append(scale * np.mean(z[..., :1] ** 2, axis=2))
+            parts["entropy"].append(np.abs(z[..., 0]))
     dims = {
         "preactivation": ("input", "neuron"),
         "kernel": ("input", "input_"),
         "quartic": ("quad",),
         "sextic": ("input",),
         "log_norm": ("input",),
+        "gradient": ("input",),
+        "entropy": ("input",),
     }
     return xr.Dataset(
         {name: (("network", "layer", *dims[name]), np.stack(parts[name], 1)) for name in parts},

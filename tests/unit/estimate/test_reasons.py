@@ -32,7 +32,10 @@ EVERYTHING = ("preactivations", "quartic", "sextic", "log_norm")
 
 def draw(activation="relu", inputs=2, width=6, depth=4, networks=300, C_W=2.0, layers=None):
     mlp = Perceptron.uniform_width(activation, dimension=2, width=width, depth=depth, C_W=C_W)
-    return sample(mlp, X[:inputs], networks=networks, seed=1, measure=EVERYTHING, layers=layers)
+    found = sample(mlp, X[:inputs], networks=networks, seed=1, measure=EVERYTHING, layers=layers)
+    # In place of derivatives and entropies, whose law does not matter here.
+    squares = ("network", "layer", "input"), np.einsum("nlii->nli", found["kernel"].values)
+    return found.assign(gradient=squares, entropy=squares)
 
 
 def rows_of(estimates):

@@ -197,10 +197,10 @@ def check_recorded(
 ) -> tuple[int, ...]:
     """The layers to record, all where left out; raises ``ValueError`` for what cannot be."""
     check_together(measure)
-    if "log_norm" in measure and not _has_log_norm(network):
+    if set(measure) == {"log_norm"} and not _has_log_norm(network):
         raise ValueError(
-            f"measure: given log_norm, allowed are {', '.join(RECORDED[:-1])} for a network that is"
-            " no perceptron without bias of a scale-invariant activation"
+            "measure: given log_norm, allowed is preactivations for a network that is no perceptron"
+            " without bias of a scale-invariant activation"
         )
     if "quartic" in measure and (rows := rows_read(network, len(x))) > MOST_INPUTS:
         raise ValueError(f"four-point sums take at most {MOST_INPUTS} inputs, not {rows}")
