@@ -61,8 +61,11 @@ def on_a_terminal(folder, *arguments, interrupts=()):
         os.chdir(folder)
         words = command(*arguments)
         os.execv(words[0], words)
-    said, left = "", list(interrupts)
+    said, left, end = "", list(interrupts), time.monotonic() + 200
     while True:
+        if time.monotonic() > end:
+            os.killpg(process, signal.SIGKILL)
+            pytest.fail(f"the run has not ended after 200 s; it said: {said}")
         if left and left[0] in said:
             os.write(terminal, b"\x03")
             left.pop(0)
@@ -126,6 +129,39 @@ def test_ctrl_c_is_a_sentence_however_often(folder, times):
     # which our profiles do without, stays where the third Ctrl-C ends it at once.
     status, said = run(folder, "--rerun-incomplete", "--nolock")
     assert status == 0, said
+
+
+#: Condition.notify wakes a waiter and then forgets it; Ctrl-C comes between the two.
+WAKING = """
+import os, queue, signal, sys, threading, time
+from finitewidth.runtime import following
+
+def between(frame, event, call):
+    if frame.f_code is threading.Condition.notify.__code__ and event == "c_return":
+        if call.__name__ == "release":
+            sys.setprofile(None)
+            os.kill(os.getpid(), signal.SIGINT)
+
+following.start()
+told = queue.Queue()
+ended = threading.Thread(target=lambda: [told.get(), told.get()])
+ended.start()
+time.sleep(0.5)
+try:
+    sys.setprofile(between)
+    told.put(1)
+    signal.pause()
+except KeyboardInterrupt:
+    time.sleep(0.5)
+    told.put(2)
+    ended.join(10)
+    os._exit(3 + ended.is_alive())
+"""
+
+
+def test_ctrl_c_leaves_nobody_waiting(tmp_path):
+    done = subprocess.run([sys.executable, "-c", WAKING], cwd=tmp_path, timeout=100)
+    assert done.returncode == 3
 
 
 def test_what_ends_the_run_alone_ends_it(folder):

@@ -90,6 +90,18 @@ def plain() -> None:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    """End what runs, as Ctrl-C does, but never while a condition wakes those who wait for it.
+
+    An exception in there leaves behind a waiter that is gone. The next call would wake this one and
+    nobody else: the thread that writes Snakemake's log would never learn that it ended.
+    """
+    within = frame
+    while within is not None:
+        if within.f_code is threading.Condition.notify.__code__:
+            signal.signal(signal.SIGALRM, _interrupt)
+            signal.setitimer(signal.ITIMER_REAL, 0.01)
+            return
+        within = within.f_back
     tell(kind="interrupted")
     raise KeyboardInterrupt
 
