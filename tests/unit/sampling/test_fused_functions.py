@@ -1,5 +1,7 @@
 """The kernels' activations, all of the table, against 40 digits, in units in the last place."""
 
+import sys
+
 import numba
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from mpmath import mp
 from finitewidth.models.activations.table import TABLE, get
 from finitewidth.sampling.fused import elementary
 from finitewidth.sampling.fused.activations import CODES, SLOPES, activate, code_of
-from finitewidth.sampling.fused.conversions import load, store
+from finitewidth.sampling.fused.conversions import borrowed, load, store
 from finitewidth.sampling.fused.lanes import LANES
 
 KINDS = ("float32", "float64")
@@ -145,3 +147,21 @@ def test_exp_and_log_over_the_whole_range():
     assert np.isnan(out[2])
     assert out[4] == pytest.approx(np.log(5e-324), rel=1e-15)
     assert out[5] == 0
+
+
+def test_borrowed_arrays_are_the_same_memory():
+    """In tuples of tuples, beside numbers; and nobody counts them, so that none is given up."""
+
+    @numba.njit
+    def write(values):
+        (one, factor), two = borrowed(values)
+        for i in range(len(one)):
+            one[i] = two[i, 0] * factor
+        return len(borrowed(two)[0])
+
+    one, two = np.zeros(3), np.arange(6, dtype="float32").reshape(3, 2)
+    counts = sys.getrefcount(one), sys.getrefcount(two)
+    for _ in range(3):
+        assert write(((one, 2.0), two)) == 2
+    np.testing.assert_array_equal(one, [0, 4, 8])
+    assert (sys.getrefcount(one), sys.getrefcount(two)) == counts

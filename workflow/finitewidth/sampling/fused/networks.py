@@ -9,7 +9,13 @@ import numpy as np
 from finitewidth.core.indices import pairs, quads
 from finitewidth.sampling.fused.activations import activate
 from finitewidth.sampling.fused.cached import cached
-from finitewidth.sampling.fused.conversions import float64_lanes, load, to_float64, total
+from finitewidth.sampling.fused.conversions import (
+    borrowed,
+    float64_lanes,
+    load,
+    to_float64,
+    total,
+)
 from finitewidth.sampling.fused.covariance import correlate, semidefinite_factor, to_unit_diagonal
 from finitewidth.sampling.fused.drawing import GROUP, draw_neurons
 from finitewidth.sampling.fused.lanes import LANES, fma, inlined, select
@@ -173,9 +179,8 @@ def sample_networks(version):
             A :class:`CompiledMlp`, :class:`Found` and :class:`Workspace` as plain tuples.
         """
         _ = version
-        # Taken out once: numba counts references at each access of a tuple.
-        widths, C_b, C_W, code, plus, minus, is_scale_invariant = mlp
-        preactivation, kernel, quartic, sextic, log_norm = found
+        widths, C_b, C_W, code, plus, minus, is_scale_invariant = borrowed(mlp)
+        preactivation, kernel, quartic, sextic, log_norm = borrowed(found)
         (
             neurons,
             shared_normals,
@@ -188,7 +193,7 @@ def sample_networks(version):
             norms,
             fours,
             quadruples,
-        ) = work
+        ) = borrowed(work)
         inputs, last, recorded = len(shared), len(places) - 1, 0
         if len(kernel):
             recorded = preactivation.shape[3]

@@ -6,7 +6,7 @@ import numpy as np
 
 from finitewidth.sampling.fused.activations import activate
 from finitewidth.sampling.fused.cached import cached
-from finitewidth.sampling.fused.conversions import load, store, total
+from finitewidth.sampling.fused.conversions import borrowed, load, store, total
 from finitewidth.sampling.fused.covariance import semidefinite_factor
 from finitewidth.sampling.fused.drawing import draw_neurons
 from finitewidth.sampling.fused.elementary import exp, log
@@ -72,8 +72,10 @@ def climb(version):
             A ``Rungs``, ``Climbed`` and ``Steps`` of :mod:`.rung_workspace`, as plain tuples.
         """
         _ = version
-        widths, ordered, ranks, C_b, C_W, code, plus, minus, at_zero, is_scale_invariant = rungs
-        kernel, driven, drive, gram_sums, kernels, tangent_sums, kept_scales = climbed
+        widths, ordered, ranks, C_b, C_W, code, plus, minus, at_zero, is_scale_invariant = borrowed(
+            rungs
+        )
+        kernel, driven, drive, gram_sums, kernels, tangent_sums, kept_scales = borrowed(climbed)
         (
             normals,
             shared_normals,
@@ -93,7 +95,7 @@ def climb(version):
             factors,
             control_sums,
             control_totals,
-        ) = work
+        ) = borrowed(work)
         inputs, last, count_of_rungs = len(shared), len(places) - 1, len(widths)
         widest, tangent = ordered[count_of_rungs - 1], len(tangent_places) > 0
         top = (len(rows) // ROW - 2) // inputs

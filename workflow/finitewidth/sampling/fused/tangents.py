@@ -14,6 +14,7 @@ from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling.fused import way_back, way_there
 from finitewidth.sampling.fused.activations import code_of
 from finitewidth.sampling.fused.cached import cached
+from finitewidth.sampling.fused.conversions import borrowed
 from finitewidth.sampling.fused.covariance import covariance_of_inputs
 from finitewidth.sampling.fused.drawing import key_of
 from finitewidth.sampling.fused.lanes import joined
@@ -139,6 +140,10 @@ def sample_tangents(version):
         mlp, kept, room, kernels, found, recording : tuple
         """
         _ = version
+        places, keys = borrowed((places, keys))
+        mlp, kept, room, kernels, found, recording = borrowed(
+            (mlp, kept, room, kernels, found, recording)
+        )
         last, one = len(places) - 1, way_there.of_network(kept, 0)
         for network in range(begin, stop):
             at = network - first
@@ -172,6 +177,10 @@ def sample_layer(version):
         have been made of them are summed. The last layer is drawn, and it is gone back.
         """
         _ = version
+        places, keys = borrowed((places, keys))
+        mlp, kept, room, kernels, found, recording = borrowed(
+            (mlp, kept, room, kernels, found, recording)
+        )
         last = len(places) - 1
         for network in range(begin, stop):
             at, one = network - first, way_there.of_network(kept, network - begin)
