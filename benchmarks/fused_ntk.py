@@ -27,7 +27,7 @@ ACTIVATIONS = ("relu", "linear", "tanh", "gelu", "silu", "erf", "sin")
 #: Normals of one turn: some milliseconds, beside which what a call takes is little.
 TURN = 8e6
 #: Networks a second of the best way of neural-tangents 0.6.5 at these widths (README.md).
-NEURAL_TANGENTS = {256: 914, 1024: 14.5}
+NEURAL_TANGENTS = {256: 2340, 1024: 24.0}
 
 
 def seconds(job: Callable[[], object]) -> float:

@@ -185,14 +185,14 @@ def store(typingctx, array, at, x):
     return types.void(array, at, x), code
 
 
-def _without_owner(context: Any, builder: ir.IRBuilder, kind: types.Type, value: Any) -> Any:
+def _without_owner(context: Any, builder: ir.IRBuilder, kind: Any, value: Any) -> Any:
     if isinstance(kind, types.Array):
         array = context.make_array(kind)(context, builder, value)
         for owner in ("meminfo", "parent"):
             setattr(array, owner, cgutils.get_null_value(getattr(array, owner).type))
         return array._getvalue()
-    if isinstance(kind, types.BaseTuple):
-        for k, each in enumerate(kind):
+    if isinstance(kind, types.Tuple | types.UniTuple):
+        for k, each in enumerate(kind.types):
             inner = _without_owner(context, builder, each, builder.extract_value(value, k))
             value = builder.insert_value(value, inner, k)
     return value
