@@ -7,6 +7,9 @@ microseconds for a network and a step, each the best of several turns taken one 
 bare products are the bmm and baddbmm calls of a step (forwards, back, and the change of the
 weights) on arrays of the same shapes, with nothing between them.
 
+Two trainers: compiled kernels, which take several steps of a network at a time (and one alone, for
+comparison), and batched products, which GPUs and large networks take.
+
 A second table: milliseconds for a start (a pair of networks) that is drawn, takes eight steps and
 is recorded at the start and the end, with every weight and without those between hidden layers.
 
@@ -35,10 +38,12 @@ from finitewidth.sampling.training.starts import Ensemble, drawn
 from finitewidth.sampling.training.training_ensemble import sample_training
 
 POINTS, DIMENSION, RATE = 3, 4, 0.05
+#: Of compiled kernels, which bring a network into the cache once for all of them.
+STEPS = 10
 
 
-def ours(width: int) -> tuple[Callable[[], None], int]:
-    """One step of the trainer, and how many networks take it."""
+def ours(width: int, steps: int) -> tuple[Callable[[], None], int]:
+    """So many steps of the trainer, or one by batched products (0), and how many are taken."""
     mlp = Perceptron.uniform_width(
         "tanh", dimension=DIMENSION, width=width, depth=3, C_b=0.1, C_W=1.2, outputs=1
     )
@@ -52,7 +57,9 @@ def ours(width: int) -> tuple[Callable[[], None], int]:
         lambda block: torch.Generator().manual_seed(block),
     )  # fmt: skip
     learners = drawn(one, 0, block_size("training", width))
-    return lambda: learners.step(RATE), len(learners.y)
+    if steps == 0:
+        return lambda: learners.step(RATE), len(learners.y)
+    return lambda: learners.descend(RATE, steps), len(learners.y) * steps
 
 
 def products(width: int, networks: int) -> Callable[[], None]:
@@ -203,22 +210,28 @@ def main() -> None:
     parser.add_argument("--unseen", type=int, nargs="*", default=[256, 1024, 4096])
     given = parser.parse_args()
     torch.set_num_threads(1)
-    print("| width | networks | trainer, us | over products | vmap over it | torch.optim over it |")
-    print("|---|---|---|---|---|---|")
+    print(
+        f"| width | networks | kernels, {STEPS} steps at a time, us | over products |"
+        " vmap over it | torch.optim over it | one step, us | batched products, us |"
+        " over products |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
     for width in given.widths:
-        step, networks = ours(width)
-        found = turns(
-            {
-                "ours": (step, networks),
-                "products": (products(width, networks), networks),
-                "vmap": (vmapped(width, networks), networks),
-                "optim": (one_by_one(width), 10),
-            }
-        )
-        mine = found["ours"]
+        ways = {
+            "kernels": ours(width, STEPS), "one": ours(width, 1), "torch": ours(width, 0)
+        }  # fmt: skip
+        networks = ways["torch"][1]
+        ways |= {
+            "products": (products(width, networks), networks),
+            "vmap": (vmapped(width, networks), networks),
+            "optim": (one_by_one(width), 10),
+        }
+        found = turns(ways)
+        mine, floor = found["kernels"], found["products"]
         print(
-            f"| {width} | {networks} | {mine:.2f} | {mine / found['products']:.2f} |"
-            f" {found['vmap'] / mine:.2f} | {found['optim'] / mine:.0f} |"
+            f"| {width} | {networks} | {mine:.2f} | {mine / floor:.2f} |"
+            f" {found['vmap'] / mine:.1f} | {found['optim'] / mine:.0f} | {found['one']:.2f} |"
+            f" {found['torch']:.2f} | {found['torch'] / floor:.2f} |"
         )
     print("\n| width | every weight, ms a start | without, ms a start | ratio |")
     print("|---|---|---|---|")

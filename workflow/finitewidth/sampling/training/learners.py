@@ -1,4 +1,4 @@
-"""Many networks that learn at once: batched products, gradients by hand, updates in place.
+"""Many networks that learn: batched products with gradients by hand, or compiled kernels.
 
 For each network of a batch the loss is (1/2) sum over training inputs and outputs of (z - y)^2, and
 a step takes W^(l) to W^(l) - eta lambda_W^(l)/n_{l-1} delta^(l)T s^(l-1) and b^(l) to
@@ -15,8 +15,13 @@ import torch
 from finitewidth.models.activations.activation import Activation
 from finitewidth.models.parameterisation import LearningRates
 from finitewidth.ntk.layerwise import Layerwise, layerwise
+from finitewidth.sampling.fused.activations import code_of
+from finitewidth.sampling.fused.descent import descend
 from finitewidth.sampling.record import Workspace
 
+#: So many numbers of a network, and two copies of each matrix, stay in the second cache. Beyond,
+#: compiled kernels are no faster than batched products.
+IN_CACHE = 2**17
 #: Coefficients of the classical method of Runge and Kutta: how far along the last velocity the next
 #: one is taken, and what it counts.
 STAGES = ((0.5, 1 / 6), (0.5, 1 / 3), (1.0, 1 / 3), (0.0, 1 / 6))
@@ -94,6 +99,33 @@ class Learners:
                 bias.sub_(delta.sum(1), alpha=learning_rate * self._lambda_b[layer])
 
         self._back(learn)
+
+    def descend(self, learning_rate: float, steps: int) -> None:
+        """So many steps; by compiled kernels where these know the activation and a network stays in
+        the cache. How many steps are taken at once changes no number."""
+        parameters = self._parameters()
+        each = sum(p[0].numel() for p in parameters)
+        if self.y.device.type != "cpu" or code_of(self.activation) is None or each > IN_CACHE:
+            for _ in range(steps):
+                self.step(learning_rate)
+            return
+        whole = torch.cat([p.flatten(1) for p in parameters], dim=1)
+        descend(
+            self.activation,
+            whole.numpy(),
+            [self.weights[0].shape[2], *(W.shape[1] for W in self.weights)],
+            [b is not None for b in self.biases],
+            self._x[0].numpy(),
+            self.y.numpy(),
+            (
+                [learning_rate * rate for rate in self._lambda_W],
+                [learning_rate * rate for rate in self._lambda_b],
+            ),
+            steps,
+        )
+        ends = [p[0].numel() for p in parameters]
+        for p, after in zip(parameters, whole.split(ends, dim=1), strict=True):
+            p.copy_(after.view_as(p))
 
     def flow(self, time: float) -> None:
         """Gradient flow for a short while, to fourth order in ``time``."""

@@ -159,10 +159,13 @@ class _Block:
             for _ in range(steps):
                 self.learners.flow((moment - before) / steps)
             return
+        if not self.watched:
+            self.learners.descend(rate, round(moment) - round(before))
+            return
         for done in range(round(before), round(moment)):
-            if self.watched and done > before:
+            if done > before:
                 self._check(self._loss(), done)
-            self.learners.step(rate)
+            self.learners.descend(rate, 1)
 
     def _loss(self) -> torch.Tensor:
         """Of each network, shape (networks,), float64."""

@@ -135,6 +135,11 @@ class UnseenLearners:
         """One step of gradient descent."""
         self._set(self._values(), self._velocity(), learning_rate)
 
+    def descend(self, learning_rate: float, steps: int) -> None:
+        """So many steps."""
+        for _ in range(steps):
+            self.step(learning_rate)
+
     def flow(self, time: float) -> None:
         """Gradient flow for a short while, to fourth order in ``time``."""
         begin = self._values()
