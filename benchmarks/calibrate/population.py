@@ -31,7 +31,9 @@ from finitewidth.sampling.mlp.coupled_widths import sample_ladder
 from finitewidth.sampling.ntk_ensemble import sample_ntk
 from finitewidth.sampling.population.populations import sample_populations
 from finitewidth.sampling.population.tangent_populations import sample_tangent_populations
+from finitewidth.theory.mlp import linear
 from finitewidth.theory.mlp.criticality import critical_point
+from finitewidth.theory.mlp.kernel import infinite_width
 from finitewidth.theory.mlp.transport import transport
 from finitewidth.theory.mlp_ntk.ntk_exact import second_moments
 
@@ -46,6 +48,8 @@ FIELDS = {
     "kernel_third": "third",
     "inverse_kernel_mean": "inverse_mean",
 }
+#: What is added to the name of a quantity of so many inputs.
+OF = {1: "", 2: " of two inputs", 3: " of three inputs", 4: " of four inputs"}
 
 
 def network(activation: str, width: int, depth: int) -> tuple[Perceptron, np.ndarray]:
@@ -57,10 +61,29 @@ def network(activation: str, width: int, depth: int) -> tuple[Perceptron, np.nda
     return Perceptron.uniform_width(activation, **how), x
 
 
-def two_inputs(x: np.ndarray) -> np.ndarray:
-    """The input, and one as long at 60 degrees to it."""
-    other = np.sqrt(3) * x[0] * np.array([1, -1, 1, -1])
-    return np.stack([x[0], (x[0] + other) / 2])
+def several(x: np.ndarray, count: int) -> np.ndarray:
+    """That many inputs, as long as it and at 60 degrees to each other; one is it itself."""
+    if count == 1:
+        return x
+    corners = np.linalg.cholesky((np.eye(count) + 1) / 2)
+    return np.linalg.norm(x) * np.pad(corners, ((0, 0), (0, x.shape[1] - count)))
+
+
+def known_kernels(mlp: Perceptron, x: np.ndarray, layers: list[int]) -> dict[str, np.ndarray]:
+    """Exact values, (layer, ...) each, NaN where none are known: each input's own has the law that
+    it has alone, and linear networks have more (theory/mlp/linear.py)."""
+    moments = transport(mlp, x, layers).values._asdict()
+    known = {name: moments[field] for name, field in FIELDS.items()}
+    a, b = pairs(len(x)).T
+    own = a == b
+    if mlp.activation.is_linear:
+        G = infinite_width(mlp, x, layers)
+        four = linear.four_point(mlp, x, layers).pairs[:, a, b]
+        return known | {"kernel_mean": G[:, a, b], "kernel_covariance": four[:, :, a, b]}
+    mean = np.full((len(layers), len(a)), np.nan)
+    covariance = np.full((len(layers), len(a), len(a)), np.nan)
+    mean[:, own], covariance[:, own, own] = known["kernel_mean"], known["kernel_covariance"]
+    return known | {"kernel_mean": mean, "kernel_covariance": covariance}
 
 
 def z_values(
@@ -74,11 +97,12 @@ def z_values(
     members: int | None = None,
     exact: bool = True,
 ) -> dict[tuple[str, str, int], list[float]]:
-    """z of each seed by quantity, source (plain or population) and layer; NaN if not trusted."""
+    """z of each seed by quantity, source (plain or population) and layer; NaN if not trusted, and
+    left out where no exact value is known."""
     inverse = mlp.activation.slopes is None
     orders = (-1, 1, 2, 3) if inverse else (1, 2, 3)
     families = ["kernel_moments", *(["inverse_kernel"] if inverse else [])]
-    known = transport(mlp, x, layers).values._asdict()
+    known = known_kernels(mlp, x, layers)
     about = {"powers": (), "orders": orders, "of": None}
     asked = Population(**about, islands=islands, members=members, exact=exact)
     found = defaultdict(list)
@@ -88,18 +112,20 @@ def z_values(
             sample_populations([mlp], x, asked, precision="float32", islands=(0, islands), **shared)
         )
         e = estimate_ladder([samples], families, seed=seed, ensemble="e", member="m")
-        for name, field in FIELDS.items():
+        for name in FIELDS:
             if name not in e:
                 continue
             value, error, trusted = (
-                e[f"{name}{part}"].values.reshape(len(layers))
+                e[f"{name}{part}"].values.reshape(len(layers), -1)
                 for part in ("", "_stderr", "_trusted")
             )
             flags = f"{name}_estimator"
             grown = e[flags].values[0] if flags in e else np.zeros(len(layers), int)
+            right = known[name].reshape(len(layers), -1)
+            z = np.where(trusted, (value - right) / error, np.nan)
             for k, layer in enumerate(layers):
-                z = (value[k] - known[field][k, 0]) / error[k] if trusted[k] else np.nan
-                found[name, "population" if grown[k] else "plain", layer].append(z)
+                source = "population" if grown[k] else "plain"
+                found[name + OF[len(x)], source, layer].extend(z[k, np.isfinite(right[k])])
     return found
 
 
@@ -117,7 +143,7 @@ def tangent_z_values(
     exact = known_tangents(mlp, rates, x)
     about = {"powers": (), "orders": (), "of": None, "exact": True, "tangents": (1, 2)}
     asked = Population(**about, islands=islands, members=members)
-    sampler, of = ("scalar", "") if len(x) == 1 else ("marginal", " of two inputs")
+    sampler = "scalar" if len(x) == 1 else "marginal"
     found = defaultdict(list)
     for seed in seeds:
         shared = {"networks": networks, "seed": seed, "name": ("calibrate",)}
@@ -132,15 +158,15 @@ def tangent_z_values(
             )
             source = "population" if f"{name}_estimator" in e else "plain"
             z = np.where(trusted, (value - right) / error, np.nan)
-            found[name + of, source, mlp.depth].extend(z[np.isfinite(right)])
+            found[name + OF[len(x)], source, mlp.depth].extend(z[np.isfinite(right)])
     return found
 
 
 def known_tangents(mlp: Perceptron, rates: LearningRates, x: np.ndarray) -> dict[str, np.ndarray]:
     """Exact values, NaN where none are known.
 
-    Theta_ab of linear networks is bilinear in a and b, and odd in any direction: of unit vectors
-    with the cosine c, E[Theta_ab Theta_aa] is c times E[Theta_aa^2].
+    Theta_ab of linear networks is bilinear in a and b, and odd in any direction: of vectors as long
+    as each other with the cosine c, E[Theta_ab Theta_aa] is c times E[Theta_aa^2].
     """
     known = second_moments(mlp, rates, x, [mlp.depth])
     H, ratio = known.H[0], known.ratio[0]
@@ -149,9 +175,13 @@ def known_tangents(mlp: Perceptron, rates: LearningRates, x: np.ndarray) -> dict
     mean, variance = np.full((len(x),) * 2, np.nan), np.full((len(a),) * 2, np.nan)
     np.fill_diagonal(mean, H)
     variance[alone, alone] = (ratio - 1) * H**2
-    if len(x) == 2 and mlp.activation.is_linear:
-        mean[[0, 1], [1, 0]] = x[0] @ x[1] / (x[0] @ x[0]) * H[0]
-        variance[[0, 2], 1] = variance[1, [0, 2]] = mean[0, 1] / H[0] * variance[0, 0]
+    if mlp.activation.is_linear:
+        cosine = x @ x.T / (x[0] @ x[0])
+        mean = cosine * H[0]
+        for p, q in np.ndindex(variance.shape):
+            one, other = {a[p], b[p]}, {a[q], b[q]}
+            if (len(one) == 1 and one <= other) or (len(other) == 1 and other <= one):
+                variance[p, q] = cosine[a[p], b[p]] * cosine[a[q], b[q]] * variance[0, 0]
     return {"ntk": mean, "ntk_variance": variance, "ntk_second_moment": ratio}
 
 
@@ -164,6 +194,7 @@ def main() -> None:
     parser.add_argument("--members", type=int, default=400, help="of islands; 0: as many as fit")
     parser.add_argument("--activations", nargs="+", default=ACTIVATIONS)
     parser.add_argument("--shapes", nargs="+", type=int, default=range(len(SHAPES)))
+    parser.add_argument("--inputs", nargs="+", type=int, default=(1, 2), choices=OF)
     parser.add_argument("--resampled", action="store_true", help="even where the law is known")
     parser.add_argument("--output", type=Path, default=HERE.with_suffix(".md"))
     arguments = parser.parse_args()
@@ -175,12 +206,15 @@ def main() -> None:
             mlp, x = network(activation, width, depth)
             seeds = range(arguments.first, arguments.first + arguments.seeds)
             layers = sorted({2, (depth + 1) // 2, depth})
-            found = z_values(
-                mlp, x, layers, seeds, networks=arguments.networks, islands=arguments.islands,
-                members=arguments.members or None, exact=not arguments.resampled,
-            )  # fmt: skip
-            if mlp.is_scale_invariant:
-                for inputs in (x, two_inputs(x)):
+            found = {}
+            for inputs in (several(x, count) for count in arguments.inputs):
+                if len(inputs) <= 2:
+                    found |= z_values(
+                        mlp, inputs, layers, seeds, networks=arguments.networks,
+                        islands=arguments.islands, members=arguments.members or None,
+                        exact=not arguments.resampled,
+                    )  # fmt: skip
+                if mlp.is_scale_invariant:
                     found |= tangent_z_values(
                         mlp, inputs, seeds, networks=arguments.networks,
                         islands=arguments.islands, members=None,
@@ -203,7 +237,8 @@ def _table(arguments, rows, pooled, seconds: float) -> str:
         "# z of estimates from populations",
         "",
         f"`benchmarks/calibrate/population.py --seeds {arguments.seeds} --first {arguments.first}"
-        f" --islands {arguments.islands}`, {datetime.date.today()}: {arguments.seeds} seeds of"
+        f" --islands {arguments.islands} --inputs {' '.join(map(str, arguments.inputs))}`,"
+        f" {datetime.date.today()}: {arguments.seeds} seeds of"
         f" {arguments.networks} plain networks and {arguments.islands} islands of"
         f" {arguments.members or 'as many members as fit'};"
         f" {seconds:.0f} s of one core. Tangent kernels have as many members as fit.",

@@ -238,7 +238,7 @@ def test_the_potential_is_the_mean_over_inputs_or_one_of_them():
     norms = np.sum(X**2, axis=1) / 3
     with np.errstate(divide="ignore"):
         logs = np.log(kernel)
-        mean, one = (Potential(network, X, of).of(3, logs) for of in (None, 1))
+        mean, one = (Potential(network, X, of).to_power(3, logs, 1.0) for of in (None, 1))
         aim = np.log(np.mean(kernel / norms, axis=1))
     np.testing.assert_allclose(mean, aim, rtol=1e-12)
     share = np.array([1e-3, 1.0]) / 1.001
@@ -248,8 +248,11 @@ def test_the_potential_is_the_mean_over_inputs_or_one_of_them():
     # An input that is zero has no say.
     zero = np.array([X[0], 0 * X[0]])
     with np.errstate(divide="ignore"):
-        alone = Potential(network, zero, None).of(2, np.log([[3.0, 0.0]]))
+        alone = Potential(network, zero, None).to_power(2, np.log([[3.0, 0.0]]), 1.0)
     np.testing.assert_allclose(alone, np.log(3 / norms[0] / 2))
+    # Small networks are those that are small on any input.
+    small = Potential(network, X, None).to_power(3, logs[:1], -2.0)
+    np.testing.assert_allclose(np.exp(small), np.mean(norms / kernel[0]) ** 2)
 
 
 @pytest.mark.parametrize("power", [2.0, -1.0])

@@ -167,8 +167,9 @@ class Population(Model):
         None,
     )
     of: Literal["mean"] | Annotated[int, Field(ge=0)] = key(
-        "mean (the mean over inputs of Ghat_aa/K_aa; of tangent kernels that of (Theta_aa/H_aa)^2,"
-        " whose root is grown), or a whole number of at least 0: the input whose Ghat is grown",
+        "mean (the mean over inputs of Ghat_aa/K_aa, the harmonic one for powers below 0; of"
+        " tangent kernels that of (Theta_aa/H_aa)^2, whose root is grown), or a whole number of"
+        " at least 0: the input whose Ghat is grown",
         "mean",
     )
     exact: bool = key(

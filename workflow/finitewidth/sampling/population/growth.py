@@ -108,7 +108,7 @@ def grow(
         if layer == last:
             return
         if power:
-            now = resampled(now, power * potential.of(layer, now.log_kernel), generator)
+            now = resampled(now, potential.to_power(layer, now.log_kernel, power), generator)
         gram = _next(mlp, layer, now.gram, generator, getattr(torch, precision), workspace)
         now = now._replace(gram=gram)
 

@@ -90,7 +90,7 @@ def pilot(
             values: list = values,
         ) -> None:  # fmt: skip
             if layer in layers:
-                values.append(entropy(now.log_weight, m * potential.of(layer, now.log_kernel)))
+                values.append(entropy(now.log_weight, potential.to_power(layer, now.log_kernel, m)))
 
         one = Grown(0, float(m), PILOT, asked.exact and is_known(mlp, len(x), m))
         draw(one, mlp, x, potential, (*stream, "pilot"), max(layers), "float32", keep)

@@ -19,7 +19,8 @@ _BESIDE = 1e-3
 
 
 class Potential:
-    """The mean over inputs of Ghat_aa/K_aa, or that of one input and a little of the others.
+    """The mean over inputs of Ghat_aa/K_aa, or that of one input and a little of the others; the
+    harmonic mean where small networks are grown.
 
     K is the kernel at infinite width, by a quadrature that need not be exact: whatever the
     potential is, estimates are unbiased.
@@ -34,13 +35,19 @@ class Potential:
 
     def __init__(self, mlp: Perceptron, x: Array, of: int | None):
         with np.errstate(divide="ignore"):
-            self._log_share = np.log(_shares(len(x), of)) - np.log(_kernels(mlp, x)[0])
+            self._log_share, self._log_K = np.log(_shares(len(x), of)), np.log(_kernels(mlp, x)[0])
 
-    def of(self, layer: int, log_kernel: Array) -> Array:
-        """log phi, shape (member,), of log Ghat_aa, shape (member, input); -inf of the dead."""
+    def to_power(self, layer: int, log_kernel: Array, power: float) -> Array:
+        """log phi^power, shape (member,), of log Ghat_aa, shape (member, input); -inf of the dead.
+
+        The mean is the harmonic one for powers below 0: 1/Ghat_aa is large where Ghat_aa alone is
+        small, whatever the other inputs are.
+        """
         if log_kernel.shape[1] == 1:
-            return log_kernel[:, 0]
-        return _log_mean(log_kernel.T, self._log_share[layer - 1])
+            return power * log_kernel[:, 0]
+        sign = -1.0 if power < 0 else 1.0
+        share = self._log_share - sign * self._log_K[layer - 1]
+        return abs(power) * _log_mean(sign * log_kernel.T, share)
 
 
 class TangentPotential:
