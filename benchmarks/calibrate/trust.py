@@ -14,7 +14,10 @@ import argparse
 import datetime
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -24,8 +27,11 @@ from finitewidth.comparison.compare import table
 from finitewidth.comparison.results import MemberResults, Study
 from finitewidth.core.reasons import Reason, sentence
 from finitewidth.data.inputs import vectors
+from finitewidth.estimate.coupled import kernel_functions, kernel_moments, ntk_mean
 from finitewidth.estimate.errors.cumulant_errors import EVEN
 from finitewidth.estimate.estimate_member import estimate_member
+from finitewidth.estimate.ntk import ntk_moments
+from finitewidth.estimate.preactivations import gradients, lognorm, moments, neurons
 from finitewidth.planning.members import members
 from finitewidth.sampling.sample_member import sample_member
 from finitewidth.study.study_file import validate
@@ -115,18 +121,53 @@ def _init(rng: np.random.Generator, activation: str, *, biased: bool) -> dict | 
     return {"C_W": float(C_W), "C_b": C_b}
 
 
-def rows(study: dict) -> pd.DataFrame:
-    """The rows with exact theory of the table of a study of one ensemble."""
+@contextmanager
+def symptoms_alone() -> Iterator[None]:
+    """No look ahead and no law: what the networks that were met say decides about trust."""
+    unchanged = {
+        "doubt_unseen": lambda estimate, ahead: estimate,
+        "with_law": lambda estimate, *law: (estimate, 1.0),
+        "widened": lambda estimate, rungs, *law: (estimate, rungs),
+        "widened_mean": lambda estimate, rungs, *law: (estimate, rungs),
+        "widened_variance": lambda estimate, *law: estimate,
+    }
+    rooms = (kernel_functions, kernel_moments, ntk_mean, ntk_moments)
+    with ExitStack() as stack:
+        for module in (*rooms, gradients, lognorm, moments, neurons):
+            for name, function in unchanged.items():
+                if hasattr(module, name):
+                    stack.enter_context(patch.object(module, name, function))
+        yield
+
+
+def rows(study: dict, *, compare: bool = True) -> pd.DataFrame:
+    """The rows with exact theory of the table of a study of one ensemble.
+
+    Where they are to be compared, ``right before`` are those that would be trusted by symptoms
+    alone, and be right to 3 errors.
+    """
     config = validate(study)
     (m,) = members(config, "e")
     x = vectors("x", config.inputs["x"].model_dump(), config.seed)
     how = {"seed": config.seed, "device": "cpu", "blocks": (0, m.blocks)}
     samples = sample_member(m, x, on_tile=lambda done, total: None, **how)
-    found = estimate_member(m, [samples], seed=config.seed)
     theory = predict_member(m, x)
-    all_rows = table(Study("s", None, None, [MemberResults(m, m.swept, found, theory)]))
-    exact = all_rows[(all_rows["order"] == "exact") & np.isfinite(all_rows["theory"])]
-    return exact.assign(networks=m.networks)
+
+    def exact() -> pd.DataFrame:
+        found = estimate_member(m, [samples], seed=config.seed)
+        all_rows = table(Study("s", None, None, [MemberResults(m, m.swept, found, theory)]))
+        return all_rows[(all_rows["order"] == "exact") & np.isfinite(all_rows["theory"])]
+
+    found = exact().assign(networks=m.networks)
+    if not compare:
+        return found.assign(**{"right before": False})
+    with symptoms_alone():
+        before = exact()
+    return found.assign(**{"right before": before["trusted"] & (_far(before) <= 3)})
+
+
+def _far(found: pd.DataFrame) -> pd.Series:
+    return (found["estimate"] - found["theory"]).abs() / found["standard_error"]
 
 
 def rates(found: pd.DataFrame, by: str) -> pd.DataFrame:
@@ -135,7 +176,7 @@ def rates(found: pd.DataFrame, by: str) -> pd.DataFrame:
     ``foreseen`` are rows that nothing speaks against but the look ahead of the largest network
     (:mod:`finitewidth.estimate.errors.look_ahead`): without it they would be trusted.
     """
-    far = (found["estimate"] - found["theory"]).abs() / found["standard_error"]
+    far = _far(found)
     good, foreseen = found["trusted"], found["reason"].str.startswith(FORESEEN)
     # Of cumulants that a law judges it says something else: no symptom speaks of them at all.
     foreseen &= ~found["quantity"].isin(["kernel_covariance", "kernel_third"])
@@ -147,15 +188,20 @@ def rates(found: pd.DataFrame, by: str) -> pd.DataFrame:
         "beyond 4": good & (far > 4),
         "foreseen": foreseen,
         "of these beyond 4": foreseen & (far > 4),
+        "right by symptoms": found["right before"],
+        "of these kept": found["right before"] & good,
     }
-    total = pd.DataFrame(counted).astype(int).groupby(found[by], observed=True).sum()
+    classes = found[by]
+    if by == "networks":
+        classes = pd.cut(classes, NETWORKS, right=False)
+    total = pd.DataFrame(counted).astype(int).groupby(classes, observed=True).sum()
+    total.index = total.index.astype(str).rename(by)
     total.loc["all"] = total.sum()
     before, wrong = total["trusted"] + total["foreseen"], total["of these beyond 4"]
-    right = total["trusted"] - total["beyond 4"]
     per = {
         "per 1000": 1000 * total["beyond 4"] / total["trusted"],
         "per 1000 without": 1000 * (total["beyond 4"] + wrong) / before,
-        "right ones kept, %": 100 * right / (right + total["foreseen"] - wrong),
+        "right ones kept, %": 100 * total["of these kept"] / total["right by symptoms"],
     }
     return total.assign(**{name: values.round(2) for name, values in per.items()})
 
@@ -176,7 +222,6 @@ def main():
     start = time.process_time()
     seeds = range(options.seed, options.seed + options.ensembles)
     found = pd.concat([rows(drawn(seed)) for seed in seeds], ignore_index=True)
-    found["networks"] = pd.cut(found["networks"], NETWORKS, right=False)
     # Counts of events have a rule of their own, and are many: they would hide the rest.
     moments = found[~found["quantity"].str.contains("histogram|fraction")]
     commit = subprocess.run(

@@ -37,8 +37,9 @@ ORDERS = {
 }
 #: Networks a coefficient that is fitted, at least.
 _NETWORKS_A_COEFFICIENT = 20
-#: Largest kurtosis of a control over the number of neurons that it is fitted to. Beyond it a few
-#: rare neurons decide the fit, and the fit says nothing of those that were not drawn.
+#: Largest kurtosis of a control over the number of neurons that it is fitted to, and of the product
+#: of two means over the number of networks. Beyond it a few rare neurons, or networks, decide the
+#: fit, and the fit says nothing of those that were not drawn.
 _KURTOSIS = 0.03
 
 
@@ -92,7 +93,11 @@ def _told_from_tails(chain: Chain, networks: int) -> Chain:
         return chain
     second = chain.second[..., kept[:, None], kept]
     return replace(
-        chain, drive=chain.drive[..., kept], second=second, kurtosis=chain.kurtosis[kept]
+        chain,
+        drive=chain.drive[..., kept],
+        second=second,
+        kurtosis=chain.kurtosis[kept],
+        of_products=chain.of_products[kept[:, None], kept],
     )
 
 
@@ -214,10 +219,7 @@ class _Response:
         s = np.einsum("nkp,nk->np", c, chain.drive[at, place])
         parts = [s]
         if self.order > 1:
-            p, q = np.triu_indices(s.shape[1])
-            second = _at(chain.second, at, place)
-            mean = np.swapaxes(c, 1, 2) @ (second @ c) / chain.width
-            parts.append(s[:, p] * s[:, q] - mean[:, p, q])
+            parts.append(self._products(chain, at, c))
         if self.order > 2 and chain.third is not None:
             # Of the first controls' share alone, whose third moments are known.
             third = _at(chain.third, at, place)
@@ -235,6 +237,18 @@ class _Response:
         return np.concatenate(
             [_times(_monomials(now, self.order - m), d) for m, d in enumerate(parts, 1)], axis=1
         )
+
+    def _products(self, chain: Chain, at: slice, c: Array) -> Array:
+        """s s - E[s s | g], without products of controls whose tails are too long.
+
+        Where the next state is bounded, as that of a sine, nothing in it cancels such a tail.
+        """
+        kept = chain.of_products <= _KURTOSIS * len(chain.drive)
+        d = c * chain.drive[at, self.place][..., None]
+        product = np.swapaxes(d, 1, 2) @ (kept @ d)
+        second = kept * _at(chain.second, at, self.place)
+        product -= np.swapaxes(c, 1, 2) @ (second @ c) / chain.width
+        return product[:, *np.triu_indices(c.shape[2])]
 
     def _now(self, chain: Chain, at: slice) -> Array:
         return (chain.state[at, self.place] - self.center) / self.scale

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from finitewidth.estimate.coupled.hermite_tails import tails
 from finitewidth.estimate.coupled.interpolation import interpolated
 from finitewidth.estimate.coupled.pair_expectations import given_kernels
 from finitewidth.estimate.preactivations.pooled import root_mean_square
@@ -40,6 +41,8 @@ class Chain:
         E[h_i h_j h_k | g] of the first few controls; on one input, and on two of kernels alone.
     kurtosis : array, shape (control,)
         Of each control; 0 where it is not limited.
+    of_products : array, shape (control, control)
+        Kurtosis of the product of two controls' means over n neurons; 0 where it is not limited.
     complete : bool
         Whether the next state is linear in the drive, the same for all networks, so that nothing is
         left of its response.
@@ -51,6 +54,7 @@ class Chain:
     second: Array
     third: Array | None
     kurtosis: Array
+    of_products: Array
     complete: bool = False
 
 
@@ -81,24 +85,26 @@ def chains(samples: Samples, pair_list: Array, *, tangent: bool = False) -> Iter
     for rung, width in enumerate(samples.widths):
         state = np.concatenate([one[:, rung] for one in states], axis=2)
         means = drive[:, rung].astype(float)
+        kurtosis, of_products = np.zeros(len(names)), np.zeros((len(names),) * 2)
         complete = samples.has_coordinate("pair_moments")
         if complete:
             g = samples.values("driven_kernel")[:, rung]
             expected, second, third = given_kernels(samples, g)
-            means, kurtosis = means - expected, np.zeros(len(names))
+            means = means - expected
             # Controls times any function of g are controls: here that of being in the tables.
             unknown = ~np.isfinite(third).all(axis=(2, 3, 4))
             means[unknown], second[unknown], third[unknown] = 0.0, 0.0, 0.0
         elif samples.has_coordinate("neuron_moments"):
             g = samples.values("driven_kernel")[:, rung, :, 0]
             means, second, third = _of_neurons(samples, g, means, names)
-            kurtosis = np.zeros(len(names))
         elif "." in names[0]:
-            second, third, kurtosis = _of_polynomials(names)
+            third = None
+            second, kurtosis, of_products = _of_polynomials(names, int(width))
         else:
-            second, third, kurtosis = _of_two_slopes(names)
+            second, third = _of_two_slopes(names)
         lost = not (np.isfinite(state).all() and np.isfinite(means).all())
-        yield None if lost else Chain(int(width), state, means, second, third, kurtosis, complete)
+        lengths = kurtosis, of_products
+        yield None if lost else Chain(int(width), state, means, second, third, *lengths, complete)
 
 
 def _state(samples: Samples, name: str, pair_list: Array) -> Array:
@@ -130,15 +136,18 @@ def _of_neurons(
     return means - expected, values[..., of(2, len(names))], values[..., of(3, few)]
 
 
-def _of_polynomials(names: Sequence[str]) -> tuple[Array, Array | None, Array]:
-    """Hermite polynomials are orthogonal, and E[He_k^2] = k!."""
+def _of_polynomials(names: Sequence[str], width: int) -> tuple[Array, Array, Array]:
+    """Hermite polynomials are orthogonal, and E[He_k^2] = k!; and how long their tails are."""
     powers = [[int(k) for k in name.removeprefix("He").split(".")] for name in names]
     norms = [math.prod(map(math.factorial, p)) for p in powers]
-    kurtosis = np.array([math.prod(_hermite_kurtosis(k) for k in p) for p in powers])
-    return np.diag(np.array(norms, float))[None, None], None, kurtosis
+    kurtosis, of_products = tails(powers, width)
+    # Those of degree two are what the least numbers of networks for order 2 are about.
+    short = np.array([sum(p) <= 2 for p in powers])
+    of_products[np.ix_(short, short)] = 0.0
+    return np.diag(np.array(norms, float))[None, None], kurtosis, of_products
 
 
-def _of_two_slopes(names: Sequence[str]) -> tuple[Array, Array | None, Array]:
+def _of_two_slopes(names: Sequence[str]) -> tuple[Array, Array]:
     density = np.exp(-(_HALF_LINE**2) / 2)
     density[0] /= 2
     weights = np.tile(density / (2 * density.sum()), 2)
@@ -147,11 +156,4 @@ def _of_two_slopes(names: Sequence[str]) -> tuple[Array, Array | None, Array]:
     h = np.array([{"He2": u * u - 1, "odd2": u * u * sign, "sgn0": sign}[name] for name in names])
     second = np.einsum("iu,ju,u->ij", h, h, weights)
     third = np.einsum("iu,ju,ku,u->ijk", h, h, h, weights, optimize=True)
-    return second[None, None], third[None, None], np.zeros(len(names))
-
-
-def _hermite_kurtosis(k: int) -> float:
-    """E[He_k^4]/E[He_k^2]^2 of a standard normal."""
-    x, w = np.polynomial.hermite_e.hermegauss(2 * k + 1)
-    h = np.polynomial.hermite_e.hermeval(x, np.eye(k + 1)[k])
-    return float(w @ h**4 / w.sum() / math.factorial(k) ** 2)
+    return second[None, None], third[None, None]
