@@ -56,8 +56,12 @@ def test_published_numbers_agree_with_ours(file):
         if not study.published:
             # A paper of pictures alone: where theory is meant to hold it agrees.
             rows = fw.compare(run)
-            assert rows.loc[rows["trusted"] & (rows["holds"] == True), "z"].abs().max() < 4.5  # noqa: E712
-            for figure in study.figures:
+            sound = rows["trusted"] & rows["theory"].notna()
+            held_rows = sound & (rows["holds"] == True)  # noqa: E712
+            # Entropies alone: what their limit leaves out is not known, and so they never hold.
+            z = rows.loc[held_rows if held_rows.any() else sound, "z"]
+            assert z.abs().max() < 4.5
+            for figure in study.figures or []:
                 assert fw.draw(run, figure).axes
             continue
         held(fw.compare(run), numbers(study))

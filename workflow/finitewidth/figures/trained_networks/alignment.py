@@ -1,4 +1,4 @@
-"""What alignment explains of one replica by another."""
+"""How well aligned activations of one replica predict those of another."""
 
 from __future__ import annotations
 
