@@ -382,6 +382,10 @@ def _estimates(rng: np.random.Generator, kind: str, ensemble: dict, inputs: list
         pool = [family for family in pool if family not in ("correlation", "ntk_spectrum")]
     if ensemble.get("network", {}).get("readout") == "none":
         pool.remove("gradient_norm")
+    if "jacobian" in pool:
+        # In an ensemble of its own, without other derivatives, of networks of vectors.
+        others = "ntk" in ensemble.get("measure", ()) or "network" in ensemble
+        pool.remove("jacobian" if others or rng.random() < 0.5 else "gradient_norm")
     if not _has_softmax(ensemble.get("network", {})) and "attention_entropy" in pool:
         pool.remove("attention_entropy")
     widths = ensemble.get("hidden", ensemble.get("width", 0))

@@ -135,6 +135,10 @@ STUDIES = {
             "norm": ["none", "layer"]}}]}, "estimate": ["gradient_norm"]},
          BASE | {"depth": 3, "estimate": ["gradient_norm"]}],
     ),
+    "jacobians": (
+        ["jacobian"],
+        [BASE | {"depth": 3, "estimate": ["jacobian"]}],
+    ),
     "widths_of_attention": (
         ["kernel_variance"],
         [BLOCKS | {"network": {"blocks": [{"branch": [{"attention": {"heads": heads}}]}]},

@@ -133,6 +133,8 @@ def test_keys_of_blocks_are_swept():
      "a read-out, whose tangent kernels are measured"),
     ({"estimate": ["gradient_norm"], "network": {"blocks": [{}], "readout": "none"}},
      "a read-out, whose derivatives are estimated"),
+    ({"estimate": ["jacobian", "gradient_norm"]}, "in an ensemble of its own, without gradient"),
+    ({"measure": ["preactivations", "ntk"], "estimate": ["jacobian"]}, "its own, without ntk"),
     ({"estimate": ["attention_entropy"]}, "of networks with attention of scores softmax"),
     ({"network": {"blocks": [{"residual": {}, "branch": [{"dense": {"width": "2n"}}]}]}},
      "a skip of 8 channels cannot be added to a branch that ends with 16 channels"),

@@ -39,6 +39,7 @@ KEYS = {
     "rates": ({"ntk": {"parameterisation": "ntk"}}, "standard for a module"),
     "family": ({"estimate": ["ntk_tensors"]}, "ntk_tensors of networks whose last layer"),
     "derivatives": ({"estimate": ["gradient_norm"]}, "(no module)"),
+    "jacobians": ({"estimate": ["jacobian"]}, "(no module)"),
     "entropy": ({"estimate": ["attention_entropy"]}, "with attention of scores softmax"),
     "layers": ({"layers": [3]}, "a layer from 1 to the depth, 2"),
     "misspelt": ({"module": "loopt"}, "did you mean looped?"),
@@ -178,7 +179,7 @@ from finitewidth.quantities.vocabulary import FIGURES, OF_LAYERS
 content = yaml.safe_load(open("docs/examples/modules.yaml"))
 # Of modules neither derivatives by layers nor scores are recorded.
 families = [f.name for f in OF_LAYERS
-            if f.name != "normality" and not {"gradient", "entropy"} & set(f.records)]
+            if f.name != "normality" and not {"gradient", "jacobian", "entropy"} & set(f.records)]
 families += ["ntk", "ntk_spectrum"]
 content["ensembles"] = {"looped": content["ensembles"]["looped"] | {
     "networks": 60, "width": [8, 12], "record": 4, "estimate": families}}

@@ -22,7 +22,7 @@ def draw(seed=0, networks=200, widths=(6, 5), inputs=2, scale=1.0, recorded=5):
     rng = np.random.default_rng(seed)
     mixing = rng.standard_normal((inputs, inputs))
     parts = {"preactivation": [], "kernel": [], "quartic": [], "sextic": [], "log_norm": []}
-    parts |= {"gradient": [], "entropy": []}
+    parts |= {"gradient": [], "jacobian": [], "entropy": []}
     for width in widths:
         g = scale * rng.lognormal(0, 0.2, (networks, 1, 1))
         z = g * (mixing @ rng.standard_normal((networks, inputs, width)))
@@ -35,6 +35,7 @@ def draw(seed=0, networks=200, widths=(6, 5), inputs=2, scale=1.0, recorded=5):
             root = np.sqrt(np.mean((z / scale) ** 2, axis=2))
             parts["log_norm"].append(np.log(root) + np.log(scale))
             parts["gradient"].append(scale * np.mean(z[..., :1] ** 2, axis=2))
+            parts["jacobian"].append(np.log(np.abs(z[..., :2])))
             parts["entropy"].append(np.abs(z[..., 0]))
     dims = {
         "preactivation": ("input", "neuron"),
@@ -43,6 +44,7 @@ def draw(seed=0, networks=200, widths=(6, 5), inputs=2, scale=1.0, recorded=5):
         "sextic": ("input",),
         "log_norm": ("input",),
         "gradient": ("input",),
+        "jacobian": ("input", "singular"),
         "entropy": ("input",),
     }
     return xr.Dataset(

@@ -35,7 +35,10 @@ def draw(activation="relu", inputs=2, width=6, depth=4, networks=300, C_W=2.0, l
     found = sample(mlp, X[:inputs], networks=networks, seed=1, measure=EVERYTHING, layers=layers)
     # In place of derivatives and entropies, whose law does not matter here.
     squares = ("network", "layer", "input"), np.einsum("nlii->nli", found["kernel"].values)
-    return found.assign(gradient=squares, entropy=squares)
+    with np.errstate(divide="ignore"):
+        logs = np.log(np.stack([squares[1]] * 2, axis=-1))
+    logs = ("network", "layer", "input", "singular"), logs
+    return found.assign(gradient=squares, entropy=squares, jacobian=logs)
 
 
 def rows_of(estimates):

@@ -6,6 +6,7 @@ from finitewidth.config.model import Config, Ensemble, Study, families_of
 from finitewidth.config.module_checks import check_module
 from finitewidth.config.network_checks import (
     check_network,
+    has_places,
     has_softmax,
     is_plain,
     narrow_layers,
@@ -114,11 +115,15 @@ def _check_ensemble(path: str, ensemble: Ensemble, config: Config) -> None:
         if "entropy" in FAMILIES[family].records and not has_softmax(ensemble.network):
             allowed = f"{family} of networks with attention of scores softmax"
             raise ConfigError.at(f"{path}.estimate", family, allowed)
-        if "gradient" not in FAMILIES[family].records:
+        records = {"gradient", "jacobian"} & set(FAMILIES[family].records)
+        if not records:
             continue
         if ensemble.module is not None:
             allowed = f"{family} of perceptrons and networks made of blocks (no module)"
             raise ConfigError.at(f"{path}.estimate", family, allowed)
+        if "jacobian" in records:
+            _check_jacobian(path, ensemble, config)
+            continue
         if ensemble.network is not None and ensemble.network.readout == "none":
             allowed = "a read-out, whose derivatives are estimated"
             raise ConfigError.at(f"{path}.network.readout", "none", allowed)
@@ -135,6 +140,18 @@ def _check_ensemble(path: str, ensemble: Ensemble, config: Config) -> None:
             ensemble.networks,
             f"at least {ensemble.normality.networks}, the size of one group of the normality tests",
         )
+
+
+def _check_jacobian(path: str, ensemble: Ensemble, config: Config) -> None:
+    """Singular values of derivatives by vectors, beside no other derivatives."""
+    others = [f for f in families_of(ensemble) if "gradient" in FAMILIES[f].records]
+    others += [word for word in ensemble.measure if word.startswith("ntk")]
+    if others:
+        allowed = f"jacobian in an ensemble of its own, without {others[0]}"
+        raise ConfigError.at(f"{path}.estimate", f"jacobian with {others[0]}", allowed)
+    if any(has_places(ensemble, config.inputs[name]) for name in ensemble.inputs):
+        allowed = "jacobian of networks of vectors, not of images or tokens"
+        raise ConfigError.at(f"{path}.estimate", "jacobian", allowed)
 
 
 def _check_widths(path: str, ensemble: Ensemble) -> None:

@@ -96,6 +96,20 @@ def places_read(ensemble: Ensemble, inputs: Kind) -> int:
     return map_sizes(shape, 1)[0][0].places
 
 
+def has_places(ensemble: Ensemble, inputs: Kind) -> bool:
+    """Whether inputs of a network have places, as images and tokens have."""
+    if ensemble.network is None or not ensemble.width:
+        return False
+    try:
+        return (
+            with_places(_largest(ensemble.network, ensemble.width[0]), image_of(inputs)).input
+            is not None
+        )
+    except ValueError:
+        # What does not fit is told elsewhere.
+        return False
+
+
 def narrow_layers(ensemble: Ensemble) -> list[int]:
     """The narrowest layer of results of each width of a network that is no perceptron."""
     if ensemble.module is not None:

@@ -114,7 +114,7 @@ class Samples:
             values = shard[name]
             with np.errstate(invalid="ignore"):
                 finite = xr.apply_ufunc(np.isfinite, values)
-                bad = ~(finite | (values == -np.inf if name == "log_norm" else False))
+                bad = ~(finite | (values == -np.inf if name in ("log_norm", "jacobian") else False))
             over = [d for d in values.dims if d not in ("network", "rung", "layer")]
             for dimension in ("rung", "layer"):
                 if dimension not in bad.dims:

@@ -37,6 +37,7 @@ RECORDED = (
     "quartic",
     "sextic",
     "gradient",
+    "jacobian",
     "entropy",
 )
 PRECISIONS = ("float32", "float64")
@@ -78,8 +79,8 @@ def sample(
         with that seed.
     measure : str or collection of str
         ``preactivations`` (neurons and kernels), with it ``quartic`` and ``sextic`` (sums of fourth
-        and sixth powers), ``gradient`` (derivatives of an output by layers) and ``entropy`` (of
-        attention); ``log_norm``;
+        and sixth powers), ``gradient`` (derivatives of an output by layers), ``jacobian`` (of
+        layers by the input) and ``entropy`` (of attention); ``log_norm``;
         ``ntk`` (tangent kernels), with it ``dntk``.
     sampler : str
         ``marginal`` (weights integrated out), ``explicit`` or, of tangent kernels, ``scalar``.
@@ -166,6 +167,7 @@ def estimate(
         quartic              (network, layer, quadruple a <= b <= c <= d), of z_a z_b z_c z_d
         sextic               (network, layer, input), of z_a^6
         gradient             (network, layer, input), |df/dz_a|^2 of an output f
+        jacobian             (network, layer, input, singular), log of singular values of dz/dx
         entropy              (network, layer, input), of attention, NaN in layers without
         log_norm             (network, layer, input), log of the root mean square of z
         ntk                  (network, output, output, input, input), tangent kernels
@@ -244,6 +246,7 @@ def _check_samples(first: xr.Dataset) -> None:
         "log_norm",
         "preactivation",
         "gradient",
+        "jacobian",
         "entropy",
     }
     if not known & set(first.data_vars):

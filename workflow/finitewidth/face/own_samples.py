@@ -20,6 +20,7 @@ SHAPES = {
     "quartic": ("network", "layer", "quad"),
     "sextic": ("network", "layer", "input"),
     "gradient": ("network", "layer", "input"),
+    "jacobian": ("network", "layer", "input", "singular"),
     "entropy": ("network", "layer", "input"),
     "log_norm": ("network", "layer", "input"),
     "ntk": ("network", "output", "output_", "input", "input_"),

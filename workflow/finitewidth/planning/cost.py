@@ -369,7 +369,7 @@ def recorded(member: Member, inputs: int) -> float:
 
 def _tile(member: Member, inputs: int) -> float:
     """MiB of the networks that are computed together."""
-    if {"ntk", "ntk_methods", "gradient"} & set(member.measure):
+    if {"ntk", "ntk_methods", "gradient", "jacobian"} & set(member.measure):
         return 1024 * (GRADIENT_MEMORY if "ntk" not in member.measure else member.memory)
     if isinstance(member.network, BlockNetwork) and member.network.input is not None:
         sizes = [size for size, _ in map_sizes(member.network, member.outputs)]

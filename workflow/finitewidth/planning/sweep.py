@@ -123,7 +123,9 @@ def _of_widths(
     families = families_of(ensemble)
     # Sums of higher powers only where they are estimated from.
     needed = {name for f in families for name in FAMILIES[f].records}
-    summed = (name for name in ("quartic", "sextic", "gradient", "entropy") if name in needed)
+    summed = (
+        name for name in ("quartic", "sextic", "gradient", "jacobian", "entropy") if name in needed
+    )
     ntk = {"ntk", "ntk_methods"} & set(ensemble.measure)
     return Networks(
         **shared,

@@ -29,7 +29,10 @@ from finitewidth.quantities.description import (
 #: What a family is estimated from: the variables of the samples that it may read, and the
 #: dimensions that its quantities begin with.
 _FROM: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "layer": (("kernel", "quartic", "sextic", "preactivation", "gradient", "entropy"), ("layer",)),
+    "layer": (
+        ("kernel", "quartic", "sextic", "preactivation", "gradient", "jacobian", "entropy"),
+        ("layer",),
+    ),
     "ladder": (("conditional_kernel", "drive"), ("rung", "layer")),
     "last_layer": (("ntk", "output_preactivation", "conditional_kernel", "dntk"), ("layer",)),
 }

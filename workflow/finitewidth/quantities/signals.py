@@ -13,6 +13,9 @@ from finitewidth.quantities.description import (
 _LI = "Li, Nica, Roy, arXiv:2106.04013"
 _YANG = "Yang, Schoenholz, arXiv:1712.08969"
 
+_PENNINGTON = "Pennington, Schoenholz, Ganguli, arXiv:1711.04735"
+_NEWMAN = "Newman, Commun. Math. Phys. 103, 121 (1986)"
+
 FAMILIES = (
     Family(
         "gradient_norm",
@@ -46,6 +49,51 @@ FAMILIES = (
         estimator="estimate.preactivations.gradients:gradient_norms",
         theory="theory.predict.predicted_signals:gradient_norms",
         price=250.0,
+        reads=one_each,
+    ),
+    Family(
+        "jacobian",
+        (
+            Quantity(
+                "jacobian_square",
+                AT_INPUT,
+                "mean square of the singular values of sqrt(n_0/n_l) dz/dx, x an input",
+                "docs/theory.md 13.12",
+                _PENNINGTON,
+                unit=(),
+            ),
+            Quantity(
+                "jacobian_log_mean",
+                AT_INPUT,
+                "mean of the logarithms of the singular values of sqrt(n_0/n_l) dz/dx, of networks"
+                " of full rank",
+                "docs/theory.md 13.12",
+                _NEWMAN,
+                unit=(),
+            ),
+            Quantity(
+                "jacobian_log_variance",
+                AT_INPUT,
+                "variance over networks of the mean logarithm of the singular values of"
+                " sqrt(n_0/n_l) dz/dx",
+                "docs/theory.md 13.12",
+                "derived here",
+                unit=(),
+            ),
+            Quantity(
+                "jacobian_spectrum",
+                (*AT_INPUT, "probability"),
+                "mean over networks of a quantile of the logarithms of the singular values of"
+                " sqrt(n_0/n_l) dz/dx",
+                "docs/theory.md 13.12",
+                _NEWMAN,
+                unit=(),
+            ),
+        ),
+        records=("jacobian",),
+        estimator="estimate.preactivations.jacobians:jacobians",
+        theory="theory.predict.predicted_jacobians:jacobians",
+        price=300.0,
         reads=one_each,
     ),
     Family(
@@ -93,5 +141,12 @@ FIGURES = {
         ("gradient_norm",),
         "Mean squared norm of the derivative of one output by each layer's neurons, against layer,"
         " on infinite width, and the ratio of both.",
+    ),
+    "jacobian": FigureEntry(
+        "preactivations.jacobian",
+        ("jacobian",),
+        "Singular values of the derivatives of layers by the input: the mean of their logarithms"
+        " against layer, on exact theory and that of infinite width, and quantiles of their"
+        " logarithms, each divided by the number of the layer.",
     ),
 }

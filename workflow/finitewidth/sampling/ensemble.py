@@ -26,7 +26,7 @@ from finitewidth.sampling.shard import Shard
 from finitewidth.sampling.triton_kernels.covered import is_covered, is_there
 
 #: What may be recorded, and in which precision networks may be computed.
-RECORDED = ("preactivations", "quartic", "sextic", "gradient", "entropy", "log_norm")
+RECORDED = ("preactivations", "quartic", "sextic", "gradient", "jacobian", "entropy", "log_norm")
 PRECISIONS = ("float32", "float64")
 _DIMENSIONS = {
     "preactivation": ("network", "layer", "input", "neuron"),
@@ -34,6 +34,7 @@ _DIMENSIONS = {
     "quartic": ("network", "layer", "quad"),
     "sextic": ("network", "layer", "input"),
     "gradient": ("network", "layer", "input"),
+    "jacobian": ("network", "layer", "input", "singular"),
     "entropy": ("network", "layer", "input"),
     "log_norm": ("network", "layer", "input"),
 }
@@ -43,6 +44,7 @@ _MEANING = {
     "quartic": "mean over all neurons of z_a z_b z_c z_d",
     "sextic": "mean over all neurons of z_a^6",
     "entropy": "entropy of the scores of attention, mean over heads (and tokens)",
+    "jacobian": "log of the singular values of dz/dx, the largest first, -inf of 0",
     "gradient": "|df/dz|^2, f one output: sum over all neurons (at all places) of the layer",
     "log_norm": "log of the root mean square of z over all neurons, -inf for a dead layer",
 }
@@ -89,9 +91,10 @@ def sample(
     measure : collection of str
         ``preactivations`` (neurons and kernels), ``quartic`` and ``sextic`` (sums of higher powers,
         each with the one before), ``gradient`` (squared norms of derivatives of the first output by
-        each layer, beside neurons; of networks whose outputs have no places), ``entropy`` (of the
-        softmax of attention) and ``log_norm`` (for scale-invariant networks without bias it comes
-        along with any of them).
+        each layer, beside neurons; of networks whose outputs have no places), ``jacobian``
+        (logarithms of the singular values of the derivatives of each layer by the input, beside
+        neurons; of networks without places), ``entropy`` (of the softmax of attention) and
+        ``log_norm`` (for scale-invariant networks without bias it comes along with any of them).
     blocks : (int, int), optional
         First block and one past the last: a shard. All of them where left out.
     compiled : bool
@@ -121,7 +124,7 @@ def sample(
     neurons = min(record, *(network.result_widths[layer] for layer in layers))
     with_norm = _has_log_norm(network)
     count = rows_read(network, len(x))
-    arrays = of_layers(len(shard), len(layers), count, neurons, measure, with_norm)
+    arrays = of_layers(len(shard), len(layers), count, neurons, measure, with_norm, x[0].size)
     arguments: dict[str, Any] = {"layers": layers, "on_tile": on_tile}
     these: dict[str, Any] = {
         "seed": seed, "name": name, "first": shard.begin, "networks": len(shard),
@@ -161,11 +164,13 @@ def drawn_as(
     perceptron = as_perceptron(network)
     if "entropy" in measure and not (isinstance(network, Architecture) and network.has_softmax):
         raise ValueError("entropy: given a network without softmax, allowed is one with attention")
-    if "gradient" not in measure:
+    if not {"gradient", "jacobian"} & set(measure):
         return perceptron or network
     one = perceptron.architecture if perceptron is not None else network
     assert isinstance(one, Architecture)
-    if len(one.shapes[-1]) > 1:
+    if "jacobian" in measure and one.has_places:
+        raise ValueError("jacobian: given a network of images or tokens, allowed is one of vectors")
+    if "gradient" in measure and len(one.shapes[-1]) > 1:
         raise ValueError("gradient: given outputs that have places, allowed is a read-out to none")
     return one
 
@@ -222,8 +227,12 @@ def check_together(measure: Collection[str]) -> None:
         ("sextic", "quartic"),
         ("quartic", "preactivations"),
         ("gradient", "preactivations"),
+        ("jacobian", "preactivations"),
         ("entropy", "preactivations"),
     )
+    for word in ("gradient", "ntk"):
+        if {"jacobian", word} <= set(measure):
+            raise ValueError(f"measure: given jacobian with {word}, allowed is one of the two")
     for word, before in pairs:
         if word in measure and before not in measure:
             raise ValueError(f"measure: given {word} without {before}, allowed are both together")

@@ -22,6 +22,7 @@ from finitewidth.models.architecture import Architecture
 from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
 from finitewidth.sampling.layers.gradients import gradient_tile, marginal_gradient_tile
+from finitewidth.sampling.layers.jacobians import jacobian_tile, marginal_jacobian_tile
 from finitewidth.sampling.layers.networks import explicit_tile, marginal_tile
 from finitewidth.sampling.layers.tangents import marginal_tangent_tile, tangent_tile
 from finitewidth.sampling.mlp import explicit_ntk, marginal, marginal_ntk
@@ -41,6 +42,11 @@ SAMPLERS: dict[tuple[str, bool], Callable] = {
 _GRADIENT_SAMPLERS: dict[str, Callable] = {
     "marginal": marginal_gradient_tile,
     "explicit": gradient_tile,
+}
+#: The same where derivatives by the input are.
+_JACOBIAN_SAMPLERS: dict[str, Callable] = {
+    "marginal": marginal_jacobian_tile,
+    "explicit": jacobian_tile,
 }
 #: The same for tangent kernels.
 NTK_SAMPLERS: dict[tuple[str, bool], Callable] = {
@@ -81,6 +87,9 @@ def fill(
     columns = int(recorder.with_gradient)
     if columns:
         sample_tile = _GRADIENT_SAMPLERS[sampler]
+    if recorder.with_jacobian:
+        # Tangents of all directions go with the values.
+        columns, sample_tile = x.shape[1], _JACOBIAN_SAMPLERS[sampler]
     if isinstance(network, Architecture) and network.has_places:
         sizes = network.map_sizes
         tile = placed_tile_size(sampler, size, sizes, len(x), device, recorder.numbers, columns)

@@ -69,6 +69,7 @@ class Recorder:
         self._moments = "preactivations" in measure
         self._tile: list[dict[str, torch.Tensor]] = []
         self._gradients: dict[int, torch.Tensor] = {}
+        self._jacobians: dict[int, torch.Tensor] = {}
         if arrays is None:
             arrays = recorded.of_layers(networks, len(layers), inputs, neurons, measure, with_norm)
         self.arrays = arrays
@@ -84,6 +85,11 @@ class Recorder:
     def with_gradient(self) -> bool:
         """Whether derivatives of outputs by layers are recorded."""
         return "gradient" in self.arrays
+
+    @property
+    def with_jacobian(self) -> bool:
+        """Whether singular values of derivatives by the input are recorded."""
+        return "jacobian" in self.arrays
 
     def _index_products(self) -> None:
         self._quads, self._pairs = quads(self.inputs), pairs(self.inputs)
@@ -128,6 +134,11 @@ class Recorder:
         if layer in self.layers:
             self._gradients[layer] = squares
 
+    def put_jacobian(self, layer: int, logs: torch.Tensor) -> None:
+        """Take logarithms of singular values (networks, inputs, n_0) of one layer, if recorded."""
+        if layer in self.layers:
+            self._jacobians[layer] = logs
+
     def put_scores(self, layer: int, scores: Sequence[torch.Tensor]) -> None:
         """Take what tokens were weighted by since the layer before, if entropies are recorded.
 
@@ -162,6 +173,9 @@ class Recorder:
         if self._gradients:
             each = [self._gradients[layer] for layer in sorted(self._gradients)]
             kept["gradient"], self._gradients = torch.stack(each, dim=1), {}
+        if self._jacobians:
+            each = [self._jacobians[layer] for layer in sorted(self._jacobians)]
+            kept["jacobian"], self._jacobians = torch.stack(each, dim=1), {}
         log_scale = kept.pop("log_scale", None)
         square = kept.pop("square")
         if log_scale is not None:

@@ -17,6 +17,7 @@ def of_layers(
     neurons: int,
     measure: Collection[str],
     with_norm: bool,
+    directions: int = 0,
 ) -> dict[str, np.ndarray]:
     """Zeros for what is recorded of ``layers`` layers of ``networks`` networks.
 
@@ -27,9 +28,12 @@ def of_layers(
     measure : collection of str
         ``preactivations`` for neurons and kernels; with it ``quartic``, and with that ``sextic``,
         for sums of higher powers; ``gradient`` for derivatives of outputs by layers and
-        ``entropy`` for those of attention; ``log_norm`` for the norms alone.
+        ``entropy`` for those of attention; ``jacobian`` for singular values of derivatives by the
+        input; ``log_norm`` for the norms alone.
     with_norm : bool
         Whether scales are carried apart, so that ``log_norm`` is recorded.
+    directions : int
+        Numbers of an input, as many as a layer has singular values.
 
     Returns
     -------
@@ -48,6 +52,8 @@ def of_layers(
     for name in ("gradient", "entropy"):
         if name in measure:
             found[name] = np.zeros(shape)
+    if "jacobian" in measure:
+        found["jacobian"] = np.zeros((*shape, directions))
     if with_norm:
         found["log_norm"] = np.zeros(shape)
     return found

@@ -12,7 +12,7 @@ from finitewidth.estimate.samples import Samples
 
 #: What is looked through. Of a dead layer the log-norm is -inf, as it should be.
 _MEASURED = (
-    "preactivation", "kernel", "quartic", "sextic", "gradient", "log_norm", "ntk",
+    "preactivation", "kernel", "quartic", "sextic", "gradient", "jacobian", "log_norm", "ntk",
     "output_preactivation", "conditional_kernel", "conditional_ntk", "dntk", "ntk_by_way",
 )  # fmt: skip
 

@@ -173,6 +173,12 @@ class _Sizes:
             whole = 0.0 if self.blocks is None else self.blocks.steepest
             spread = np.full_like(spread, spread.max(initial=whole))
             unit = np.abs(orders["infinite_width"]) if name == "gradient_norm" else 1.0
+        elif name.startswith("jacobian"):
+            # A square in units of itself; of logarithms also what n_0 tangents have of n_l neurons.
+            if name == "jacobian_square":
+                unit = np.abs(orders["infinite_width"])
+            else:
+                spread, unit = spread + _placed(self._shared(), ("layer",), dims), 1.0
         elif name == "active_share":
             # Of what a kernel fluctuates by a small share turns the sign of a neuron.
             unit = _OF_SIGNS
@@ -191,6 +197,12 @@ class _Sizes:
                 unit = unit * np.maximum(1.0, np.expm1(s) * (np.exp(s) + 2))
         least = _LEAST_OF_TANGENTS if tangent else _LEAST_OF_MEANS if name in _MEANS else 1.0
         return spread * unit, least * spread * unit, step
+
+    def _shared(self) -> np.ndarray:
+        """n_0/n_l summed over the layers up to each, (layer,)."""
+        widths = self.mlps[0].widths if self.mlps else [self.x[0].size]
+        shares = np.cumsum([0.0, *(widths[0] / n for n in widths[1:])])
+        return shares[self.layers] if self.mlps else np.full(len(self.layers), np.nan)
 
     def _unit(self, name: str, dims: tuple[str, ...]) -> np.ndarray | float:
         # None of a pure number; else one for each index of its inputs.
