@@ -28,10 +28,10 @@ NETWORKS = {
     "one output": Perceptron.uniform_width(
         "gelu", width=8, depth=3, outputs=1, **BIASED
     ).architecture,
-    "skips": stream("tanh", gamma=0.8, beta=0.7, width=8),
-    "norms before": stream("gelu", norm="layer", width=8),
-    "norms behind": stream("relu", norm="rms", place="post", width=8),
-    "two matrices": stream("relu", branch=TWO, width=8),
+    "skips": stream("tanh", gamma=0.8, beta=0.7, width=12),
+    "norms before": stream("gelu", norm="layer", width=12),
+    "norms behind": stream("relu", norm="rms", place="post", width=12),
+    "two matrices": stream("relu", branch=TWO, width=12),
 }
 
 
