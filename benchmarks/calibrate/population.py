@@ -3,8 +3,8 @@
 Over activations, widths from 8 and depths over widths from 0.1 to 4, each ensemble is drawn with
 many seeds, plain networks and populations beside them, and its means, variances, third cumulants
 and inverse means are held against exact moments (theory/mlp/transport.py), those of tangent kernels
-of two slopes, too (theory/mlp_ntk/ntk_exact.py). z of a trusted estimate should have a standard
-deviation of 1. The table is written beside this file.
+of two slopes, too (theory/mlp_ntk/ntk_exact.py), and those of linear streams with skips. z of a
+trusted estimate should have a standard deviation of 1. The table is written beside this file.
 
     python benchmarks/calibrate/population.py
 """
@@ -25,10 +25,16 @@ from finitewidth.estimate.coupled.rungs import estimate_ladder
 from finitewidth.estimate.families import estimate
 from finitewidth.members.stages import Population
 from finitewidth.models.activations.table import get
+from finitewidth.models.architecture import Architecture
+from finitewidth.models.layers.block import Block
+from finitewidth.models.layers.dense import Dense
+from finitewidth.models.layers.nonlinearity import Nonlinearity
 from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
+from finitewidth.sampling.ensemble import sample
 from finitewidth.sampling.mlp.coupled_widths import sample_ladder
 from finitewidth.sampling.ntk_ensemble import sample_ntk
+from finitewidth.sampling.population.network_populations import sample_network_populations
 from finitewidth.sampling.population.populations import sample_populations
 from finitewidth.sampling.population.tangent_populations import sample_tangent_populations
 from finitewidth.theory.mlp import linear
@@ -41,6 +47,8 @@ HERE = Path(__file__).resolve()
 ACTIVATIONS = ("relu", "linear", "leaky_relu(0.3)", "tanh", "sin", "erf", "gelu", "silu")
 #: Width and depth, L/n from 0.1 to 4.
 SHAPES = ((128, 13), (64, 17), (32, 33), (12, 14), (16, 33), (8, 17), (8, 33))
+#: Width, blocks and variance of the rows of their matrices, of linear streams with skips.
+READ_OUTS = ((32, 16, 0.5), (8, 12, 0.7), (8, 32, 0.3))
 #: Fields of transport's moments, by the names of their estimates.
 FIELDS = {
     "kernel_mean": "mean",
@@ -185,6 +193,69 @@ def known_tangents(mlp: Perceptron, rates: LearningRates, x: np.ndarray) -> dict
     return {"ntk": mean, "ntk_variance": variance, "ntk_second_moment": ratio}
 
 
+def read_out(width: int, blocks: int, C: float) -> tuple[Architecture, np.ndarray, dict]:
+    """A linear stream with skips on two inputs, and exact values at its read-out, from 1 on.
+
+    A block takes z to z + W z, where C is the variance of W's rows; it multiplies E[G_ab G_cd] =
+    A G_ab G_cd + B (G_ac G_bd + G_ad G_bc) by (A, B) -> (f^2 A + 2 e B, f^2 B + e (A + B)), with
+    f = 1 + C and e = (2 C + C^2)/n.
+    """
+    branch = [Nonlinearity("linear"), Dense(inputs=width, neurons=width, C_W=C, C_b=0.0)]
+    first, last = (
+        Dense(inputs=i, neurons=o, C_W=1.0, C_b=0.0) for i, o in ((3, width), (width, 4))
+    )
+    layers = [first, *[Block(branch, 1.0, 1.0, "b")] * blocks, last]
+    network = Architecture((3,), layers, range(1, blocks + 3))
+    x = np.array([[1.0, 0.5, -0.5], [0.3, -1.0, 0.8]])
+    f, e = 1 + C, (2 * C + C**2) / width
+    A, B = 1.0, 1 / width
+    for _ in range(blocks):
+        A, B = f**2 * A + 2 * e * B, f**2 * B + e * (A + B)
+    G = x @ x.T / 3
+    pair = G[:, :, None, None] * G
+    other = np.einsum("ac,bd->abcd", G, G) + np.einsum("ad,bc->abcd", G, G)
+    a, b = pairs(2).T
+    four = ((A - f ** (2 * blocks)) * pair + B * other)[a, b][:, a, b]
+    return network, x, {"covariance": f**blocks * G, "four_point": four}
+
+
+def read_out_z_values(
+    width: int,
+    blocks: int,
+    C: float,
+    seeds: range,
+    *,
+    networks: int,
+    islands: int,
+    members: int | None,
+) -> dict[tuple[str, str, int], list[float]]:
+    """The same of what the read-out of a stream with skips has from its populations."""
+    network, x, exact = read_out(width, blocks, C)
+    last = blocks + 2
+    about = {"powers": (), "orders": (1, 2), "of": None, "exact": True, "tangents": ()}
+    asked = Population(**about, islands=islands, members=members)
+    found = defaultdict(list)
+    for seed in seeds:
+        shared = {"networks": networks, "seed": seed}
+        plain = sample(
+            network, x, layers=[last], record=4, measure=("preactivations", "quartic"), **shared
+        )
+        grown = sample_network_populations(
+            network, x, asked, name=("e",), precision="float32", islands=(0, islands), **shared
+        )
+        e = estimate([plain.merge(grown)], list(exact), seed=seed, ensemble="e", member="m")
+        for name, right in exact.items():
+            value, error, trusted = (
+                e[f"{name}{part}"].values[0] for part in ("", "_stderr", "_trusted")
+            )
+            flags = f"{name}_estimator"
+            grown_here = flags in e and "islands" in e[flags].attrs["estimators"]
+            z = np.where(trusted, (value - right) / error, np.nan)
+            key = name + " of a read-out", "population" if grown_here else "plain", last
+            found[key].extend(z.ravel())
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=40)
@@ -227,6 +298,15 @@ def main() -> None:
                 if source == "population":
                     pooled[activation].append(np.array(values))
                     rows.append((activation, width, depth, layer, name, np.array(values)))
+    for width, blocks, C in READ_OUTS if 2 in arguments.inputs else ():
+        values_of = read_out_z_values(
+            width, blocks, C, range(arguments.first, arguments.first + arguments.seeds),
+            networks=arguments.networks, islands=arguments.islands,
+            members=arguments.members or None,
+        )  # fmt: skip
+        for (name, source, layer), values in values_of.items():
+            pooled[name if source == "population" else f"{name}, plain"].append(np.array(values))
+            rows.append((f"skips, C = {C:g}", width, blocks, layer, name, np.array(values)))
     seconds = time.monotonic() - start
     arguments.output.write_text(_table(arguments, rows, pooled, seconds))
     print(arguments.output.read_text())

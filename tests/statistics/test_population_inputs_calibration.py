@@ -10,16 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finitewidth.core.indices import pairs
-from finitewidth.estimate.families import estimate
-from finitewidth.members.stages import Population
-from finitewidth.models.architecture import Architecture
-from finitewidth.models.layers.block import Block
-from finitewidth.models.layers.dense import Dense
-from finitewidth.models.layers.nonlinearity import Nonlinearity
-from finitewidth.sampling.ensemble import sample
-from finitewidth.sampling.population.network_populations import sample_network_populations
-
 SEEDS = 8
 
 
@@ -82,42 +72,10 @@ def test_z_of_tangent_kernels_of_several_inputs_are_standard_normal(
     are_standard_normal(found["ntk_second_moment" + of, "population", 4], inputs)
 
 
-def test_z_of_a_read_out_of_blocks_are_standard_normal():
-    """A linear stream with skips on two inputs at depth over width 1.5. A block multiplies E[G_ab
-    G_cd] = A G_ab G_cd + B (G_ac G_bd + G_ad G_bc) by (A, B) -> (f^2 A + 2 e B, f^2 B + e (A + B)),
-    with f = 1 + C and e = (2 C + C^2)/n where z -> z + W z and C is the variance of W's rows."""
-    n, blocks, C = 8, 12, 0.7
-    branch = [Nonlinearity("linear"), Dense(inputs=n, neurons=n, C_W=C, C_b=0.0)]
-    first, last = (Dense(inputs=i, neurons=o, C_W=1.0, C_b=0.0) for i, o in ((3, n), (n, 4)))
-    layers = [first, *[Block(branch, 1.0, 1.0, "b")] * blocks, last]
-    network = Architecture((3,), layers, range(1, blocks + 3))
-    x = np.array([[1.0, 0.5, -0.5], [0.3, -1.0, 0.8]])
-    f, e = 1 + C, (2 * C + C**2) / n
-    A, B = 1.0, 1 / n
-    for _ in range(blocks):
-        A, B = f**2 * A + 2 * e * B, f**2 * B + e * (A + B)
-    G = x @ x.T / 3
-    grown = Population(
-        powers=(), orders=(1, 2), islands=24, members=400, of=None, exact=True, tangents=()
+def test_z_of_a_read_out_of_blocks_are_standard_normal(calibrate):
+    """At depth over width 1.5."""
+    found = calibrate.read_out_z_values(
+        8, 12, 0.7, range(7200, 7200 + SEEDS), networks=500, islands=24, members=400
     )
-    pair = G[:, :, None, None] * G
-    other = np.einsum("ac,bd->abcd", G, G) + np.einsum("ad,bc->abcd", G, G)
-    a, b = pairs(2).T
-    right = ((A - f ** (2 * blocks)) * pair + B * other)[a, b][:, a, b]
-    z = {"covariance": [], "four_point": []}
-    for seed in range(7200, 7200 + SEEDS):
-        about = {"networks": 500, "seed": seed}
-        plain = sample(
-            network, x, layers=[blocks + 2], record=4, measure=("preactivations", "quartic"),
-            **about,
-        )  # fmt: skip
-        beside = sample_network_populations(
-            network, x, grown, name=("e",), precision="float32", islands=(0, 24), **about
-        )
-        found = estimate([plain.merge(beside)], list(z), seed=0, ensemble="e", member="m")
-        for name, exact in (("covariance", f**blocks * G), ("four_point", right)):
-            assert "islands" in found[f"{name}_estimator"].attrs["estimators"]
-            off = (found[name].values[0] - exact) / found[f"{name}_stderr"].values[0]
-            z[name].append(np.where(found[f"{name}_trusted"].values[0], off, np.nan))
-    for values in z.values():
-        are_standard_normal(values, np.asarray(values[0]).size)
+    for name, numbers in (("covariance", 4), ("four_point", 9)):
+        are_standard_normal(found[name + " of a read-out", "population", 14], numbers)
