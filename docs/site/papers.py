@@ -31,14 +31,16 @@ def write(docs: Path, papers: Path) -> None:
 def about(text: str) -> tuple[list[str], list[str]]:
     """What the comment at the top of a study file says: lines of text, and commands.
 
-    A sentence that begins with *Reproduced* or *Not reproduced* begins a paragraph.
+    An empty line of the comment ends a paragraph, and a sentence that begins with *Reproduced* or
+    *Not reproduced* begins one.
     """
     head = re.match(r"(?:#.*\n)+", text)
     lines = [line[1:].removeprefix(" ") for line in head[0].splitlines()] if head else []
     commands = [line.strip() for line in lines if line.startswith("  ")]
-    words = " ".join(line for line in lines if not line.startswith("  "))
+    words = "\n".join(line for line in lines if not line.startswith("  ")).strip()
+    words = re.sub(r"(?<!\n)\n(?!\n)", " ", words)
     words = re.sub(r"arXiv:(\d+\.\d+)", r"[arXiv:\1](https://arxiv.org/abs/\1)", words)
-    words = re.sub(r" (?=(?:Reproduced|Not reproduced): )", "\n\n", words)
+    words = re.sub(r"\s+(?=(?:Reproduced|Not reproduced): )", "\n\n", words)
     words = re.sub(r"(?<!\w)(Reproduced|Not reproduced):", r"**\1**:", words)
     return words.split("\n"), commands
 
