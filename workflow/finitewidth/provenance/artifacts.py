@@ -144,7 +144,7 @@ def read_dataset(path: str | Path) -> xr.Dataset:
         with xr.open_dataset(path, engine="netcdf4", decode_times=False) as dataset:
             # Ours are not compressed. Somebody's own may stand for more than any memory holds.
             if dataset.nbytes > 2 * os.path.getsize(path) + 2**20:
-                raise ValueError(f"unpacked it has {dataset.nbytes} bytes, too many for its size")
+                raise ValueError(f"it stands for {dataset.nbytes} bytes, more than are in it")
             return dataset.load()
     except (Exception, MemoryError) as error:  # whatever a file of another shape makes of xarray
         raise ArtifactError(f"{path} cannot be read as a dataset ({error})") from error
