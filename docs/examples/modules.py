@@ -19,7 +19,7 @@ def normal(linear):
 
 
 def bilinear(width, seed):
-    """Outputs of U [(V x) * (W x)]: torch's generator stands at a state of its own by now."""
+    """Outputs of U [(V x) * (W x)]. Torch's generator has been set for this network before."""
     from torch import nn
 
     class Bilinear(nn.Module):

@@ -141,7 +141,7 @@ class Normality(Model):
 
 def _not_zero(power: float) -> float:
     if power == 0:
-        raise ValueError("of power 0 it is a plain ensemble")
+        raise ValueError("a population of power 0 is a plain ensemble")
     return power
 
 
@@ -151,9 +151,9 @@ class Population(Model):
     for are taken from them."""
 
     power: Sweep[Annotated[Real, Field(ge=-4, le=8), AfterValidator(_not_zero)]] | None = key(
-        "a number from -4 to 8 but 0, or a list of different ones: k, of the growth of Ghat^k"
-        " (of tangent kernels above 0, of Theta^k) by which networks count, one population each"
-        " (where left out, those that a pilot finds needed)",
+        "a number from -4 to 8 but 0, or a list of different ones: each is a power k, with a"
+        " population in which networks count by how much Ghat^k grows (of tangent kernels Theta^k,"
+        " and k above 0; where left out, the powers that a pilot finds needed)",
         None,
     )
     islands: Annotated[int, Field(ge=20, le=10**6)] = key(

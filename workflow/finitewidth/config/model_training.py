@@ -15,9 +15,9 @@ _STEPS = 2**24
 class Train(Model):
     """Full-batch gradient descent on the loss (1/2) sum (f - y)^2 over training inputs and outputs.
 
-    There is no mean in it: of a learning rate eta for ``torch.nn.MSELoss``, on p inputs and k
-    outputs, 2 eta/(p k) is the one here. Each start is trained twice, the second time with the
-    other sign of its last layer, which halves nothing but noise.
+    The loss is a sum and no mean: a learning rate eta for ``torch.nn.MSELoss``, on p inputs and k
+    outputs, is 2 eta/(p k) here. Each start is trained twice, the second time with the other sign
+    of its last layer, which makes means less noisy and changes nothing else.
     """
 
     inputs: str = key(

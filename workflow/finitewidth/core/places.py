@@ -32,7 +32,7 @@ _PLACE = re.compile(
 def run_name(name: str) -> str:
     """``name`` if a run can be called so, which becomes a folder; else ``ValueError``."""
     if name.lower() in FOLDERS:
-        raise ValueError("so is a folder of results")
+        raise ValueError("a folder of results has that name")
     if not _NAME.fullmatch(name):
         raise ValueError("that is no name of a run")
     return name

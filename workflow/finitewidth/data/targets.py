@@ -48,7 +48,7 @@ class Sine(Model):
     """A teacher: the sine of the first component, times a frequency, with noise."""
 
     kind: Literal["sine"] = key("sine")
-    frequency: Positive = key("a number above 0 (1e-9 to 1e9): what the component is times", 1.0)
+    frequency: Positive = key("a number above 0 (1e-9 to 1e9): the factor of the component", 1.0)
     noise: Variance = key(
         "a number of at least 0 (0, or 1e-9 to 1e9): standard deviation of Gaussian noise", 0.0
     )

@@ -115,7 +115,8 @@ def sample(
         return of.sample(progress=progress)
     if x is None or networks is None:
         missing = "x" if x is None else "networks"
-        raise ValueError(f"{missing}: given nothing, allowed is what networks are drawn on, and of")
+        allowed = "an array of inputs" if x is None else "a whole number of at least 1"
+        raise ValueError(f"{missing}: given nothing, allowed is {allowed}")
     if isinstance(networks, bool) or not isinstance(networks, int | np.integer) or networks < 1:
         raise ValueError(f"networks: given {networks!r}, allowed is a whole number of at least 1")
     wanted = check_words("measure", measure, RECORDED)

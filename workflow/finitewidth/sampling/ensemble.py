@@ -204,8 +204,8 @@ def check_recorded(
     check_together(measure)
     if set(measure) == {"log_norm"} and not _has_log_norm(network):
         raise ValueError(
-            "measure: given log_norm, allowed is preactivations for a network that is no perceptron"
-            " without bias of a scale-invariant activation"
+            "measure: given log_norm, allowed is preactivations (log_norm is for perceptrons"
+            " without bias whose activation is scale-invariant)"
         )
     if "quartic" in measure and (rows := rows_read(network, len(x))) > MOST_INPUTS:
         raise ValueError(f"four-point sums take at most {MOST_INPUTS} inputs, not {rows}")

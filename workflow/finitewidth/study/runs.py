@@ -72,7 +72,7 @@ def _stem(file: str | Path, default: str | Path) -> str:
     stem = re.sub(r"[^A-Za-z0-9_.-]", "_", Path(file).stem).lstrip("_.-")
     try:
         if stem == DEFAULT:
-            raise ValueError("so is the run of the default study")
+            raise ValueError("the run of the default study has that name")
         return run_name(_short(stem or f"study-{_digest(Path(file).stem)}", [Path(file).stem]))
     except ValueError as error:
         raise ConfigError(

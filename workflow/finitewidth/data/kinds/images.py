@@ -62,5 +62,6 @@ def vectors(path: str, spec: Mapping, stream: np.random.Generator) -> np.ndarray
     scale = centred.std(axis=1, keepdims=True)
     # Images that smoothing leaves one number of do not vary.
     if not (scale > 1e-9).all():
-        raise ConfigError.at(f"{path}.smooth", spec["smooth"], "less than leaves nothing to see")
+        allowed = "less (so much smoothing leaves an image without contrast)"
+        raise ConfigError.at(f"{path}.smooth", spec["smooth"], allowed)
     return centred / scale
