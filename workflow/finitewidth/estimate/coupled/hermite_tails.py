@@ -58,8 +58,7 @@ def _of_sums(one: Array, width: int) -> Array:
     factorials = np.array([float(math.factorial(a)) for a in orders])
     unit = np.outer(factorials, factorials)
     series, left = one / unit, width
-    of_sum = np.zeros_like(series)
-    of_sum[..., 0, 0] = 1
+    of_sum = np.where(orders[:, None] + orders == 0, 1.0, np.zeros_like(series))
     while left:
         if left % 2:
             of_sum = _times(of_sum, series)

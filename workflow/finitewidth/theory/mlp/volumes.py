@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.special import polygamma, psi
-from scipy.stats import binom
 
 from finitewidth.models.perceptron import Perceptron
 
@@ -50,6 +49,9 @@ def _of_layer(mlp: Perceptron, layer: int) -> tuple[float, float]:
         return np.nan, np.nan
     if not all(mlp.C_W[:layer]):
         return np.nan, np.nan
+    # It takes a second to import.
+    from scipy.stats import binom
+
     rank, narrowest = min(widths), int(np.argmin(widths))
     mean, variance, chance = (layer - 1) * np.log(slope), 0.0, 1.0
     for fan_in, C_W in zip(widths[:-1], mlp.C_W[:layer], strict=True):
