@@ -30,7 +30,8 @@ EXTENSIONS = [one for one in extensions.named() if one.name in OF_EXTENSIONS]
 #: What is said when a run has ended well: a name, a file or folder, and how that is made.
 PLACES = [("tables and figures", at("results/studies"), "")] if STUDY_FILE.studies else []
 PLACES += [("all results on one page", at(projections.INDEX), "") for _ in PLACES[:1]]
-PLACES += [("report", at("results/report.html"), " (`make report` writes it)") for _ in PLACES[:1]]
+REPORTED = "`make report`" + ("" if RUN == places.DEFAULT else " with the same CONFIG")
+PLACES += [("report", at("results/report.html"), f" ({REPORTED} writes it)") for _ in PLACES[:1]]
 following.tell(
     kind="study",
     seconds={name: job.cost.seconds for name, job in PLAN.items()},
