@@ -164,6 +164,36 @@ def test_ctrl_c_leaves_nobody_waiting(tmp_path):
     assert done.returncode == 3
 
 
+#: A wait that has ended takes its lock back; Ctrl-C comes before it has.
+TAKING_BACK = """
+import os, signal, sys, threading, time
+from finitewidth.runtime import following
+
+def before(frame, event, call):
+    if event == "call" and frame.f_back.f_code is threading.Condition.wait.__code__:
+        if frame.f_code.co_name == "_acquire_restore":
+            sys.setprofile(None)
+            os.kill(os.getpid(), signal.SIGINT)
+
+following.start()
+jobs = threading.Semaphore(0)
+threading.Timer(0.5, jobs.release).start()
+try:
+    sys.setprofile(before)
+    jobs.acquire()
+    signal.pause()
+except KeyboardInterrupt:
+    os._exit(3)
+except RuntimeError:
+    os._exit(4)
+"""
+
+
+def test_ctrl_c_leaves_no_lock_that_is_not_held(tmp_path):
+    done = subprocess.run([sys.executable, "-c", TAKING_BACK], cwd=tmp_path, timeout=100)
+    assert done.returncode == 3
+
+
 def test_what_ends_the_run_alone_ends_it(folder):
     for number, status, line in (
         (signal.SIGKILL, -signal.SIGKILL, "The run was killed"),

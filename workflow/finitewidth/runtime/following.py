@@ -90,20 +90,30 @@ def plain() -> None:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """End what runs, as Ctrl-C does, but never while a condition wakes those who wait for it.
-
-    An exception in there leaves behind a waiter that is gone. The next call would wake this one and
-    nobody else: the thread that writes Snakemake's log would never learn that it ended.
-    """
-    within = frame
-    while within is not None:
-        if within.f_code is threading.Condition.notify.__code__:
-            signal.signal(signal.SIGALRM, _interrupt)
-            signal.setitimer(signal.ITIMER_REAL, 0.01)
-            return
-        within = within.f_back
+    """End what runs, as Ctrl-C does, but a moment later where locks are being handed over."""
+    if _is_handing_over(frame):
+        signal.signal(signal.SIGALRM, _interrupt)
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        return
     tell(kind="interrupted")
     raise KeyboardInterrupt
+
+
+def _is_handing_over(frame: FrameType | None) -> bool:
+    """Whether an exception here would spoil a condition for all who use it.
+
+    In ``Condition.notify`` it leaves behind a waiter that is gone. The next call would wake this
+    one and nobody else: the thread that writes Snakemake's log would never learn that it ended.
+    What ``Condition.wait`` calls gives its lock away and takes it back: in between, the lock would
+    be released without being held. ``wait`` itself, which waits, is left at once.
+    """
+    notify, wait = threading.Condition.notify.__code__, threading.Condition.wait.__code__
+    innermost = frame
+    while frame is not None:
+        if frame.f_code is notify or (frame.f_code is wait and frame is not innermost):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _end(process: int) -> None:
