@@ -15,7 +15,7 @@ def jacobian(study: Study) -> Figure:
     """The mean logarithm of each member against layer, and quantiles in its last layer."""
     every = [m for m in study.members if m.has("jacobian")]
     if not every:
-        raise panels.cannot_draw("jacobian", study.members, "no derivative is above 0")
+        raise panels.cannot_draw("jacobian", study.members, "no singular value was estimated")
     figure, columns = panels.panels(2, width=3.6, height=3.1)
     (left,), (right,) = columns
     drawn = every[:_MOST]

@@ -104,8 +104,9 @@ class Learners:
         """So many steps; by compiled kernels where these know the activation and a network stays in
         the cache. How many steps are taken at once changes no number."""
         parameters = self._parameters()
-        each = sum(p[0].numel() for p in parameters)
-        if self.y.device.type != "cpu" or code_of(self.activation) is None or each > IN_CACHE:
+        sizes = [p[0].numel() for p in parameters]
+        known = self.y.device.type == "cpu" and code_of(self.activation) is not None
+        if not known or sum(sizes) > IN_CACHE:
             for _ in range(steps):
                 self.step(learning_rate)
             return
@@ -123,8 +124,7 @@ class Learners:
             ),
             steps,
         )
-        ends = [p[0].numel() for p in parameters]
-        for p, after in zip(parameters, whole.split(ends, dim=1), strict=True):
+        for p, after in zip(parameters, whole.split(sizes, dim=1), strict=True):
             p.copy_(after.view_as(p))
 
     def flow(self, time: float) -> None:
