@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 from numba import njit
 
 from finitewidth.models.activations.activation import Activation
@@ -34,6 +35,12 @@ CODES = {
 def code_of(activation: Activation) -> int | None:
     """The kernels' number of an activation, or None for one that they do not know."""
     return SLOPES if activation.slopes else CODES.get(activation.name)
+
+
+def slopes_of(activation: Activation) -> tuple[float, float, float]:
+    """The two slopes of an activation, 1 where it has none, and its derivative at 0."""
+    plus, minus = activation.slopes or (1.0, 1.0)
+    return float(plus), float(minus), float(activation.derivative(np.zeros(1))[0])
 
 
 @inlined

@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 
 from finitewidth.models.activations.activation import Activation
-from finitewidth.sampling.fused.activations import code_of
+from finitewidth.sampling.fused.activations import code_of, slopes_of
 from finitewidth.sampling.fused.cached import cached
 from finitewidth.sampling.fused.conversions import borrowed, load, store
 from finitewidth.sampling.fused.lanes import LANES, fma, inlined
@@ -53,11 +53,9 @@ def descend(
     steps : int
     """
     sizes = np.array(widths)
-    plus, minus = activation.slopes or (1.0, 1.0)
-    at_zero = float(activation.derivative(np.zeros(1))[0])
     law = (
         sizes, np.array(with_bias), np.array(rates[0], float), np.array(rates[1], float),
-        code_of(activation), float(plus), float(minus), at_zero,
+        code_of(activation), *slopes_of(activation),
     )  # fmt: skip
     work = _work(sizes, len(x), parameters.dtype)
     take_steps(parameters, np.ascontiguousarray(x), np.ascontiguousarray(y), law, work, steps)

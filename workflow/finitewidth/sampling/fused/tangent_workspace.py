@@ -8,6 +8,7 @@ import numpy as np
 
 from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
+from finitewidth.sampling.fused.activations import slopes_of
 from finitewidth.sampling.fused.drawing import GROUP
 from finitewidth.sampling.fused.lanes import LANES
 from finitewidth.sampling.fused.networks import ROW
@@ -68,8 +69,6 @@ def tangent_mlp(
     mlp: Perceptron, rates: LearningRates, code: int | None, outputs: int
 ) -> TangentMlp:
     """The perceptron as compiled code reads it."""
-    activation = mlp.activation
-    plus, minus = activation.slopes or (1.0, 1.0)
     return TangentMlp(
         np.array(mlp.widths),
         np.array(mlp.C_b, float),
@@ -77,9 +76,7 @@ def tangent_mlp(
         np.array(rates.lambda_b, float),
         np.array(rates.lambda_W, float),
         -1 if code is None else code,
-        float(plus),
-        float(minus),
-        float(activation.derivative(np.zeros(1))[0]),
+        *slopes_of(mlp.activation),
         mlp.is_scale_invariant,
         outputs,
     )

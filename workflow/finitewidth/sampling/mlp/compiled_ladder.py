@@ -9,7 +9,7 @@ import numpy as np
 
 from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
-from finitewidth.sampling.fused.activations import code_of
+from finitewidth.sampling.fused.activations import code_of, slopes_of
 from finitewidth.sampling.fused.covariance import covariance_of_inputs
 from finitewidth.sampling.fused.drawing import key_of
 from finitewidth.sampling.fused.rung_controls import rows_of_controls
@@ -94,7 +94,6 @@ def fill(
 def rungs_of(mlps: Sequence[Perceptron]) -> Rungs:
     """The ladder as compiled code reads it."""
     mlp = mlps[0]
-    plus, minus = mlp.activation.slopes or (1.0, 1.0)
     code = code_of(mlp.activation)
     assert code is not None
     return Rungs(
@@ -102,9 +101,7 @@ def rungs_of(mlps: Sequence[Perceptron]) -> Rungs:
         np.array(mlp.C_b, float),
         np.array(mlp.C_W, float),
         code,
-        float(plus),
-        float(minus),
-        float(mlp.activation.derivative(np.zeros(1))[0]),
+        *slopes_of(mlp.activation),
         mlp.is_scale_invariant,
     )
 
