@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from finitewidth.config.model import Config, Ensemble, Study
+from finitewidth.config.model import Config, Study
+from finitewidth.config.model_ensemble import Ensemble
 from finitewidth.config.yaml_reader import parse
 from finitewidth.core.errors import ConfigError, describe, meant, one_of
 from finitewidth.models.activations import table as activations

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from finitewidth.config.model import MEASURES
+from finitewidth.config.model_ensemble import MEASURES
 from finitewidth.core.words import check_word, check_words, named
 from finitewidth.estimate.estimate_member import estimate_member
 from finitewidth.face.computing import DEVICES, as_a_job
