@@ -167,10 +167,12 @@ def _member(
 ) -> Networks:
     """The member that a study file with these keys has; ``ValueError`` unless it is one."""
     init: dict | str | None = "critical" if weights != "pytorch" else None
+    # Others than normal weights cannot be integrated out.
+    sampler = None if weights == "normal" else "explicit"
     if C_W is not None or C_b is not None:
         init = {key: value for key, value in (("C_W", C_W), ("C_b", C_b)) if value is not None}
     about = {"activation": activation, "init": init, "weights": weights, "inputs": "one",
-             "networks": 1000, **keys}  # fmt: skip
+             "networks": 1000, "sampler": sampler, **keys}  # fmt: skip
     given = {key: value for key, value in about.items() if value is not None}
     content = {"seed": 0, "inputs": {"one": dict(one)}, "ensembles": {"network": given}}
     found = members(_validated(content, "ensembles.network."), "network")
