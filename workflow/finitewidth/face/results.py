@@ -17,6 +17,7 @@ from finitewidth.comparison.compare import table
 from finitewidth.comparison.results import MemberResults, Results, Study, beside
 from finitewidth.comparison.tables import read_csv
 from finitewidth.core import places
+from finitewidth.core.errors import describe
 from finitewidth.core.words import check_word, check_words, named
 from finitewidth.members.words import Free
 from finitewidth.provenance.artifacts import SUFFIXES, ArtifactError, read_stamp
@@ -256,7 +257,8 @@ def compare(
     each = [measured] if isinstance(measured, Results) else list(measured)
     if theory is not None or not each or not all(isinstance(m, Results) for m in each):
         raise ValueError(
-            "compare: given none of estimates with their theory, a study, or results of members"
+            f"measured: given {describe(measured)}, allowed are estimates with their theory, a"
+            " study, or results of members"
         )
     return table(Study("", None, wanted, each)).drop(columns="study")
 
@@ -264,6 +266,8 @@ def compare(
 def _of_datasets(estimates: xr.Dataset, theory: xr.Dataset | None) -> MemberResults:
     if theory is None:
         theory = xr.Dataset()
+    elif "order" not in theory.dims:
+        raise ValueError("theory: given a dataset without orders, allowed is what fw.predict gives")
     if not any(str(name).endswith("_stderr") for name in estimates.data_vars):
         raise ValueError("measured: given a dataset without standard errors, allowed are estimates")
     said = {**theory.attrs, **estimates.attrs}
