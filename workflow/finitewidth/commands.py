@@ -153,7 +153,7 @@ def _stamp(options: argparse.Namespace) -> int:
 
 def _estimate(options: argparse.Namespace) -> int:
     config = load(options.config)
-    print(report(config))
+    print(f"What {', '.join(options.config)} takes, stage by stage:\n\n{report(config)}")
     print(f"Results in {root_of(name_of(config, options.config, {}, DEFAULT_STUDY))}/.")
     return 0
 
