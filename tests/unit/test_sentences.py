@@ -121,7 +121,7 @@ def test_an_unknown_activation_is_told_how_to_add_one():
 def test_one_word_that_is_allowed_is_quoted():
     assert one_of(["one"]) == '"one"'
     assert one_of(["a", "b"]) == "one of a, b"
-    assert one_of([]) == "one of none"
+    assert one_of([]) == "none, since none is there"
     content = copy.deepcopy(RANDOM)
     content["inputs"] = {"one": content["inputs"]["ball"]}
     assert refused(content).endswith('allowed is "one"')

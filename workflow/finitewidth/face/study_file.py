@@ -20,6 +20,7 @@ from finitewidth.data.input_sets import dataset
 from finitewidth.estimate.estimate_member import estimate_member
 from finitewidth.estimate.preactivations.normality import normality
 from finitewidth.face.computing import as_a_job
+from finitewidth.face.own_samples import check_samples
 from finitewidth.face.progress import bar
 from finitewidth.members.inputs import TrainingInputs, inputs_of
 from finitewidth.members.listed import listed
@@ -68,6 +69,7 @@ class Member:
     def _part(self) -> dict:
         return projections.sample(self.config, self.about, 0)
 
+    @named
     def sample(self, *, progress: bool = True) -> xr.Dataset:
         """All its networks, as the workflow's shards hold them together."""
         member = sampled(self._part["member"])
@@ -82,8 +84,14 @@ class Member:
                 on_tile=told,
             )  # fmt: skip
 
+    @named
     def estimate(self, samples: xr.Dataset) -> xr.Dataset:
-        """Its estimates from its samples, tests of normality among them where it has any."""
+        """Its estimates from its samples, tests of normality among them where it has any.
+
+        Raises ``ValueError`` in one sentence, where a dataset is none of samples.
+        """
+        if "moment" not in samples.dims:
+            check_samples(samples)
         found = self._estimates(samples)
         return found[0] if found[1] is None else beside(self._listed, found[0], xr.Dataset(),
                                                         found[1]).estimates  # fmt: skip
@@ -168,10 +176,12 @@ class StudyFile:
         """Names of its studies."""
         return list(self.config.studies)
 
+    @named
     def inputs(self, name: str) -> xr.Dataset:
         """The set of input vectors of that name: ``x``, and ``target`` where it has targets."""
         return _vectors(self.config, check_word("inputs", name, self.config.inputs))
 
+    @named
     def run(self, study: str | None = None, *, progress: bool = True) -> Study:
         """Sample, estimate and predict the members of a study, of all ensembles where left out.
 
