@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import yaml
 
-import finitewidth as fw
 from extending import OWN, said
 from finitewidth.planning.describe import networks_of
 from finitewidth.study.study_file import merged, read_yaml, validate
@@ -34,7 +33,7 @@ _SHOWN = re.compile(r"# ((?:docs|workflow)/\S+)\n")
 NOT_RUN = {
     "docs/neural-tangents.md": {"stax.serial": "is code of JAX, to compare with the next block"},
     "docs/module.md": {"use rule *": "is a Snakefile: tests/workflow/test_module.py"},
-    "docs/library.md": {"fw.read_study": "reads what make leaves: tests/workflow/test_face.py"},
+    "docs/library.md": {"fw.read_study": "reads a run: tests/workflow/test_default_study.py"},
     "docs/extensions.md": {"import use": "names an extension: the last test of this file"},
 }
 #: YAML that is a part of a study: it is laid on top of the first block of its page.
@@ -203,12 +202,6 @@ CHECKS = {
     "docs/architectures.md": _architectures,
     "docs/neural-tangents.md": _neural_tangents,
 }
-
-
-def test_what_reads_a_run_calls_what_there_is():
-    (left,) = [b.text for b in blocks("docs/library.md", "python") if not b.is_run]
-    for call in re.findall(r"fw\.(\w+)", left):
-        assert call in fw.__all__
 
 
 def test_an_extension_is_named_in_a_notebook_as_the_page_says(tmp_path):
