@@ -71,7 +71,7 @@ def test_the_page_on_the_library_reads_what_is_there(study, monkeypatch):
     names = {}
     exec(compile(reads, "docs/library.md", "exec"), names)
     assert len(names["study"].table) > 100
-    assert {"linear/only"} <= set(names["study"].datasets)
+    assert {"linear_digits/C_W-1"} <= set(names["study"].datasets)
     assert {"covariance"} <= set(names["study"].figures)
     assert {"width", "layer"} <= set(names["together"].dims)
 
