@@ -5,12 +5,10 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
 import pytest
 import yaml
 from pydantic import BaseModel, Field
 
-import finitewidth as fw
 from finitewidth.config import reference
 from finitewidth.study.study_file import load
 
@@ -106,55 +104,3 @@ def test_the_lock_pins_everything_that_is_asked_for():
     for line in (ROOT / "envs/requirements.in").read_text().splitlines():
         if line and not line.startswith("#"):
             assert re.match(r"[\w-]+", line)[0].lower() in PINS, line
-
-
-def examples(page):
-    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
-
-
-def test_the_notebook_examples_run(capsys, monkeypatch):
-    monkeypatch.chdir(ROOT)
-    tangents, example = examples("docs/own-ensemble.md")
-    names: dict = {}
-    exec(tangents, names)
-    assert names["kernel"].total.shape == (1, 1, 5, 5)
-    assert names["smaller"].form == "parameters"
-    names = {}
-    exec(example, names)
-    found, theory = names["samples"].attrs, names["study"].members["linear/C_W-2"].predict()
-    assert found["C_W"] == 2
-    assert (theory["covariance"].sel(order="exact") > 0).all()
-
-
-def test_the_examples_of_the_library_run(capsys, monkeypatch):
-    """But for what a run has left, of which tests/workflow/test_face.py reads some."""
-    monkeypatch.chdir(ROOT)
-    one, kernels, study, left, own = examples("docs/library.md")
-    for call in re.findall(r"fw\.(\w+)", left):
-        assert call in fw.__all__
-    names: dict = {}
-    exec(one, names)
-    rows = names["rows"]
-    held = rows.loc[rows["holds"], "z"]
-    assert len(held) > 100
-    # Beyond 4.5 in less than one of 1000 choices of the seed.
-    assert held.abs().max() < 4.5
-    exec(kernels, names)
-    assert names["both"].nngp.shape == (300, 300)
-    np.testing.assert_allclose(names["across"].ntk, names["both"].ntk[:, :200], rtol=1e-12)
-    exec(study, names)
-    assert names["estimates"]["covariance"].sel(layer=4).shape == (2, 2)
-    exec(own, names)
-    assert names["estimates"].sizes["layer"] == 2
-
-
-def test_the_example_of_the_first_page_runs():
-    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    names: dict = {}
-    exec(example, names)
-    rows = names["rows"]
-    assert len(rows) > 10
-    assert set(rows["order"]) >= {"infinite_width", "1/n"}
-    held = rows[rows["holds"] & rows["trusted"]]
-    # Of some dozens of numbers: a false alarm in 1e4 seeds or fewer, and the seed is fixed.
-    assert held["z"].abs().max() < 5

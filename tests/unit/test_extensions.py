@@ -1,16 +1,12 @@
 """Extensions: how they are named, what they may declare, and sentences where they cannot."""
 
-import ast
 import re
-import textwrap
 
-import numpy as np
 import pytest
 
 from extending import OWN, STUDY, VARIABLE, as_package, changed, distribution, said
 from finitewidth.core.errors import LONGEST, ConfigError
 from finitewidth.extensions.named import named
-from running import ROOT
 
 TEXT = OWN.read_text()
 #: What a process says of the registries that it has made.
@@ -250,15 +246,3 @@ def test_a_name_that_no_extension_has_is_told_with_what_names_extensions():
     (sentence,) = said([("", f"{LOAD}\nload([{str(STUDY)!r}])")])
     assert VARIABLE in sentence
     assert "spiral" in sentence
-
-
-def test_the_document_shows_the_code_that_is_tested():
-    text = (ROOT / "docs/extensions.md").read_text()
-    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    shown = [b for b in blocks if "# docs/examples/own.py" in b]
-    assert len(shown) == 4
-    for block in shown:
-        body = block.split("\n", 1)[1].strip()
-        ast.parse(textwrap.dedent(body))
-        assert body in TEXT
-    assert np.all([name in text for name in ("ACTIVATIONS", "KINDS", "FAMILIES", "FIGURES")])

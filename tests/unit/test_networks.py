@@ -295,32 +295,15 @@ def test_a_study_is_described_block_by_block():
     )
 
 
-def test_the_page_on_networks_holds(capsys):
+def test_the_networks_of_the_page_have_the_layers_that_it_says():
     page = (ROOT / "docs/architectures.md").read_text()
     entry, images, tokens = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
-    content = yaml.safe_load(entry) | {"seed": 1}
-    content["inputs"] = {"pair": BASE["inputs"]["x"]}
-    found = members(validate(content), "resnet")
+    found = members(validate(yaml.safe_load(entry)), "resnet")
     assert [(m.width, m.depth) for m in found] == [(128, 7), (128, 11), (512, 7), (512, 11)]
-    (cnn, _) = members(validate(yaml.safe_load(images) | {"seed": 1}), "cnn")
+    (cnn, _) = members(validate(yaml.safe_load(images)), "cnn")
     assert (cnn.depth, cnn.network.input.shape) == (7, (3, 8, 8))
-    (former, _) = members(validate(yaml.safe_load(tokens) | {"seed": 1}), "transformer")
+    (former, _) = members(validate(yaml.safe_load(tokens)), "transformer")
     assert (former.depth, former.network.input.shape) == (3, (64, 8))
-    code, worked = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    names = {}
-    exec(compile(code, "docs/architectures.md", "exec"), names)
-    assert "z + (RMS norm, relu, dense 512 -> 512)" in capsys.readouterr().out
-    assert names["cnn"].shapes[-1] == (10,)
-    assert names["samples"].sizes["layer"] == 9
-    assert names["kernels"].ntk.shape == (2, 2)
-    exec(compile(worked, "docs/architectures.md", "exec"), names)
-    said = capsys.readouterr().out
-    assert "attention 512 -> 512, 8 heads of 64): 512 channels of 4 tokens" in said
-    kernels = names["samples"]["kernel"].sel(layer=3)
-    error = kernels.std("network").values / 1000**0.5
-    # To five errors, and a twentieth that eight heads and 512 channels may leave.
-    limit = names["limit"].nngp
-    assert (abs(kernels.mean("network").values - limit) < 5 * error + 0.05 * limit.max()).all()
 
 
 def test_one_network_of_the_library_has_no_sweeps():

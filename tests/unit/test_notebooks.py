@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from printed import differences
+
 FOLDER = Path(__file__).parents[2] / "docs/tutorials"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
-#: Rounding may move a last digit, here or on another processor.
-_CLOSE = 2e-3
 
 
 def printed(cell: dict) -> str:
@@ -25,19 +23,6 @@ def kinds(cell: dict) -> list[str]:
     """What else it showed: the kinds of the data."""
     shown = [o for o in cell.get("outputs", []) if "data" in o]
     return sorted(kind for o in shown for kind in o["data"] if kind != "text/plain")
-
-
-def differences(kept: str, fresh: str) -> list[str]:
-    """How two texts differ, but for rounding of the numbers in them."""
-    if _NUMBER.split(kept) != _NUMBER.split(fresh):
-        return [f"{kept!r} is now {fresh!r}"]
-    numbers = zip(_NUMBER.findall(kept), _NUMBER.findall(fresh), strict=True)
-    return [f"{a} is now {b}" for a, b in numbers
-            if float(b) != pytest.approx(float(a), rel=_CLOSE, abs=_last_digit(a))]  # fmt: skip
-
-
-def _last_digit(number: str) -> float:
-    return 1.5 * 10.0 ** -len(number.partition(".")[2]) if "." in number else 0.0
 
 
 def test_there_are_notebooks_and_a_page_names_each():

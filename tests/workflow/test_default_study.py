@@ -8,6 +8,8 @@ a member. At four such errors on either side of two bounds the false-alarm rate 
 below one in a thousand; the default study's seed is fixed.
 """
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -60,6 +62,18 @@ def test_every_figure_is_drawn_and_not_blank(study, name):
             pixels = np.asarray(image.convert("L"))
         assert min(pixels.shape) > 300
         assert 0.005 < (pixels < 250).mean() < 0.9
+
+
+def test_the_page_on_the_library_reads_what_is_there(study, monkeypatch):
+    monkeypatch.chdir(study.parents[1])
+    page = (ROOT / "docs/library.md").read_text()
+    (reads,) = [b for b in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "read_study" in b]
+    names = {}
+    exec(compile(reads, "docs/library.md", "exec"), names)
+    assert len(names["study"].table) > 100
+    assert {"linear_digits/C_W-1"} <= set(names["study"].datasets)
+    assert {"covariance"} <= set(names["study"].figures)
+    assert {"width", "layer"} <= set(names["together"].dims)
 
 
 @pytest.mark.parametrize("bound", [2, 3])

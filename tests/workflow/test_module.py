@@ -129,6 +129,18 @@ def planned(tmp_path_factory):
     return dict(zip(commands, together(list(commands.values())), strict=True))
 
 
+@pytest.fixture(scope="module")
+def example(tmp_path_factory):
+    """The workflow of the page on modules, with the study file that it names beside it."""
+    folder = tmp_path_factory.mktemp("example")
+    pages = [(ROOT / f"docs/{name}.md").read_text() for name in ("module", "ten-minutes")]
+    (snakefile,) = re.findall(r"```python\n(.*?)```", pages[0], re.DOTALL)
+    (study,) = re.findall(r"```yaml\n(.*?)```", pages[1], re.DOTALL)
+    (folder / "Snakefile").write_text(snakefile.replace("/path/to/finitewidth", str(ROOT)))
+    (folder / "mine.yaml").write_text(study)
+    return folder
+
+
 def jobs(outcome):
     status, said = outcome
     assert status == 0, said
@@ -151,6 +163,13 @@ def test_a_module_runs_the_config_that_it_is_handed(planned):
 
 def test_the_first_rule_of_the_outer_workflow_stays_its_default(planned):
     assert jobs(planned["first"]) == {"mine"}
+
+
+def test_the_workflow_of_the_page_is_one(example):
+    (outcome,) = together([[example, "-s", example / "Snakefile", "--dry-run"]])
+    assert jobs(outcome) == {"paper", "fw_inputs", "fw_compare"} | {
+        f"fw_{stage}_mine" for stage in ("sample", "estimate", "theory")
+    }
 
 
 def test_rules_of_a_module_that_run_beside_the_controller_still_do(tmp_path, monkeypatch):

@@ -207,8 +207,13 @@ def gradient_descent_mse(
 
     Parameters
     ----------
-    kernels, y, ridge
-        As for :class:`FrozenTraining`, which is for several moments of one training.
+    kernels : object with ``nngp`` and ``ntk``
+        What ``fw.infinite_width(network)(x)`` gives: arrays of shape (inputs, inputs), the training
+        inputs first.
+    y : array, shape (training inputs,) or (training inputs, outputs)
+        Targets. The loss is half the sum of squared errors over both, with no mean.
+    ridge : float
+        Strength of a pull to where each network began; 0 is none.
     learning_rate, steps : float, int
         Gradient descent of so many steps, exactly, also where it overshoots.
     time : float
