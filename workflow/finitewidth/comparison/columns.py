@@ -20,9 +20,10 @@ MEANINGS = {
     "depth": "layers of weights, L; layers of results of networks made of blocks",
     "width": "neurons of a hidden layer, n, of the widest one where they differ; empty for what is"
     " fitted over several widths",
-    "C_b": "variance of a bias at the start; empty where the law of the weights has none",
-    "C_W": "variance of a weight at the start, times its layer's fan-in; empty where the law of the"
-    " weights fixes it",
+    "C_b": "variance of a bias at the start; empty where layers differ in it, as by torch's default"
+    " law, and of modules of one's own",
+    "C_W": "variance of a weight at the start, times its layer's fan-in; empty of modules of one's"
+    " own",
     "quantity": "what is compared; docs/architecture.md says what each is",
     "layer": "1 is the first layer of preactivations",
     "inputs": "indices of the inputs that the number belongs to",

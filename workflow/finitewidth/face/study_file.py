@@ -20,7 +20,6 @@ from finitewidth.data.input_sets import dataset
 from finitewidth.estimate.estimate_member import estimate_member
 from finitewidth.estimate.preactivations.normality import normality
 from finitewidth.face.computing import as_a_job
-from finitewidth.face.own_samples import check_samples
 from finitewidth.face.progress import bar
 from finitewidth.members.inputs import TrainingInputs, inputs_of
 from finitewidth.members.listed import listed
@@ -90,8 +89,8 @@ class Member:
 
         Raises ``ValueError`` in one sentence, where a dataset is none of samples.
         """
-        if "moment" not in samples.dims:
-            check_samples(samples)
+        if "network" not in samples.coords:
+            raise ValueError("samples: given a dataset without networks, allowed are its samples")
         found = self._estimates(samples)
         return found[0] if found[1] is None else beside(self._listed, found[0], xr.Dataset(),
                                                         found[1]).estimates  # fmt: skip
