@@ -36,7 +36,8 @@ ACTIVATIONS = ("linear", "relu", "leaky_relu(0.1)", "abs", "tanh", "sin", "erf",
 QUANTITIES = ("kernel_mean", "kernel_covariance", "kernel_third", "ntk_mean")
 #: Inputs of mean square 1, each at the correlation 1/2 to the one before.
 X = {
-    count: np.sqrt(5) * np.linalg.cholesky(0.5 ** np.abs(np.subtract.outer(*2 * (range(count),))))
+    count: np.sqrt(5)
+    * np.linalg.cholesky([[0.5 ** abs(a - b) for b in range(count)] for a in range(count)])
     @ np.eye(count, 5)
     for count in (1, 2, 3)
 }

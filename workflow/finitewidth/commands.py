@@ -54,14 +54,19 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("run", help="run a study file: the workflow, with options of Snakemake")
 
-    stamp = commands.add_parser("stamp", help="print what made a file of results, as JSON")
-    stamp.add_argument("file")
+    stamp = commands.add_parser(
+        "stamp",
+        help="print what made a file of results, as JSON",
+        description="Prints the stamp of a file of results as JSON: the rule, config, inputs, code"
+        " and packages that made it (docs/provenance.md).",
+    )
+    stamp.add_argument("file", help="a file of results")
     stamp.set_defaults(run=_stamp)
 
     trace = commands.add_parser(
         "trace",
-        help="print all that a file of results was made from, back to the config, and hold every"
-        " digest against the files on disk",
+        help="print all that a file of results was made from, back to the config, and check that"
+        " nothing was altered since",
         description="Prints the ancestry of FILE and holds it against what stands on disk. Exit"
         " status 0: every link holds; 1: one is broken, and named: a file was altered or is"
         " missing, or was computed by other code than stands here, or from another config.",
@@ -89,7 +94,10 @@ def _parser() -> argparse.ArgumentParser:
     trace.set_defaults(run=_trace)
 
     estimate = commands.add_parser(
-        "estimate", help="print what a study file takes: core-hours, GPU-hours, memory and disk"
+        "estimate",
+        help="print what a study file takes: core-hours, GPU-hours, memory and disk",
+        description="Prints what a study file takes before it is run: core-hours, GPU-hours, memory"
+        " and disk, stage by stage. Nothing is run.",
     )
     estimate.add_argument("config", nargs="+", help="study files, a later one over an earlier one")
     estimate.set_defaults(run=_estimate)
@@ -98,18 +106,30 @@ def _parser() -> argparse.ArgumentParser:
         "describe",
         help="print the networks of a study file block by block: shapes, numbers drawn, sampler,"
         " cost",
+        description="Prints the networks of each ensemble of a study file, block by block: shapes,"
+        " numbers drawn, sampler, cost. Nothing is run.",
     )
     describe.add_argument("config", nargs="+", help="study files, a later one over an earlier one")
     describe.set_defaults(run=_describe)
 
-    archive = commands.add_parser("archive", help="pack code, config and results into one file")
+    archive = commands.add_parser(
+        "archive",
+        help="pack code, config and results into one file",
+        description="Packs the code, config and results of a run into one file, each file checked"
+        " against its digest, and prints the command that rebuilds them.",
+    )
     _add_run(archive)
-    archive.add_argument("--run", dest="name", help="the name of the run, instead")
+    archive.add_argument("--run", dest="name", help="the name of the run, instead of both")
     archive.add_argument("--directory", default=".", help="the folder that holds results/")
     archive.add_argument("--output", help="the file to write (finitewidth-<study file>.tar.gz)")
     archive.set_defaults(run=_archive)
 
-    folder = commands.add_parser("folder", help="print where the results of a run stand")
+    folder = commands.add_parser(
+        "folder",
+        help="print where the results of a run stand",
+        description="Prints the folder of a run, which follows from its study file and from what"
+        " was laid on top of it; without either, that of the default study.",
+    )
     _add_run(folder)
     folder.set_defaults(run=_folder)
 
@@ -128,7 +148,7 @@ def _parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser(
         "check",
-        help="say whether a study file is one, without running anything that stands in it",
+        help="say whether a study file is valid, without running anything that stands in it",
         description="Reads study files as plain data, which Snakemake's own reader does not"
         " (docs/security.md). Exit status 0: a valid config, in one line; 1: a sentence says what"
         " is wrong.",

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 #: What the columns mean. Swept keys that are not among them stand in ``config/README.md``.
 MEANINGS = {
-    "study": "a question of the study file",
-    "ensemble": "networks that share a law",
+    "study": "the study that the row belongs to, by its name in the study file",
+    "ensemble": "the entry of the study file that says what the networks are",
     "network": "what the networks are made of",
     "activation": "the function between two layers",
     "depth": "layers of weights, L; layers of results of networks made of blocks",

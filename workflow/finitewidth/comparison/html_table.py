@@ -215,11 +215,12 @@ content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inlin
 <body>
 <h1>{heading}</h1>
 <p>Study <b>{name}</b>: every measured number, with its standard error, beside every order of
-theory. z is the difference in standard errors; it is grey where the order is not meant to hold at
-this size. Click on a heading to sort; point at it, or at a number, to read more. The verdict says
-whether the number <i>agrees</i> with every order that is meant to hold, <i>differs</i> from one by
-more than {far} standard errors, or is <i>not trusted</i>, because its standard error is not to be
-believed. <code>comparison.csv</code> has all digits, one row an order.</p>
+theory. z is the difference in standard errors. An order is meant to hold where it leaves out little
+beside the standard error; elsewhere its z is grey. Click on a heading to sort; point at it, or at a
+number, to read more. The verdict says whether the number <i>agrees</i> with every order that is
+meant to hold, <i>differs</i> from one by more than {far} standard errors, or is <i>not trusted</i>,
+because its standard error is not to be believed. With <i>no order holds</i> or <i>no theory</i>
+there is nothing to judge it by. <code>comparison.csv</code> has all digits, one row an order.</p>
 <ul class="same">{same}</ul>
 <noscript><p>Without JavaScript this table stays empty; <code>comparison.csv</code> and
 <code>comparison.md</code> beside it hold the same numbers.</p></noscript>

@@ -174,12 +174,13 @@ content="default-src 'none'; style-src 'unsafe-inline'; img-src 'self' file: dat
 </head>
 <body>
 <h1>{name}</h1>
-<p>Measured numbers of each study stand beside every order of theory. A number <span class="good">\
-agrees</span> if it lies within {far} standard errors of every order that is meant to hold at its
-size, and <span class="bad">differs</span> if it does not. Nothing is judged where no order is
-meant to hold at that size (no order holds), or where theory says nothing of it (no theory). Where
-its standard error is not to be believed it is <span class="doubt">not trusted</span>; the column
-<code>reason</code> of the table says why.</p>
+<p>Measured numbers of each study stand beside every order of theory: infinite width, orders in
+1/n, exact at finite width, and others. An order is meant to hold where it leaves out little beside
+the standard error. A number <span class="good">agrees</span> if it lies within {far} standard
+errors of every order that is meant to hold, and <span class="bad">differs</span> if it does not.
+Nothing is judged where no order is meant to hold (no order holds), or where theory says nothing of
+the number (no theory). Where its standard error is not to be believed it is <span class="doubt">\
+not trusted</span>; the column <code>reason</code> of the table says why.</p>
 <ul>{contents}</ul>
 {parts}
 </body>

@@ -118,9 +118,9 @@ def _not_zero(power: float) -> float:
 
 
 class Population(Model):
-    """Networks grown layer by layer towards those that carry a moment, of kernels or of tangent
-    kernels (beside network, of the kernel of the read-out); moments that plain networks are too few
-    for are taken from them."""
+    """Networks that are grown layer by layer towards the rare ones that decide a moment of the
+    kernel, or of the tangent kernel. Where plain networks are too few for a moment, it is taken
+    from these. Beside ``network``, the kernel is that of the read-out."""
 
     power: Sweep[Annotated[Real, Field(ge=-4, le=8), AfterValidator(_not_zero)]] | None = key(
         "a number from -4 to 8 but 0, or a list of different ones: each is a power k, with a"
@@ -129,11 +129,13 @@ class Population(Model):
         None,
     )
     islands: Annotated[int, Field(ge=20, le=10**6)] = key(
-        "a whole number of at least 20: independent groups of networks, from which errors are", 40
+        "a whole number of at least 20: how many groups of networks are grown, independently of"
+        " each other; errors follow from how these differ",
+        40,
     )
     members: Annotated[int, Field(ge=50, le=10**7)] | None = key(
-        "a whole number of at least 50: networks of an island (where left out, as many as have"
-        " 32768 neurons and inputs in their widest layer, but at least 100; 1000 where the law is"
+        "a whole number of at least 50: networks of an island (where left out, 32768 over the"
+        " neurons of the widest layer times the inputs, but at least 100; 1000 where the law is"
         " known; of tangent kernels of two slopes without bias on one input 512 times the sum of"
         " 1/n over hidden layers, but at least 512)",
         None,
@@ -152,7 +154,8 @@ class Population(Model):
 
 
 class Ensemble(Model):
-    """Networks that share a law; every list among width, depth, activation, C_W, C_b is a sweep."""
+    """Networks drawn from one law. A list of values is a sweep where a key says so: each value, or
+    combination of values of several keys, is a member."""
 
     activation: Sweep[ActivationName] = key(
         f"one of {', '.join(activations.names())}, or a list of different ones (a sweep); left out"

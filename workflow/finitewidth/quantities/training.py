@@ -110,8 +110,9 @@ FIGURES = {
     "kernel_drift": FigureEntry(
         "training.drift",
         ("kernel_drift",),
-        "How the mean tangent kernel of a training input moves: along training and with width,"
-        " against depth, and over what the first order says, against L^2 y^2/n.",
+        "How far the mean tangent kernel of a training input moves: along training and with width;"
+        " against depth; and, divided by what the first order in 1/n says, against L^2 y^2/n (y is"
+        " the size of the targets).",
     ),
     "relu_drift": FigureEntry(
         "training.relu_drift",
