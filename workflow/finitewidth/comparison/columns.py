@@ -23,7 +23,7 @@ MEANINGS = {
     "C_b": "variance of a bias at the start; empty where the law of the weights has none",
     "C_W": "variance of a weight at the start, times its layer's fan-in; empty where the law of the"
     " weights fixes it",
-    "quantity": "what is compared; docs/architecture.md says what each is",
+    "quantity": "what is compared; docs/files.md says what each is",
     "layer": "1 is the first layer of preactivations",
     "inputs": "indices of the inputs that the number belongs to",
     "component": "which component of the quantity it is, where there are several",
