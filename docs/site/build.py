@@ -36,8 +36,9 @@ BELOW = {
     "docs/how-to.md": ["own-ensemble", "extensions", "own-networks", "architectures", "cluster",
                        "module", "provenance", "security", "pitfalls"],
     "docs/theory.md": ["glossary", "estimates"],
-    "docs/reference.md": ["library", "../config/README", "architecture", "../benchmarks/README",
-                          "../benchmarks/calibrate/index", "../CHANGELOG", "../CONTRIBUTING"],
+    "docs/reference.md": ["library", "files", "../config/README", "architecture",
+                          "../benchmarks/README", "../benchmarks/calibrate/index", "../CHANGELOG",
+                          "../CONTRIBUTING"],
 }  # fmt: skip
 
 

@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 import yaml
 
+import finitewidth as fw
 from extending import OWN, said
+from finitewidth.comparison.by_number import by_number
 from finitewidth.planning.describe import networks_of
 from finitewidth.study.study_file import merged, read_yaml, validate
 from printed import differences
@@ -202,6 +204,24 @@ CHECKS = {
     "docs/architectures.md": _architectures,
     "docs/neural-tangents.md": _neural_tangents,
 }
+
+
+def test_ten_minutes_end_in_the_numbers_that_the_page_says(folder):
+    (block,) = blocks("docs/ten-minutes.md", "yaml")
+    rows = fw.compare(fw.load_study(yaml.safe_load(block.text)).run("first", progress=False))
+    numbers = by_number(rows)
+    verdicts = numbers["verdict"].value_counts().to_dict()
+    page = " ".join((ROOT / "docs/ten-minutes.md").read_text().split())
+    assert f"Of {len(numbers)} numbers, {verdicts['agrees']} agree and one differs." in page
+    assert (verdicts["differs"], verdicts["no order holds"]) == (1, 20)
+    last = numbers[(numbers["quantity"] == "intralayer") & (numbers["layer"] == 10)]
+    last = last.set_index("width")
+    excess = {n: round(100 * last.loc[n, "1/n"] / last.loc[n, "estimate"] - 100) for n in (16, 256)}
+    assert f"{excess[256]} % too large at width 256, and {excess[16]} % at width 16" in page
+    second = last["z of 1/n^2"].abs()
+    assert 2 <= second[64] < 3
+    assert 2 <= second[256] < 3
+    assert last["1/n^2 holds"].to_dict() == {16: False, 64: True, 256: True}
 
 
 def test_an_extension_is_named_in_a_notebook_as_the_page_says(tmp_path):

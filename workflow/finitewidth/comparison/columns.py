@@ -24,7 +24,7 @@ MEANINGS = {
     " law, and of modules of one's own",
     "C_W": "variance of a weight at the start, times its layer's fan-in; empty of modules of one's"
     " own",
-    "quantity": "what is compared; docs/architecture.md says what each is",
+    "quantity": "what is compared; docs/files.md says what each is",
     "layer": "1 is the first layer of preactivations",
     "inputs": "indices of the inputs that the number belongs to",
     "component": "which component of the quantity it is, where there are several",

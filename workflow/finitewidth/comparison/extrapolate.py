@@ -31,7 +31,7 @@ def extrapolate(estimates: xr.Dataset, theory: xr.Dataset) -> xr.Dataset:
     Parameters
     ----------
     estimates, theory : xarray.Dataset
-        Of one ladder, as ``docs/architecture.md`` describes them; of theory only the infinite-width
+        Of one ladder, as ``docs/files.md`` describes them; of theory only the infinite-width
         values are used.
 
     Returns

@@ -44,7 +44,7 @@ def extrapolate_sweep(
     width : sequence of int
         Of the hidden layers, one a member; members are independent of each other.
     estimates, theory : sequence of xarray.Dataset
-        One a member, as ``docs/architecture.md`` describes them.
+        One a member, as ``docs/files.md`` describes them.
 
     Returns
     -------

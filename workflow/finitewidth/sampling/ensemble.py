@@ -105,7 +105,7 @@ def sample(
     Returns
     -------
     xarray.Dataset
-        As ``docs/architecture.md`` describes a samples file.
+        As ``docs/files.md`` describes a samples file.
 
     Raises
     ------

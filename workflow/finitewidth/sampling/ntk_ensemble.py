@@ -100,7 +100,7 @@ def sample_ntk(
     Returns
     -------
     xarray.Dataset
-        As ``docs/architecture.md`` describes a samples file.
+        As ``docs/files.md`` describes a samples file.
 
     Raises
     ------

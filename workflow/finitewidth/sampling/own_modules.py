@@ -75,7 +75,7 @@ def sample_modules(
     Returns
     -------
     xarray.Dataset
-        As ``docs/architecture.md`` describes a samples file; without ``conditional_kernel``, which
+        As ``docs/files.md`` describes a samples file; without ``conditional_kernel``, which
         nobody knows of such networks.
 
     Raises

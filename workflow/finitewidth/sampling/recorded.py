@@ -38,7 +38,7 @@ def of_layers(
     Returns
     -------
     dict of arrays
-        As ``docs/architecture.md`` describes a samples file.
+        As ``docs/files.md`` describes a samples file.
     """
     shape = (networks, layers, inputs)
     found: dict[str, np.ndarray] = {}

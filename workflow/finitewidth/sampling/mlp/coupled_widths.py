@@ -74,7 +74,7 @@ def sample_ladder(
     Returns
     -------
     xarray.Dataset
-        As ``docs/architecture.md`` describes the samples of a ladder.
+        As ``docs/files.md`` describes the samples of a ladder.
 
     Raises
     ------

@@ -57,7 +57,7 @@ def sample_populations(
     Returns
     -------
     xarray.Dataset
-        As ``docs/architecture.md`` describes what stands beside samples. No population at all
+        As ``docs/files.md`` describes what stands beside samples. No population at all
         where none is asked for by the pilot.
     """
     x = np.asarray(x, dtype=np.float64)

@@ -55,7 +55,7 @@ def sample_tangent_populations(
     Returns
     -------
     xarray.Dataset
-        As ``docs/architecture.md`` describes what stands beside tangent kernels.
+        As ``docs/files.md`` describes what stands beside tangent kernels.
     """
     x = np.asarray(x, dtype=np.float64)
     stream = (seed, *name, "population", "tangents")

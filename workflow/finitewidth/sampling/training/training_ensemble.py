@@ -70,7 +70,7 @@ def sample_training(
     Returns
     -------
     xarray.Dataset
-        As ``docs/architecture.md`` describes a samples file.
+        As ``docs/files.md`` describes a samples file.
 
     Raises
     ------
