@@ -2,9 +2,9 @@
 
 Rows are quantities at a width, a layer and a component. On one input they are held against exact
 moments (:mod:`finitewidth.theory.mlp.transport`); on more, and for tangent kernels, against the
-mean of all ladders, which takes a quarter of a per cent from the spread of z of 200. A ladder weighs
-less only where its error is more than twice the usual one: small values have small errors, so that
-weights that follow every error pull the mean down.
+mean of all ladders, which takes a quarter of a per cent from the spread of z of 200. A ladder
+weighs less only where its error is more than twice the usual one: small values have small errors,
+so that weights that follow every error pull the mean down.
 Errors below 1e-6 of the value are rounding and left out. The table goes to ladder.md beside this
 file. All of the grid takes hours:
 

@@ -148,7 +148,6 @@ def written(folder, study, ensemble):
 def test_swept_keys_are_dimensions_of_members_together(study, tmp_path, name, lazily):
     files = list(written(tmp_path, study, name))
     if lazily:
-        pytest.importorskip("dask")
         found = xr.open_mfdataset(files, preprocess=fw.with_swept, combine="by_coords",
                                   combine_attrs="drop_conflicts")  # fmt: skip
     else:
