@@ -175,11 +175,11 @@ def _compact(value: float, error: float, digits: int) -> str:
 
 _EXPLAINED = (
     "Measured values with their standard errors in parentheses (last digits), beside every order"
-    " of theory, with the residual: how many standard errors the measurement lies above it. It"
-    " stands in brackets where the order is meant to hold, and in parentheses where what the order"
-    " leaves out is seen beside the error, or not known. An asterisk marks an error that is not to"
-    " be believed: the last column says why, and no residual is given. Distributions stand in"
-    " comparison.csv."
+    " of theory, with the residual: how many standard errors the measurement lies above it. The"
+    " residual stands in brackets where the order is meant to hold, and in parentheses where what"
+    " the order leaves out is not little beside the error, or not known. An asterisk marks"
+    " an error that is not to be believed: the last column says why, and no residual is given."
+    " Distributions stand in comparison.csv."
 )
 
 
