@@ -201,7 +201,7 @@ FREE = {
     "x", "y", "inputs", "width", "depth", "hidden", "outputs", "C_W", "C_b", "name", "seed", "of",
     "networks", "layers", "record", "progress", "measured", "theory", "study", "model", "rates",
     "check", "kernels", "ridge", "learning_rate", "steps", "time", "ntk", "spread", "sigmas",
-    "dataset", "network", "keys", "over", "look", "tokens",
+    "dataset", "network", "keys", "over", "look", "tokens", "short",
 }  # fmt: skip
 
 
@@ -254,6 +254,21 @@ def test_from_a_mapping_to_a_table_in_three_lines():
     assert len(trusted) > 100
     assert (trusted["z"].abs() > 2).mean() < 0.15
     assert rows.loc[rows["quantity"] == "kernel_mean", "width"].nunique() == 4
+
+
+def test_a_short_table_has_a_row_a_number_and_says_the_same(run):
+    rows, short = fw.compare(run), fw.compare(run, short=True)
+    told = [c for c in rows.columns[: rows.columns.get_loc("order")] if c in short]
+    assert {"ensemble", "C_W", "quantity", "layer", "inputs"} <= set(told)
+    assert "study" not in short
+    assert len(short.columns) < 20
+    # What tells numbers apart does so still.
+    assert not short.duplicated(told).any()
+    key = [*told, "estimate"]
+    assert len(short) == len(rows.drop_duplicates(key))
+    for order in set(rows["order"]) - {"none"}:
+        mine = rows[rows["order"] == order].set_index(told)["theory"]
+        assert short.set_index(told)[order].dropna().sort_index().equals(mine.dropna().sort_index())
 
 
 def test_one_network_and_a_member_of_the_same_names_are_drawn_alike():

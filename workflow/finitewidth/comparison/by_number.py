@@ -65,6 +65,21 @@ def by_number(rows: pd.DataFrame) -> pd.DataFrame:
     )  # fmt: skip
 
 
+def in_short(rows: pd.DataFrame) -> pd.DataFrame:
+    """:func:`by_number` with few columns: what says which number it is, what was measured, the
+    verdict, the theory of each order, and why an error is not trusted where that is said.
+
+    What is the same in all rows (networks of one law, say) is left out.
+    """
+    wide = by_number(rows)
+    ahead = list(wide.columns[: wide.columns.get_loc("estimate")])
+    always = ("quantity", "layer", "inputs")
+    which = [c for c in ahead if c in always or wide[c].nunique(dropna=False) > 1]
+    orders = [c for c in wide.columns if f"z of {c}" in wide.columns]
+    why = ["reason"] if (wide["reason"].fillna("") != "").any() else []
+    return wide[[*which, *_MEASURED, "verdict", *orders, *why]]
+
+
 def columns_of(order: str) -> tuple[str, str, str]:
     """The columns of an order: its theory, the z, and whether it is meant to hold."""
     return order, f"z of {order}", f"{order} holds"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import xarray as xr
 
+from finitewidth.comparison.by_number import in_short
 from finitewidth.comparison.compare import table
 from finitewidth.comparison.results import MemberResults, Results, Study, beside
 from finitewidth.comparison.tables import read_csv
@@ -218,6 +219,7 @@ def compare(
     theory: xr.Dataset | None = None,
     *,
     quantities: str | Sequence[str] | None = None,
+    short: bool = False,
 ) -> pd.DataFrame:
     """Every measured number beside every order of theory, in one tidy frame.
 
@@ -230,13 +232,17 @@ def compare(
         Of :func:`finitewidth.predict`, beside estimates.
     quantities : str or sequence of str, optional
         Those that are wanted; all where left out.
+    short : bool
+        One row a number with few columns, to read: the orders of theory stand side by side, and a
+        verdict says whether those that hold agree.
 
     Returns
     -------
     pandas.DataFrame
         A row a number and order: what the networks are, quantity, layer, inputs, order, theory,
         estimate, standard_error, z (standard normal where the order is right), neglected, holds,
-        trusted, and the reason where it is not (docs/architecture.md).
+        trusted, and the reason where it is not (docs/architecture.md). If ``short``, what tells
+        numbers apart, estimate, standard_error, verdict, and a column an order.
 
     Raises
     ------
@@ -244,6 +250,15 @@ def compare(
         In one sentence, where a quantity is misspelt or something else than such was given.
     """
     wanted = None if quantities is None else list(check_words("quantities", quantities, QUANTITIES))
+    rows = _rows(measured, theory, wanted)
+    return in_short(rows) if short else rows
+
+
+def _rows(
+    measured: xr.Dataset | Study | ReadStudy | Results | Sequence[Results],
+    theory: xr.Dataset | None,
+    wanted: list[str] | None,
+) -> pd.DataFrame:
     if isinstance(measured, ReadStudy):
         measured = measured.study
     if isinstance(measured, Study):

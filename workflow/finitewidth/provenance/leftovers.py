@@ -51,15 +51,18 @@ def leftovers(root: str | Path) -> list[Path]:
     Raises
     ------
     ArtifactError
-        In one sentence, where the folder holds no config of a run that can be read.
+        In one sentence, where the folder is none of a run.
+    ConfigError
+        In one sentence, where the run's last config cannot be read, as without an extension that it
+        names.
     """
-    last = LastConfig.of(root)
-    if last is None:
+    kept = kept_configs(root)[:1]
+    if not kept:
         raise ArtifactError(
-            f"{root} holds no config of a run that can be read, allowed is the folder of a run, as"
-            " results or results/runs/NAME"
+            f"{root} holds no config of a run, allowed is the folder of a run, as results or"
+            " results/runs/NAME"
         )
-    made = last.parts(root)
+    made = LastConfig(kept[0], load(kept)).parts(root)
     found = (file for stage in STAGES for file in _files(Path(root, stage)))
     return [file for file in found if file not in made and _is_stamped(file)]
 
