@@ -51,7 +51,8 @@ $(READY): envs/requirements.lock pyproject.toml
 
 # A paper, by the name of its study file; it ends with the page that shows it.
 paper: $(READY)
-	@case "$$NAME" in ""|*[!A-Za-z0-9_]*) given=;; *) given=papers/$$NAME.yaml;; esac; \
+	@case "$$NAME" in guth2023) echo "given NAME=guth2023, which takes images that are downloaded:" \
+	    "make CONFIG=config/cifar10.yaml" >&2; exit 1;; ""|*[!A-Za-z0-9_]*) given=;; *) given=papers/$$NAME.yaml;; esac; \
 	  test -f "$$given" || { echo "given NAME=$$NAME, allowed are $$(cd papers && ls *.yaml | \
 	    sed 's/[.]yaml$$//' | paste -sd, | sed 's/,/, /g')" >&2; exit 1; }; \
 	  $(MAKE) --no-print-directory all CONFIG="$$given"

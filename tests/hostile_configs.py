@@ -9,7 +9,7 @@ from datetime import date
 import yaml
 from hypothesis import strategies as st
 
-from finitewidth.config.model import LAYER_NAMES, MEASURES
+from finitewidth.config.model_ensemble import LAYER_NAMES, MEASURES
 from finitewidth.models.activations import table as activations
 from finitewidth.quantities.vocabulary import FAMILIES, FIGURES, QUANTITIES
 from running import ROOT

@@ -1,10 +1,10 @@
 """Are the errors of ladders right? z of trusted estimates over independent ladders, row by row.
 
 Rows are quantities at a width, a layer and a component. On one input they are held against exact
-moments (:mod:`finitewidth.theory.mlp.transport`); on two, and for tangent kernels, against the mean
-of all ladders, which takes a quarter of a per cent from the spread of z of 200. A ladder weighs
-less only where its error is more than twice the usual one: small values have small errors, so that
-weights that follow every error pull the mean down.
+moments (:mod:`finitewidth.theory.mlp.transport`); on more, and for tangent kernels, against the
+mean of all ladders, which takes a quarter of a per cent from the spread of z of 200. A ladder
+weighs less only where its error is more than twice the usual one: small values have small errors,
+so that weights that follow every error pull the mean down.
 Errors below 1e-6 of the value are rounding and left out. The table goes to ladder.md beside this
 file. All of the grid takes hours:
 
@@ -34,7 +34,13 @@ NETWORKS = (100, 300, 1000, 3000, 10000)
 ACTIVATIONS = ("linear", "relu", "leaky_relu(0.1)", "abs", "tanh", "sin", "erf", "arctan", "cos",
                "gelu", "silu", "softplus", "sigmoid")  # fmt: skip
 QUANTITIES = ("kernel_mean", "kernel_covariance", "kernel_third", "ntk_mean")
-X = {1: np.ones((1, 5)), 2: np.sqrt(5) * np.array([[1, 0], [0.5, 0.75**0.5]]) @ np.eye(2, 5)}
+#: Inputs of mean square 1, each at the correlation 1/2 to the one before.
+X = {
+    count: np.sqrt(5)
+    * np.linalg.cholesky([[0.5 ** abs(a - b) for b in range(count)] for a in range(count)])
+    @ np.eye(count, 5)
+    for count in (1, 2, 3)
+}
 #: Networks that are held in memory together, as far as one ladder has no more.
 TOGETHER = 200_000
 NAMES = {"seed": 0, "ensemble": "", "member": ""}

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 
 import finitewidth as fw
 from finitewidth.data.input_sets import dataset
-from finitewidth.members.attributes import MEANINGS
+from finitewidth.members.attributes import MEANINGS, attributes_of
+from finitewidth.members.words import network
 from finitewidth.provenance.artifacts import write_dataset
 from small_studies import run
 
@@ -102,6 +104,25 @@ def test_files_of_inputs_and_of_trained_networks_do_too(tmp_path, monkeypatch):
     assert (found.attrs["inputs"], found.attrs["seed"]) == ("taught", 4)
 
 
+def test_weights_of_torchs_own_law_have_their_C_W(study):
+    """C_W is that of torch's own layers; C_b differs from layer to layer, so that none is told."""
+    torch.manual_seed(5)
+    layer = torch.nn.Linear(40, 4000)
+    own = {"weights": "pytorch", "sampler": "explicit", "init": None, "width": [8, 3]}
+    entry = without_none({"own": SMALL | own})
+    found = fw.load_study({"seed": 4, "inputs": INPUTS, "ensembles": entry}).members
+    for member in found.values():
+        about = network(member.about)
+        # A variance of 160,000 uniform numbers is known to 0.3 %.
+        assert about["C_W"] == pytest.approx(40 * layer.weight.var().item(), rel=0.01)
+        assert about["C_b"] is None
+        assert member.predict().attrs["C_W"] == about["C_W"]
+        mine = fw.perceptron("relu", inputs=3, width=member.about.width, depth=2, weights="pytorch")
+        alike = member.about.width == 3
+        assert attributes_of(mine)["C_W"] == about["C_W"]
+        assert ("C_b" in attributes_of(mine)) == alike
+
+
 def test_meanings_are_of_names_that_are_used():
     """So that none is left of what is gone."""
     library = Path(fw.__file__).parent
@@ -127,7 +148,6 @@ def written(folder, study, ensemble):
 def test_swept_keys_are_dimensions_of_members_together(study, tmp_path, name, lazily):
     files = list(written(tmp_path, study, name))
     if lazily:
-        pytest.importorskip("dask")
         found = xr.open_mfdataset(files, preprocess=fw.with_swept, combine="by_coords",
                                   combine_attrs="drop_conflicts")  # fmt: skip
     else:

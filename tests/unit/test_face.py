@@ -101,7 +101,11 @@ def test_a_misspelt_keyword_is_told_the_others(name, tmp_path):
     function = getattr(fw, name)
     takes_any = {"draw": "look", "inputs": "keys", "load_study": "over"}
     parameters = [p for p in inspect.signature(function).parameters if p not in takes_any.values()]
-    given = {"draw": (None, "covariance"), "inputs": ("sphere",), "load_study": (STUDY,)}
+    given = {
+        "draw": (results.ReadStudy(Path("a")), "covariance"),
+        "inputs": ("sphere",),
+        "load_study": (STUDY,),
+    }
     # Two letters changed places.
     word = (
         "wdith" if name in takes_any else parameters[-1][1] + parameters[-1][0] + parameters[-1][2:]

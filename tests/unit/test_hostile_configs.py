@@ -10,7 +10,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 
-from finitewidth.config import model, model_network, model_published, model_trained
+from finitewidth.config import model, model_ensemble, model_network, model_published, model_trained
 from finitewidth.core.errors import LONGEST, ConfigError
 from finitewidth.core.fields import Model
 from finitewidth.planning.members import batches
@@ -96,7 +96,7 @@ def test_every_key_of_the_model_is_there_to_be_changed():
     for content in (RANDOM, TRAINED):
         assert refusal(validate, content) is None
         collect(content)
-    modules = (model, model_trained, model_network, model_published)
+    modules = (model, model_ensemble, model_trained, model_network, model_published)
     models = [m for module in modules for m in vars(module).values()
               if isinstance(m, type) and issubclass(m, Model)]  # fmt: skip
     # What an extension declares is refused by tests/unit/test_own_networks.py.

@@ -76,6 +76,9 @@ def test_a_row_is_a_number_with_every_order_beside_it():
         "agrees", "differs", "not trusted", "no theory", "no order holds", "agrees",
     ]  # fmt: skip
     assert columns["reason"][2] == "too few replicas for an error"
+    # Telephones show it in their own width.
+    viewports = [a["content"] for tag, a in tags(page) if a.get("name") == "viewport"]
+    assert viewports == ["width=device-width, initial-scale=1"]
     # What is the same in every row stands above the table.
     assert "<li>study: <b>s</b></li>" in page
 

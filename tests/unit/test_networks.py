@@ -278,9 +278,9 @@ def test_a_study_is_described_block_by_block():
               {"branch": [{"dense": {"width": "4n"}}]}]  # fmt: skip
     text = networks_of(study(network={"blocks": blocks}, outputs=3))
     lines = [" ".join(line.split()) for line in text.splitlines()]
-    assert lines[0] == "e, only: tanh, n = 8, 4 layers of results"
-    assert "100 networks on 2 inputs (x); sampler marginal (weights integrated out)" in lines[1]
-    assert lines[2:] == [
+    assert lines[:2] == ["Ensemble e, member only", "tanh, n = 8, 4 layers of results"]
+    assert "100 networks on 2 inputs (x); sampler marginal (weights integrated out)" in lines[2]
+    assert lines[3:] == [
         "input: 5 components",
         "dense 5 -> 8: 8 channels, 16 numbers",
         "layers 1 to 2 (body) z + 0.5 (RMS norm, tanh, dense 8 -> 8): 8 channels, 16 numbers",

@@ -64,7 +64,7 @@ def test_keys_that_do_not_go_with_a_module_are_refused_in_a_sentence(checked):
 
 def test_what_is_taken_is_described_and_has_the_families_that_are_known(checked):
     answer = checked[len(KEYS)]
-    assert "looped, only: a module, n = 16, 2 layers of results" in answer
+    assert "Ensemble looped, member only\n  a module, n = 16, 2 layers of results" in answer
     assert re.search(r"layer 1 +embed: 16 numbers", answer)
     assert re.search(r"layer 2 +the network itself: 4 numbers", answer)
     assert "'ntk'" in answer

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 
-from finitewidth.config.model import MEASURES
+from finitewidth.config.model_ensemble import MEASURES
 from finitewidth.data import inputs as input_vectors
 from finitewidth.models.activations import table as activations
 from finitewidth.quantities.vocabulary import FAMILIES, FIGURES

@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from finitewidth.config.model import Config, Ensemble, Study
+from finitewidth.config.model import Config, Study
+from finitewidth.config.model_ensemble import Ensemble
 from finitewidth.config.yaml_reader import parse
 from finitewidth.core.errors import ConfigError, describe, meant, one_of
 from finitewidth.models.activations import table as activations
@@ -120,7 +121,7 @@ def test_an_unknown_activation_is_told_how_to_add_one():
 def test_one_word_that_is_allowed_is_quoted():
     assert one_of(["one"]) == '"one"'
     assert one_of(["a", "b"]) == "one of a, b"
-    assert one_of([]) == "one of none"
+    assert one_of([]) == "none, since none is there"
     content = copy.deepcopy(RANDOM)
     content["inputs"] = {"one": content["inputs"]["ball"]}
     assert refused(content).endswith('allowed is "one"')

@@ -19,7 +19,7 @@ BAD = {
     ),
     "inputs": (
         {"inputs": {}},
-        'config key ensembles.both.inputs: given "pair", allowed is one of none',
+        'config key ensembles.both.inputs: given "pair", allowed is none, since none is there',
     ),
 }
 TINILY = ["--configfile", TINY]

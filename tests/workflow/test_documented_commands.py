@@ -187,6 +187,7 @@ def test_every_estimate_that_make_prints_is_printed(own, monkeypatch, capsys):
 #: What stands for files of a reader's.
 _STAND_FOR = {
     "theory/results": "results",
+    "results/runs/mine": TINYS,
     "FILE": f"{TINYS}/studies/covariance/figures/histograms.png",
     "A": f"{TINYS}/studies/covariance/comparison.csv",
     "B": f"{TINYS}/studies/everything/comparison.csv",
@@ -229,7 +230,25 @@ def test_every_command_of_ours_runs(line, tiny, own, monkeypatch, capsys):
         status = end.code
     said = capsys.readouterr()
     assert status == (1 if "--diff" in words else 0), said.out[-500:] + said.err
-    assert not said.err
+    # It lists files, and says how many they are beside the list.
+    assert not said.err or words[0] == "leftovers"
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
+def test_a_paper_that_is_none_is_told_the_others_or_where_it_stands():
+    for given, said in (
+        ("nope", "hanin_nica2018, hanin_nica2020"),
+        ("", "allowed are"),
+        ("../config", "allowed are"),
+        ("guth2023", "make CONFIG=config/cifar10.yaml"),
+    ):
+        words = ["make", "paper", f"NAME={given}", "-o", ".venv/.ready"]
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode != 0
+        first = done.stderr.splitlines()[0]
+        assert first.startswith(f"given NAME={given}")
+        assert said in first
+    assert (ROOT / "config/cifar10.yaml").exists()
 
 
 def test_a_target_behind_configfile_is_what_this_looks_for(tmp_path):

@@ -207,5 +207,8 @@ def test_a_table_sorts_narrows_down_and_marks_what_is_not_trusted(page, report):
         )
         cell = page.find_element(By.CSS_SELECTOR, f"tbody tr td:nth-child({place + 1})")
         assert float(cell.text) == pytest.approx(first, rel=1e-3)
+    # Four digits are as many characters for the largest number as for any other.
+    drawn = page.find_elements(By.CSS_SELECTOR, "tbody tr td.number")
+    assert 3 < max(len(cell.text) for cell in drawn) <= 12
     page.find_element(By.NAME, "search").send_keys("no such row")
     assert f"0 of {len(numbers)} numbers" in page.find_element(By.ID, "count").text

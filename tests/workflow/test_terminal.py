@@ -131,10 +131,13 @@ def test_ctrl_c_is_a_sentence_however_often(folder, times):
     assert status == 0, said
 
 
+#: What hears of Ctrl-C under `finitewidth run`, and under plain Snakemake.
+INSTALL = ("following.start()", "interrupts.install()")
+
 #: Condition.notify wakes a waiter and then forgets it; Ctrl-C comes between the two.
 WAKING = """
 import os, queue, signal, sys, threading, time
-from finitewidth.runtime import following
+from finitewidth.runtime import following, interrupts
 
 def between(frame, event, call):
     if frame.f_code is threading.Condition.notify.__code__ and event == "c_return":
@@ -142,7 +145,7 @@ def between(frame, event, call):
             sys.setprofile(None)
             os.kill(os.getpid(), signal.SIGINT)
 
-following.start()
+{install}
 told = queue.Queue()
 ended = threading.Thread(target=lambda: [told.get(), told.get()])
 ended.start()
@@ -159,15 +162,17 @@ except KeyboardInterrupt:
 """
 
 
-def test_ctrl_c_leaves_nobody_waiting(tmp_path):
-    done = subprocess.run([sys.executable, "-c", WAKING], cwd=tmp_path, timeout=100)
+@pytest.mark.parametrize("install", INSTALL)
+def test_ctrl_c_leaves_nobody_waiting(tmp_path, install):
+    code = WAKING.replace("{install}", install)
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, timeout=100)
     assert done.returncode == 3
 
 
 #: A wait that has ended takes its lock back; Ctrl-C comes before it has.
 TAKING_BACK = """
 import os, signal, sys, threading, time
-from finitewidth.runtime import following
+from finitewidth.runtime import following, interrupts
 
 def before(frame, event, call):
     if event == "call" and frame.f_back.f_code is threading.Condition.wait.__code__:
@@ -175,7 +180,7 @@ def before(frame, event, call):
             sys.setprofile(None)
             os.kill(os.getpid(), signal.SIGINT)
 
-following.start()
+{install}
 jobs = threading.Semaphore(0)
 threading.Timer(0.5, jobs.release).start()
 try:
@@ -189,9 +194,32 @@ except RuntimeError:
 """
 
 
-def test_ctrl_c_leaves_no_lock_that_is_not_held(tmp_path):
-    done = subprocess.run([sys.executable, "-c", TAKING_BACK], cwd=tmp_path, timeout=100)
+@pytest.mark.parametrize("install", INSTALL)
+def test_ctrl_c_leaves_no_lock_that_is_not_held(tmp_path, install):
+    code = TAKING_BACK.replace("{install}", install)
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, timeout=100)
     assert done.returncode == 3
+
+
+#: Plain Snakemake runs the workflow's shortest job and tells whose handler Ctrl-C has then.
+PLAIN = """
+import signal, sys
+from snakemake.cli import main
+
+try:
+    main(sys.argv[1:])
+finally:
+    print(signal.getsignal(signal.SIGINT).__module__)
+"""
+
+
+def test_plain_snakemake_hears_of_ctrl_c_as_well(tmp_path):
+    words = ["-s", ROOT / "Snakefile", "--configfile", KINDS, "--cores", "1", "crate_config"]
+    done = subprocess.run(
+        [sys.executable, "-c", PLAIN, *words], cwd=tmp_path, text=True, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[-1] == "finitewidth.runtime.interrupts"
 
 
 def test_what_ends_the_run_alone_ends_it(folder):

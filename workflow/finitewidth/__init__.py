@@ -33,13 +33,13 @@ _FACE = {
     "load_study": "face.study_file",
     "max_learning_rate": "theory.training.gradient_descent",
     "network": "face.networks",
-    "open_ensemble": "face.results",
+    "open_ensemble": "face.together",
     "perceptron": "face.networks",
     "predict": "face.one_ensemble",
     "read_study": "face.results",
     "sample": "face.one_ensemble",
     "tangent_kernel": "ntk.network",
-    "with_swept": "face.results",
+    "with_swept": "face.together",
 }
 __all__ = ["__version__", *_FACE]
 

@@ -10,10 +10,10 @@ from finitewidth.face.one_ensemble import predict as predict
 from finitewidth.face.one_ensemble import sample as sample
 from finitewidth.face.results import compare as compare
 from finitewidth.face.results import draw as draw
-from finitewidth.face.results import open_ensemble as open_ensemble
 from finitewidth.face.results import read_study as read_study
-from finitewidth.face.results import with_swept as with_swept
 from finitewidth.face.study_file import load_study as load_study
+from finitewidth.face.together import open_ensemble as open_ensemble
+from finitewidth.face.together import with_swept as with_swept
 from finitewidth.ntk.network import tangent_kernel as tangent_kernel
 from finitewidth.provenance.artifacts import ArtifactError as ArtifactError
 from finitewidth.theory.training.gaussian_process import gaussian_process as gaussian_process

@@ -1,4 +1,4 @@
-"""``finitewidth``: its commands trace, stamp, estimate, describe, check and archive."""
+"""``finitewidth``: its commands trace, stamp, estimate, describe, leftovers, check and archive."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from finitewidth import __version__
-from finitewidth.core.errors import ConfigError
+from finitewidth.core.errors import ConfigError, visible
 from finitewidth.core.places import DEFAULT, RESULTS, RUNS, STAGES, place, root_of
 from finitewidth.planning.describe import networks_of
 from finitewidth.planning.members import members
@@ -17,9 +17,11 @@ from finitewidth.planning.plan import report
 from finitewidth.planning.trained_members import trained_members
 from finitewidth.provenance.archive import DEFAULT_STUDY, archive
 from finitewidth.provenance.artifacts import SUFFIXES, ArtifactError, read_stamp
+from finitewidth.provenance.leftovers import delete, leftovers
 from finitewidth.provenance.rebuild import command, verify
 from finitewidth.provenance.trace import Ancestry, Tracer
-from finitewidth.provenance.trace_text import as_data, compared, tree, verdict
+from finitewidth.provenance.trace_text import as_data, compared, of_earlier, tree, verdict
+from finitewidth.runtime.folder import LOCK, occupied
 from finitewidth.study.runs import check_layout, name_of
 from finitewidth.study.study_file import load, overrides
 
@@ -52,14 +54,19 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("run", help="run a study file: the workflow, with options of Snakemake")
 
-    stamp = commands.add_parser("stamp", help="print what made a file of results, as JSON")
-    stamp.add_argument("file")
+    stamp = commands.add_parser(
+        "stamp",
+        help="print what made a file of results, as JSON",
+        description="Prints the stamp of a file of results as JSON: the rule, config, inputs, code"
+        " and packages that made it (docs/provenance.md).",
+    )
+    stamp.add_argument("file", help="a file of results")
     stamp.set_defaults(run=_stamp)
 
     trace = commands.add_parser(
         "trace",
-        help="print all that a file of results was made from, back to the config, and hold every"
-        " digest against the files on disk",
+        help="print all that a file of results was made from, back to the config, and check that"
+        " nothing was altered since",
         description="Prints the ancestry of FILE and holds it against what stands on disk. Exit"
         " status 0: every link holds; 1: one is broken, and named: a file was altered or is"
         " missing, or was computed by other code than stands here, or from another config.",
@@ -87,7 +94,10 @@ def _parser() -> argparse.ArgumentParser:
     trace.set_defaults(run=_trace)
 
     estimate = commands.add_parser(
-        "estimate", help="print what a study file takes: core-hours, GPU-hours, memory and disk"
+        "estimate",
+        help="print what a study file takes: core-hours, GPU-hours, memory and disk",
+        description="Prints what a study file takes before it is run: core-hours, GPU-hours, memory"
+        " and disk, stage by stage. Nothing is run.",
     )
     estimate.add_argument("config", nargs="+", help="study files, a later one over an earlier one")
     estimate.set_defaults(run=_estimate)
@@ -96,24 +106,49 @@ def _parser() -> argparse.ArgumentParser:
         "describe",
         help="print the networks of a study file block by block: shapes, numbers drawn, sampler,"
         " cost",
+        description="Prints the networks of each ensemble of a study file, block by block: shapes,"
+        " numbers drawn, sampler, cost. Nothing is run.",
     )
     describe.add_argument("config", nargs="+", help="study files, a later one over an earlier one")
     describe.set_defaults(run=_describe)
 
-    archive = commands.add_parser("archive", help="pack code, config and results into one file")
+    archive = commands.add_parser(
+        "archive",
+        help="pack code, config and results into one file",
+        description="Packs the code, config and results of a run into one file, each file checked"
+        " against its digest, and prints the command that rebuilds them.",
+    )
     _add_run(archive)
-    archive.add_argument("--run", dest="name", help="the name of the run, instead")
+    archive.add_argument("--run", dest="name", help="the name of the run, instead of both")
     archive.add_argument("--directory", default=".", help="the folder that holds results/")
     archive.add_argument("--output", help="the file to write (finitewidth-<study file>.tar.gz)")
     archive.set_defaults(run=_archive)
 
-    folder = commands.add_parser("folder", help="print where the results of a run stand")
+    folder = commands.add_parser(
+        "folder",
+        help="print where the results of a run stand",
+        description="Prints the folder of a run, which follows from its study file and from what"
+        " was laid on top of it; without either, that of the default study.",
+    )
     _add_run(folder)
     folder.set_defaults(run=_folder)
 
+    left = commands.add_parser(
+        "leftovers",
+        help="list the files of results in a run's folder that its last config does not make",
+        description="A run deletes nothing: members and figures of an earlier config stay where"
+        " they are, and no page, report or archive shows them. This lists them, one a line. Only"
+        " files that this project made count.",
+    )
+    left.add_argument(
+        "folder", nargs="?", default=RESULTS, help="the folder of a run (default: results)"
+    )
+    left.add_argument("--delete", action="store_true", help="delete them, too")
+    left.set_defaults(run=_leftovers)
+
     check = commands.add_parser(
         "check",
-        help="say whether a study file is one, without running anything that stands in it",
+        help="say whether a study file is valid, without running anything that stands in it",
         description="Reads study files as plain data, which Snakemake's own reader does not"
         " (docs/security.md). Exit status 0: a valid config, in one line; 1: a sentence says what"
         " is wrong.",
@@ -138,7 +173,7 @@ def _stamp(options: argparse.Namespace) -> int:
 
 def _estimate(options: argparse.Namespace) -> int:
     config = load(options.config)
-    print(report(config))
+    print(f"What {', '.join(options.config)} takes, stage by stage:\n\n{report(config)}")
     print(f"Results in {root_of(name_of(config, options.config, {}, DEFAULT_STUDY))}/.")
     return 0
 
@@ -158,6 +193,22 @@ def _archive(options: argparse.Namespace) -> int:
 def _folder(options: argparse.Namespace) -> int:
     files, over = options.configfile or [str(DEFAULT_STUDY)], overrides(options.config)
     print(root_of(name_of(load(files, over), files, over, DEFAULT_STUDY)))
+    return 0
+
+
+def _leftovers(options: argparse.Namespace) -> int:
+    root = Path(options.folder)
+    files = leftovers(root)
+    size = sum(file.stat().st_size for file in files) / 2**20
+    print("".join(f"{visible(str(file))}\n" for file in files), end="")
+    told = f"{root}: {len(files)} file{'' if len(files) == 1 else 's'} of an earlier config"
+    if files and options.delete:
+        before, _ = place(f"{root.absolute().as_posix()}/") or (".", "")
+        if occupied(Path(before, LOCK)):
+            raise ArtifactError(f"{root}: a run is at work there, nothing was deleted")
+        delete(files, root)
+        told += ", deleted"
+    print(f"{told} ({size:.1f} MiB)." if files else f"{told}.", file=sys.stderr)
     return 0
 
 
@@ -211,6 +262,7 @@ def _trace_folder(options: argparse.Namespace) -> int:
     if not files:
         raise ArtifactError(f"{options.file} holds no artifacts")
     problems: dict[tuple[str, str], None] = {}
+    earlier: dict[str, list[str]] = {}
     tracers: dict[tuple[Path, str], Tracer] = {}
     for file in files:
         folder, root = _standing(_real(file))
@@ -219,11 +271,14 @@ def _trace_folder(options: argparse.Namespace) -> int:
             tracers[folder, root] = _tracer(folder, root, options)
         found = tracers[folder, root].trace(_below(file, folder))
         problems |= dict.fromkeys(found.problems)
+        if found.later:
+            earlier.setdefault(found.later, []).append(found.root)
     if options.json:
         listed = [{"path": path, "problem": problem} for path, problem in problems]
-        print(json.dumps({"files": len(files), "whole": not problems, "problems": listed}))
+        told = {"files": len(files), "whole": not problems, "problems": listed}
+        print(json.dumps(told | {"earlier": [file for of in earlier.values() for file in of]}))
     else:
-        print("\n".join(verdict(len(files), problems)))
+        print("\n".join([*verdict(len(files), problems), *of_earlier(earlier)]))
     return 1 if problems else 0
 
 

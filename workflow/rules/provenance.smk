@@ -3,7 +3,7 @@
 from finitewidth.core.files import replacing
 from finitewidth.study.study_file import kept
 from finitewidth.runtime.folder import write_whole
-from finitewidth.runtime import failed, following
+from finitewidth.runtime import failed, following, interrupts
 
 NAME, TEXT = kept({**CONTENT, "run": RUN})
 #: So that results can be traced to the config of their run, whatever is run next.
@@ -50,6 +50,7 @@ onstart:
         sys.exit(str(error))
     if killed:
         logger.warning("The last run of this folder was killed: going on from where it was.")
+    interrupts.install()
     following.tell(kind="log", path=log[0] if isinstance(log, list) and log else str(log))
     end_runs_on_slurm()
     # Whatever is asked for, and also if it fails.

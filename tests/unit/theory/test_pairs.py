@@ -334,7 +334,7 @@ def test_layers_of_other_kinds_go_through_all_rows_of_two_blocks():
     (lambda k, x: k(x[:, :2]), r"x1: given an array of shape \(7, 2\), allowed is \(inputs, 3\)"),
     (lambda k, x: k(x, x[0]), r"x2: given an array of shape \(3,\)"),
     (lambda k, x: k(x[:0]), "at least one input"),
-    (lambda k, x: k([["a", "b", "c"]]), "no array of numbers"),
+    (lambda k, x: k([["a", "b", "c"]]), "x1: given .*, allowed is an array of numbers"),
     (lambda k, x: k(x * np.nan), "not finite"),
     (lambda k, x: k(x, get="nngb"), "did you mean nngp"),
     (lambda k, x: k(x, get=()), "given nothing"),
@@ -346,7 +346,7 @@ def test_layers_of_other_kinds_go_through_all_rows_of_two_blocks():
     (lambda k, x: fw.infinite_width(vectors("relu", weights="pytorch", C_W=None, C_b=None)),
      "weights='normal'"),
     (lambda k, x: fw.infinite_width(vectors("relu", weights="uniform")), "weights='normal'"),
-    (lambda k, x: fw.infinite_width("relu"), "given str"),
+    (lambda k, x: fw.infinite_width("relu"), 'network: given "relu", allowed is a network'),
 ])  # fmt: skip
 def test_what_does_not_fit_is_refused_in_a_sentence(call, said):
     with pytest.raises(ValueError, match=said) as told:

@@ -228,19 +228,22 @@ def test_the_largest_learning_rate_is_where_descent_turns_from_falling_to_growin
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"y": [[[1.0]]]}, "targets have the shape"),
-        ({"y": [np.nan]}, "targets are finite"),
+        ({"y": [[[1.0]]]}, "targets of shape"),
+        ({"y": [np.nan]}, "targets that are not finite"),
         ({"y": [1.0] * 4}, "at least the 4 training inputs"),
         ({"ntk": np.diag([1.0, -1.0, 1.0]), "y": [1.0, 1.0]}, "eigenvalue -1"),
         ({"ntk": np.full((3, 3), np.inf)}, "not finite"),
         ({"nngp": np.eye(4)}, "nngp has 4 inputs"),
-        ({"ridge": -1.0}, "ridge is a number"),
+        ({"ridge": -1.0}, "ridge: given"),
         ({"time": -1.0}, "a time of training"),
         ({"time": float("nan")}, "a time of training"),
         ({"time": None}, "learning_rate and steps, or by time"),
         ({"learning_rate": 0.1, "steps": 1}, "learning_rate and steps, or by time"),
         ({"time": None, "learning_rate": -0.1, "steps": 1}, "a learning rate is"),
-        ({"time": None, "learning_rate": 0.1, "steps": 1.5}, "steps are a whole number"),
+        (
+            {"time": None, "learning_rate": 0.1, "steps": 1.5},
+            "steps: given 1.5, allowed is a whole number",
+        ),
     ],
 )
 def test_what_is_no_training_is_refused_in_one_sentence(changes, said):

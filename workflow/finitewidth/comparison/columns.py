@@ -13,16 +13,17 @@ if TYPE_CHECKING:
 
 #: What the columns mean. Swept keys that are not among them stand in ``config/README.md``.
 MEANINGS = {
-    "study": "a question of the study file",
-    "ensemble": "networks that share a law",
+    "study": "the study that the row belongs to, by its name in the study file",
+    "ensemble": "the entry of the study file that says what the networks are",
     "network": "what the networks are made of",
     "activation": "the function between two layers",
     "depth": "layers of weights, L; layers of results of networks made of blocks",
     "width": "neurons of a hidden layer, n, of the widest one where they differ; empty for what is"
     " fitted over several widths",
-    "C_b": "variance of a bias at the start; empty where the law of the weights has none",
-    "C_W": "variance of a weight at the start, times its layer's fan-in; empty where the law of the"
-    " weights fixes it",
+    "C_b": "variance of a bias at the start; empty where layers differ in it, as by torch's default"
+    " law, and of modules of one's own",
+    "C_W": "variance of a weight at the start, times its layer's fan-in; empty of modules of one's"
+    " own",
     "quantity": "what is compared; docs/files.md says what each is",
     "layer": "1 is the first layer of preactivations",
     "inputs": "indices of the inputs that the number belongs to",

@@ -108,6 +108,7 @@ table { border-collapse: collapse; font-size: .87rem; font-variant-numeric: tabu
 th { position: sticky; top: 0; background: var(--head); cursor: pointer; text-align: left;
   white-space: nowrap; user-select: none; }
 th, td { padding: .22rem .6rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
+td.text { max-width: 17rem; overflow: hidden; text-overflow: ellipsis; }
 th.number, td.number { text-align: right; }
 th[aria-sort=ascending]::after { content: " \\25B2"; } th[aria-sort=descending]::after
   { content: " \\25BC"; }
@@ -128,8 +129,12 @@ let order = [...Array(data.rows).keys()], shown = most, sorted = null, words = '
 const make = (tag, text) => {
   const e = document.createElement(tag); if (text !== undefined) e.textContent = text; return e; };
 const cell = (c, i) => c.texts ? c.texts[c.values[i]] : c.values[i];
-const brief = (v, c) => v === null ? '' : c.holds ? v.toFixed(1) : Number.isInteger(v) ? String(v)
-  : String(+v.toPrecision(4));
+const brief = (v, c) => {
+  if (v === null) return '';
+  if (c.holds) return v.toFixed(1);
+  if (!c.number && Number.isInteger(v)) return String(v);
+  const digits = +v.toPrecision(4);
+  return Math.abs(digits) < 1e6 ? String(digits) : digits.toExponential().replace('e+', 'e'); };
 const verdict = columns.find(c => c.name === 'verdict');
 const controls = document.getElementById('controls'), head = document.querySelector('thead tr');
 for (const c of columns) {
@@ -176,7 +181,7 @@ function draw(anew) {
     tr.className = cell(verdict, i).replaceAll(' ', '-');
     for (const c of columns) {
       const v = cell(c, i), td = make('td', c.texts ? v : brief(v, c));
-      if (!c.texts) { td.className = 'number'; td.title = v ?? ''; }
+      td.className = c.texts ? 'text' : 'number'; td.title = v ?? '';
       if (c === verdict) { td.className = 'mark'; td.textContent = `${signs[v] ?? ''} ${v}`; }
       if (c.holds && v !== null && v !== '')
         td.classList.add(!c.holds[i] ? 'idle' : Math.abs(v) > FAR ? 'far' : 'held');
@@ -201,6 +206,7 @@ _PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" \
 content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
 <title>{name}: theory beside estimate</title>
@@ -209,11 +215,12 @@ content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inlin
 <body>
 <h1>{heading}</h1>
 <p>Study <b>{name}</b>: every measured number, with its standard error, beside every order of
-theory. z is the difference in standard errors; it is grey where the order is not meant to hold at
-this size. Click on a heading to sort; point at it, or at a number, to read more. The verdict says
-whether the number <i>agrees</i> with every order that is meant to hold, <i>differs</i> from one by
-more than {far} standard errors, or is <i>not trusted</i>, because its standard error is not to be
-believed. <code>comparison.csv</code> has all digits, one row an order.</p>
+theory. z is the difference in standard errors. An order is meant to hold where it leaves out little
+beside the standard error; elsewhere its z is grey. Click on a heading to sort; point at it, or at a
+number, to read more. The verdict says whether the number <i>agrees</i> with every order that is
+meant to hold, <i>differs</i> from one by more than {far} standard errors, or is <i>not trusted</i>,
+because its standard error is not to be believed. With <i>no order holds</i> or <i>no theory</i>
+there is nothing to judge it by. <code>comparison.csv</code> has all digits, one row an order.</p>
 <ul class="same">{same}</ul>
 <noscript><p>Without JavaScript this table stays empty; <code>comparison.csv</code> and
 <code>comparison.md</code> beside it hold the same numbers.</p></noscript>

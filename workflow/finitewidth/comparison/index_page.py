@@ -147,13 +147,14 @@ _STYLE = (
     + """body { font: 16px/1.5 system-ui, sans-serif; color: var(--text); background: var(--page);
   margin: 1.2rem auto; max-width: 80rem; padding: 0 1rem; }
 a { color: var(--link); } h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
-ul { columns: 22rem; padding-left: 1.2rem; } li { break-inside: avoid; }
+ul { columns: 22rem; column-gap: 2.5rem; padding-left: 1.2rem; } li { break-inside: avoid; }
 .tally { color: var(--faint); }
 .good { color: var(--good); } .bad { color: var(--bad); font-weight: 600; }
 .doubt { color: var(--doubt); }
-.figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(19rem, 1fr)); gap: 1rem; }
+.figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(24rem, 100%), 1fr));
+  gap: 1rem; align-items: start; }
 figure { margin: 0; border: 1px solid var(--line); border-radius: 6px; padding: .6rem; }
-figure img { width: 100%; height: 13rem; object-fit: contain; background: #fff; }
+figure img { width: 100%; max-height: 20rem; object-fit: contain; background: #fff; }
 figcaption { font-size: .88rem; color: var(--faint); } figcaption b { color: var(--text); }
 table { border-collapse: collapse; font-size: .9rem; margin: .8rem 0; display: block;
   overflow-x: auto; font-variant-numeric: tabular-nums; }
@@ -173,10 +174,13 @@ content="default-src 'none'; style-src 'unsafe-inline'; img-src 'self' file: dat
 </head>
 <body>
 <h1>{name}</h1>
-<p>Measured numbers of each study stand beside every order of theory. A number <span class="good">\
-agrees</span> if it lies within {far} standard errors of every order that is meant to hold at its
-size, and <span class="bad">differs</span> if it does not; where its standard error is not to be
-believed it is <span class="doubt">not trusted</span>.</p>
+<p>Measured numbers of each study stand beside every order of theory: infinite width, orders in
+1/n, exact at finite width, and others. An order is meant to hold where it leaves out little beside
+the standard error. A number <span class="good">agrees</span> if it lies within {far} standard
+errors of every order that is meant to hold, and <span class="bad">differs</span> if it does not.
+Nothing is judged where no order is meant to hold (no order holds), or where theory says nothing of
+the number (no theory). Where its standard error is not to be believed it is <span class="doubt">\
+not trusted</span>; the column <code>reason</code> of the table says why.</p>
 <ul>{contents}</ul>
 {parts}
 </body>

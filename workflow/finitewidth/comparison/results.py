@@ -129,7 +129,8 @@ class Study:
 
 
 def _replicas(about: TabulatedReplicas, folder: Path) -> TrainedResults:
-    estimates = read_dataset(folder / "estimates.nc").merge(read_dataset(folder / "generated.nc"))
+    estimates, drawn = (read_dataset(folder / f"{name}.nc") for name in ("estimates", "generated"))
+    estimates = estimates.merge(drawn, compat="no_conflicts", join="outer")
     return Results(about, about.swept, estimates, read_dataset(folder / "theory.nc"), folder)
 
 
@@ -156,7 +157,7 @@ def beside(
             tests, compat="override", join="outer", combine_attrs="override"
         )
     if "rung" in estimates.dims:
-        estimates = estimates.merge(extrapolate(estimates, theory), compat="override")
+        estimates = estimates.merge(extrapolate(estimates, theory), compat="override", join="outer")
     return MemberResults(cast(Tabulated, about), about.swept, estimates, theory, folder)
 
 

@@ -69,7 +69,8 @@ def extrapolate_sweep(
         )
         found.append(one)
         told.append(other)
-    return xr.merge(found), xr.merge(told)
+    both = (xr.merge(each, compat="no_conflicts", join="outer") for each in (found, told))
+    return next(both), next(both)
 
 
 #: What may be fitted over narrow networks, too.

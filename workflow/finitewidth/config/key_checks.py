@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from finitewidth.config.model import Config, Ensemble, Study, families_of
+from finitewidth.config.model import Config, Study
+from finitewidth.config.model_ensemble import Ensemble, families_of
 from finitewidth.config.module_checks import check_module
 from finitewidth.config.network_checks import (
     check_network,

@@ -150,7 +150,7 @@ class PoolKeys(Model):
 
 
 class Embed(Model):
-    """The map from inputs to the n channels of the stream."""
+    """The map from inputs to the stream: the n channels that go from block to block."""
 
     map: Literal["dense", "conv"] = key(
         "dense (of images that input describes, at each place), or conv", "dense"
@@ -208,7 +208,8 @@ class StepKeys(Model):
 
 
 class Residual(Model):
-    """The skip of a block: z' = gamma z + beta branch(z), normed before or after."""
+    """The skip of a block: of the stream z it makes z' = gamma z + beta branch(z), normed before or
+    after."""
 
     gamma: Sweep[Factor] = key(
         "a number from 0 to 1000, or a list of different ones (a sweep): factor of the skip", [1.0]
@@ -249,8 +250,8 @@ class BlockKeys(Model):
 
 
 class ReadoutKeys(Model):
-    """What follows the last block: a norm, an activation, means over places or one vector of all of
-    them, and a dense map to the outputs."""
+    """The read-out, which follows the last block: a norm, an activation, means over places or one
+    vector of all of them, and a dense map to the outputs."""
 
     norm: NormName | Literal["same"] = key(
         "none, rms, layer, or same (before the branch of the last block)", "none"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from finitewidth.config.model import Ensemble, families_of, wants_last_law
+from finitewidth.config.model_ensemble import Ensemble, families_of, wants_last_law
 from finitewidth.core.errors import ConfigError
 from finitewidth.models.own_networks import get
 

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping
 from math import prod
 
-from finitewidth.config.model import Ensemble
+from finitewidth.config.model_ensemble import Ensemble
 from finitewidth.config.model_network import (
     ConvKeys,
     DenseKeys,

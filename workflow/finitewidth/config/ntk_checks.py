@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from finitewidth.config.model import Ensemble, Ntk
+from finitewidth.config.model_ensemble import Ensemble, Ntk
 from finitewidth.core.errors import ConfigError
 from finitewidth.models.activations.table import get
 from finitewidth.quantities.vocabulary import FAMILIES, FROM_NTK

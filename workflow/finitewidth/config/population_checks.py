@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from finitewidth.config.model import Ensemble, Init, orders_of, tangent_orders_of
+from finitewidth.config.model_ensemble import Ensemble, Init, orders_of, tangent_orders_of
 from finitewidth.config.model_network import NetworkKeys
 from finitewidth.core.errors import ConfigError
 from finitewidth.models.activations.table import get

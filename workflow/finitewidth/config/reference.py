@@ -14,16 +14,33 @@ FOLDER = Path(__file__).parents[3] / "config"
 
 _FRONT = """# The config, key by key
 
-Made by `make docs` from the models in `workflow/finitewidth/config/`, as `schema.json` is, which
-serves editors. Other keys than these are refused.
+This page lists every key of a study file. Other keys are refused. *Allowed* says what a key may be,
+and what it means; *default* says what holds where it is left out. The page is made by `make docs`
+from the models in `workflow/finitewidth/config/`, as is `schema.json`, which serves editors.
 
 The default study is `config/config.yaml`, the same file as `config.yaml` at the top. A study file
 stands alone: `snakemake --cores all --config study=my.yaml` reads it instead, and `--config
 study=my.yaml seed=7` changes a key of it. Each is a run with a folder of its own in
 `results/runs/`, here `my` and `my-seed-7` (docs/provenance.md). Where a value can be a list of
-different values, the list is a *sweep*: one member for each combination. A config that cannot be
+different values, the list is a *sweep*: one *member* for each combination. A config that cannot be
 run ends before the first job, in one sentence that names the key, what was given and what is
 allowed.
+
+Words of this page, of which docs/glossary.md has all: `n` is the width, `n_0` the number of
+components of an input, and `L` the depth. `C_W` is the variance of a weight times the fan-in, and
+`C_b` that of a bias. `Ghat` is the kernel of one network: the covariance of the next layer, given
+this one. `Theta` is the tangent kernel. `K` and `H` are the limits of both at infinite width.
+"""
+#: What stands above the tables at the end.
+_ESTIMATES = """The key `estimate` of an ensemble names words of the first column. Each gives all
+quantities beside it. `z_ia` is the preactivation of neuron `i` at input `a`, `f` an output and `y`
+its target. `E` is the mean over networks, and `G` is `E[z_a z_b]`.
+"""
+_TRAINED = """All of this is measured of every entry of `trained`. A family is a group of
+quantities that are measured together.
+"""
+_FIGURES = """The key `figures` of a study names these. The last column says what networks of the
+study have to estimate for it.
 """
 
 
@@ -37,18 +54,19 @@ refused.
 def readme() -> str:
     """The text of ``config/README.md``."""
     parts = [_FRONT, *sections(Config.model_json_schema())]
-    parts += ["\n## What can be estimated\n", "| `estimate` | quantity | what it is |"]
+    parts += ["\n## What can be estimated\n", _ESTIMATES, "| `estimate` | quantity | what it is |"]
     parts += ["|---|---|---|"]
     parts += [
         f"| `{family.name}` | `{q.name}` | {q.meaning.replace('|', '&#124;')} |"
         for family in FAMILIES.values()
         for q in family.quantities
     ]
-    parts += ["\n## What is measured of trained networks\n", "| family | quantities |", "|---|---|"]
+    parts += ["\n## What is measured of trained networks\n", _TRAINED]
+    parts += ["| family | quantities |", "|---|---|"]
     parts += [
         f"| `{f}` | {', '.join(f'`{q}`' for q in qs)} |" for f, qs in TRAINED_FAMILIES.items()
     ]
-    parts += ["\n## Figures\n", "| figure | shows | needs |", "|---|---|---|"]
+    parts += ["\n## Figures\n", _FIGURES, "| figure | shows | needs |", "|---|---|---|"]
     parts += [f"| `{n}` | {f.caption} | {', '.join(f.families)} |" for n, f in FIGURES.items()]
     parts += ["\n## What a style file may set\n", _STYLE_FILE]
     parts += [", ".join(f"`{name}`" for name in ALLOWED)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from finitewidth.config.model import Config, Ensemble, families_of
+from finitewidth.config.model import Config
+from finitewidth.config.model_ensemble import Ensemble, families_of
 from finitewidth.config.model_training import Train
 from finitewidth.config.ntk_checks import check_rates
 from finitewidth.core.errors import ConfigError

@@ -23,11 +23,15 @@ def device_of(wanted: str) -> str:
     ------
     ValueError
         Where a GPU is wanted and there is none.
+    MissingExtraError
+        Where one is wanted and torch is not installed.
     """
     if wanted == "cpu":
         return "cpu"
     there = _is_there()
     if wanted == "cuda" and not there:
+        import torch  # noqa: F401  (where it is missing, that is what has to be said)
+
         raise ValueError(
             "device: cuda, but there is no GPU here that torch can use: set device to auto or cpu,"
             " or run the job where there is one"
@@ -47,8 +51,11 @@ def _is_there() -> bool:
 
 
 def _can_be() -> bool:
-    """False where torch is made for processors alone, or the system knows no GPU."""
-    if metadata.version("torch").endswith("+cpu"):
+    """False where torch is made for processors alone or missing, or the system knows no GPU."""
+    try:
+        if metadata.version("torch").endswith("+cpu"):
+            return False
+    except metadata.PackageNotFoundError:
         return False
     return sys.platform != "linux" or any(map(_DRIVERS.fullmatch, os.listdir("/dev")))
 

@@ -45,7 +45,9 @@ class ConfigError(Exception):
 def one_of(words: Iterable[str]) -> str:
     """What is allowed where some words are; one that is alone stands in quotes, for what it is."""
     words = list(words)
-    return f'"{words[0]}"' if len(words) == 1 else f"one of {', '.join(words) or 'none'}"
+    if not words:
+        return "none, since none is there"
+    return f'"{words[0]}"' if len(words) == 1 else f"one of {', '.join(words)}"
 
 
 def meant(given: object, words: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import ParamSpec, TypeVar
 
+from finitewidth.core.arguments import check_kinds
 from finitewidth.core.errors import describe, meant, one_line, one_of
 
 Given = ParamSpec("Given")
@@ -28,16 +29,23 @@ def check_word(key: str, given: object, allowed: Iterable[str]) -> str:
 def check_words(key: str, given: str | Collection[str], allowed: Iterable[str]) -> tuple[str, ...]:
     """The same of several words, each once, in their order; a word alone is one of them."""
     words = list(allowed)
+    if not isinstance(given, str | Collection):
+        raise ValueError(
+            one_line(f"{key}: given {describe(given)}, allowed are words: {one_of(words)}")
+        )
     each = [given] if isinstance(given, str) else list(given)
     return tuple(dict.fromkeys(check_word(key, word, words) for word in each))
 
 
 def named(function: Callable[Given, Found]) -> Callable[Given, Found]:
-    """The same function, which refuses a keyword that it does not have in one sentence.
+    """The same function, which refuses in one sentence a keyword that it does not have, and what
+    does not fit the annotation of an argument.
 
-    Raises ``TypeError``, as Python does, with the keywords that there are.
+    Raises ``TypeError``, as Python does, with the keywords that there are; ``ValueError`` as
+    :func:`~finitewidth.core.arguments.check_kinds`.
     """
     parameters = inspect.signature(function).parameters.values()
+    placed = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
     keywords = [p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
 
@@ -45,6 +53,7 @@ def named(function: Callable[Given, Found]) -> Callable[Given, Found]:
     def called(*given: Given.args, **more: Given.kwargs) -> Found:
         if unknown := [key for key in more if key not in keywords and not takes_any]:
             refuse_keyword(f"{function.__name__}()", unknown[0], keywords)
+        check_kinds(function, {**dict(zip(placed, given, strict=False)), **more})
         return function(*given, **more)
 
     return called

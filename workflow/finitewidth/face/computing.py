@@ -1,9 +1,12 @@
-"""Computing as a job does, and leaving torch as it was."""
+"""Computing as a job does, and leaving the process as it was."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from finitewidth.core.device import prepare
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -12,17 +15,32 @@ DEVICES = ("auto", "cpu", "cuda")
 def as_a_job(device: str) -> Iterator[str]:
     """The device to compute on, with torch set up as jobs have it (:mod:`core.device`).
 
-    What belongs to the whole process is set back: threads, precision of products, algorithms.
+    What belongs to the whole process is set back: environment, threads, precision of products,
+    algorithms. Without torch it is there for what needs none.
     """
-    import torch
+    before = dict(os.environ)
+    try:
+        with _torch_as_it_was():
+            yield prepare(device)
+    finally:
+        for key in os.environ.keys() - before.keys():
+            del os.environ[key]
+        os.environ.update(before)
 
-    from finitewidth.core.device import prepare
 
+@contextmanager
+def _torch_as_it_was() -> Iterator[None]:
+    """Settings of torch, which are read before anything may change them."""
+    try:
+        import torch
+    except ModuleNotFoundError:
+        yield
+        return
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
     flags = matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic
     try:
-        yield prepare(device)
+        yield
     finally:
         torch.set_num_threads(threads)
         torch.set_float32_matmul_precision(precision)

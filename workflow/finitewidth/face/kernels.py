@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import prod
 
 import numpy as np
 
 from finitewidth.core.words import check_word, check_words, named
+from finitewidth.face.given_inputs import inputs_for, whole
 from finitewidth.models.architecture import Architecture
 from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
@@ -94,10 +94,11 @@ class InfiniteWidth:
         if not wanted:
             raise ValueError("get: given nothing, allowed are nngp, ntk or both")
         number = self._layer(layer)
-        one = self._inputs("x1", x1)
-        two = None if x2 is None else self._inputs("x2", x2)
+        one = self.network.arranged(inputs_for(self.network, "x1", x1))
+        two = None if x2 is None else self.network.arranged(inputs_for(self.network, "x2", x2))
         plan = self._plan(number)
-        blocks = Blocks.of(plan, _at_least_one("block", block), _at_least_one("memory", memory))
+        inputs = 0 if block is None else whole("block", block)
+        blocks = Blocks.of(plan, inputs, whole("memory", memory))
         rates = None
         if "ntk" in wanted:
             rates = LearningRates.named(self.parameterisation, self.network)
@@ -113,38 +114,9 @@ class InfiniteWidth:
         count = len(self.network.ends)
         if given is None:
             return count
-        whole = isinstance(given, int | np.integer) and not isinstance(given, bool)
-        if not whole or not 1 <= given <= count:
-            raise ValueError(f"layer: given {given!r}, allowed is a whole number from 1 to {count}")
+        if not 1 <= given <= count:
+            raise ValueError(f"layer: given {given}, allowed is a whole number from 1 to {count}")
         return int(given)
-
-    def _inputs(self, key: str, given: np.ndarray) -> np.ndarray:
-        shape = self.network.given_shape
-        try:
-            x = np.asarray(given, dtype=float)
-        except (TypeError, ValueError):
-            raise ValueError(f"{key}: given no array of numbers") from None
-        if x.ndim < 2 or not len(x) or x.shape[1:] not in (shape, _line(shape), (prod(shape),)):
-            raise ValueError(
-                f"{key}: given an array of shape {x.shape}, allowed is (inputs,"
-                f" {', '.join(map(str, shape))}) with at least one input"
-            )
-        if not np.isfinite(x).all():
-            raise ValueError(f"{key}: given numbers that are not finite")
-        return self.network.arranged(x.reshape(len(x), *shape))
-
-
-def _line(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of images of one row without it."""
-    return (shape[0], shape[2]) if len(shape) == 3 and shape[1] == 1 else shape
-
-
-def _at_least_one(key: str, given: int | None) -> int:
-    if given is None:
-        return 0
-    if isinstance(given, bool) or not isinstance(given, int | np.integer) or given < 1:
-        raise ValueError(f"{key}: given {given!r}, allowed is a whole number of at least 1")
-    return int(given)
 
 
 @named
@@ -172,11 +144,6 @@ def infinite_width(
         network is not known.
     """
     check_word("parameterisation", parameterisation, ("ntk", "standard"))
-    if not isinstance(network, Perceptron | Architecture):
-        raise ValueError(
-            f"network: given {type(network).__name__}, allowed is what perceptron() or network()"
-            " makes"
-        )
     layers = network.architecture if isinstance(network, Perceptron) else network
     kernel = InfiniteWidth(layers, parameterisation)
     # What is not known is told before any inputs are there.

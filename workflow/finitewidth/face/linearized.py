@@ -9,7 +9,7 @@ import numpy as np
 
 from finitewidth.core.words import named
 from finitewidth.ntk.linear_model import Displacement, LinearModel
-from finitewidth.theory.training.modes import Modes, checked_ridge, columns, precision_of
+from finitewidth.theory.training.modes import Modes, columns, not_negative, precision_of
 from finitewidth.theory.training.moments import moment
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class Linearized:
         """Outputs at inputs (inputs, ...), shape (inputs, outputs), before any training."""
         return self._model.start(x)
 
+    @named
     def gradient_descent_mse(
         self,
         x: torch.Tensor,
@@ -79,7 +80,7 @@ class Linearized:
         """
         at, ridge = (
             moment(learning_rate=learning_rate, steps=steps, time=time),
-            checked_ridge(ridge),
+            not_negative("ridge", ridge),
         )
         kernel = self._model.kernel(x).cpu().numpy()
         z = self._model.start(x)

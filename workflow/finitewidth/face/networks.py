@@ -12,6 +12,7 @@ from finitewidth.config.model import Config
 from finitewidth.core.errors import ConfigError
 from finitewidth.core.words import check_word, check_words, named
 from finitewidth.data.inputs import KINDS, vectors
+from finitewidth.face.given_inputs import whole
 from finitewidth.models.architecture import Architecture
 from finitewidth.models.block_network import architecture_of
 from finitewidth.models.perceptron import Perceptron
@@ -66,7 +67,7 @@ def perceptron(
         "hidden": None if hidden is None else list(hidden),
     }
     member = _member(activation, C_W, C_b, weights, outputs=outputs, **keys)
-    return Perceptron.of_member(member, dimension=_whole("inputs", inputs))
+    return Perceptron.of_member(member, dimension=whole("inputs", inputs))
 
 
 @named
@@ -105,12 +106,12 @@ def network(
     """
     image = _image(inputs) if isinstance(inputs, Sequence) else None
     one = _ONE if image is None else {"kind": "images", "count": 1, **image}
-    dimension = prod(inputs) if isinstance(inputs, Sequence) else _whole("inputs", inputs)
+    dimension = prod(inputs) if isinstance(inputs, Sequence) else whole("inputs", inputs)
     if tokens is not None:
         if image is not None:
             given = f"{tuple(inputs)!r} beside tokens"  # type: ignore[arg-type]
             raise ValueError(f"inputs: given {given}, allowed is the channels of a token")
-        image = {"tokens": _whole("tokens", tokens), "channels": dimension}
+        image = {"tokens": whole("tokens", tokens), "channels": dimension}
         one = {"kind": "tokens", "count": 1, "length": tokens, "channels": dimension}
         dimension *= tokens
     about: dict[str, Any] = {"input": image, "embed": embed, "blocks": [dict(b) for b in blocks]}
@@ -125,7 +126,7 @@ def _image(inputs: Sequence[int]) -> dict[str, Any]:
     if not 2 <= len(inputs) <= 3:
         allowed = "a whole number, or channels and one or two numbers of places"
         raise ValueError(f"inputs: given {tuple(inputs)!r}, allowed is {allowed}")
-    channels, *positions = (_whole("inputs", size) for size in inputs)
+    channels, *positions = (whole("inputs", size) for size in inputs)
     return {"positions": positions, "channels": channels}
 
 
@@ -167,10 +168,12 @@ def _member(
 ) -> Networks:
     """The member that a study file with these keys has; ``ValueError`` unless it is one."""
     init: dict | str | None = "critical" if weights != "pytorch" else None
+    # Others than normal weights cannot be integrated out.
+    sampler = None if weights == "normal" else "explicit"
     if C_W is not None or C_b is not None:
         init = {key: value for key, value in (("C_W", C_W), ("C_b", C_b)) if value is not None}
     about = {"activation": activation, "init": init, "weights": weights, "inputs": "one",
-             "networks": 1000, **keys}  # fmt: skip
+             "networks": 1000, "sampler": sampler, **keys}  # fmt: skip
     given = {key: value for key, value in about.items() if value is not None}
     content = {"seed": 0, "inputs": {"one": dict(one)}, "ensembles": {"network": given}}
     found = members(_validated(content, "ensembles.network."), "network")
@@ -185,9 +188,3 @@ def _validated(content: Mapping, prefix: str) -> Config:
     except ConfigError as error:
         # Of a file that nobody wrote: only the keys say something.
         raise ValueError(str(error).replace(f"config key {prefix}", "")) from None
-
-
-def _whole(key: str, given: int) -> int:
-    if isinstance(given, bool) or not isinstance(given, int | np.integer) or given < 1:
-        raise ValueError(f"{key}: given {given!r}, allowed is a whole number of at least 1")
-    return int(given)

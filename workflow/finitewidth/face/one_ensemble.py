@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from finitewidth.config.model import MEASURES
+from finitewidth.config.model_ensemble import MEASURES
 from finitewidth.core.words import check_word, check_words, named
 from finitewidth.estimate.estimate_member import estimate_member
 from finitewidth.face.computing import DEVICES, as_a_job
-from finitewidth.face.own_samples import of_arrays
+from finitewidth.face.given_inputs import inputs_for, whole
+from finitewidth.face.own_samples import check_samples, of_arrays
 from finitewidth.face.progress import bar
 from finitewidth.face.study_file import Member
 from finitewidth.members.attributes import attributes_of, explained
@@ -117,15 +118,18 @@ def sample(
         missing = "x" if x is None else "networks"
         allowed = "an array of inputs" if x is None else "a whole number of at least 1"
         raise ValueError(f"{missing}: given nothing, allowed is {allowed}")
-    if isinstance(networks, bool) or not isinstance(networks, int | np.integer) or networks < 1:
-        raise ValueError(f"networks: given {networks!r}, allowed is a whole number of at least 1")
+    whole("networks", networks)
+    whole("outputs", outputs)
+    _check_seed(seed)
+    x = inputs_for(of, "x", x)
     wanted = check_words("measure", measure, RECORDED)
     check_word("precision", precision, PRECISIONS)
     check_word("device", device, DEVICES)
     check_word("parameterisation", parameterisation, PARAMETERISATIONS[:2])
     about: dict[str, Any] = {
-        "networks": int(networks), "seed": seed, "name": tuple(name), "layers": layers,
-        "record": record, "measure": wanted, "sampler": sampler, "precision": precision,
+        "networks": int(networks), "seed": seed, "name": tuple(name), "layers": _layers(of, layers),
+        "record": whole("record", record), "measure": wanted, "sampler": sampler,
+        "precision": precision,
     }  # fmt: skip
     tangents = {"ntk", "dntk"} & set(wanted)
     samplers = ("marginal", "explicit", "scalar") if tangents else ("marginal", "explicit")
@@ -202,6 +206,8 @@ def estimate(
         In one sentence: a misspelt word, an array of another shape, what the samples lack, fewer
         than 50 networks.
     """
+    if seed is not None:
+        _check_seed(seed)
     if isinstance(samples, Mapping) and not isinstance(samples, xr.Dataset):
         parts = [of_arrays(samples, layers, width)]
     elif layers is not None or width is not None:
@@ -213,7 +219,7 @@ def estimate(
     first = parts[0]
     if "moment" in first.dims and "sign" in first.dims:
         raise ValueError("samples: given networks in training, allowed is their member to estimate")
-    _check_samples(first)
+    check_samples(first)
     ladder = "rung" in first.dims
     allowed = FROM_LADDER if ladder else (*_OF_LAYERS, *FROM_NTK)
     chosen = _enough_for(first, ladder) if families is None else families
@@ -234,26 +240,6 @@ def estimate(
     return estimate_member(kind, parts, seed=chosen_seed)
 
 
-def _check_samples(first: xr.Dataset) -> None:
-    for name in ("network", "layer", "width"):
-        if name not in first.coords:
-            raise ValueError(
-                f"samples: the coordinate {name} is missing; arrays by name are taken without it"
-            )
-    known = {
-        "conditional_kernel",
-        "ntk",
-        "kernel",
-        "log_norm",
-        "preactivation",
-        "gradient",
-        "jacobian",
-        "entropy",
-    }
-    if not known & set(first.data_vars):
-        raise ValueError(f"samples: given none of the variables {', '.join(sorted(known))}")
-
-
 def _enough_for(first: xr.Dataset, ladder: bool) -> list[str]:
     """The default families that samples are enough for."""
     if ladder:
@@ -262,6 +248,20 @@ def _enough_for(first: xr.Dataset, ladder: bool) -> list[str]:
     if "log_norm" in found and "log_norm" not in first and "kernel" not in first:
         found.remove("log_norm")
     return found + [f for f in NTK_FAMILIES if "ntk" in first]
+
+
+def _layers(of: Perceptron | Architecture, given: Sequence[int] | None) -> tuple[int, ...]:
+    """Numbers of layers of results, all of them where left out."""
+    depth = len(of.result_widths) - 1
+    every = tuple(range(1, depth + 1)) if given is None else tuple(map(int, given))
+    if not every or not all(1 <= layer <= depth for layer in every):
+        raise ValueError(f"layers: given {list(every)}, allowed are those from 1 to {depth}")
+    return every
+
+
+def _check_seed(given: int) -> None:
+    if not 0 <= whole("seed", given, 0) < 2**63:
+        raise ValueError(f"seed: given {given}, allowed is a whole number from 0 to 2^63 - 1")
 
 
 @named
@@ -311,15 +311,12 @@ def predict(
     given = DEFAULT_FAMILIES if families is None else families
     wanted = check_words("families", given, (*_OF_LAYERS, *FROM_NTK))
     check_word("parameterisation", parameterisation, PARAMETERISATIONS[:2])
-    depth = len(of.result_widths) - 1
-    every = tuple(range(1, depth + 1)) if layers is None else tuple(layers)
-    if not all(1 <= layer <= depth for layer in every):
-        raise ValueError(f"layers: given {list(every)}, allowed are those from 1 to {depth}")
+    every = _layers(of, layers)
+    if networks is not None:
+        whole("networks", networks)
     rates = LearningRates.named(parameterisation, of) if set(wanted) & set(FROM_NTK) else None
-    x = np.asarray(x, dtype=float)
-    if x.ndim > 2 and isinstance(of, Architecture):
-        # Images and sequences as rows of numbers, once they have the right shape.
-        x = x.reshape(len(of.arranged(x)), -1)
+    # Images and sequences as rows of numbers, once they have the right shape.
+    x = inputs_for(of, "x", x).reshape(len(x), -1)
     narrowest = min(of.result_widths[layer] for layer in every)
     theory = predict_network(
         of, x, every, wanted, neurons=min(4, narrowest), networks=networks, rates=rates

@@ -80,6 +80,29 @@ def of_arrays(given: Mapping[str, Any], layers: Any = None, width: Any = None) -
     return explained(xr.Dataset(variables, coords), {})
 
 
+def check_samples(first: xr.Dataset) -> None:
+    """Raise ``ValueError`` in one sentence where a dataset is none of samples."""
+    for name in ("network", "layer", "width"):
+        if name not in first.coords:
+            raise ValueError(
+                f"samples: the coordinate {name} is missing, allowed are samples of fw.sample, or"
+                " arrays by name"
+            )
+    known = {
+        "conditional_kernel",
+        "ntk",
+        "kernel",
+        "log_norm",
+        "preactivation",
+        "gradient",
+        "jacobian",
+        "entropy",
+    }
+    if not known & set(first.data_vars):
+        words = ", ".join(sorted(known))
+        raise ValueError(f"samples: given a dataset without samples, allowed are {words}")
+
+
 def _array(name: str, given: Any) -> np.ndarray:
     # A tensor may have a graph, and stand on a GPU.
     for method in ("detach", "cpu"):

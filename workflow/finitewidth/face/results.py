@@ -1,10 +1,10 @@
-"""What a run has left: a study's table, datasets and figures; an ensemble's members together."""
+"""What a run has left of a study: its table, datasets and figures."""
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -17,17 +17,16 @@ from finitewidth.comparison.compare import table
 from finitewidth.comparison.results import MemberResults, Results, Study, beside
 from finitewidth.comparison.tables import read_csv
 from finitewidth.core import places
+from finitewidth.core.errors import describe
 from finitewidth.core.words import check_word, check_words, named
-from finitewidth.members.attributes import swept_meaning
 from finitewidth.members.words import Free
-from finitewidth.provenance.artifacts import ArtifactError, read_dataset, read_stamp
+from finitewidth.provenance.artifacts import SUFFIXES, ArtifactError, read_stamp
+from finitewidth.provenance.digests import digest_of_data
+from finitewidth.provenance.leftovers import LastConfig, shown
 from finitewidth.quantities.vocabulary import FIGURES, QUANTITIES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-#: What a member of an ensemble has a file of.
-FILES = ("estimates", "theory", "normality")
 
 
 class ReadStudy:
@@ -55,11 +54,23 @@ class ReadStudy:
     @cached_property
     def study(self) -> Study:
         """Its members with their datasets; raises ``ArtifactError`` where one cannot be read."""
-        about = read_stamp(self.folder / "comparison.csv")["config"]
-        if "study" not in about:
+        return Study.read(self._about["study"], self._root or places.RESULTS)
+
+    @cached_property
+    def _stamp(self) -> dict:
+        return read_stamp(self.folder / "comparison.csv")
+
+    @property
+    def _about(self) -> dict:
+        """What the table takes from its config."""
+        if "study" not in self._stamp["config"]:
             raise ArtifactError(f"{self.folder / 'comparison.csv'} is the table of no study")
-        place = places.place(f"{self.folder.as_posix()}/")
-        return Study.read(about["study"], "".join(place) if place else places.RESULTS)
+        return self._stamp["config"]
+
+    @property
+    def _root(self) -> str:
+        """The folder of its run; "" where it stands in none."""
+        return "".join(places.place(f"{self.folder.as_posix()}/") or ())
 
     @property
     def datasets(self) -> dict[str, dict[str, xr.Dataset]]:
@@ -74,23 +85,82 @@ class ReadStudy:
 
     @property
     def figures(self) -> dict[str, dict[str, Path]]:
-        """The files of its figures: by name, then by ending (``png``, ``pdf``, ``svg``)."""
+        """The files of its figures: by name, then by ending (``png``, ``pdf``, ``svg``).
+
+        Those of an earlier config are not among them, but among :attr:`leftovers`.
+        """
         found: dict[str, dict[str, Path]] = {}
         for file in sorted((self.folder / "figures").glob("*.*")):
-            found.setdefault(file.stem, {})[file.suffix[1:]] = file
+            if file not in self.leftovers and _config_in(file).get("study") == self._about["study"]:
+                found.setdefault(file.stem, {})[file.suffix[1:]] = file
         return found
+
+    @cached_property
+    def leftovers(self) -> list[Path]:
+        """Files of results in its folder that the config does not make: of an earlier one.
+
+        The config is what the run was last given, and otherwise that of the table.
+        """
+        files = [f for f in sorted(self.folder.rglob("*.*")) if f.name.endswith(SUFFIXES)]
+        if (made := self._made) is not None:
+            return [file for file in files if file not in made and _config_in(file)]
+        about = [(file, _config_in(file)) for file in files]
+        return [
+            file for file, given in about if given and given.get("study") != self._about["study"]
+        ]
+
+    @cached_property
+    def _last(self) -> LastConfig | None:
+        return LastConfig.of(self._root) if self._root else None
+
+    @cached_property
+    def _made(self) -> dict[Path, dict] | None:
+        """The files that the run's last config makes here, each with its part of it."""
+        if self._last is None or self.name not in self._last.config.studies:
+            return None
+        every = self._last.parts(self._root)
+        return {file: part.config for file, part in every.items() if self.folder in file.parents}
+
+    @cached_property
+    def note(self) -> str:
+        """One sentence, where not all that lies here is of the config that the run was last given;
+        otherwise empty. :func:`read_study` warns of it."""
+        table, name = self.folder / "comparison.csv", shown(self.folder)
+        given = f"{shown(self._last.file)}, which the run was last given" if self._last else ""
+        if self._last is not None and self._made is None:
+            return f"{name}: {given}, has no such study, so that all of it is of an earlier one"
+        if self._made and digest_of_data(self._made[table]) != self._stamp["config_sha256"]:
+            return f"{name}: the table is of another config than {given}; a new run makes it anew"
+        if not self.leftovers:
+            return ""
+        first, *more = self.leftovers
+        others = f" and {len(more)} more" if more else ""
+        tell = f"; finitewidth leftovers {shown(self._root)} lists them" if self._root else ""
+        file = first.relative_to(self.folder)
+        return f"{name} also holds what an earlier config made: {file}{others}{tell}"
 
     def draw(self, figure: str, **look: Any) -> Figure:
         """One of its figures drawn anew: :func:`finitewidth.draw`."""
         return draw(self.study, figure, **look)
 
     def __repr__(self) -> str:
-        return f"<ReadStudy {self.folder}>"
+        return f"<ReadStudy {self.folder}{f': {self.note}' if self.note else ''}>"
+
+
+def _config_in(file: Path) -> dict:
+    """The part of a config in a file's stamp; empty where it has none, as a person's own."""
+    try:
+        return read_stamp(file)["config"]
+    except ArtifactError:
+        return {}
 
 
 @named
 def read_study(folder: str | Path) -> ReadStudy:
     """Open a study that a run has finished.
+
+    Warns in one sentence where its folder also holds what an earlier config made
+    (:attr:`ReadStudy.leftovers`).
 
     Parameters
     ----------
@@ -109,7 +179,10 @@ def read_study(folder: str | Path) -> ReadStudy:
         there = sorted({str(t.parent) for place in around for t in place.glob("*/comparison.csv")})
         allowed = ", ".join(there) or "a folder of results/studies"
         raise ArtifactError(f"{folder} is no study with a table, allowed is {allowed}")
-    return ReadStudy(path)
+    study = ReadStudy(path)
+    if study.note:
+        warnings.warn(study.note, stacklevel=3)
+    return study
 
 
 @named
@@ -184,7 +257,8 @@ def compare(
     each = [measured] if isinstance(measured, Results) else list(measured)
     if theory is not None or not each or not all(isinstance(m, Results) for m in each):
         raise ValueError(
-            "compare: given none of estimates with their theory, a study, or results of members"
+            f"measured: given {describe(measured)}, allowed are estimates with their theory, a"
+            " study, or results of members"
         )
     return table(Study("", None, wanted, each)).drop(columns="study")
 
@@ -192,92 +266,11 @@ def compare(
 def _of_datasets(estimates: xr.Dataset, theory: xr.Dataset | None) -> MemberResults:
     if theory is None:
         theory = xr.Dataset()
+    elif "order" not in theory.dims:
+        raise ValueError("theory: given a dataset without orders, allowed is what fw.predict gives")
     if not any(str(name).endswith("_stderr") for name in estimates.data_vars):
         raise ValueError("measured: given a dataset without standard errors, allowed are estimates")
     said = {**theory.attrs, **estimates.attrs}
     about = Free(ensemble=str(said.get("ensemble", "")), name=str(said.get("member", "")),
                  said=said)  # fmt: skip
     return beside(about, estimates, theory)
-
-
-@named
-def open_ensemble(folder: str | Path, what: str = "estimates") -> xr.Dataset:
-    """The files of all members of an ensemble, with its swept keys as dimensions.
-
-    Parameters
-    ----------
-    folder : path
-        ``results/ensembles/NAME``, or that of a run, with a folder a member.
-    what : str
-        ``estimates``, ``theory`` or ``normality``.
-
-    Returns
-    -------
-    xarray.Dataset
-        Numbers that a member does not have are NaN. A key that is swept over numbers and words has
-        words alone. ``xarray.open_mfdataset(paths, preprocess=fw.with_swept, combine="by_coords")``
-        gives the same, lazily, where all members have the same quantities (it needs dask).
-
-    Raises
-    ------
-    ArtifactError
-        In one sentence, where there is no such file or one cannot be read.
-    """
-    check_word("what", what, FILES)
-    files = sorted(Path(folder).glob(f"*/{what}.nc"))
-    if not files:
-        raise ArtifactError(f"{folder} has no member with {what}.nc, allowed is a folder of"
-                            " results/ensembles")  # fmt: skip
-    each = _of_one_type([with_swept(read_dataset(file)) for file in files])
-    if len(each) == 1:
-        return each[0]
-    shared = _in_common([one.attrs for one in each])
-    found = xr.combine_by_coords(
-        each, data_vars="all", coords="different", compat="no_conflicts", join="outer",
-        combine_attrs="drop_conflicts",
-    )  # fmt: skip
-    assert isinstance(found, xr.Dataset)
-    return found.assign_attrs(shared)
-
-
-@named
-def with_swept(dataset: xr.Dataset) -> xr.Dataset:
-    """A member's dataset with a dimension of one place for each swept key.
-
-    For ``preprocess`` of ``xarray.open_mfdataset``. Where the width is swept, the coordinate
-    ``width`` of layers is called ``layer_width``. It has the dimensions of swept keys, too.
-    """
-    swept = json.loads(dataset.attrs.get("swept", "{}"))
-    if "width" in swept and "width" in dataset.coords:
-        dataset = dataset.rename(width="layer_width")
-    # Only variables get the new dimensions, and the same layer has another width elsewhere.
-    of_layers = [name for name in ("width", "layer_width") if name in dataset.coords]
-    dataset = dataset.reset_coords(of_layers)
-    # What made the file, and what is true of one member alone, is not of all of them.
-    own = ("provenance", "config_sha256", "title", "member", "swept", *swept)
-    attrs = {key: value for key, value in dataset.attrs.items() if key not in own}
-    for key, value in swept.items():
-        about = {"long_name": swept_meaning(key), "units": "1"}
-        dataset = dataset.expand_dims({key: [value]})
-        dataset[key].attrs.update(about)
-    dataset.attrs = attrs
-    return dataset.set_coords(of_layers)
-
-
-def _of_one_type(each: list[xr.Dataset]) -> list[xr.Dataset]:
-    """Datasets whose swept keys can be sorted: words, where a key has numbers and words."""
-    for key in {str(name) for one in each for name in one.dims}:
-        values = [value for one in each if key in one.indexes for value in one[key].values]
-        if len({isinstance(value, str) for value in values}) > 1:
-            each = [
-                one.assign_coords({key: (key, [str(v) for v in one[key].values], one[key].attrs)})
-                if key in one.indexes
-                else one
-                for one in each
-            ]
-    return each
-
-
-def _in_common(each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    first, *others = each
-    return {k: v for k, v in first.items() if all(k in o and o[k] == v for o in others)}

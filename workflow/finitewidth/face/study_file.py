@@ -68,6 +68,7 @@ class Member:
     def _part(self) -> dict:
         return projections.sample(self.config, self.about, 0)
 
+    @named
     def sample(self, *, progress: bool = True) -> xr.Dataset:
         """All its networks, as the workflow's shards hold them together."""
         member = sampled(self._part["member"])
@@ -82,8 +83,14 @@ class Member:
                 on_tile=told,
             )  # fmt: skip
 
+    @named
     def estimate(self, samples: xr.Dataset) -> xr.Dataset:
-        """Its estimates from its samples, tests of normality among them where it has any."""
+        """Its estimates from its samples, tests of normality among them where it has any.
+
+        Raises ``ValueError`` in one sentence, where a dataset is none of samples.
+        """
+        if "network" not in samples.coords:
+            raise ValueError("samples: given a dataset without networks, allowed are its samples")
         found = self._estimates(samples)
         return found[0] if found[1] is None else beside(self._listed, found[0], xr.Dataset(),
                                                         found[1]).estimates  # fmt: skip
@@ -168,10 +175,12 @@ class StudyFile:
         """Names of its studies."""
         return list(self.config.studies)
 
+    @named
     def inputs(self, name: str) -> xr.Dataset:
         """The set of input vectors of that name: ``x``, and ``target`` where it has targets."""
         return _vectors(self.config, check_word("inputs", name, self.config.inputs))
 
+    @named
     def run(self, study: str | None = None, *, progress: bool = True) -> Study:
         """Sample, estimate and predict the members of a study, of all ensembles where left out.
 

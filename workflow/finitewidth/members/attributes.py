@@ -137,8 +137,8 @@ def attributes_of(
         alike = len(set(hidden)) < 2
         found["network"] = "perceptron" if alike else f"perceptron {_written(network.widths[1:])}"
         found["activation"] = network.activation_name
-        same = len(set(network.C_b)) == len(set(network.C_W)) == 1
-        found |= {"C_b": network.C_b[0], "C_W": network.C_W[0]} if same else {}
+        each = {"C_b": network.C_b, "C_W": network.C_W}
+        found |= {key: of[0] for key, of in each.items() if len(set(of)) == 1}
         found |= {"width": max(hidden, default=network.widths[1]), "weights": network.weights}
     else:
         places = "attention, " if len(network.shape) == 2 else "convolutions, "

@@ -55,7 +55,8 @@ def network(about: Described | TrainedNetworks | Free) -> dict[str, Any]:
         "depth": about.depth,
         "width": about.width,
         "C_b": about.C_b,
-        "C_W": about.C_W,
+        # torch's own law: each layer has its own variance of biases, 1/(3 fan-in).
+        "C_W": 1 / 3 if about.weights == "pytorch" and about.C_W is None else about.C_W,
     }
 
 

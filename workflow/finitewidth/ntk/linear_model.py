@@ -11,7 +11,7 @@ from torch import nn
 from torch.func import functional_call, jvp, vjp
 
 from finitewidth.ntk.network import tangent_kernel
-from finitewidth.ntk.supported import check_model
+from finitewidth.ntk.supported import check_is_module, check_model
 
 Displacement = dict[str, torch.Tensor]
 
@@ -27,6 +27,7 @@ class LinearModel:
     """
 
     def __init__(self, model: nn.Module):
+        check_is_module(model)
         self._model = model
         self.parameters = {name: p.detach().clone() for name, p in model.named_parameters()}
 

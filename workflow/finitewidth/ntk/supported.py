@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
+from finitewidth.core.errors import describe, one_line
 from finitewidth.models.parameterisation import LearningRates
 
 #: Layers that rates can be given for.
@@ -18,10 +19,10 @@ _DROPOUT = (
 
 def check_model(model: nn.Module, x: torch.Tensor) -> None:
     """Raise ValueError for parameters that one cannot differentiate by, and for no inputs."""
-    if not isinstance(model, nn.Module):
-        raise ValueError(f"a model is a torch.nn.Module, not a {type(model).__name__}")
+    check_is_module(model)
     if not isinstance(x, torch.Tensor) or not x.ndim or not len(x):
-        raise ValueError("inputs are one tensor of shape (inputs, ...), of at least one input")
+        allowed = "one tensor of shape (inputs, ...), of at least one input"
+        raise ValueError(one_line(f"x: given {describe(x)}, allowed is {allowed}"))
     for name, t in (*model.named_parameters(), *model.named_buffers()):
         if isinstance(t, (UninitializedParameter, UninitializedBuffer)):
             raise ValueError(f"{name} has no shape yet: call the model once on an input first")
@@ -36,6 +37,13 @@ def check_model(model: nn.Module, x: torch.Tensor) -> None:
                 f"parameter {name} holds {p.dtype}, by which no way can differentiate: make it a"
                 " buffer (register_buffer)"
             )
+
+
+def check_is_module(model: object) -> None:
+    """Raise ValueError where a model is none of torch."""
+    if not isinstance(model, nn.Module):
+        name = type(model).__name__
+        raise ValueError(f"model: given a {name}, allowed is a model that is a torch.nn.Module")
 
 
 def check_outputs(z: object, x: torch.Tensor) -> None:

@@ -25,7 +25,7 @@ from finitewidth.planning.members import input_count, members
 
 
 def networks_of(config: Config) -> str:
-    """Every member of every ensemble, a paragraph each."""
+    """Every member of every ensemble, a paragraph each under its name."""
     parts = []
     for name in config.ensembles:
         for m in members(config, name):
@@ -42,7 +42,8 @@ def _member(config: Config, m: Member) -> Iterator[str]:
     seconds = cost.sampling(m, rows).seconds
     own = isinstance(m.network, OwnShape)
     kind = "a module" if own else m.activation
-    yield f"{m.ensemble}, {m.name}: {kind}, n = {m.width}, {m.depth} layers of results"
+    yield f"Ensemble {m.ensemble}, member {m.name}"
+    yield f"  {kind}, n = {m.width}, {_count(m.depth, 'layer')} of results"
     named = {
         "marginal": "weights integrated out",
         "explicit": "weights drawn",
@@ -52,7 +53,7 @@ def _member(config: Config, m: Member) -> Iterator[str]:
     weights = m.sampler in ("explicit", "training")
     numbers = drawn["weights" if weights else "normals"] + drawn.get("drawn", 0)
     yield (
-        f"  {m.networks} networks on {rows} inputs ({m.inputs}); sampler {m.sampler}"
+        f"  {m.networks} networks on {_count(rows, 'input')} ({m.inputs}); sampler {m.sampler}"
         f" ({named.get(m.sampler, 'one network in a few numbers')}); about {numbers:.3g} numbers a"
         f" network, {seconds:.2g} s in all"
     )
@@ -82,13 +83,17 @@ def _read(m: Member) -> str:
     return {"centre": "centre", "first": f"first {place}", "last": f"last {place}"}[m.network.read]
 
 
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def _widths(m: Member) -> str:
     """The widths of a perceptron in words."""
     if m.ladder:
         return f"{m.depth} layers of {', '.join(map(str, m.ladder))} neurons, together"
     if m.hidden:
         return f"layers of {', '.join(map(str, (*m.hidden, m.outputs)))} neurons"
-    hidden = f"{m.depth - 1} layers of {m.width} neurons, " if m.depth > 1 else ""
+    hidden = f"{_count(m.depth - 1, 'layer')} of {m.width} neurons, " if m.depth > 1 else ""
     return f"{hidden}{m.outputs} outputs"
 
 

@@ -7,7 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal
 
-from finitewidth.config.model import Ensemble, Init, Ntk, families_of, orders_of, tangent_orders_of
+from finitewidth.config.model_ensemble import (
+    Ensemble,
+    Init,
+    Ntk,
+    families_of,
+    orders_of,
+    tangent_orders_of,
+)
 from finitewidth.config.model_network import NetworkKeys
 from finitewidth.config.model_training import Train
 from finitewidth.config.network import axes as network_axes

@@ -23,7 +23,7 @@ from finitewidth.provenance.artifacts import (
 )
 from finitewidth.provenance.digests import canonical, digest_of_data, samples_digest
 from finitewidth.provenance.projections import Part, parts
-from finitewidth.study.runs import kept_configs
+from finitewidth.study.runs import is_kept, kept_configs
 from finitewidth.study.study_file import load
 
 
@@ -59,6 +59,8 @@ class Ancestry:
     target: str
     #: The folder of its run.
     place: str = RESULTS
+    #: What the run was last given, where the artifact is of an earlier config; else "".
+    later: str = ""
 
 
 class Tracer:
@@ -120,7 +122,15 @@ class Tracer:
                 for name in found
                 if (difference := self._match(name, config))
             ]
-        return Ancestry(path, found, config, problems, self._target(root, config), self.root)
+        target = self._target(root, config)
+        return Ancestry(path, found, config, problems, target, self.root, self._later(config))
+
+    def _later(self, config: str | None) -> str:
+        """What the run was last given, if that is another config than the one of a file."""
+        last = next(iter(kept_configs(self.folder / self.root)), None)
+        of_a_run = config is not None and last is not None and is_kept(self.folder / config)
+        name = str(last.relative_to(self.folder)) if last and of_a_run else ""
+        return name if name != config else ""
 
     def _artifact(self, path: str) -> Artifact:
         if path not in self._artifacts:

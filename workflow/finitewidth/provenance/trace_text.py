@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from finitewidth.core.errors import visible
 from finitewidth.core.places import alone
@@ -23,6 +23,7 @@ def as_data(ancestry: Ancestry) -> dict:
     return {
         "root": ancestry.root,
         "config": ancestry.config,
+        "later_config": ancestry.later or None,
         "whole": not ancestry.problems,
         "problems": [{"path": path, "problem": problem} for path, problem in ancestry.problems],
         "artifacts": {
@@ -43,7 +44,8 @@ def tree(ancestry: Ancestry) -> str:
     """The ancestry as a tree, what is at its end last: the config, and what is broken."""
     # Stamps are other people's text.
     lines = [visible(line) for line in _branches(ancestry)]
-    lines.append(f"config {ancestry.config}" if ancestry.config else "config not found")
+    later = f" (an earlier one: the run was last given {ancestry.later})" if ancestry.later else ""
+    lines.append(f"config {ancestry.config}{later}" if ancestry.config else "config not found")
     files = sum(a.kind != "samples" for a in ancestry.artifacts.values())
     return "\n".join([*lines, *verdict(files, ancestry.problems)])
 
@@ -53,6 +55,17 @@ def verdict(files: int, problems: Iterable[tuple[str, str]]) -> list[str]:
     count = "1 file" if files == 1 else f"{files} files, each"
     whole = f"whole: {count} as it was written, by the code that stands here"
     return broken(problems) or [whole]
+
+
+def of_earlier(files: Mapping[str, Sequence[str]]) -> list[str]:
+    """A line for each config that a run was last given after files were made of an earlier one."""
+    return [
+        visible(
+            f"of an earlier config: {first}{f' (as {len(more)} more)' if more else ''}; the run was"
+            f" last given {last}"
+        )
+        for last, (first, *more) in files.items()
+    ]
 
 
 def broken(problems: Iterable[tuple[str, str]]) -> list[str]:

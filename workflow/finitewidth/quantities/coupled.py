@@ -211,29 +211,32 @@ FIGURES = {
     "universality": FigureEntry(
         "preactivations.universality",
         ("kernel_moments",),
-        "Var(Ghat)/K^2 against l/n: widths collapse on the slope of their universality class, then"
-        " part from it.",
+        "How much the kernel Ghat of a network fluctuates, Var(Ghat)/K^2, against l/n: all widths"
+        " lie on one line, whose slope is that of the class of the activation, and then part from"
+        " it.",
     ),
     "corrections": FigureEntry(
         "preactivations.corrections",
         ("kernel_moments",),
-        "n times (measured minus infinite width) against 1/n: the intercept is the coefficient of"
-        " 1/n, the slope that of 1/n^2.",
+        "Mean and variance of the kernel: n times (measured minus infinite width) against 1/n. The"
+        " intercept is the coefficient of 1/n, the slope that of 1/n^2.",
     ),
     "two_inputs": FigureEntry(
         "preactivations.two_inputs",
         ("kernel_moments",),
-        "Every component of V and of G^{1} against the angle between two inputs.",
+        "Every component of V (the covariance of kernels, times n) and of G^{1} (the 1/n correction"
+        " of their mean) against the angle between two inputs.",
     ),
     "log_kernel": FigureEntry(
         "preactivations.double_scaling",
         ("log_kernel",),
-        "Histograms of log Ghat beside the normal law of the double-scaling limit.",
+        "Histograms of log Ghat, Ghat being the kernel of one network, beside the normal law of the"
+        " limit of large depth and width.",
     ),
     "inverse_kernel": FigureEntry(
         "preactivations.double_scaling",
         ("inverse_kernel",),
-        "E[1/Ghat] against l/n beside its exact value and the double-scaling law of the K* = 0"
-        " class.",
+        "E[1/Ghat], the mean inverse of a network's kernel, against l/n, beside its exact value and"
+        " the law of large depth and width of the K* = 0 class (tanh, sin and others).",
     ),
 }

@@ -276,8 +276,8 @@ FIGURES = {
     "kernel_variance": FigureEntry(
         "preactivations.kernel_variance",
         ("covariance", "four_point"),
-        "n Var(Ghat)/K^2 of the last layer against depth, beside the first order in 1/n, and the"
-        " ratio of both.",
+        "How much the kernel Ghat of a network fluctuates in its last layer, n Var(Ghat)/K^2,"
+        " against depth, beside the first order in 1/n, and the ratio of both.",
     ),
     "pooled_correlator": FigureEntry(
         "preactivations.gaussianity",

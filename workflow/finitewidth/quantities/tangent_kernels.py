@@ -191,9 +191,9 @@ FIGURES = {
     "ntk_fluctuations": FigureEntry(
         "tangent_kernels.ntk_depth",
         ("ntk",),
-        "Var Theta/Theta^2 against L/n on the slope of each class, and E[Theta^2]/E[Theta]^2 of"
-        " activations of two slopes against its exact value, its double-scaling law and the bare"
-        " exponential.",
+        "Relative variance of the tangent kernel Theta against L/n, on the slope of each class of"
+        " activations; and E[Theta^2]/E[Theta]^2 of activations of two slopes against its exact"
+        " value, its law of large depth and width, and the bare exponential.",
     ),
     "ntk_criticality": FigureEntry(
         "tangent_kernels.ntk_depth",
@@ -211,6 +211,7 @@ FIGURES = {
     "ntk_corrections": FigureEntry(
         "tangent_kernels.ntk_corrections",
         ("ntk_mean",),
-        "n times (mean tangent kernel minus infinite width) against 1/n: the intercept is H^{1}.",
+        "n times (mean tangent kernel minus infinite width) against 1/n: the intercept is H^{1},"
+        " the 1/n correction of the mean.",
     ),
 }

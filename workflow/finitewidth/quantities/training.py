@@ -9,28 +9,26 @@ from __future__ import annotations
 from finitewidth.quantities.description import Family, FigureEntry, Quantity
 
 _LEE = "Lee et al., arXiv:1902.06720"
-_HERE = "docs/theory.md 12.1"
 #: What controls the noise of second moments.
 _WIDE = ("wide_prediction", "wide_variance")
 AT_OUTPUTS = ("moment", "output", "input")
 AT_KERNELS = ("moment", "output", "pair")
 
 
-def _told(name: str, dims: tuple[str, ...], meaning: str) -> Quantity:
-    return Quantity(name, dims, meaning, _HERE, _LEE)
+def _told(name: str, dims: tuple[str, ...], meaning: str, sections: str) -> Quantity:
+    return Quantity(name, dims, meaning, f"docs/theory.md {sections}", _LEE)
 
 
 FAMILIES = (
     Family(
         "predictions",
         (
-            _told("prediction_mean", AT_OUTPUTS, "mean of a prediction over networks, E[f]"),
-            _told("prediction_variance", AT_OUTPUTS, "variance of a prediction over networks"),
-            _told(
-                "prediction_covariance",
-                AT_KERNELS,
-                "covariance of the predictions of one output at two inputs",
-            ),
+            _told("prediction_mean", AT_OUTPUTS, "mean of a prediction over networks, E[f]",
+                  "12.1, 12.4, 12.6"),
+            _told("prediction_variance", AT_OUTPUTS, "variance of a prediction over networks",
+                  "12.1, 12.4"),
+            _told("prediction_covariance", AT_KERNELS,
+                  "covariance of the predictions of one output at two inputs", "12.1, 12.4"),
         ),
         records=("prediction", "start", *_WIDE, "wide_covariance"),
         estimator="estimate.training.predictions:predictions",
@@ -40,9 +38,12 @@ FAMILIES = (
     Family(
         "training_errors",
         (
-            _told("training_loss", ("moment",), "E[(1/2) sum of (f - y)^2] over training inputs"),
-            _told("squared_error", AT_OUTPUTS, "E[(f - y)^2] where there is a target y"),
-            _told("squared_bias", AT_OUTPUTS, "(E[f] - y)^2; the rest of the error is variance"),
+            _told("training_loss", ("moment",), "E[(1/2) sum of (f - y)^2] over training inputs",
+                  "12.1, 12.4"),
+            _told("squared_error", AT_OUTPUTS, "E[(f - y)^2] where there is a target y",
+                  "12.1, 12.4"),
+            _told("squared_bias", AT_OUTPUTS, "(E[f] - y)^2; the rest of the error is variance",
+                  "12.1, 12.4"),
         ),
         records=("prediction", "start", "loss", *_WIDE),
         estimator="estimate.training.predictions:errors",
@@ -52,10 +53,12 @@ FAMILIES = (
     Family(
         "frozen_predictions",
         (
-            _told("frozen_mean", AT_OUTPUTS, "mean prediction, had tangent kernels stood still"),
-            _told("frozen_variance", AT_OUTPUTS, "its variance over networks"),
-            _told("motion_mean", AT_OUTPUTS, "mean of f less that of a kernel that stands still"),
-            _told("motion_square", AT_OUTPUTS, "mean square of that difference"),
+            _told("frozen_mean", AT_OUTPUTS, "mean prediction, had tangent kernels stood still",
+                  "12.1, 12.4"),
+            _told("frozen_variance", AT_OUTPUTS, "its variance over networks", "12.1, 12.4"),
+            _told("motion_mean", AT_OUTPUTS, "mean of f less that of a kernel that stands still",
+                  "12.1, 12.4, 12.6"),
+            _told("motion_square", AT_OUTPUTS, "mean square of that difference", "12.1, 12.7"),
         ),
         records=("prediction", "start", "frozen_prediction", *_WIDE),
         estimator="estimate.training.predictions:motion",
@@ -65,19 +68,17 @@ FAMILIES = (
     Family(
         "kernel_drift",
         (
-            _told("kernel_drift", AT_KERNELS, "E[Theta - Theta at the start] of one output"),
-            _told(
-                "layer_drift",
-                ("moment", "layer", "output", "pair"),
-                "what each layer contributes to the drift of the tangent kernel",
-            ),
+            _told("kernel_drift", AT_KERNELS, "E[Theta - Theta at the start] of one output",
+                  "12.1, 12.4, 12.6"),
+            _told("layer_drift", ("moment", "layer", "output", "pair"),
+                  "what each layer contributes to the drift of the tangent kernel", "12.1"),
         ),
         records=("layer_kernel",),
         estimator="estimate.training.predictions:drift",
         made_of="training",
         price=4.0,
     ),
-)
+)  # fmt: skip
 
 #: Quantities with coefficients of 1/n, fitted over a sweep of widths: without what the motion of
 #: kernels adds, and with it.
@@ -109,8 +110,9 @@ FIGURES = {
     "kernel_drift": FigureEntry(
         "training.drift",
         ("kernel_drift",),
-        "How the mean tangent kernel of a training input moves: along training and with width,"
-        " against depth, and over what the first order says, against L^2 y^2/n.",
+        "How far the mean tangent kernel of a training input moves: along training and with width;"
+        " against depth; and, divided by what the first order in 1/n says, against L^2 y^2/n (y is"
+        " the size of the targets).",
     ),
     "relu_drift": FigureEntry(
         "training.relu_drift",

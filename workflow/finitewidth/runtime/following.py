@@ -13,9 +13,8 @@ import os
 import signal
 import sys
 import threading
-from types import FrameType
 
-from finitewidth.runtime import progress
+from finitewidth.runtime import interrupts, progress
 
 
 class _Run:
@@ -52,8 +51,7 @@ def start() -> None:
     os.close(standard_error)
     # Before all that is registered from now on, and so after it.
     atexit.register(_end, os.getpid())
-    if signal.getsignal(signal.SIGINT) in (signal.default_int_handler, signal.SIG_DFL):
-        signal.signal(signal.SIGINT, _interrupt)
+    interrupts.install(lambda: tell(kind="interrupted"))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
 
 
@@ -87,33 +85,6 @@ def plain() -> None:
     """Give the terminal back: Snakemake says in its own words what it does."""
     tell(kind="plain")
     _leave()
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    """End what runs, as Ctrl-C does, but a moment later where locks are being handed over."""
-    if _is_handing_over(frame):
-        signal.signal(signal.SIGALRM, _interrupt)
-        signal.setitimer(signal.ITIMER_REAL, 0.01)
-        return
-    tell(kind="interrupted")
-    raise KeyboardInterrupt
-
-
-def _is_handing_over(frame: FrameType | None) -> bool:
-    """Whether an exception here would spoil a condition for all who use it.
-
-    In ``Condition.notify`` it leaves behind a waiter that is gone. The next call would wake this
-    one and nobody else: the thread that writes Snakemake's log would never learn that it ended.
-    What ``Condition.wait`` calls gives its lock away and takes it back: in between, the lock would
-    be released without being held. ``wait`` itself, which waits, is left at once.
-    """
-    notify, wait = threading.Condition.notify.__code__, threading.Condition.wait.__code__
-    innermost = frame
-    while frame is not None:
-        if frame.f_code is notify or (frame.f_code is wait and frame is not innermost):
-            return True
-        frame = frame.f_back
-    return False
 
 
 def _end(process: int) -> None:

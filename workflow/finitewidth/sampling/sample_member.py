@@ -34,6 +34,9 @@ from finitewidth.sampling.ensemble import sample
 from finitewidth.sampling.mlp.coupled_widths import sample_ladder
 from finitewidth.sampling.ntk_ensemble import sample_ntk
 
+#: How datasets of one member are merged: xarray's own defaults will change.
+_TOGETHER: dict[str, Any] = {"compat": "no_conflicts", "join": "outer"}
+
 
 def compile_ahead() -> None:
     """Compile what studies draw by in single precision, unless it is there: for an installation,
@@ -130,9 +133,8 @@ def _drawn(
         from finitewidth.sampling.population.network_populations import sample_network_populations
 
         grown = _about_populations(member, member.population, islands)
-        return found.merge(
-            sample_network_populations(network, x, member.population, seed=seed, **grown)
-        )
+        more = sample_network_populations(network, x, member.population, seed=seed, **grown)
+        return found.merge(more, **_TOGETHER)
     else:
         mlps = [Perceptron.of_member(member, dimension=x.shape[1])]
         found = _networks(member, mlps[0], x, shared, placed)
@@ -144,14 +146,14 @@ def _drawn(
         from finitewidth.sampling.population.tangent_populations import sample_tangent_populations
 
         own = member.rates(mlps[0])
-        found = found.merge(sample_tangent_populations(mlps[0], own, x, asked, **about))
+        more = sample_tangent_populations(mlps[0], own, x, asked, **about)
+        found = found.merge(more, **_TOGETHER)
     if asked.orders:
         from finitewidth.sampling.population.populations import sample_populations
 
         ladder = isinstance(member, SampledLadder)
-        found = found.merge(
-            sample_populations(mlps, x, asked, layers=member.layers, of_neurons=not ladder, **about)
-        )
+        kept: dict[str, Any] = {"layers": member.layers, "of_neurons": not ladder}
+        found = found.merge(sample_populations(mlps, x, asked, **kept, **about), **_TOGETHER)
     return found
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from finitewidth.config.model import Config, Ensemble, Init
+from finitewidth.config.model import Config
+from finitewidth.config.model_ensemble import Ensemble, Init
 from finitewidth.config.network import axes
 from finitewidth.core.errors import ConfigError
 from finitewidth.planning.cost import MiB, recorded

@@ -142,6 +142,9 @@ def _sentence(error: ValidationError, content: Mapping) -> ConfigError:
     reason = str(problem["ctx"]["error"]) if problem["type"] == "value_error" else ""
     if reason.startswith("unknown activation"):
         return ConfigError.of_words(dotted, given, activations.names(), MORE)
+    if reason.startswith("unknown network") and not own_networks.TABLE:
+        allowed = f"a network of an extension, and {VARIABLE} names none (docs/own-networks.md)"
+        return ConfigError.at(dotted, given, allowed)
     if reason.startswith("unknown network"):
         return ConfigError.of_words(dotted, given, own_networks.TABLE, MORE)
     # Of a list and of each word in it.

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from finitewidth.config.model import Config, Ensemble
+from finitewidth.config.model import Config
+from finitewidth.config.model_ensemble import Ensemble
 from finitewidth.core.errors import ConfigError
 from finitewidth.data.inputs import vectors
 from finitewidth.planning.member import Training

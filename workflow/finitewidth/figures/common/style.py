@@ -102,8 +102,8 @@ OPEN, DOUBT = "untrusted", "doubt"
 #: What a caption says where there are any.
 OPEN_WORDS = (
     "Open symbols: the standard error is not to be believed, for the reason that the table gives."
-    " The faint line is that error; an arrow at its end shows on which side a few rare networks may"
-    " take the mean further than that."
+    " The faint line is that error. An arrow at its end points to the side on which the true mean"
+    " may lie further off, because a few rare networks decide it."
 )
 
 

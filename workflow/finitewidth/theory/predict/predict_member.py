@@ -105,7 +105,8 @@ def predict_network(
     if rates and of_ntk:
         from finitewidth.theory.predict.predict_ntk import predict_ntk
 
-        theory = theory.merge(predict_ntk(network, rates, x, layers, of_ntk))
+        more = predict_ntk(network, rates, x, layers, of_ntk)
+        theory = theory.merge(more, compat="no_conflicts", join="outer")
     return _placed(with_neglected(theory, [network], x, known, None), x, known)
 
 
@@ -156,7 +157,8 @@ def _ladder(member: PredictedLadder, x: np.ndarray) -> _Found:
     from finitewidth.theory.predict.predict_ntk import predict_ntk_ladder
 
     rates = [member.rates(mlp) for mlp in mlps]
-    return theory.merge(predict_ntk_ladder(mlps, rates, x, member.layers)), mlps, rates
+    told = predict_ntk_ladder(mlps, rates, x, member.layers)
+    return theory.merge(told, compat="no_conflicts", join="outer"), mlps, rates
 
 
 def predict_member(member: Predicted, x: np.ndarray | TrainingInputs) -> xr.Dataset:

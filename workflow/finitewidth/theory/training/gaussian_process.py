@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
 from finitewidth.core.words import named
-from finitewidth.theory.training.gradient_descent import HasKernels
 from finitewidth.theory.training.modes import (
     Modes,
-    checked_ridge,
-    columns,
+    finite_columns,
+    not_negative,
     precision_of,
     square,
 )
 from finitewidth.theory.training.moments import Flow
+
+
+class HasCovariance(Protocol):
+    """Anything with the covariance of all inputs, training inputs first."""
+
+    @property
+    def nngp(self) -> Any:
+        """Covariance of one output, shape (inputs, inputs)."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +35,7 @@ class Posterior:
 
 
 @named
-def gaussian_process(kernels: HasKernels, y: np.ndarray, *, ridge: float = 0.0) -> Posterior:
+def gaussian_process(kernels: HasCovariance, y: np.ndarray, *, ridge: float = 0.0) -> Posterior:
     """The posterior of outputs with covariance ``nngp``, given targets of the first inputs.
 
     mean = K_{.A} (K_AA + ridge)^+ y and covariance K - K_{.A} (K_AA + ridge)^+ K_{A.}; ``ridge`` is
@@ -46,12 +54,12 @@ def gaussian_process(kernels: HasKernels, y: np.ndarray, *, ridge: float = 0.0) 
     ValueError
         In one sentence, where shapes do not fit or numbers are not finite.
     """
-    targets = columns(y)
+    targets = finite_columns(y)
     p = len(targets)
     K = square("nngp", kernels.nngp, p)
     modes = Modes.of(K[:p, :p], precision_of(kernels.nngp))
     # The end of a flow is what inverts.
-    inverse = modes.progress(Flow(float("inf")), checked_ridge(ridge))
+    inverse = modes.progress(Flow(float("inf")), not_negative("ridge", ridge))
     across = K[:, :p] @ modes.vectors
     mean = (across * inverse) @ (modes.vectors.T @ targets)
     return Posterior(mean, K - (across * inverse) @ across.T)

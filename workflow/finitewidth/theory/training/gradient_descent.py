@@ -23,8 +23,9 @@ import numpy as np
 from finitewidth.core.words import named
 from finitewidth.theory.training.modes import (
     Modes,
-    checked_ridge,
     columns,
+    finite_columns,
+    not_negative,
     precision_of,
     square,
 )
@@ -172,15 +173,13 @@ class FrozenTraining:
     """
 
     def __init__(self, kernels: HasKernels, y: np.ndarray, *, ridge: float = 0.0):
-        self.targets = columns(y)
+        self.targets = finite_columns(y)
         p = len(self.targets)
         ntk = square("ntk", kernels.ntk, p)
         self.nngp = None if kernels.nngp is None else square("nngp", kernels.nngp, p)
         if self.nngp is not None and len(self.nngp) != len(ntk):
             raise ValueError(f"nngp has {len(self.nngp)} inputs and ntk {len(ntk)}")
-        if not np.isfinite(self.targets).all():
-            raise ValueError("targets are finite numbers")
-        self.ridge = checked_ridge(ridge)
+        self.ridge = not_negative("ridge", ridge)
         self.modes = Modes.of(ntk[:p, :p], precision_of(kernels.ntk))
         self._cross = ntk[p:, :p] @ self.modes.vectors
 
@@ -250,8 +249,14 @@ def max_learning_rate(
     -------
     float
         For the loss with a sum (see the module); infinite for a kernel of zeros.
+
+    Raises
+    ------
+    ValueError
+        In one sentence, where the kernel is none or a number is below 0.
     """
     kernel = square("ntk", ntk, 1)
     largest = max(float(np.linalg.eigvalsh(kernel)[-1]), 0.0)
-    rate = largest * (1 + sigmas * spread) + checked_ridge(ridge)
+    wider = not_negative("sigmas", sigmas) * not_negative("spread", spread)
+    rate = largest * (1 + wider) + not_negative("ridge", ridge)
     return 2 / rate if rate > 0 else float("inf")

@@ -47,7 +47,7 @@ def columns(y: np.ndarray) -> np.ndarray:
     values = values[:, None] if values.ndim == 1 else values
     if values.ndim != 2 or 0 in values.shape:
         raise ValueError(
-            f"targets have the shape (inputs,) or (inputs, outputs), not {np.shape(y)}"
+            f"y: given targets of shape {values.shape}, allowed is (inputs,) or (inputs, outputs)"
         )
     return values
 
@@ -57,19 +57,27 @@ def square(name: str, kernel: np.ndarray, least: int) -> np.ndarray:
     values = np.asarray(kernel, dtype=float)
     if values.ndim != 2 or values.shape[0] != values.shape[1] or len(values) < least:
         raise ValueError(
-            f"{name} has the shape (inputs, inputs) with at least the {least} training inputs, not"
-            f" {values.shape}"
+            f"{name}: given the shape {values.shape}, allowed is (inputs, inputs) with at least the"
+            f" {least} training inputs"
         )
     if not np.isfinite(values).all():
-        raise ValueError(f"{name} holds a number that is not finite")
+        raise ValueError(f"{name}: given numbers that are not finite, allowed are finite ones")
     return values
 
 
-def checked_ridge(ridge: float) -> float:
-    """A finite number of at least 0; ``ValueError`` otherwise."""
-    if not 0 <= ridge < float("inf"):
-        raise ValueError(f"ridge is a number of at least 0, not {ridge}")
-    return float(ridge)
+def finite_columns(y: np.ndarray) -> np.ndarray:
+    """The same of targets that are trained towards, which are finite; ``ValueError`` otherwise."""
+    values = columns(y)
+    if not np.isfinite(values).all():
+        raise ValueError("y: given targets that are not finite, allowed are finite ones")
+    return values
+
+
+def not_negative(key: str, given: float) -> float:
+    """A finite number of at least 0; ``ValueError`` in one sentence otherwise."""
+    if not 0 <= given < float("inf"):
+        raise ValueError(f"{key}: given {given}, allowed is a finite number of at least 0")
+    return float(given)
 
 
 def precision_of(kernel: np.ndarray) -> float:
