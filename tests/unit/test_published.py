@@ -73,6 +73,21 @@ def test_the_page_of_results_shows_them_and_how_numbers_turned_out():
     assert "<img" not in empty
 
 
+def test_the_page_of_results_says_why_numbers_are_not_trusted():
+    reasons = ["few counts: 3 networks on one side of the event", "few counts: 0 networks on one"
+               " side of the event", "heavy tail, not met by so few networks"]  # fmt: skip
+    rows = pd.concat([ROWS.iloc[[0]].assign(layer=k, number=k) for k in range(4)])
+    rows = rows.assign(z=0.0, holds=True, trusted=[False, False, False, True])
+    rows["reason"] = [*reasons, ""]
+    page = index_page([{"name": "s", "title": None, "figures": None}], ["svg"], {"s": rows})
+    assert '<span class="doubt">not trusted: 3</span>' in page
+    assert "Why not trusted: few counts: 2 · heavy tail: 1." in page
+    sound = index_page(
+        [{"name": "s", "title": None, "figures": None}], ["svg"], {"s": rows.iloc[3:]}
+    )
+    assert "Why not trusted" not in sound
+
+
 def test_a_scale_multiplies_networks():
     file = ROOT / "papers" / "guillen2026.yaml"
     one, ten, none = (load([file], {"scale": scale}) for scale in (1, 10, 1e-9))
