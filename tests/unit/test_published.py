@@ -60,9 +60,12 @@ def test_the_page_of_results_shows_them_and_how_numbers_turned_out():
     rows["z"] = (rows["estimate"] - rows["theory"]) / 0.05
     rows["holds"] = rows["order"] == "published"
     hostile = "<script>alert(1)</script>"
-    study = {"name": "s", "title": hostile, "figures": ["covariance"]}
+    given = {"ensembles": {"e": {"width": [8, 16], "activation": hostile}}}
+    study = {"name": "s", "title": hostile, "figures": ["covariance"], "parameters": given}
     page = index_page([study], ["pdf", "svg"], {"s": rows})
     assert hostile not in page
+    assert "<summary>Parameters</summary><pre>ensembles:" in page
+    assert "- 16" in page
     assert 'src="studies/s/figures/covariance.svg"' in page
     assert "<td>2.000(40)</td><td>2.200(30)</td><td>+4.0</td><td>a paper</td>" in page
     assert '<span class="bad">differs: 1</span>' in page

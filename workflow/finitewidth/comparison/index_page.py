@@ -40,7 +40,8 @@ def index_page(
     Parameters
     ----------
     studies : sequence of mappings
-        Each with a ``name``, a ``title`` (or None) and ``figures`` (or None), in their order.
+        Each with a ``name``, a ``title`` (or None) and ``figures`` (or None), in their order; with
+        ``parameters``, the entries of its networks as plain data, these are shown.
     formats : sequence of str
         Endings of the files that each figure is written to.
     tables : mapping from names of studies to data frames
@@ -91,9 +92,19 @@ def _study(
     pictures = "".join(_figure(folder, name, formats, shown) for name in study["figures"] or ())
     return (
         f'<section id="{_link(study["name"])}"><h2>{title}</h2>'
-        f"<p>{_text(study['name'])}: {files} {tally}</p>{doubts}"
+        f"<p>{_text(study['name'])}: {files} {tally}</p>{doubts}{_parameters(study)}"
         f'{_published(table)}<div class="figures">{pictures}</div></section>'
     )
+
+
+def _parameters(study: Mapping) -> str:
+    """The keys of its networks, to be opened."""
+    if not study.get("parameters"):
+        return ""
+    import yaml
+
+    text = yaml.safe_dump(dict(study["parameters"]), sort_keys=False, allow_unicode=True)
+    return f"<details><summary>Parameters</summary><pre>{_text(text)}</pre></details>"
 
 
 def _figure(folder: str, name: str, formats: Sequence[str], shown: str | None) -> str:
@@ -177,6 +188,7 @@ ul { columns: 22rem; padding-left: 1.2rem; } li { break-inside: avoid; }
 figure { margin: 0; border: 1px solid var(--line); border-radius: 6px; padding: .6rem; }
 figure img { width: 100%; height: 13rem; object-fit: contain; background: #fff; }
 figcaption { font-size: .88rem; color: var(--faint); } figcaption b { color: var(--text); }
+summary { cursor: pointer; } pre { font-size: .85rem; overflow-x: auto; }
 table { border-collapse: collapse; font-size: .9rem; margin: .8rem 0; display: block;
   overflow-x: auto; font-variant-numeric: tabular-nums; }
 th, td { padding: .2rem .7rem; border-bottom: 1px solid var(--line); text-align: left; }
