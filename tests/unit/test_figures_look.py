@@ -32,6 +32,7 @@ INPUTS = {
     # The same but for rounding.
     "equal": {"kind": "arc", "dimension": 5, "norm": 2.2, "angles": [0, 360]},
     "tokens": {"kind": "tokens", "count": 1, "length": 2, "channels": 4, "overlap": 0.3},
+    "many_tokens": {"kind": "tokens", "count": 1, "length": 16, "channels": 20, "overlap": 0.3},
 }
 BASE = {"activation": "relu", "init": "critical", "width": 8, "depth": 3, "inputs": "one",
         "networks": 300}  # fmt: skip
@@ -128,6 +129,13 @@ STUDIES = {
             {"repeat": 3, "branch": [{"attention": {"heads": 2}}]}]}, "inputs": "tokens",
                    "estimate": ["covariance", "correlation"]},
          BASE | {"inputs": "opposite", "estimate": ["covariance", "correlation"]}],
+    ),
+    "collapse": (
+        ["rank_collapse"],
+        [BLOCKS | {"network": {"read": "all", "readout": "none", "blocks": [
+            {"repeat": 3, "residual": {}, "branch": [{"attention": {"heads": 2}}]}]},
+                   "inputs": "many_tokens", "estimate": ["rank_collapse", "attention_entropy"]},
+         BASE | {"inputs": "opposite", "estimate": ["rank_collapse"]}],
     ),
     "derivatives": (
         ["gradient_norm"],

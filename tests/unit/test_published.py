@@ -60,9 +60,12 @@ def test_the_page_of_results_shows_them_and_how_numbers_turned_out():
     rows["z"] = (rows["estimate"] - rows["theory"]) / 0.05
     rows["holds"] = rows["order"] == "published"
     hostile = "<script>alert(1)</script>"
-    study = {"name": "s", "title": hostile, "figures": ["covariance"]}
+    given = {"ensembles": {"e": {"width": [8, 16], "activation": hostile}}}
+    study = {"name": "s", "title": hostile, "figures": ["covariance"], "parameters": given}
     page = index_page([study], ["pdf", "svg"], {"s": rows})
     assert hostile not in page
+    assert "<summary>Parameters</summary><pre>ensembles:" in page
+    assert "- 16" in page
     assert 'src="studies/s/figures/covariance.svg"' in page
     assert "<td>2.000(40)</td><td>2.200(30)</td><td>+4.0</td><td>a paper</td>" in page
     assert '<span class="bad">differs: 1</span>' in page
@@ -71,6 +74,21 @@ def test_the_page_of_results_shows_them_and_how_numbers_turned_out():
     assert "<td>2</td><td>2.200(30)</td>" in without
     empty = index_page([study | {"figures": None}], ["pdf"], {"s": rows.iloc[:0]})
     assert "<img" not in empty
+
+
+def test_the_page_of_results_says_why_numbers_are_not_trusted():
+    reasons = ["few counts: 3 networks on one side of the event", "few counts: 0 networks on one"
+               " side of the event", "heavy tail, not met by so few networks"]  # fmt: skip
+    rows = pd.concat([ROWS.iloc[[0]].assign(layer=k, number=k) for k in range(4)])
+    rows = rows.assign(z=0.0, holds=True, trusted=[False, False, False, True])
+    rows["reason"] = [*reasons, ""]
+    page = index_page([{"name": "s", "title": None, "figures": None}], ["svg"], {"s": rows})
+    assert '<span class="doubt">not trusted: 3</span>' in page
+    assert "Why not trusted: few counts: 2 · heavy tail: 1." in page
+    sound = index_page(
+        [{"name": "s", "title": None, "figures": None}], ["svg"], {"s": rows.iloc[3:]}
+    )
+    assert "Why not trusted" not in sound
 
 
 def test_a_scale_multiplies_networks():

@@ -19,8 +19,9 @@ from finitewidth.theory.predict.predict_preactivations import predict
 
 #: Means of a logarithm are moved by a factor, and their fluctuations stay.
 MOVED = ("log_norm_mean", "log_kernel_mean")
-#: No expansion in 1/n describes how often a test rejects.
-WITHOUT = {"rejection_rate"}
+#: No expansion in 1/n describes how often a test rejects, nor the eigenvalues of as many inputs as
+#: there are neurons.
+WITHOUT = {"rejection_rate", "stable_rank"}
 #: Mixtures of all inputs, which scale only with all of them.
 OF_ALL = ("ntk_eigenvalue", "ntk_log_condition")
 X = np.array([[1.0, 0.4, -0.3], [0.2, 0.9, 1.1]])

@@ -18,6 +18,7 @@ from finitewidth.provenance.artifacts import ArtifactError, read_stamp
 #: Names of the orders of theory, in words.
 ORDER_WORDS = {
     "infinite_width": "infinite width",
+    "many_tokens": "many tokens (their number to infinity, at infinite width)",
     "double_scaling": "double scaling (depth over width held fixed)",
     "1/n": "first order in 1/n",
     "1/n^2": "second order in 1/n",

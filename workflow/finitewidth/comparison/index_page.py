@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
@@ -39,7 +40,8 @@ def index_page(
     Parameters
     ----------
     studies : sequence of mappings
-        Each with a ``name``, a ``title`` (or None) and ``figures`` (or None), in their order.
+        Each with a ``name``, a ``title`` (or None) and ``figures`` (or None), in their order; with
+        ``parameters``, the entries of its networks as plain data, these are shown.
     formats : sequence of str
         Endings of the files that each figure is written to.
     tables : mapping from names of studies to data frames
@@ -54,10 +56,15 @@ def index_page(
     """
     name = "All results" if run == DEFAULT else f"Results of the run {run}"
     shown = shown_by_browsers(formats)
-    tallies = {s["name"]: _tally(tables[s["name"]]) for s in studies}
+    tallies, doubts = {}, {}
+    for study in studies:
+        one = study["name"]
+        numbers = by_number(tables[one]) if len(tables[one]) else None
+        tallies[one], doubts[one] = _tally(numbers), _doubts(numbers)
     parts = [
-        _study(study, formats, shown, tables[study["name"]], tallies[study["name"]])
+        _study(study, formats, shown, tables[one], tallies[one], doubts[one])
         for study in studies
+        for one in [study["name"]]
     ]
     contents = "".join(
         f'<li><a href="#{_link(name)}">{_text(name)}</a> {tally}</li>'
@@ -69,7 +76,12 @@ def index_page(
 
 
 def _study(
-    study: Mapping, formats: Sequence[str], shown: str | None, table: pd.DataFrame, tally: str
+    study: Mapping,
+    formats: Sequence[str],
+    shown: str | None,
+    table: pd.DataFrame,
+    tally: str,
+    doubts: str,
 ) -> str:
     folder = f"studies/{_link(study['name'])}"
     title = _text(study["title"] or study["name"])
@@ -80,9 +92,19 @@ def _study(
     pictures = "".join(_figure(folder, name, formats, shown) for name in study["figures"] or ())
     return (
         f'<section id="{_link(study["name"])}"><h2>{title}</h2>'
-        f"<p>{_text(study['name'])}: {files} {tally}</p>"
+        f"<p>{_text(study['name'])}: {files} {tally}</p>{doubts}{_parameters(study)}"
         f'{_published(table)}<div class="figures">{pictures}</div></section>'
     )
+
+
+def _parameters(study: Mapping) -> str:
+    """The keys of its networks, to be opened."""
+    if not study.get("parameters"):
+        return ""
+    import yaml
+
+    text = yaml.safe_dump(dict(study["parameters"]), sort_keys=False, allow_unicode=True)
+    return f"<details><summary>Parameters</summary><pre>{_text(text)}</pre></details>"
 
 
 def _figure(folder: str, name: str, formats: Sequence[str], shown: str | None) -> str:
@@ -123,15 +145,26 @@ def _line(cells: Iterable[str]) -> str:
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
-def _tally(table: pd.DataFrame) -> str:
+def _tally(numbers: pd.DataFrame | None) -> str:
     """How many numbers have which verdict."""
-    counts = by_number(table)["verdict"].value_counts() if len(table) else {}
+    counts = {} if numbers is None else numbers["verdict"].value_counts()
     said = [
         f'<span class="{look}">{verdict}: {counts[verdict]}</span>'
         for verdict, look in _VERDICTS.items()
         if verdict in counts
     ]
     return f'<small class="tally">{" · ".join(said)}</small>'
+
+
+def _doubts(numbers: pd.DataFrame | None) -> str:
+    """Why numbers are not trusted, and how many for each reason; the commonest reason first."""
+    if numbers is None or not (numbers["verdict"] == NOT_TRUSTED).any():
+        return ""
+    reasons = numbers.loc[numbers["verdict"] == NOT_TRUSTED, "reason"]
+    # Behind the colon or comma stands the number that the reason was read off, or more of it.
+    kinds = reasons.map(lambda reason: re.split("[:,]", str(reason))[0].strip())
+    said = " · ".join(f"{_text(kind)}: {count}" for kind, count in kinds.value_counts().items())
+    return f'<p class="tally">Why not trusted: {said}. The table tells it of each number.</p>'
 
 
 def _text(words: object) -> str:
@@ -156,6 +189,7 @@ ul { columns: 22rem; column-gap: 2.5rem; padding-left: 1.2rem; } li { break-insi
 figure { margin: 0; border: 1px solid var(--line); border-radius: 6px; padding: .6rem; }
 figure img { width: 100%; max-height: 20rem; object-fit: contain; background: #fff; }
 figcaption { font-size: .88rem; color: var(--faint); } figcaption b { color: var(--text); }
+summary { cursor: pointer; } pre { font-size: .85rem; overflow-x: auto; }
 table { border-collapse: collapse; font-size: .9rem; margin: .8rem 0; display: block;
   overflow-x: auto; font-variant-numeric: tabular-nums; }
 th, td { padding: .2rem .7rem; border-bottom: 1px solid var(--line); text-align: left; }
@@ -180,7 +214,9 @@ the standard error. A number <span class="good">agrees</span> if it lies within 
 errors of every order that is meant to hold, and <span class="bad">differs</span> if it does not.
 Nothing is judged where no order is meant to hold (no order holds), or where theory says nothing of
 the number (no theory). Where its standard error is not to be believed it is <span class="doubt">\
-not trusted</span>; the column <code>reason</code> of the table says why.</p>
+not trusted</span>, and the reasons are listed. <i>Few counts</i> is a probability that few
+networks, or all but a few, have met; a <i>heavy tail</i> is a mean that a few networks decide;
+<i>no spread</i> is a number that is the same in all networks.</p>
 <ul>{contents}</ul>
 {parts}
 </body>

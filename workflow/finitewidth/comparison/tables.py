@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 #: From the crudest to the best.
-ORDERS = ("infinite_width", "double_scaling", "1/sqrt(n)", "1/n", "1/n^2", "exact", "published")
+ORDERS = (
+    "infinite_width", "many_tokens", "double_scaling", "1/sqrt(n)", "1/n", "1/n^2", "exact",
+    "published",
+)  # fmt: skip
 #: Dimensions of distributions: hundreds of rows that a person would rather see drawn.
 _DISTRIBUTIONS = ("histogram", "quantile", "log_norm_histogram", "log_kernel_histogram")
 #: Behind a measured value whose error is not trusted.

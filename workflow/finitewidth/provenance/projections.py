@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from finitewidth.config.model import Config
+from finitewidth.config.model import Config, Study
 from finitewidth.members.plain import plain
 from finitewidth.members.stages import (
     EstimatedLadder,
@@ -153,17 +153,36 @@ def as_text(about: dict) -> str:
 
 def gallery(config: Config) -> dict:
     """Of the page of all figures."""
-    of_all = index(config)
-    return of_all | {"studies": [study for study in of_all["studies"] if study["figures"]]}
+    studies = [study for study in _studies(config) if study["figures"]]
+    return {"formats": config.formats, "studies": studies}
 
 
 def index(config: Config) -> dict:
-    """Of the page of all results."""
+    """Of the page of all results, which shows what its networks are."""
     studies = [
+        study | {"parameters": _parameters(config, config.studies[study["name"]])}
+        for study in _studies(config)
+    ]
+    return {"formats": config.formats, "studies": studies}
+
+
+def _studies(config: Config) -> list[dict]:
+    return [
         {"name": name, "title": given.title, "figures": given.figures}
         for name, given in config.studies.items()
     ]
-    return {"formats": config.formats, "studies": studies}
+
+
+def _parameters(config: Config, study: Study) -> dict:
+    """The entries of a study's networks, as they were given."""
+    return {
+        kind: {name: known[name].model_dump(mode="json", exclude_unset=True) for name in names}
+        for kind, known, names in (
+            ("ensembles", config.ensembles, study.ensembles),
+            ("trained", config.trained, study.trained),
+        )
+        if names
+    }
 
 
 def parts(config: Config) -> Iterator[Part]:

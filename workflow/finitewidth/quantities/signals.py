@@ -8,12 +8,15 @@ from finitewidth.quantities.description import (
     FigureEntry,
     Quantity,
     one_each,
+    pairs_of,
 )
 
 _LI = "Li, Nica, Roy, arXiv:2106.04013"
 _YANG = "Yang, Schoenholz, arXiv:1712.08969"
 
 _PENNINGTON = "Pennington, Schoenholz, Ganguli, arXiv:1711.04735"
+_GIORLANDINO = "Giorlandino, Goldt, arXiv:2505.24333"
+_NAIT_SAADA = "Nait Saada, Naderi, Tanner, arXiv:2410.07799"
 _NEWMAN = "Newman, Commun. Math. Phys. 103, 121 (1986)"
 
 FAMILIES = (
@@ -132,6 +135,33 @@ FAMILIES = (
         price=4.0,
         reads=one_each,
     ),
+    Family(
+        "rank_collapse",
+        (
+            Quantity(
+                "mean_cosine",
+                ("layer",),
+                "mean over pairs of inputs, and networks where none is 0, of K_ab/sqrt(K_aa K_bb),"
+                " K the kernel of one network",
+                "docs/theory.md 13.10",
+                _GIORLANDINO,
+                unit=(),
+            ),
+            Quantity(
+                "stable_rank",
+                ("layer",),
+                "mean over networks of the stable rank of their kernel of all inputs, the sum of"
+                " squared eigenvalues over the largest square",
+                "docs/theory.md 13.10",
+                _NAIT_SAADA,
+            ),
+        ),
+        records=("kernel",),
+        estimator="estimate.preactivations.collapse:collapses",
+        theory="theory.predict.predicted_collapse:collapses",
+        price=60.0,
+        reads=pairs_of,
+    ),
 )
 
 #: Figures of these by their names.
@@ -141,6 +171,13 @@ FIGURES = {
         ("gradient_norm",),
         "Mean squared norm of the derivative of one output by each layer's neurons, against layer,"
         " on infinite width, and the ratio of both.",
+    ),
+    "rank_collapse": FigureEntry(
+        "preactivations.rank_collapse",
+        ("rank_collapse",),
+        "How alike inputs (or tokens) become with depth: the mean cosine of two of them against"
+        " layer, the stable rank of the kernel less 1, and, where it is estimated, the entropy of"
+        " attention.",
     ),
     "jacobian": FigureEntry(
         "preactivations.jacobian",

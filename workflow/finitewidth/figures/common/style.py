@@ -28,6 +28,7 @@ ORDERS: dict[str, dict[str, Any]] = {
     "1/n^2": {"linestyle": (0, (7, 1.5)), "label": "order $1/n^2$"},
     "1/sqrt(n)": {"linestyle": (0, (3, 1, 1, 1)), "label": "order $n^{-1/2}$"},
     "double_scaling": {"linestyle": "-.", "label": "double scaling"},
+    "many_tokens": {"linestyle": (0, (5, 1.5, 1, 1.5, 1, 1.5)), "label": "many tokens"},
     "infinite_width": {"linestyle": ":", "label": "infinite width"},
 }
 

@@ -22,6 +22,7 @@ import numpy as np
 
 from finitewidth.models.layers.attention import Attention
 from finitewidth.models.layers.dense import Dense
+from finitewidth.theory.layers.equal_tokens import of_alike
 from finitewidth.theory.layers.kernels import Kernels, RatesLeft, step
 from finitewidth.theory.layers.softmax_means import by_points
 from finitewidth.theory.layers.softmax_pairs import of_two
@@ -49,7 +50,9 @@ class Parts:
 
 @step.register
 def _attention(layer: Attention, before: Kernels, rates: RatesLeft) -> Kernels:
-    """NaN where softmax is not integrated to a thousandth (`softmax_means.py`)."""
+    """NaN where softmax is not integrated to a thousandth (`softmax_means.py`).
+
+    Tokens that are all alike have an integral of their own (`equal_tokens.py`)."""
     K, theta = before.nngp, None if before.tangents is None else before.ntk
     each = [_part(one, K, theta, rates) for one in (layer.query, layer.key, layer.value)]
     tangents = [one for _, one in each if one is not None]
@@ -83,7 +86,10 @@ def means(layer: Attention, parts: Parts) -> tuple[np.ndarray, np.ndarray | None
     apart = (len(parts.q) // parts.tokens, parts.tokens) * 2
     scores = scores_of(layer, parts.tokens)
     if scores is None and _has_logits(parts):
-        return of_two(parts) if parts.tokens == 2 else by_points(parts)
+        if parts.tokens == 2:
+            return of_two(parts)
+        alike = of_alike(parts)
+        return by_points(parts) if alike is None else alike
     kernels = Tangents(*(one.reshape(apart) for one in (parts.q, parts.k, parts.v)))
     of = parts.tangents
     each = of and Tangents(*(one.reshape(*one.shape[:-2], *apart) for one in of))

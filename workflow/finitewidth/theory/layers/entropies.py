@@ -1,8 +1,9 @@
 """The mean entropy of the scores of attention at infinite width.
 
 Logits of a token t are Gaussian, Cov(A_ts, A_ts') = Kq_tt Kk_ss' (`attention.py`). Of two tokens
-the entropy is a function of their difference alone; of more its mean is taken by randomised
-quasi-Monte Carlo, and is not told where that is not known to :data:`LARGEST_ERROR`.
+the entropy is a function of their difference alone, and tokens that are all alike have an integral
+over one number (`equal_tokens.py`). Of others the mean is taken by randomised quasi-Monte Carlo,
+and is not told where that is not known to :data:`LARGEST_ERROR`.
 """
 
 from __future__ import annotations
@@ -17,8 +18,11 @@ from finitewidth.models.layers.attention import Attention
 from finitewidth.models.layers.block import Block
 from finitewidth.models.layers.layer import Layer
 from finitewidth.theory.gaussian.expectations import expectation
+from finitewidth.theory.layers import many_tokens
+from finitewidth.theory.layers.equal_tokens import Alike, entropy
 from finitewidth.theory.layers.infinite_width import start
 from finitewidth.theory.layers.kernels import Kernels, step
+from finitewidth.theory.layers.many_tokens import AmongMany
 from finitewidth.theory.layers.softmax_means import LARGEST_ERROR, normals, root
 
 #: Estimates, and powers of two points in each.
@@ -75,6 +79,7 @@ def _of_attention(layer: Attention, before: Kernels) -> np.ndarray:
     own = range(0, len(before.nngp), tokens)
     blocks = [before.nngp[a : a + tokens, a : a + tokens] for a in own]
     q, k = layer.query, layer.key
+    mean = _among_many if isinstance(layer, AmongMany) else _mean_entropy
     found = []
     for K in blocks:
         size, keys = q.C_b + q.C_W * np.diagonal(K), k.C_b + k.C_W * K
@@ -82,9 +87,17 @@ def _of_attention(layer: Attention, before: Kernels) -> np.ndarray:
         for t in range(tokens):
             seen = t + 1 if layer.causal else tokens
             scale = 0.0 if layer.scale == "full" else size[t]
-            each.append(_mean_entropy(scale * keys[:seen, :seen]))
+            each.append(mean(scale * keys[:seen, :seen]))
         found.append(each)
     return np.array(found)
+
+
+def _among_many(C: np.ndarray) -> float:
+    """Its limit of many tokens; NaN where tokens are not alike."""
+    alike = Alike.of(C) if len(C) > 1 else None
+    if alike is None:
+        return float("nan")
+    return many_tokens.entropy(max(alike.own - alike.other, 0.0), len(C))
 
 
 def _mean_entropy(C: np.ndarray) -> float:
@@ -95,6 +108,9 @@ def _mean_entropy(C: np.ndarray) -> float:
         return float(np.log(len(C)))
     if len(C) == 2:
         return float(expectation(_of_two, np.array(max(C[0, 0] + C[1, 1] - 2 * C[0, 1], 0.0))))
+    alike = Alike.of(C)
+    if alike is not None:
+        return entropy(max(alike.own - alike.other, 0.0), len(C))
     F = root(C)
     each = [_entropies(F, normals(F.shape[1], _POWER, k)).mean() for k in range(_SCRAMBLED)]
     value, error = np.mean(each), np.std(each, ddof=1) / np.sqrt(_SCRAMBLED)

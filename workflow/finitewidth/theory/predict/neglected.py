@@ -179,6 +179,9 @@ class _Sizes:
                 unit = np.abs(orders["infinite_width"])
             else:
                 spread, unit = spread + _placed(self._shared(), ("layer",), dims), 1.0
+        elif name == "mean_cosine":
+            # Of the kernel of one network's own neurons, which fluctuates in the first layer, too.
+            spread, unit = spread + _placed(self._own(), ("layer",), dims), 1.0
         elif name == "active_share":
             # Of what a kernel fluctuates by a small share turns the sign of a neuron.
             unit = _OF_SIGNS
@@ -203,6 +206,12 @@ class _Sizes:
         widths = self.mlps[0].widths if self.mlps else [self.x[0].size]
         shares = np.cumsum([0.0, *(widths[0] / n for n in widths[1:])])
         return shares[self.layers] if self.mlps else np.full(len(self.layers), np.nan)
+
+    def _own(self) -> np.ndarray:
+        """1/n of each layer, (layer,)."""
+        if self.blocks is not None:
+            return 1 / np.array(self.blocks.widths)
+        return np.array([1 / self.mlps[0].widths[layer] for layer in self.layers])
 
     def _unit(self, name: str, dims: tuple[str, ...]) -> np.ndarray | float:
         # None of a pure number; else one for each index of its inputs.

@@ -16,7 +16,7 @@ from finitewidth.core.indices import pairs, quads
 from finitewidth.quantities.vocabulary import LEVEL, SAMPLES, TESTS
 from finitewidth.theory.distributions import scale_invariant
 from finitewidth.theory.mlp.linear import pairings
-from finitewidth.theory.predict import predicted_jacobians, predicted_signals
+from finitewidth.theory.predict import predicted_collapse, predicted_jacobians, predicted_signals
 from finitewidth.theory.predict.block_case import BlockCase
 from finitewidth.theory.predict.case import Orders
 from finitewidth.theory.predict.predicted_moments import cosines, first_order_cosines
@@ -172,6 +172,7 @@ OF_LAYERS: dict[str, Callable[[BlockCase], Told]] = {
     "jacobian": predicted_jacobians.of_blocks,
     "active_share": predicted_signals.shares_of_blocks,
     "attention_entropy": predicted_signals.entropies_of_blocks,
+    "rank_collapse": predicted_collapse.of_blocks,
 }
 
 

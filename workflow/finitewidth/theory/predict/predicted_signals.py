@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from finitewidth.models.architecture import Architecture
 from finitewidth.models.layers.average_pool import AveragePool
 from finitewidth.models.layers.block import Block
 from finitewidth.models.layers.layer import Layer, Map
@@ -16,6 +17,7 @@ from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.gaussian.slopes import mean_square_slope
 from finitewidth.theory.layers.entropies import attention_entropies
 from finitewidth.theory.layers.gradient_norms import gradient_norms as of_architecture
+from finitewidth.theory.layers.many_tokens import among_many
 from finitewidth.theory.mlp import exact, kernel
 from finitewidth.theory.predict.block_case import BlockCase
 from finitewidth.theory.predict.case import Case, Orders
@@ -91,15 +93,24 @@ def no_entropies(case: Case) -> dict[str, Orders]:
 
 
 def entropies_of_blocks(case: BlockCase) -> dict[str, Orders]:
-    """Of attention at infinite width, with infinitely many dimensions of a head."""
-    found = np.full(case.shape, np.nan)
+    """Of attention at infinite width, with infinitely many dimensions of a head; also in the limit
+    of many tokens."""
+    orders = {"infinite_width": np.full(case.shape, np.nan)}
     if case.has_limit and case.network.has_places and case.is_small:
-        each = attention_entropies(case.network, case.x)
-        for k, layer in enumerate(case.layers):
-            by_token = each[layer - 1]
-            one = by_token if case.network.places_read > 1 else by_token.mean(1, keepdims=True)
-            found[k] = np.broadcast_to(one, (len(case.x), case.network.places_read)).ravel()
-    return {"attention_entropy": {"infinite_width": found}}
+        limit = among_many(case.network)
+        orders["infinite_width"] = _entropies(case, case.network)
+        if limit is not None:
+            orders["many_tokens"] = _entropies(case, limit)
+    return {"attention_entropy": orders}
+
+
+def _entropies(case: BlockCase, network: Architecture) -> np.ndarray:
+    each, found = attention_entropies(network, case.x), np.empty(case.shape)
+    for k, layer in enumerate(case.layers):
+        by_token = each[layer - 1]
+        one = by_token if network.places_read > 1 else by_token.mean(1, keepdims=True)
+        found[k] = np.broadcast_to(one, (len(case.x), network.places_read)).ravel()
+    return found
 
 
 def _is_symmetric(layers: Sequence[Layer]) -> bool:
