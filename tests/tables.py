@@ -1,8 +1,8 @@
 """Tables as the rule that compares writes them, with a stamp of one's own."""
 
 from finitewidth.comparison.columns import schema
-from finitewidth.comparison.tables import to_csv
-from finitewidth.provenance.artifacts import make_stamp, write_table
+from finitewidth.comparison.tables import to_csv, typed
+from finitewidth.provenance.artifacts import make_stamp, write_parquet, write_table
 from finitewidth.provenance.code import used
 
 
@@ -12,6 +12,9 @@ def write_csv(text, path, stamp):
 
 
 def write_rows(rows, path):
-    """A table of rows, with their columns beside it."""
+    """A table of rows: CSV with its columns beside it, or Parquet."""
     stamp = make_stamp(rule="compare", wildcards={}, config={}, inputs=[], used=used())
+    if path.suffix == ".parquet":
+        write_parquet(typed(rows), path, stamp)
+        return
     write_table(to_csv(rows), path, stamp, title="a table", columns=schema(rows))

@@ -30,6 +30,7 @@ from finitewidth.provenance.artifacts import (
     sha256,
     write_dataset,
     write_figure,
+    write_parquet,
     write_table,
     write_text,
 )
@@ -64,11 +65,13 @@ def write(path, stamp):
     elif path.suffix == ".csv":
         columns = [{"name": name, "titles": name, "datatype": "integer"} for name in "ab"]
         write_table("a,b\n1,2\n", path, stamp, title="a ü test", columns=columns)
+    elif path.suffix == ".parquet":
+        write_parquet(pd.DataFrame({"a": [1], "b": [2]}), path, stamp)
     else:
         write_text("a,b\n1,2\n", path, stamp)
 
 
-ENDINGS = ["nc", "png", "pdf", "svg", "csv", "csv-metadata.json", "md", "tex", "html"]
+ENDINGS = ["nc", "png", "pdf", "svg", "csv", "csv-metadata.json", "parquet", "md", "tex", "html"]
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -309,3 +312,9 @@ def test_no_title_takes_the_place_of_the_digest(tmp_path, stamp):
     write_table("a\n", tmp_path / "a.csv", stamp, title=hostile, columns=[])
     check(tmp_path / "a.csv")
     assert read_stamp(tmp_path / "a.csv")["config"] == stamp["config"]
+    # Texts of the table stand before what it says of itself.
+    rows = pd.DataFrame({"a": [hostile, '{"code":{"a":1}}'], "z": ["=1", "\x00"]}, dtype=object)
+    write_parquet(rows, tmp_path / "a.parquet", stamp)
+    check(tmp_path / "a.parquet")
+    assert read_stamp(tmp_path / "a.parquet")["config"] == stamp["config"]
+    assert pd.read_parquet(tmp_path / "a.parquet").equals(rows)

@@ -45,6 +45,26 @@ def test_what_is_written_is_read_again(tmp_path):
     assert to_csv(plain) == plain.to_csv(index=False, lineterminator="\n")
 
 
+def test_a_copy_in_parquet_keeps_datatypes(tmp_path):
+    rows = pd.DataFrame({
+        "study": ["a", "NA", "=1"], "width": [8, 16, 32], "C_W": [2.0, np.nan, 1 / 3],
+        "z": [np.inf, -np.inf, np.nan], "layer": [3, "", 1], "holds": [True, False, True],
+        "lazy": [True, None, False], "beta": [1.0, "1/sqrt(L)", ""], "none": ["", "", ""],
+    })  # fmt: skip
+    write_rows(rows, tmp_path / "a.parquet")
+    read = pd.read_parquet(tmp_path / "a.parquet")
+    assert read.dtypes.astype(str).to_dict() == {
+        "study": "object", "width": "int64", "C_W": "float64", "z": "float64", "layer": "Int64",
+        "holds": "bool", "lazy": "boolean", "beta": "object", "none": "object",
+    }  # fmt: skip
+    for name in ("study", "width", "C_W", "z", "holds"):
+        assert read[name].equals(rows[name].astype(read[name].dtype))
+    assert read["layer"].isna().tolist() == [False, True, False]
+    assert read["lazy"].tolist()[::2] == [True, False]
+    assert read["beta"].tolist() == ["1.0", "1/sqrt(L)", ""]
+    assert read["none"].tolist() == ["", "", ""]
+
+
 def test_columns_are_described_as_the_standard_has_it(tmp_path):
     """CSV on the Web: names, titles, meanings and datatypes; infinity is INF, nothing is empty."""
     rows = pd.DataFrame({

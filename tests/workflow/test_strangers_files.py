@@ -80,7 +80,7 @@ def test_every_file_says_the_title_as_it_was_given(ran, monkeypatch, capsys):
         p for p in (ran / "results/runs/study/studies").rglob("*") if p.name.endswith(SUFFIXES)
     ]
     assert {p.suffix for p in files} == {
-        ".csv", ".json", ".html", ".md", ".tex", ".pdf", ".png", ".svg",
+        ".csv", ".json", ".parquet", ".html", ".md", ".tex", ".pdf", ".png", ".svg",
     }  # fmt: skip
     for path in files:
         assert read_stamp(path)["config"]["study"]["title"] == TITLE, path

@@ -8,6 +8,7 @@ rule compare:
     output:
         csv=at("results/studies/{study}/comparison.csv"),
         metadata=at("results/studies/{study}/comparison.csv-metadata.json"),
+        parquet=at("results/studies/{study}/comparison.parquet"),
         markdown=at("results/studies/{study}/comparison.md"),
         tex=at("results/studies/{study}/comparison.tex"),
         html=report(

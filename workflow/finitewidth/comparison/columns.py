@@ -70,7 +70,7 @@ def _kind(column: pd.Series) -> str:
     if column.dtype.kind in _KINDS:
         return _KINDS[column.dtype.kind]
     # Lists of values of several kinds; what is missing says nothing of the others.
-    values = [value for value in column if not _missing(value)]
+    values = [value for value in column if not is_missing(value)]
     for kind, of in (("boolean", bool), ("integer", int), ("double", float)):
         if values and all(_is(value, of) for value in values):
             return kind
@@ -84,7 +84,8 @@ def _is(value: object, kind: type) -> bool:
     return kind is not bool and isinstance(value, number)
 
 
-def _missing(value: object) -> bool:
+def is_missing(value: object) -> bool:
+    """Whether a cell of a table says nothing."""
     return value is None or value == "" or (isinstance(value, float) and value != value)
 
 

@@ -26,6 +26,8 @@ from finitewidth.comparison.tables import short, with_error
 from finitewidth.core.places import DEFAULT
 from finitewidth.quantities.vocabulary import FIGURES
 
+#: Endings of a study's table, and what its links are called.
+_TABLES = {"html": "table", "csv": "CSV", "parquet": "Parquet", "md": "text", "tex": "TeX"}
 _VERDICTS = {AGREES: "good", DIFFERS: "bad", NONE_HOLDS: "", NO_THEORY: "", NOT_TRUSTED: "doubt"}
 
 
@@ -86,8 +88,7 @@ def _study(
     folder = f"studies/{_link(study['name'])}"
     title = _text(study["title"] or study["name"])
     files = ", ".join(
-        f'<a href="{folder}/comparison.{ending}">{words}</a>'
-        for ending, words in (("html", "table"), ("csv", "CSV"), ("md", "text"), ("tex", "TeX"))
+        f'<a href="{folder}/comparison.{ending}">{words}</a>' for ending, words in _TABLES.items()
     )
     pictures = "".join(_figure(folder, name, formats, shown) for name in study["figures"] or ())
     return (

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from finitewidth.comparison.columns import kinds
+from finitewidth.comparison.columns import is_missing, kinds, schema
 from finitewidth.members.words import NETWORK
 from finitewidth.provenance.artifacts import read_columns
 
@@ -26,6 +26,10 @@ ORDERS = (
     "infinite_width", "many_tokens", "double_scaling", "1/sqrt(n)", "1/n", "1/n^2", "exact",
     "published",
 )  # fmt: skip
+#: How pandas calls each kind of value, and where some are missing.
+_DTYPES = {
+    "boolean": ("bool", "boolean"), "integer": ("int64", "Int64"), "double": ("float64", "float64"),
+}  # fmt: skip
 #: Dimensions of distributions: hundreds of rows that a person would rather see drawn.
 _DISTRIBUTIONS = ("histogram", "quantile", "log_norm_histogram", "log_kernel_histogram")
 #: Behind a measured value whose error is not trusted.
@@ -43,6 +47,23 @@ def to_csv(rows: pd.DataFrame) -> str:
     buffer = io.StringIO()
     rows.assign(**written).to_csv(buffer, index=False, lineterminator="\n")
     return buffer.getvalue()
+
+
+def typed(rows: pd.DataFrame) -> pd.DataFrame:
+    """The tidy table with one datatype a column, those of :func:`columns.schema`.
+
+    Whole numbers and truth values among which some are missing have pandas' types for that; a text
+    is empty where there is none.
+    """
+    return rows.assign(**{c: _typed(rows[c], kind) for c, kind in kinds(schema(rows)).items()})
+
+
+def _typed(column: pd.Series, kind: str) -> pd.Series:
+    missing = column.map(is_missing)
+    if kind == "string":
+        return column.map(str).mask(missing, "").astype(object)
+    dense, sparse = _DTYPES[kind]
+    return column.astype(object).mask(missing, None).astype(sparse if missing.any() else dense)
 
 
 def read_csv(path: str | Path) -> pd.DataFrame:

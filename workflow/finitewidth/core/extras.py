@@ -12,6 +12,7 @@ from types import ModuleType
 #: Names of packages as they are imported, and the extra of pyproject.toml that installs them.
 EXTRAS = {
     "PIL": "figures",
+    "fastparquet": "workflow",
     "matplotlib": "figures",
     "pingouin": "workflow",
     "rocrate": "workflow",

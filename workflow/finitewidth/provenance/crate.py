@@ -44,6 +44,7 @@ _BIOSCHEMAS = "https://bioschemas.org/profiles/ComputationalWorkflow/1.0-RELEASE
 _FORMATS = {
     ".nc": "application/netcdf", ".md": "text/markdown", ".yaml": "application/yaml",
     ".tex": "text/x-tex", ".py": "text/x-python", ".smk": "text/x-snakemake",
+    ".parquet": "application/vnd.apache.parquet",
 }  # fmt: skip
 #: Files of measured times, which no two runs agree on.
 _TIMES = "seconds.nc"

@@ -109,6 +109,9 @@ def table_head() -> str:
 
 def _place(content: bytes) -> re.Match[bytes] | None:
     """Where a file says its own digest, as group 1."""
+    if content.startswith(b"PAR1"):
+        # Parquet has what it says of itself at its end, behind texts of the table.
+        return next(reversed(list(_OWN.finditer(content))), None)
     return _OWN_IN_HEAD.match(content) or _OWN.search(content)
 
 

@@ -23,8 +23,8 @@ from finitewidth.provenance.digests import OWN, UNKNOWN, canonical, digest_of_da
 from finitewidth.provenance.whole import UNREADABLE, ArtifactError, beside, check_file, described
 
 PACKAGES = (
-    "matplotlib", "netCDF4", "numpy", "pandas", "pingouin", "scikit-learn", "scipy", "seaborn",
-    "torch", "xarray",
+    "fastparquet", "matplotlib", "netCDF4", "numpy", "pandas", "pingouin", "scikit-learn", "scipy",
+    "seaborn", "torch", "xarray",
 )  # fmt: skip
 _IMPORTED_AS = {"scikit-learn": "sklearn"}
 #: What a stamp is made of; under ``str`` stands what each value of a mapping is, whatever its key.
@@ -98,6 +98,7 @@ def read_stamp(path: str | Path) -> dict:
     readers: dict[str, Callable[[Path], str]] = {
         ".nc": _stamp_in_netcdf, ".png": _stamp_in_png, ".pdf": _stamp_in_pdf,
         ".svg": _stamp_in_svg, ".csv": _stamp_of_table, ".json": _stamp_in_description,
+        ".parquet": _stamp_in_parquet,
     }  # fmt: skip
     check_file(path)
     if Path(path).suffix == ".csv" and unreadable(beside(path)):
@@ -148,6 +149,12 @@ def _stamp_in_netcdf(path: Path) -> str:
         own = re.search(rf'"{OWN}":"[0-9a-f]{{64}}"'.encode(), content[-100:])
     stamp, _ = json.JSONDecoder().raw_decode(text)
     return json.dumps({**stamp, **(json.loads(b"{%b}" % own[0]) if own else {})})
+
+
+def _stamp_in_parquet(path: Path) -> str:
+    # By hand, as below; behind the texts of the table.
+    text = list(re.finditer(rb'\{"code":\{[ -~]*', path.read_bytes()))[-1][0].decode("ascii")
+    return json.dumps(json.JSONDecoder().raw_decode(text)[0])
 
 
 def _stamp_in_png(path: Path) -> str:
