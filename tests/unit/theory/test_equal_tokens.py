@@ -11,6 +11,9 @@ from finitewidth.theory.layers.equal_tokens import Alike, entropy, of_alike, oth
 from finitewidth.theory.layers.infinite_width import infinite_width_kernels
 from finitewidth.theory.layers.softmax_means import with_errors
 from finitewidth.theory.layers.softmax_pairs import of_two
+from finitewidth.theory.predict.block_case import BlockCase
+from finitewidth.theory.predict.neglected import with_neglected
+from finitewidth.theory.predict.predict_blocks import predict_blocks
 from softmax_draws import brute_force
 
 #: What an input's tokens have with themselves, with each other, and with those of another input.
@@ -128,6 +131,19 @@ def test_the_recursion_of_many_tokens_is_that_of_its_authors():
         size = w * (w + b) / 2
         p = (size * relu + b + p) / (size + b + 1)
         assert after_dense == pytest.approx(p, rel=1e-12)
+
+
+def test_predictions_have_the_limit_where_there_are_many_tokens_and_do_not_claim_its_error():
+    for tokens in (15, 16):
+        made, x = stacked(tokens)
+        case = BlockCase(made, x, [1, 3, 4], 1, None)
+        told = predict_blocks(case, ("rank_collapse", "attention_entropy"))
+        limit = with_neglected(told, [], x, blocks=case).sel(order="many_tokens")
+        many = tokens == 16
+        assert (np.isfinite(limit["mean_cosine"]) == many).all()
+        assert (np.isfinite(limit["attention_entropy"].sel(layer=3)) == many).all()
+        for name in ("mean_cosine", "attention_entropy"):
+            assert np.isnan(limit[f"{name}_neglected"]).all()
 
 
 def test_the_limit_says_nothing_of_few_tokens_or_of_those_that_share_nothing():

@@ -294,7 +294,7 @@ def predict(
     -------
     xarray.Dataset
         Of the names of estimates, with the dimension ``order`` (``infinite_width``, ``1/n``,
-        ``1/n^2``, ``double_scaling``, ``exact``); NaN where an order says nothing.
+        ``1/n^2``, ``double_scaling``, ``many_tokens``, ``exact``); NaN where an order says nothing.
         ``<name>_neglected`` is about how much an order leaves out.
 
     Raises

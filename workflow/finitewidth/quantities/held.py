@@ -16,7 +16,7 @@ from finitewidth.extensions.loaded import OwnFunction, extension_of
 from finitewidth.quantities.description import Family, Quantity, look_up
 
 #: Orders that theory may tell of; the coordinate ``order``.
-ORDERS = ("infinite_width", "1/n", "1/n^2", "double_scaling", "exact")
+ORDERS = ("infinite_width", "1/n", "1/n^2", "double_scaling", "many_tokens", "exact")
 #: A dimension -> its size.
 Sizes = Mapping[str, int]
 
