@@ -222,7 +222,7 @@ GALLERY = "results/figures.md"
 #: The page of all results.
 INDEX = "results/index.html"
 #: How each study's table is written.
-TABLES = ("csv", "csv-metadata.json", "md", "tex", "html")
+TABLES = ("csv", "csv-metadata.json", "parquet", "md", "tex", "html")
 
 
 def _of_member(config: Config, m: Member) -> Iterator[Part]:
