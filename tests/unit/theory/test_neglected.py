@@ -229,3 +229,37 @@ def test_norms_do_not_stop_what_derivatives_fluctuate_by():
     for depth, off in ((8, 0.025), (32, 0.043)):
         limit, neglected = left(depth)
         assert neglected > off * limit
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "sin", "erf", "gelu", "softplus"])
+def test_derivatives_fluctuate_where_kernels_hardly_do(name):
+    """Biases and flat activations hold the kernel; a matrix of n rows still spreads what goes back
+    by 2/n a layer, whichever layers are recorded."""
+    mlp = Perceptron.uniform_width(name, dimension=5, width=8, depth=5, C_b=1.0, C_W=0.4)
+    x = np.ones((1, 5))
+    for layers in ([1], [1, 2, 3, 4, 5]):
+        theory = with_neglected(predict(mlp, x, layers, ("gradient_norm",)), [mlp], x)
+        limit = theory.sel(order="infinite_width").isel(layer=0)
+        assert limit["gradient_log_variance_neglected"].item() > 4 * 2 / 8
+        assert limit["gradient_log_mean_neglected"].item() > 4 / 8
+        assert limit["gradient_norm_neglected"] > limit["gradient_norm"] / 8
+
+
+def test_a_limit_of_zero_has_no_size():
+    """Of scores that are products over all dimensions: at any head_dim what they weigh is not 0."""
+    attention = {"attention": {"scale": "full", "scores": "identity"}}
+    one = network(
+        inputs=6,
+        input={"tokens": 3, "channels": 2},
+        activation="relu",
+        C_W=1.8,
+        width=16,
+        outputs=1,
+        blocks=[{"branch": [attention]}, {"residual": {}}],
+    )
+    x = np.sin(1.7 * np.arange(6.0))[None]
+    case = BlockCase(one, x, [1], 4, None)
+    told = with_neglected(predict_blocks(case, ("gradient_norm",)), [], x, blocks=case)
+    limit = told.sel(order="infinite_width")
+    assert not limit["gradient_norm"].any()
+    assert np.isnan(limit["gradient_norm_neglected"]).all()

@@ -20,7 +20,7 @@ from finitewidth.models.perceptron import Perceptron
 from finitewidth.quantities.vocabulary import COEFFICIENTS, DESCRIBED
 from finitewidth.theory.mlp_ntk.infinite_width_ntk import infinite_width_ntk
 from finitewidth.theory.predict.case import Case, Orders
-from finitewidth.theory.predict.steps import Steps, steps
+from finitewidth.theory.predict.steps import STEEP, Steps, steps
 
 if TYPE_CHECKING:
     from finitewidth.theory.predict.block_case import BlockCase
@@ -168,11 +168,13 @@ class _Sizes:
             own = ("layer", "rank")[: close.ndim]
             step, unit = step * _placed(close, own, dims), _placed(unit, own, dims)
         elif name.startswith("gradient"):
-            # Of all layers above; a norm in units of itself. Norms stop fluctuations on the way
-            # forward, and not on the way back.
-            whole = 0.0 if self.blocks is None else self.blocks.steepest
+            # In units of itself. Norms, flat activations and biases do not stop what goes back.
+            hidden = sum(1 / n for mlp in self.mlps[:1] for n in mlp.widths[1:-1])
+            whole = STEEP * hidden if self.blocks is None else self.blocks.steepest
             spread = np.full_like(spread, spread.max(initial=whole))
             unit = np.abs(orders["infinite_width"]) if name == "gradient_norm" else 1.0
+            # A limit of 0, as of scores that many dimensions average away, is no size.
+            unit = np.where((unit == 0) & (self.blocks is not None), np.nan, unit)
         elif name.startswith("jacobian"):
             # A square in units of itself; of logarithms also what n_0 tangents have of n_l neurons.
             if name == "jacobian_square":
