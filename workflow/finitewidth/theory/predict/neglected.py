@@ -166,14 +166,15 @@ class _Sizes:
             if name == "ntk_log_condition":
                 close, unit = close.max(1), np.ones(len(close))
             own = ("layer", "rank")[: close.ndim]
-            step, unit = step * _placed(close, own, dims), _placed(unit, own, dims)
+            # Bent functions of a matrix have all orders, however few its own mean has.
+            step = np.maximum(step, spread) * _placed(close, own, dims)
+            unit = _placed(unit, own, dims)
         elif name.startswith("gradient"):
-            # In units of itself. Norms, flat activations and biases do not stop what goes back.
             hidden = sum(1 / n for mlp in self.mlps[:1] for n in mlp.widths[1:-1])
             whole = STEEP * hidden if self.blocks is None else self.blocks.steepest
             spread = np.full_like(spread, spread.max(initial=whole))
             unit = np.abs(orders["infinite_width"]) if name == "gradient_norm" else 1.0
-            # A limit of 0, as of scores that many dimensions average away, is no size.
+            # In units of itself, but for a limit of 0. No norm or flat sigma stops what goes back.
             unit = np.where((unit == 0) & (self.blocks is not None), np.nan, unit)
         elif name.startswith("jacobian"):
             # A square in units of itself; of logarithms also what n_0 tangents have of n_l neurons.
@@ -187,8 +188,7 @@ class _Sizes:
         elif name in ("histogram", "quantile"):
             unit = _placed(_edgeworth(name), dims[-1:], dims) * (1 + spread)
         elif name in ("quadruple", "excess_kurtosis"):
-            # Three times the variance of the kernel makes a kurtosis; E[Ghat^4] is 1 + 6 of it,
-            # and the noise of quadruples its root.
+            # 3 of the variance of the kernel; E[Ghat^4] is 1 + 6 of it, noise of quadruples its root.
             unit = 3 * (np.abs(orders["infinite_width"]) if name == "quadruple" else 1.0)
         else:
             unit = self._unit(name, dims)
