@@ -188,7 +188,7 @@ class _Sizes:
         elif name in ("histogram", "quantile"):
             unit = _placed(_edgeworth(name), dims[-1:], dims) * (1 + spread)
         elif name in ("quadruple", "excess_kurtosis"):
-            # 3 of the variance of the kernel; E[Ghat^4] is 1 + 6 of it, noise of quadruples its root.
+            # A kurtosis is 3 variances of the kernel, E[Ghat^4] is 1 + 6, a quadruple its root.
             unit = 3 * (np.abs(orders["infinite_width"]) if name == "quadruple" else 1.0)
         else:
             unit = self._unit(name, dims)
