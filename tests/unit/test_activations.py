@@ -1,12 +1,17 @@
 """Derivatives of activations, against numerical differentiation in high precision."""
 
+import copy
+import pickle
 import re
+from dataclasses import replace
 
 import mpmath
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
+import finitewidth as fw
 from finitewidth.models.activations.table import TABLE, get
 from high_precision import ACTIVATIONS, check_listed
 
@@ -73,6 +78,26 @@ def test_what_is_given_stays_as_it_is_whatever_shares_its_memory(name, dtype):
         # Those that may overwrite give the same.
         assert torch.equal(activation.on_tensor_(torch, before.clone()), s)
         assert torch.equal(activation.derivative_on_tensor_(torch, before.clone(), s), slope)
+
+
+@pytest.mark.parametrize("name", [*TABLE, "leaky_relu(0.1)"])
+def test_networks_go_to_other_processes_and_are_copied(name):
+    mlp = fw.perceptron(name, inputs=2, width=3, depth=3, C_W=1.5)
+    blocks = fw.network(name, inputs=2, width=3, C_W=1.5, blocks=[{"residual": {"norm": "layer"}}])
+    for one in (get(name), mlp, blocks):
+        for other in (pickle.loads(pickle.dumps(one)), copy.deepcopy(one)):
+            assert type(other) is type(one)
+            assert repr(other).split(" at 0x")[0] == repr(one).split(" at 0x")[0]
+    again = pickle.loads(pickle.dumps(mlp))
+    x = np.array([[0.3, -1.0]])
+    xr.testing.assert_identical(fw.predict(again, x), fw.predict(mlp, x))
+
+
+def test_what_only_has_the_name_of_another_is_not_taken_for_it():
+    other = replace(get("tanh"), function=np.arctan, derivative=np.cos)
+    with pytest.raises((pickle.PicklingError, AttributeError)):
+        pickle.dumps(other)
+    assert copy.deepcopy(other).function is np.arctan
 
 
 @pytest.mark.parametrize("name", [*TABLE, "leaky_relu(0.1)"])

@@ -11,6 +11,7 @@ import torch
 import xarray as xr
 
 import finitewidth as fw
+from finitewidth.commands import main
 
 X = np.array([[1.0, 0.0, 0.5], [0.2, 1.0, -0.3]])
 STUDY = {
@@ -176,3 +177,24 @@ def test_where_there_is_none_to_choose_from_that_is_said():
     for given in (no_networks, {**STUDY, "inputs": {}}):
         with pytest.raises(fw.ConfigError, match=r"allowed is (a network .* names none|none, )"):
             fw.load_study(given)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--verify", "--cores", "0", "t.nc"], "--cores: given 0, allowed is"),
+        (["--verify", "--cores", "-1", "t.nc"], "--cores: given -1, allowed is"),
+        (["--configfile", "no.yaml", "t.nc"], "no.yaml cannot be read: there is no such file"),
+        (["--configfile", "list.yaml", "."], "list.yaml: given ['a'], allowed is a mapping"),
+    ],
+)
+def test_trace_says_what_is_wrong_with_its_options_and_not_with_results(
+    words, said, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "list.yaml").write_text("- a\n")
+    assert main(["trace", *words]) == 1
+    told = capsys.readouterr()
+    assert said in told.err
+    assert told.err.count("\n") == 1
+    assert told.out == ""

@@ -1,6 +1,7 @@
 """The library's face gives what jobs of the workflow give, and reads what a run has left."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -107,6 +108,36 @@ def test_a_study_is_read_with_table_datasets_and_figures(tiny, monkeypatch):
     assert len(rows) == len(study.table)
     with pytest.raises(fw.ArtifactError, match="studies/everything"):
         fw.read_study("studies")
+
+
+def test_a_run_is_read_where_it_was_copied_or_linked_to_and_from_any_folder(
+    tiny, tmp_path, monkeypatch
+):
+    copies = [tmp_path / "mit Leerzeichen ä/results/runs/tiny", tmp_path / "renamed"]
+    for copy in copies:
+        shutil.copytree(tiny / TINYS, copy)
+    (tmp_path / "link").symlink_to(tiny / TINYS)
+    # What stands where Python runs is another run's.
+    monkeypatch.chdir(tiny)
+    wanted = fw.read_study(tiny / TINYS / "studies/covariance")
+    for run in (*copies, tmp_path / "link"):
+        study = fw.read_study(run / "studies/covariance")
+        assert set(study.datasets) == set(wanted.datasets)
+        assert set(study.figures) == set(wanted.figures)
+        assert study.leftovers == []
+    alone = tmp_path / "alone"
+    shutil.copytree(tiny / TINYS / "studies/covariance", alone)
+    study = fw.read_study(alone)
+    assert study.table.equals(wanted.table)
+    with pytest.raises(fw.ArtifactError, match="alone stands in no run, allowed is"):
+        _ = study.datasets
+
+
+@pytest.mark.parametrize("look", [{"width": "a"}, {"width": -1}, {"font_size": 1e9}, {"file": 3}])
+def test_a_look_that_no_figure_has_is_refused_by_name(tiny, look):
+    study = fw.read_study(tiny / TINYS / "studies/covariance")
+    with pytest.raises(ValueError, match=rf"^{next(iter(look))}: given .*, allowed is "):
+        study.draw("covariance", **look)
 
 
 def test_members_of_an_ensemble_are_one_dataset(tiny):

@@ -223,6 +223,12 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _trace(options: argparse.Namespace) -> int:
+    cores = options.cores or 0
+    if options.verify and cores < 1:
+        raise ConfigError(f"--cores: given {cores}, allowed is a whole number of at least 1")
+    if options.configfile is not None:
+        # One that cannot be read gives no file, which is no fault of the results.
+        load([options.configfile])
     if options.diff:
         lines = compared(*(_ancestry(path, options)[0] for path in options.diff))
         print("\n".join(lines) or "nothing differs")

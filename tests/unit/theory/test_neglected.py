@@ -229,3 +229,58 @@ def test_norms_do_not_stop_what_derivatives_fluctuate_by():
     for depth, off in ((8, 0.025), (32, 0.043)):
         limit, neglected = left(depth)
         assert neglected > off * limit
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "sin", "erf", "gelu", "softplus"])
+def test_derivatives_fluctuate_where_kernels_hardly_do(name):
+    """Biases and flat activations hold the kernel; a matrix of n rows still spreads what goes back
+    by 2/n a layer, whichever layers are recorded."""
+    mlp = Perceptron.uniform_width(name, dimension=5, width=8, depth=5, C_b=1.0, C_W=0.4)
+    x = np.ones((1, 5))
+    for layers in ([1], [1, 2, 3, 4, 5]):
+        theory = with_neglected(predict(mlp, x, layers, ("gradient_norm",)), [mlp], x)
+        limit = theory.sel(order="infinite_width").isel(layer=0)
+        assert limit["gradient_log_variance_neglected"].item() > 4 * 2 / 8
+        assert limit["gradient_log_mean_neglected"].item() > 4 / 8
+        assert limit["gradient_norm_neglected"] > limit["gradient_norm"] / 8
+
+
+def test_a_limit_of_zero_has_no_size():
+    """Of scores that are products over all dimensions: at any head_dim what they weigh is not 0."""
+    attention = {"attention": {"scale": "full", "scores": "identity"}}
+    one = network(
+        inputs=6,
+        input={"tokens": 3, "channels": 2},
+        activation="relu",
+        C_W=1.8,
+        width=16,
+        outputs=1,
+        blocks=[{"branch": [attention]}, {"residual": {}}],
+    )
+    x = np.sin(1.7 * np.arange(6.0))[None]
+    case = BlockCase(one, x, [1], 4, None)
+    told = with_neglected(predict_blocks(case, ("gradient_norm",)), [], x, blocks=case)
+    limit = told.sel(order="infinite_width")
+    assert not limit["gradient_norm"].any()
+    assert np.isnan(limit["gradient_norm_neglected"]).all()
+
+
+def test_eigenvalues_that_meet_have_all_orders_in_two_layers():
+    """Two inputs of opposite signs, ReLU: the kernel is diagonal, its mean exact. Its entries are
+    sums of 16 independent squares, here drawn as such, and the smaller is less than its mean."""
+    mlp = Perceptron.uniform_width("relu", dimension=1, width=16, depth=2, C_b=0.0, C_W=1.0)
+    x, rates = np.array([[-0.9], [1.0]]), LearningRates.named("ntk", mlp)
+    theory = with_neglected(predict_ntk(mlp, rates, x, [2], ("ntk_spectrum",)), [mlp], x, [rates])
+    one = theory.sel(order="1/n").isel(layer=-1)
+    rng = np.random.default_rng(3)
+    z = rng.normal(size=(20000, 16)) * np.abs(x[1])
+    gates, weights = z > 0, rng.normal(size=(20000, 16))
+    # Weights of the second layer, then of the first: mean sigma^2 and mean (v sigma')^2 x^2.
+    first = lambda on: (np.where(on, z**2 + weights**2, 0)).mean(1)  # noqa: E731
+    both = np.stack([first(gates), 0.81 * first(~gates)], axis=1)
+    # Twenty standard errors: the means are those of theory, whatever their order.
+    assert both.mean(0) == pytest.approx(one["ntk_eigenvalue"].values, rel=0.05)
+    small, large = np.sort(both, axis=1).mean(0)
+    off = np.array([large, small]) - one["ntk_eigenvalue"].values
+    assert np.abs(off).min() > 0.05 * small
+    assert (one["ntk_eigenvalue_neglected"].values > np.abs(off)).all()

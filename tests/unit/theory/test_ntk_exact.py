@@ -9,7 +9,8 @@ from finitewidth.models.perceptron import Perceptron
 from finitewidth.theory.mlp.exact import moment_ratios
 from finitewidth.theory.mlp_ntk.infinite_width_ntk import infinite_width_ntk
 from finitewidth.theory.mlp_ntk.ntk_chain import first_order
-from finitewidth.theory.mlp_ntk.ntk_exact import second_moments
+from finitewidth.theory.mlp_ntk.ntk_exact import mean, second_moments
+from finitewidth.theory.predict.predict_ntk import predict_ntk_ladder
 
 X = np.random.default_rng(4).normal(size=(2, 3))
 
@@ -72,9 +73,30 @@ def test_moments_of_the_kernel_are_those_of_the_chain():
         assert found.g / found.G**2 == pytest.approx(ratios, rel=1e-13)
 
 
-def test_the_mean_is_the_infinite_width_ntk():
-    for bias in (0.0, 0.3):
-        mlp, rates = varied("relu", bias)
+@pytest.mark.parametrize("law", [(2, 0.0), (3, 0.0), (2, 0.5)])
+def test_dead_layers_pass_nothing_back_to_biases(law, assert_mean):
+    """ReLU of widths 2 and 3: a layer is dead in a quarter or an eighth of networks, and the rate
+    of its biases is most of its kernel. assert_mean at 4.5 errors: once in 5e3 of 30 numbers."""
+    width, bias = law
+    biases = (0.0, bias, 0.0, 0.0, 0.0)
+    mlp = Perceptron("relu", (3, *[width] * 4, 2), biases, (1.5, 1.7, 1.2, 1.4, 1.0))
+    rates = LearningRates((3.0, 7.0, 2.0, 4.0, 1.0), (0.1, 0.1, 0.2, 0.1, 0.1))
+    nets = tangents.networks(mlp, X, 100_000, seed=6)
+    theta = np.einsum("miaja->maij", tangents.tangent_kernel(mlp, rates, nets))
+    expected = second_moments(mlp, rates, X, [5])
+    same = (theta[..., 0, 0] + theta[..., 1, 1]) / 2
+    assert_mean(same, expected.H[0])
+    assert_mean(theta[..., 0, 0] * theta[..., 1, 1], expected.aa[0])
+    squares = (theta[..., 0, 0] ** 2 + theta[..., 1, 1] ** 2) / 2
+    assert_mean(squares / expected.H[0] ** 2, expected.ratio[0])
+    np.testing.assert_allclose(mean(mlp, rates, X, [5]), expected.H, rtol=1e-13)
+    rungs = predict_ntk_ladder([mlp], [rates], X, [5])["ntk_mean"].sel(order="exact").squeeze()
+    np.testing.assert_allclose(rungs.values[[0, 2]], expected.H[0], rtol=1e-13)
+
+
+def test_the_mean_is_the_infinite_width_ntk_where_no_layer_can_be_dead():
+    for activation, bias in (("relu", 0.3), ("leaky_relu(0.2)", 0.0), ("abs", 0.0)):
+        mlp, rates = varied(activation, bias)
         theta = infinite_width_ntk(mlp, rates, X, [1, 3, 4])
         found = second_moments(mlp, rates, X, [1, 3, 4])
         assert pytest.approx(np.einsum("taa->ta", theta), rel=1e-13) == found.H

@@ -137,7 +137,7 @@ def inputs(kind: str, *, name: str = "inputs", seed: int = 0, **keys: Any) -> np
     Parameters
     ----------
     kind : str
-        ``sphere``, ``arc``, ``gaussian``, ``digits``, ...; config/README.md lists all.
+        ``sphere``, ``arc``, ``digits``, ``images``, ...; config/README.md lists all.
     name, seed
         They name the random stream, so that a study file with them has the same vectors.
     **keys

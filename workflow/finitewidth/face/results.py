@@ -18,13 +18,14 @@ from finitewidth.comparison.compare import table
 from finitewidth.comparison.results import MemberResults, Results, Study, beside
 from finitewidth.comparison.tables import read_csv
 from finitewidth.core import places
-from finitewidth.core.errors import describe
+from finitewidth.core.errors import ConfigError, describe
 from finitewidth.core.words import check_word, check_words, named
 from finitewidth.members.words import Free
 from finitewidth.provenance.artifacts import SUFFIXES, ArtifactError, read_stamp
 from finitewidth.provenance.digests import digest_of_data
 from finitewidth.provenance.leftovers import LastConfig, shown
 from finitewidth.quantities.vocabulary import FIGURES, QUANTITIES
+from finitewidth.study.study_file import validate
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,7 +56,10 @@ class ReadStudy:
     @cached_property
     def study(self) -> Study:
         """Its members with their datasets; raises ``ArtifactError`` where one cannot be read."""
-        return Study.read(self._about["study"], self._root or places.RESULTS)
+        if not self._root:
+            allowed = "a folder studies/NAME of a run, with its ensembles beside studies"
+            raise ArtifactError(f"{self.folder} stands in no run, allowed is {allowed}")
+        return Study.read(self._about["study"], self._root)
 
     @cached_property
     def _stamp(self) -> dict:
@@ -70,8 +74,10 @@ class ReadStudy:
 
     @property
     def _root(self) -> str:
-        """The folder of its run; "" where it stands in none."""
-        return "".join(places.place(f"{self.folder.as_posix()}/") or ())
+        """The folder of its run, which may be a renamed copy; "" where it stands in none."""
+        run = self.folder.parent.parent
+        moved = run.as_posix() if self.folder.parent.name == "studies" else ""
+        return "".join(places.place(f"{self.folder.as_posix()}/") or (moved,))
 
     @property
     def datasets(self) -> dict[str, dict[str, xr.Dataset]]:
@@ -166,15 +172,18 @@ def read_study(folder: str | Path) -> ReadStudy:
     Parameters
     ----------
     folder : path
-        ``results/studies/NAME``, or ``results/runs/RUN/studies/NAME``.
+        ``results/studies/NAME``, or ``results/runs/RUN/studies/NAME``; or that of a copy of the
+        run's whole folder, whatever it is called.
 
     Raises
     ------
     ArtifactError
         In one sentence, where there is none; it names the studies that are there.
     """
-    # Where it stands says which run it is of.
-    path = Path(os.path.abspath(folder))
+    # Where it stands says which run it is of; a link into results stands where it leads to.
+    path, real = Path(os.path.abspath(folder)), Path(os.path.realpath(folder))
+    if places.place(f"{path.as_posix()}/") is None and places.place(f"{real.as_posix()}/"):
+        path = real
     if not (path / "comparison.csv").is_file():
         around = (path / "studies", path, path.parent)
         there = sorted({str(t.parent) for place in around for t in place.glob("*/comparison.csv")})
@@ -208,7 +217,16 @@ def draw(study: Study | ReadStudy, figure: str, **look: Any) -> Figure:
 
     check_word("figure", figure, FIGURES)
     check_words("look", list(look), ("width", "font_size", "file"))
-    settings = figures.settings(**{"width": None, "font_size": None, "file": None, **look})
+    try:
+        given = {
+            key: value.item() if hasattr(value, "item") else value for key, value in look.items()
+        }
+        if isinstance(given.get("file"), Path):
+            given["file"] = str(given["file"])
+        style = validate({"seed": 0, "ensembles": {}, "studies": {}, "style": given}).style
+    except ConfigError as error:
+        raise ValueError(str(error).replace("config key style.", "")) from None
+    settings = figures.settings(**style.model_dump())
     of = study.study if isinstance(study, ReadStudy) else study
     return figures.draw(figure, of, settings)
 

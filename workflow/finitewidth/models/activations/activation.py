@@ -74,6 +74,14 @@ class Activation:
     derivatives: Callable[[Array], Array] | None = None
     strip: float | None = None
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickled and copied by name where the table has it: its functions mostly have no name."""
+        from finitewidth.models.activations import table
+
+        made = self.slopes is not None and self.name.partition("(")[0] in table.FAMILIES
+        listed = made or table.TABLE.get(self.name) is self
+        return (table.get, (self.name,)) if listed else super().__reduce_ex__(protocol)
+
     def on_tensor(self, torch: ModuleType, z: Tensor) -> Tensor:
         """sigma(z) in memory of its own: ``z`` stays as it is, whatever shares its memory."""
         return self.on_tensor_(torch, z.clone())

@@ -4,7 +4,9 @@ sigma(z) = a_+ z for z > 0 and a_- z for z < 0, A_2k = (a_+^2k + a_-^2k)/2. The 
 into a neuron and of its bias does not change the law of a network, nor the NTK of two inputs that
 are one; so the gates sigma'(z) decouple from everything even, and second moments of Ghat and Theta
 close among themselves (docs/theory.md 9). They are followed as ratios to powers of G and H and
-as shares of G and H, so that nothing overflows but what is itself beyond a float.
+as shares of G and H, so that nothing overflows but what is itself beyond a float. A layer of ReLU
+that is dead, all z of it 0, has closed gates; its kernel Theta is then the rate of its biases, and
+this is taken out of what goes on from it.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import numpy as np
 
 from finitewidth.models.parameterisation import LearningRates
 from finitewidth.models.perceptron import Perceptron
+from finitewidth.theory.mlp.exact import dead_fraction
 from finitewidth.theory.mlp.mean_squares import log_mean_square, norms, require_slopes, shares
 from finitewidth.theory.mlp_ntk.infinite_width_ntk import check_rates
 
@@ -66,13 +69,16 @@ def second_moments(
     spread = A4 / A2**2 if A2 else 0.0
     log_G = log_mean_square(mlp, x, range(1, depth + 1))
     with np.errstate(divide="ignore", over="ignore", under="ignore", invalid="ignore"):
-        log_H, parts = _log_mean(mlp, rates, norms(x), log_G, A2)
+        dead = _dead(mlp, x, log_G)
+        log_H, parts, living = _log_mean(mlp, rates, norms(x), log_G, A2, dead)
         one = np.ones(log_G.shape[1])
         state = one, one, 0 * one, one, 0 * one
         wanted = {}
         for layer, w, n in shares(mlp, x, depth):
             if layer > 1:
                 p, q, r = parts[layer - 1]
+                gone = np.exp(np.log(dead[layer - 2]) + 2 * np.log(rates.lambda_b[layer - 2]))
+                state = _alive(state, gone, log_H[layer - 2], living[layer - 2])
                 state = _next(state, w, p, q, r, n, spread)
             if layer in layers:
                 wanted[layer] = state
@@ -95,26 +101,67 @@ def _times(ratio: np.ndarray, log_scale: np.ndarray) -> np.ndarray:
     return np.where(log_scale == -np.inf, 0.0, np.exp(np.log(ratio) + log_scale))
 
 
+def mean(mlp: Perceptron, rates: LearningRates, x: np.ndarray, layers: Sequence[int]) -> np.ndarray:
+    """E[Theta_ii] of each input with itself at the widths of ``mlp``, (T, N); two slopes.
+
+    Parameters and ``ValueError`` as of :func:`second_moments`; weights of any symmetric law.
+    """
+    layers = check_rates(mlp, rates, layers)
+    log_G = log_mean_square(mlp, x, range(1, max(layers) + 1))
+    A2 = sum(a * a for a in mlp.activation.slope_pair) / 2
+    with np.errstate(divide="ignore", over="ignore", under="ignore"):
+        log_H, _, _ = _log_mean(mlp, rates, norms(x), log_G, A2, _dead(mlp, x, log_G))
+        return np.exp(log_H[np.array(layers) - 1])
+
+
+def _dead(mlp: Perceptron, x: np.ndarray, log_G: np.ndarray) -> np.ndarray:
+    """How often a layer is dead that need not be, (L, N); 0 where no slope is 0."""
+    if 0 not in mlp.activation.slope_pair or mlp.activation.slopes == (0, 0):
+        return np.zeros_like(log_G)
+    return np.where(log_G > -np.inf, dead_fraction(mlp, x, range(1, len(log_G) + 1)), 0.0)
+
+
+def _alive(state: _State, gone: np.ndarray, log_H: np.ndarray, living: np.ndarray) -> _State:
+    """Moments of where a layer is not dead, over powers of the mean of Theta there.
+
+    ``gone`` is E[Theta^2] of where it is dead. Ghat is 0 there, and so is Theta_ij.
+    """
+    g, aa, bb, dd, ff = state
+    if not gone.any():
+        return state
+    f = np.exp(log_H - living)
+    return g, (aa - gone * np.exp(-2 * log_H)) * f**2, bb * f**2, dd * f, ff * f
+
+
 def _log_mean(
-    mlp: Perceptron, rates: LearningRates, norm: np.ndarray, log_G: np.ndarray, A2: float
-) -> tuple[np.ndarray, list]:
-    """log H, (L, N), and the shares of H from biases, from weights and from the layer before."""
+    mlp: Perceptron,
+    rates: LearningRates,
+    norm: np.ndarray,
+    log_G: np.ndarray,
+    A2: float,
+    dead: np.ndarray,
+) -> tuple[np.ndarray, list, np.ndarray]:
+    """log H, (L, N); the shares of H from biases, from weights and from the layer before; and the
+    log of what of H is not of dead layers, (L, N)."""
     depth = len(log_G)
     log_b, log_W = np.log(rates.lambda_b), np.log(rates.lambda_W)
     log_up = np.log(mlp.C_W) + np.log(A2)
     # A kink passes nothing back from a preactivation that is exactly 0.
     passes = np.log(np.where(log_G > -np.inf, 1.0, mlp.activation.derivative(np.zeros(())) ** 2))
-    log_H = np.empty_like(log_G)
+    log_H, living = np.empty_like(log_G), np.empty_like(log_G)
     log_H[0] = np.logaddexp(log_b[0], log_W[0] + np.log(norm))
     nothing = np.zeros_like(log_G[0])
     parts = [(nothing, nothing, nothing)]
+    living[0] = log_H[0]
     for k in range(1, depth):
         new = log_W[k] + np.log(A2) + log_G[k - 1]
-        old = log_up[k] + log_H[k - 1] + passes[k - 1]
+        old = log_up[k] + living[k - 1] + passes[k - 1]
         log_H[k] = np.logaddexp(np.logaddexp(log_b[k], new), old)
+        lost = np.exp(np.log(dead[k]) + log_b[k] - log_H[k])
+        living[k] = log_H[k] + np.where(lost > 0, np.log1p(-lost), 0.0)
         size = np.where(log_H[k] > -np.inf, log_H[k], 0.0)
         parts.append((np.exp(log_b[k] - size), np.exp(new - size), np.exp(old - size)))
-    return log_H, parts
+    return log_H, parts, living
 
 
 def _next(

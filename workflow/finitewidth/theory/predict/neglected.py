@@ -20,7 +20,7 @@ from finitewidth.models.perceptron import Perceptron
 from finitewidth.quantities.vocabulary import COEFFICIENTS, DESCRIBED
 from finitewidth.theory.mlp_ntk.infinite_width_ntk import infinite_width_ntk
 from finitewidth.theory.predict.case import Case, Orders
-from finitewidth.theory.predict.steps import Steps, steps
+from finitewidth.theory.predict.steps import STEEP, Steps, steps
 
 if TYPE_CHECKING:
     from finitewidth.theory.predict.block_case import BlockCase
@@ -166,13 +166,16 @@ class _Sizes:
             if name == "ntk_log_condition":
                 close, unit = close.max(1), np.ones(len(close))
             own = ("layer", "rank")[: close.ndim]
-            step, unit = step * _placed(close, own, dims), _placed(unit, own, dims)
+            # Bent functions of a matrix have all orders, however few its own mean has.
+            step = np.maximum(step, spread) * _placed(close, own, dims)
+            unit = _placed(unit, own, dims)
         elif name.startswith("gradient"):
-            # Of all layers above; a norm in units of itself. Norms stop fluctuations on the way
-            # forward, and not on the way back.
-            whole = 0.0 if self.blocks is None else self.blocks.steepest
+            hidden = sum(1 / n for mlp in self.mlps[:1] for n in mlp.widths[1:-1])
+            whole = STEEP * hidden if self.blocks is None else self.blocks.steepest
             spread = np.full_like(spread, spread.max(initial=whole))
             unit = np.abs(orders["infinite_width"]) if name == "gradient_norm" else 1.0
+            # In units of itself, but for a limit of 0. No norm or flat sigma stops what goes back.
+            unit = np.where((unit == 0) & (self.blocks is not None), np.nan, unit)
         elif name.startswith("jacobian"):
             # A square in units of itself; of logarithms also what n_0 tangents have of n_l neurons.
             if name == "jacobian_square":
@@ -188,8 +191,7 @@ class _Sizes:
         elif name in ("histogram", "quantile"):
             unit = _placed(_edgeworth(name), dims[-1:], dims) * (1 + spread)
         elif name in ("quadruple", "excess_kurtosis"):
-            # Three times the variance of the kernel makes a kurtosis; E[Ghat^4] is 1 + 6 of it,
-            # and the noise of quadruples its root.
+            # A kurtosis is 3 variances of the kernel, E[Ghat^4] is 1 + 6, a quadruple its root.
             unit = 3 * (np.abs(orders["infinite_width"]) if name == "quadruple" else 1.0)
         else:
             unit = self._unit(name, dims)

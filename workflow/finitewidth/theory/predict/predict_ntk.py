@@ -13,7 +13,7 @@ from finitewidth.models.perceptron import Perceptron
 from finitewidth.quantities.held import sizes
 from finitewidth.quantities.vocabulary import DESCRIBED, OF_LAST_LAYER
 from finitewidth.theory.mlp.kernel import check_layers
-from finitewidth.theory.mlp_ntk import ntk_chain, ntk_vertex
+from finitewidth.theory.mlp_ntk import ntk_chain, ntk_exact, ntk_vertex
 from finitewidth.theory.mlp_ntk.infinite_width_ntk import infinite_width_ntk
 from finitewidth.theory.predict import predicted_ntk
 from finitewidth.theory.predict.predict_preactivations import (
@@ -120,11 +120,12 @@ def predict_ntk_ladder(
     # Gates of one input are fair whatever it is; and the first layer is exactly Gaussian.
     closed = (a == b) if mlps[0].activation.slopes is not None else np.zeros(len(a), dtype=bool)
     known = early | closed
-    orders = {
-        "infinite_width": theta,
-        "1/n": theta + first,
-        "exact": np.where(known, theta, np.nan),
-    }
+    exact = np.where(known, theta, np.nan)
+    if closed.any():
+        # Dead layers, which pass nothing back, are of no order in 1/n.
+        own = [ntk_exact.mean(*one, x, layers) for one in zip(mlps, rates, strict=True)]
+        exact[..., closed] = own
+    orders = {"infinite_width": theta, "1/n": theta + first, "exact": exact}
     variables = {"ntk_mean": variable(DESCRIBED["ntk_mean"], orders)}
     if shared:
         none = {"exact": np.where(known & ~np.isnan(theta[0]), 0.0, np.nan)}

@@ -37,7 +37,20 @@ def gradient_norms(case: Case) -> dict[str, Orders]:
     found = above[np.array(case.layers) - 1]
     # What stands before the last layer has to be Gaussian.
     known = sigma.slopes is not None or case.is_normal or not any(mlp.C_b[:-1])
-    return _told(found if known else np.full_like(found, np.nan), sigma.slopes is not None)
+    own = None if sigma.slopes is None else found * _passing(case)
+    return _told(found if known else np.full_like(found, np.nan), own)
+
+
+def _passing(case: Case) -> np.ndarray:
+    """The chance that a layer is not dead, where a dead one passes nothing back: (layer, input).
+
+    Where the layer before is all on ReLU's flat side, z is 0 and so is sigma'. Gates further up are
+    fair beside that: with them dead, too, the layer's own are. Of the output f itself it is 1.
+    """
+    if 0 not in case.mlp.activation.slope_pair:
+        return np.ones(case.shape)
+    alive = 1 - exact.dead_fraction(case.mlp, case.x, case.layers)
+    return np.where(np.array(case.layers)[:, None] == len(case.mlp.widths) - 1, 1.0, alive)
 
 
 def _alive(mlp: Perceptron, x: np.ndarray) -> np.ndarray:
@@ -51,10 +64,17 @@ def _alive(mlp: Perceptron, x: np.ndarray) -> np.ndarray:
 def of_blocks(case: BlockCase) -> dict[str, Orders]:
     """Of networks made of blocks, on vectors exactly where two slopes stand between maps alone."""
     if case.shape[1] != len(case.x) or not case.has_limit:
-        return _told(np.full(case.shape, np.nan), is_exact=False)
+        return _told(np.full(case.shape, np.nan), None)
     found = of_architecture(case.network, case.x)[np.array(case.layers) - 1]
-    plain = not case.network.has_places and all(map(_is_plain, case.network.layers))
-    return _told(found, is_exact=plain)
+    if case.network.has_places or not all(map(_is_plain, case.network.layers)):
+        return _told(found, None)
+    ends = case.network.ends
+    # A layer that may be dead passes less back, and how often it is dead is not known here.
+    known = [
+        layer == len(ends) or _is_symmetric(case.network.layers[: ends[layer - 1]])
+        for layer in case.layers
+    ]
+    return _told(found, np.where(np.array(known)[:, None], found, np.nan))
 
 
 def active_shares(case: Case) -> dict[str, Orders]:
@@ -137,10 +157,10 @@ def _is_plain(layer: Layer) -> bool:
     return isinstance(layer, Map)
 
 
-def _told(found: np.ndarray, is_exact: bool) -> dict[str, Orders]:
+def _told(found: np.ndarray, own: np.ndarray | None) -> dict[str, Orders]:
     with np.errstate(divide="ignore"):
         log = np.where(found > 0, np.log(np.where(found > 0, found, 1.0)), np.nan)
-    norm = {"infinite_width": found} | ({"exact": found} if is_exact else {})
+    norm = {"infinite_width": found} | ({} if own is None else {"exact": own})
     return {
         "gradient_norm": norm,
         "gradient_log_mean": {"infinite_width": log},
