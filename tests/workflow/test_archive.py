@@ -10,6 +10,7 @@ import tarfile
 import pytest
 import yaml
 
+from finitewidth.core.errors import ConfigError
 from finitewidth.provenance import archive
 from finitewidth.provenance.artifacts import ArtifactError
 from finitewidth.study.study_file import load
@@ -127,6 +128,21 @@ def test_files_of_a_users_own_are_packed_or_named(tiny, tmp_path):
     assert 'make CONFIG="config/mine.yaml"' in sentences[0]
     (sentence,) = (s for s in sentences if "inputs.far.file" in s)
     assert str(tmp_path / "far.npy") in sentence
+
+
+def test_a_run_called_like_a_file_of_the_project_is_packed_beside_it(tiny, tmp_path):
+    kept = next((tiny / TINYS / "configs").glob("*.yaml"))
+    copy = tmp_path / "tiny.yaml"
+    copy.write_bytes(TINY.read_bytes())
+    for file, name in ((kept, f"tiny-{kept.stem}"), (copy, "tiny")):
+        target = tmp_path / "a.tar.gz"
+        archive.pack(load([file]), [file], target=target, folder=tiny, run="tiny")
+        with tarfile.open(target) as tar:
+            assert tar.extractfile(f"a/config/{name}.yaml").read() == file.read_bytes()
+            assert tar.extractfile("a/config/tiny.yaml").read() == TINY.read_bytes()
+    copy.write_text(TINY.read_text(encoding="utf-8") + "\n# another\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"tiny\.yaml: given a name that another file has"):
+        archive.pack(load([copy]), [copy], target=tmp_path / "a.tar.gz", folder=tiny, run="tiny")
 
 
 def test_what_the_crate_does_not_know_is_not_packed(tiny, tmp_path):

@@ -165,7 +165,10 @@ def _study_files(
         # What a run kept is called by its digest, where it says what the run is called.
         name = f"config/{run}.yaml" if kept else f"config/{file.name}"
         name = file.resolve().relative_to(ROOT).as_posix() if ours and not kept else name
-        if name in entries and entries[name] != file.resolve():
+        if kept and _is_another(entries, name, file):
+            # One of the project's own has that name; what a run kept says itself how it is called.
+            name = f"config/{run}-{file.stem}.yaml"
+        if _is_another(entries, name, file):
             raise ConfigError(
                 f"config file {file}: given a name that another file has in the archive, allowed"
                 f" is one that {name} does not have"
@@ -175,6 +178,11 @@ def _study_files(
         if not (ours or kept):
             sentences.append(f"{file} is called {name} there.")
     return names, sentences
+
+
+def _is_another(entries: dict, name: str, file: Path) -> bool:
+    """Whether a file of the archive has that name and another content."""
+    return name in entries and sha256(entries[name]) != sha256(file)
 
 
 def _own_files(config: Config, folder: Path, entries: dict) -> list[str]:
