@@ -17,6 +17,7 @@ from running import ROOT
 #: Every key of the model stands in one of these two.
 RANDOM = {
     "run": "random",
+    "about": "what it is about\n\narXiv:2106.10165",
     "seed": 7,
     "scale": 1.0,
     "device": "cpu",

@@ -16,9 +16,12 @@ def write(docs: Path, papers: Path) -> None:
     for file in sorted(papers.glob("*.yaml")):
         shutil.copy(file, docs / "papers")
         text = file.read_text(encoding="utf-8")
-        words, commands = about(text)
-        lines += ["", f"## {file.stem}", "", *words, "", "```sh", *commands, "```", ""]
-        for study in yaml.safe_load(text)["studies"].values():
+        content = yaml.safe_load(text)
+        head = re.match(r"(?:#.*\n)*", text)
+        commands = [line[1:].strip() for line in head[0].splitlines()] if head else []
+        lines += ["", f"## {file.stem}", "", *about(content["about"])]
+        lines += ["", "```sh", *commands, "```", ""]
+        for study in content["studies"].values():
             if "published" in study:
                 lines += [f"````{{dropdown}} {study['title']}", "", *_table(study["published"])]
                 lines += ["````", ""]
@@ -28,21 +31,12 @@ def write(docs: Path, papers: Path) -> None:
         page.write("\n".join([*lines, ""]))
 
 
-def about(text: str) -> tuple[list[str], list[str]]:
-    """What the comment at the top of a study file says: lines of text, and commands.
-
-    An empty line of the comment ends a paragraph, and a sentence that begins with *Reproduced* or
-    *Not reproduced* begins one.
-    """
-    head = re.match(r"(?:#.*\n)+", text)
-    lines = [line[1:].removeprefix(" ") for line in head[0].splitlines()] if head else []
-    commands = [line.strip() for line in lines if line.startswith("  ")]
-    words = "\n".join(line for line in lines if not line.startswith("  ")).strip()
-    words = re.sub(r"(?<!\n)\n(?!\n)", " ", words)
+def about(words: str) -> list[str]:
+    """What a study file says of itself, as lines of Markdown: its paragraphs, with links."""
+    words = re.sub(r"(?<!\n)\n(?!\n)", " ", words.strip())
     words = re.sub(r"arXiv:(\d+\.\d+)", r"[arXiv:\1](https://arxiv.org/abs/\1)", words)
-    words = re.sub(r"\s+(?=(?:Reproduced|Not reproduced): )", "\n\n", words)
     words = re.sub(r"(?<!\w)(Reproduced|Not reproduced):", r"**\1**:", words)
-    return words.split("\n"), commands
+    return words.split("\n")
 
 
 def _table(published: list[dict]) -> list[str]:

@@ -12,7 +12,8 @@ from finitewidth.provenance.artifacts import write_text
 def main(job):
     config, tables = job.params.config, list(job.input.tables)
     read = {Path(path).parent.name: read_csv(path) for path in tables if path.endswith(".csv")}
-    page = index_page(config["studies"], config["formats"], read, run_in(place(job)))
+    called, about = run_in(place(job)), config["about"] or ""
+    page = index_page(config["studies"], config["formats"], read, called, about)
     # The figure of times differs from run to run; the page only names it.
     write_text(page, job.output[0], stamp(job, rule="index", inputs=tables))
 

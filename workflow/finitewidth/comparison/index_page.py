@@ -26,6 +26,10 @@ from finitewidth.comparison.tables import short, with_error
 from finitewidth.core.places import DEFAULT
 from finitewidth.quantities.vocabulary import FIGURES
 
+_ARXIV, _LINKED = (
+    re.compile(r"arXiv:(\d{4}\.\d{4,5})"),
+    r'<a href="https://arxiv.org/abs/\1">arXiv:\1</a>',
+)
 #: Endings of a study's table, and what its links are called.
 _TABLES = {"html": "table", "csv": "CSV", "parquet": "Parquet", "md": "text", "tex": "TeX"}
 _VERDICTS = {AGREES: "good", DIFFERS: "bad", NONE_HOLDS: "", NO_THEORY: "", NOT_TRUSTED: "doubt"}
@@ -36,6 +40,7 @@ def index_page(
     formats: Sequence[str],
     tables: Mapping[str, pd.DataFrame],
     run: str = DEFAULT,
+    about: str = "",
 ) -> str:
     """The page, in HTML that needs nothing but the pictures beside it.
 
@@ -50,6 +55,8 @@ def index_page(
         As :func:`finitewidth.comparison.compare.table` has them.
     run : str
         The run's name.
+    about : str
+        What the study file is about; an empty line ends a paragraph.
 
     Returns
     -------
@@ -73,8 +80,19 @@ def index_page(
         for name, tally in tallies.items()
     )
     return _PAGE.format(
-        name=_text(name), style=_STYLE, contents=contents, parts="".join(parts), far=FAR_IN_WORDS
+        name=_text(name),
+        style=_STYLE,
+        about=_about(about),
+        contents=contents,
+        parts="".join(parts),
+        far=FAR_IN_WORDS,
     )
+
+
+def _about(words: str) -> str:
+    """Paragraphs, in which numbers of arXiv are links."""
+    paragraphs = (" ".join(each.split()) for each in re.split(r"\n\s*\n", words))
+    return "".join(f"<p>{_ARXIV.sub(_LINKED, _text(each))}</p>" for each in paragraphs if each)
 
 
 def _study(
@@ -209,6 +227,7 @@ content="default-src 'none'; style-src 'unsafe-inline'; img-src 'self' file: dat
 </head>
 <body>
 <h1>{name}</h1>
+{about}
 <p>Measured numbers of each study stand beside every order of theory: infinite width, orders in
 1/n, exact at finite width, and others. An order is meant to hold where it leaves out little beside
 the standard error. A number <span class="good">agrees</span> if it lies within {far} standard

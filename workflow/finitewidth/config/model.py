@@ -12,7 +12,7 @@ from finitewidth.config.model_ensemble import Ensemble
 from finitewidth.config.model_published import Published
 from finitewidth.config.model_trained import DataSet, Trained
 from finitewidth.config.style_file import FONT_SIZES
-from finitewidth.core.fields import Line, Model, Name, Place, Real, RunName, distinct, key
+from finitewidth.core.fields import Line, Lines, Model, Name, Place, Real, RunName, distinct, key
 from finitewidth.core.places import RUN_NAMES
 from finitewidth.data.inputs import KINDS
 from finitewidth.data.kinds.kind import Kind
@@ -94,6 +94,12 @@ class Config(Model):
     run: RunName | None = key(
         f"{RUN_NAMES}: results stand in results/runs/<name>/, those of default in results/ itself"
         " (where left out, the study file names the run)",
+        None,
+    )
+
+    about: Lines | None = key(
+        "a text of at most 5000 characters: what the study file is about, and its sources; an empty"
+        " line ends a paragraph. The page of results begins with it",
         None,
     )
 

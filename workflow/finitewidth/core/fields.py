@@ -45,6 +45,13 @@ def shown(text: str) -> str:
     return text
 
 
+def _shown_lines(text: str) -> str:
+    """The same, over several lines."""
+    for line in text.split("\n"):
+        shown(line)
+    return text
+
+
 def _no_wildcard(text: str) -> str:
     if not text.strip():
         raise ValueError("it is empty")
@@ -61,6 +68,7 @@ def _as_text(value: Any) -> Any:
 _SPACES = [chr(c) for c in (0x20, 0xA0, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000)]
 
 Line = Annotated[str, Field(max_length=300), AfterValidator(shown)]
+Lines = Annotated[str, Field(max_length=5000), AfterValidator(_shown_lines)]
 #: A path or an address.
 Place = Annotated[
     str, Field(min_length=1, max_length=1000), AfterValidator(shown), AfterValidator(_no_wildcard)

@@ -158,12 +158,12 @@ def gallery(config: Config) -> dict:
 
 
 def index(config: Config) -> dict:
-    """Of the page of all results, which shows what its networks are."""
+    """Of the page of all results, which shows what they are about and what its networks are."""
     studies = [
         study | {"parameters": _parameters(config, config.studies[study["name"]])}
         for study in _studies(config)
     ]
-    return {"formats": config.formats, "studies": studies}
+    return {"formats": config.formats, "studies": studies, "about": config.about}
 
 
 def _studies(config: Config) -> list[dict]:
