@@ -89,6 +89,28 @@ def test_long_tails_are_not_trusted_although_their_noise_has_either_sign():
     assert trusted[1.0] <= 1
 
 
+@pytest.mark.parametrize(("spread", "least", "most"), [(0, 0.8, 1), (0.1, 0.2, 1), (0.3, 0, 0.02)])
+def test_samples_that_lack_the_tail_of_their_law_are_not_trusted(spread, least, most):
+    """Normal neurons of log-normal variance G, Var log G = spread.
+
+    Samples that show little noise are those without large G, and too low.
+    """
+    rng = np.random.default_rng(4)
+    drawn = draw_quadruples(8, rng)
+    found = []
+    for _ in range(300):
+        G = np.exp(np.sqrt(spread) * rng.standard_normal((600, 1)))
+        one = quadruple(np.sqrt(G) * rng.standard_normal((600, 8)), drawn, block_bounds(600, 60))
+        found.append((float(one.value), float(one.stderr), bool(one.trusted)))
+    value, stderr, trusted = map(np.array, zip(*found, strict=True))
+    assert least <= trusted.mean() <= most
+    if least:
+        # The error is too large rather than too small.
+        z = ((value - value.mean()) / stderr)[trusted]
+        assert np.sqrt(np.mean(z**2)) < 1.1
+        assert abs(z.mean()) < 0.6
+
+
 def test_the_control_has_the_variance_of_the_ensemble_and_no_correlation():
     rng = np.random.default_rng(4)
     z = np.array([1e-20, 3.0])[:, None] * rng.standard_normal((5000, 2, 4)).astype(np.float32)
