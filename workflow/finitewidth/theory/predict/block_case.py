@@ -277,9 +277,9 @@ class BlockCase:
         return min([*(widths[:-1] or widths), *(min(m.heads, m.head_dim) for m in self._heads)])
 
     @property
-    def steepest(self) -> float:
-        """What the whole network fluctuates by at most, about, whatever norms it has."""
-        return STEEP * len(self.network.maps) / self._narrowest
+    def maps_over_width(self) -> float:
+        """How many maps the whole network has, over the least that theory takes to infinity."""
+        return len(self.network.maps) / self._narrowest
 
     def steps(self, tangent: bool) -> Steps:
         """Sizes of the orders in 1/n, about, (T,) each (docs/theory.md 13.5)."""

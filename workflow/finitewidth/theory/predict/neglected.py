@@ -20,7 +20,7 @@ from finitewidth.models.perceptron import Perceptron
 from finitewidth.quantities.vocabulary import COEFFICIENTS, DESCRIBED
 from finitewidth.theory.mlp_ntk.infinite_width_ntk import infinite_width_ntk
 from finitewidth.theory.predict.case import Case, Orders
-from finitewidth.theory.predict.steps import STEEP, Steps, steps
+from finitewidth.theory.predict.steps import Steps, steps
 
 if TYPE_CHECKING:
     from finitewidth.theory.predict.block_case import BlockCase
@@ -35,6 +35,9 @@ _MEANS = ("covariance", "neuron_covariance", "correlation", "kernel_mean", "acti
 #: The largest change of the share of open gates, in units of the variance of the kernel: that of
 #: streams of ReLU is a hundredth.
 _OF_SIGNS = 0.1
+#: How much the square of a derivative fluctuates in one layer, in units of 1/n: with slopes s it is
+#: 3<s^4>/<s^2>^2 - 1, 5 of ReLU, and 8 where slopes are normal, as those of cos on a small kernel.
+_OF_SLOPES = 8.0
 #: What tangent kernels enter.
 _OF_TANGENTS = ("ntk", "dntk")
 
@@ -171,8 +174,8 @@ class _Sizes:
             unit = _placed(unit, own, dims)
         elif name.startswith("gradient"):
             hidden = sum(1 / n for mlp in self.mlps[:1] for n in mlp.widths[1:-1])
-            whole = STEEP * hidden if self.blocks is None else self.blocks.steepest
-            spread = np.full_like(spread, spread.max(initial=whole))
+            deep = hidden if self.blocks is None else self.blocks.maps_over_width
+            spread = np.full_like(spread, spread.max(initial=_OF_SLOPES * deep))
             unit = np.abs(orders["infinite_width"]) if name == "gradient_norm" else 1.0
             # In units of itself, but for a limit of 0. No norm or flat sigma stops what goes back.
             unit = np.where((unit == 0) & (self.blocks is not None), np.nan, unit)
