@@ -296,7 +296,7 @@ def _is_stamped(path: Path) -> bool:
 
 def _ancestry(file: str, options: argparse.Namespace) -> tuple[Ancestry, Path]:
     if not os.path.exists(file):
-        raise ArtifactError(f"{file} is missing")
+        raise ArtifactError(f"{file or repr(file)} is missing")
     path = _real(Path(file))
     folder, root = _standing(path)
     # A copy that stands elsewhere may be of any run: of one that gives it whole, if there is one.

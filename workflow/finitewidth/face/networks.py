@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
@@ -186,5 +187,7 @@ def _validated(content: Mapping, prefix: str) -> Config:
     try:
         return validate({"ensembles": {}, "studies": {}, **content})
     except ConfigError as error:
-        # Of a file that nobody wrote: only the keys say something.
-        raise ValueError(str(error).replace(f"config key {prefix}", "")) from None
+        # Of a file that nobody wrote: only the keys say something, and init is none of them.
+        said = str(error).replace(f"config key {prefix}", "")
+        default = "C_W and C_b: given nothing, which asks for the critical point"
+        raise ValueError(re.sub(r'^init: given "?critical"?', default, said)) from None

@@ -77,4 +77,4 @@ def check_file(path: str | Path) -> None:
     problem = unreadable(path)
     if problem:
         said = "is missing" if problem == MISSING else f"cannot be read: {problem}"
-        raise ArtifactError(f"{path} {said}")
+        raise ArtifactError(f"{str(path) or repr('')} {said}")

@@ -163,7 +163,9 @@ def drawn_as(
     entropies of networks without a softmax."""
     perceptron = as_perceptron(network)
     if "entropy" in measure and not (isinstance(network, Architecture) and network.has_softmax):
-        raise ValueError("entropy: given a network without softmax, allowed is one with attention")
+        raise ValueError(
+            "entropy: given a network without a softmax, allowed is attention with scores: softmax"
+        )
     if not {"gradient", "jacobian"} & set(measure):
         return perceptron or network
     one = perceptron.architecture if perceptron is not None else network
