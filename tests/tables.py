@@ -2,8 +2,9 @@
 
 from finitewidth.comparison.columns import schema
 from finitewidth.comparison.tables import to_csv, typed
-from finitewidth.provenance.artifacts import make_stamp, write_parquet, write_table
+from finitewidth.provenance.artifacts import make_stamp, write_table
 from finitewidth.provenance.code import used
+from finitewidth.provenance.parquet_files import write_parquet
 
 
 def write_csv(text, path, stamp):

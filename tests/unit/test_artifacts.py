@@ -30,10 +30,10 @@ from finitewidth.provenance.artifacts import (
     sha256,
     write_dataset,
     write_figure,
-    write_parquet,
     write_table,
     write_text,
 )
+from finitewidth.provenance.parquet_files import write_parquet
 
 pytestmark = pytest.mark.fast
 

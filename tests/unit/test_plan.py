@@ -127,7 +127,8 @@ def test_a_bad_key_is_named(changes, key):
 
 def test_the_command_prints_every_stage_and_a_total(capsys):
     assert __main__.main(["estimate", str(ROOT / "config.yaml")]) == 0
-    table, after = capsys.readouterr().out.split("\n\n")
+    head, table, after = capsys.readouterr().out.split("\n\n")
+    assert head.endswith("config.yaml takes, stage by stage:")
     assert re.fullmatch(
         r"On the \d+ cores of this machine: about \d.*\.\nResults in results/\.\n", after
     )

@@ -155,10 +155,10 @@ def test_the_page_of_papers_has_every_paper_and_its_published_numbers(site):
         assert "make paper <span" in said or f"make paper NAME={file.stem}" in said
         assert "<strong>Reproduced</strong>" in said
         assert "<strong>Not reproduced</strong>" in said
-        for study in yaml.safe_load(file.read_text(encoding="utf-8"))["studies"].values():
-            if "published" not in study:
-                assert "No number is published" in said
-                continue
+        studies = yaml.safe_load(file.read_text(encoding="utf-8"))["studies"].values()
+        published = [study for study in studies if "published" in study]
+        assert published or "No number is published" in said
+        for study in published:
             assert study["title"] in said
             numbers = [number for each in study["published"] for number in each["numbers"]]
             assert said.count("<tr class") >= len(numbers)

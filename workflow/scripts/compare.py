@@ -8,7 +8,8 @@ from finitewidth.comparison.compare import table
 from finitewidth.comparison.html_table import to_html
 from finitewidth.comparison.results import Study
 from finitewidth.comparison.tables import to_csv, to_markdown, to_tex, typed
-from finitewidth.provenance.artifacts import write_parquet, write_table, write_text
+from finitewidth.provenance.artifacts import write_table, write_text
+from finitewidth.provenance.parquet_files import write_parquet
 
 
 def main(job):

@@ -33,13 +33,12 @@ from finitewidth.provenance.whole import (
 )
 
 if TYPE_CHECKING:
-    import pandas as pd
     import xarray as xr
 
 __all__ = [
     "SUFFIXES", "ArtifactError", "DamagedError", "NoSamplesError", "beside", "check", "digest_of",
     "files_of", "make_stamp", "read_columns", "read_dataset", "read_shards", "read_sizes",
-    "read_stamp", "write_dataset", "write_figure", "write_parquet", "write_table", "write_text",
+    "read_stamp", "write_dataset", "write_figure", "write_table", "write_text",
 ]  # fmt: skip
 
 
@@ -219,22 +218,6 @@ def write_table(
     for name, written in ((path, content), (beside(path), sealed(described.encode()))):
         with replacing(name) as temporary:
             temporary.write_bytes(written)
-
-
-def write_parquet(rows: pd.DataFrame, path: str | Path, stamp: Mapping) -> None:
-    """Write a table in Parquet, which keeps the datatypes of its columns, with its stamp.
-
-    The stamp is the file's own metadata, under the key ``provenance``.
-    """
-    import fastparquet
-
-    with replacing(path) as temporary:
-        # Without statistics: they would say texts of the table once more, in the footer.
-        fastparquet.write(
-            str(temporary), rows, compression="ZSTD", stats=False, write_index=False,
-            custom_metadata={"provenance": open_stamp(stamp)},
-        )  # fmt: skip
-        temporary.write_bytes(sealed(temporary.read_bytes()))
 
 
 def read_columns(path: str | Path) -> list[dict]:
