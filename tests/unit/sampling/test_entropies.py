@@ -167,5 +167,5 @@ def test_estimates_are_means_and_layers_without_attention_have_none():
 
 
 def test_without_a_softmax_nothing_is_measured():
-    with pytest.raises(ValueError, match="allowed is one with attention"):
+    with pytest.raises(ValueError, match="allowed is attention with scores: softmax"):
         sample(attentive(scores="identity"), TOKENS, networks=5, measure=MEASURE, progress=False)
