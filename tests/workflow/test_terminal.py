@@ -162,13 +162,6 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.mark.parametrize("install", INSTALL)
-def test_ctrl_c_leaves_nobody_waiting(tmp_path, install):
-    code = WAKING.replace("{install}", install)
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, timeout=100)
-    assert done.returncode == 3
-
-
 #: A wait that has ended takes its lock back; Ctrl-C comes before it has.
 TAKING_BACK = """
 import os, signal, sys, threading, time
@@ -195,8 +188,9 @@ except RuntimeError:
 
 
 @pytest.mark.parametrize("install", INSTALL)
-def test_ctrl_c_leaves_no_lock_that_is_not_held(tmp_path, install):
-    code = TAKING_BACK.replace("{install}", install)
+@pytest.mark.parametrize("code", [WAKING, TAKING_BACK], ids=["waking", "taking back"])
+def test_ctrl_c_leaves_nobody_waiting_and_no_lock_that_is_not_held(tmp_path, install, code):
+    code = code.replace("{install}", install)
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, timeout=100)
     assert done.returncode == 3
 

@@ -155,7 +155,7 @@ def inputs(kind: str, *, name: str = "inputs", seed: int = 0, **keys: Any) -> np
     """
     fields = KINDS[check_word("kind", kind, KINDS)].Inputs.model_fields
     check_words(f"keys of {kind}", list(keys), [key for key in fields if key != "kind"])
-    config = _validated({"seed": seed, "inputs": {name: {"kind": kind, **keys}}}, f"inputs.{name}.")
+    config = validated({"seed": seed, "inputs": {name: {"kind": kind, **keys}}}, f"inputs.{name}.")
     return vectors(name, config.inputs[name].model_dump(), seed)
 
 
@@ -177,13 +177,14 @@ def _member(
              "networks": 1000, "sampler": sampler, **keys}  # fmt: skip
     given = {key: value for key, value in about.items() if value is not None}
     content = {"seed": 0, "inputs": {"one": dict(one)}, "ensembles": {"network": given}}
-    found = members(_validated(content, "ensembles.network."), "network")
+    found = members(validated(content, "ensembles.network."), "network")
     if len(found) != 1 or not isinstance(found[0], Networks):
         raise ValueError("one network has one value of each key, not a list of them")
     return found[0]
 
 
-def _validated(content: Mapping, prefix: str) -> Config:
+def validated(content: Mapping, prefix: str) -> Config:
+    """Keys as a study file has them, below ``prefix``; ``ValueError`` names what was given here."""
     try:
         return validate({"ensembles": {}, "studies": {}, **content})
     except ConfigError as error:

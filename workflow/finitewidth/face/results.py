@@ -18,14 +18,14 @@ from finitewidth.comparison.compare import table
 from finitewidth.comparison.results import MemberResults, Results, Study, beside
 from finitewidth.comparison.tables import read_csv
 from finitewidth.core import places
-from finitewidth.core.errors import ConfigError, describe
+from finitewidth.core.errors import describe
 from finitewidth.core.words import check_word, check_words, named
+from finitewidth.face.networks import validated
 from finitewidth.members.words import Free
 from finitewidth.provenance.artifacts import SUFFIXES, ArtifactError, read_stamp
 from finitewidth.provenance.digests import digest_of_data
 from finitewidth.provenance.leftovers import LastConfig, shown
 from finitewidth.quantities.vocabulary import FIGURES, QUANTITIES
-from finitewidth.study.study_file import validate
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -217,15 +217,10 @@ def draw(study: Study | ReadStudy, figure: str, **look: Any) -> Figure:
 
     check_word("figure", figure, FIGURES)
     check_words("look", list(look), ("width", "font_size", "file"))
-    try:
-        given = {
-            key: value.item() if hasattr(value, "item") else value for key, value in look.items()
-        }
-        if isinstance(given.get("file"), Path):
-            given["file"] = str(given["file"])
-        style = validate({"seed": 0, "ensembles": {}, "studies": {}, "style": given}).style
-    except ConfigError as error:
-        raise ValueError(str(error).replace("config key style.", "")) from None
+    given = {key: value.item() if hasattr(value, "item") else value for key, value in look.items()}
+    if isinstance(given.get("file"), Path):
+        given["file"] = str(given["file"])
+    style = validated({"seed": 0, "style": given}, "style.").style
     settings = figures.settings(**style.model_dump())
     of = study.study if isinstance(study, ReadStudy) else study
     return figures.draw(figure, of, settings)

@@ -31,12 +31,16 @@ class LastConfig:
     def of(cls, root: str | Path) -> LastConfig | None:
         """That of the run in the folder ``root``; None where it kept none that can be read, as one
         with an extension that is not named now."""
-        for file in kept_configs(root)[:1]:
-            try:
-                return cls(file, load([file]))
-            except ConfigError:
-                return None
-        return None
+        try:
+            return cls.read(root)
+        except ConfigError:
+            return None
+
+    @classmethod
+    def read(cls, root: str | Path) -> LastConfig | None:
+        """The same; raises ``ConfigError`` where it cannot be read."""
+        file = next(iter(kept_configs(root)), None)
+        return None if file is None else cls(file, load([file]))
 
     def parts(self, root: str | Path) -> dict[Path, Part]:
         """Every file that it makes in the folder ``root``, with its part of the config."""
@@ -56,13 +60,13 @@ def leftovers(root: str | Path) -> list[Path]:
         In one sentence, where the run's last config cannot be read, as without an extension that it
         names.
     """
-    kept = kept_configs(root)[:1]
-    if not kept:
+    last = LastConfig.read(root)
+    if last is None:
         raise ArtifactError(
             f"{root} holds no config of a run, allowed is the folder of a run, as results or"
             " results/runs/NAME"
         )
-    made = LastConfig(kept[0], load(kept)).parts(root)
+    made = last.parts(root)
     found = (file for stage in STAGES for file in _files(Path(root, stage)))
     return [file for file in found if file not in made and _is_stamped(file)]
 
